@@ -1,0 +1,73 @@
+"""Run the benchmarks, print the table, and write it into ``benchmarks/README.md``.
+
+Run it from anywhere: ``python benchmarks/run.py``, ``python -m benchmarks`` from the root, or ``tox run -e bench``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # started as a file, Python puts the file's folder there
+    sys.path.insert(0, str(ROOT))
+
+from benchmarks import graphs, in_memory, startup  # noqa: E402
+from benchmarks.measure import Row  # noqa: E402
+from benchmarks.report import table, write  # noqa: E402
+
+PARTS = ("memory", "growth", "graph", "startup", "pool")
+
+
+def measure(parts: list[str], count: int, repeat: int) -> list[Row]:
+    """Run some of the benchmarks.
+
+    :param parts: Which, of :data:`PARTS`.
+    :param count: How many nodes.
+    :param repeat: How often each is measured.
+    """
+    rows: list[Row] = []
+    if "memory" in parts:
+        rows += asyncio.run(in_memory.rows(count, repeat))
+    if "growth" in parts:
+        rows += asyncio.run(in_memory.growth([max(1, count // 10), count, 3 * count], repeat))
+    if "graph" in parts:
+        rows += graphs.rows([count, 10 * count], repeat)
+    if "startup" in parts:
+        rows += startup.rows(max(3, 2 * repeat))
+    if "pool" in parts:
+        from benchmarks import codebase_pool
+
+        rows.append(codebase_pool.row(repeat=repeat))
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the command line, measure, and write the table.
+
+    :param arguments: The command line; by default that of the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog="benchmarks", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
+    parser.add_argument("--nodes", type=int, default=10_000, help="nodes of a graph (10000)")
+    parser.add_argument("--repeat", type=int, default=5, help="turns of each side (5)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="measure these parts, and write nothing")
+    parser.add_argument(
+        "--pool", action="store_true", help="also compare with multiprocessing.Pool; takes minutes"
+    )
+    parser.add_argument(
+        "--readme", type=Path, default=ROOT / "benchmarks" / "README.md", help="what to write into"
+    )
+    options = parser.parse_args(arguments)
+    parts = options.only or [part for part in PARTS if part != "pool" or options.pool]
+    text = table(measure(parts, options.nodes, options.repeat))
+    print(text)
+    if not options.only:
+        write(text, options.readme)
+
+
+if __name__ == "__main__":
+    main()

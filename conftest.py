@@ -1,0 +1,53 @@
+"""Fixtures for every test of the repository."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from taskiq.abc.broker import AsyncBroker
+
+SCALE = float(os.environ.get("TASKIQ_FLOW_TEST_SCALE", "0.05"))
+
+settings.register_profile(
+    "scaled",
+    deadline=None,
+    max_examples=max(10, round(200 * SCALE)),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("scaled")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_task_registry() -> Iterator[None]:
+    """Keep shared tasks of one test out of the next: taskiq's registry belongs to the class."""
+    registry = AsyncBroker.global_task_registry
+    before = dict(registry)
+    yield
+    registry.clear()
+    registry.update(before)
+
+
+@pytest.fixture(scope="session")
+def scaled() -> Callable[[int], int]:
+    """How many rounds a random or simulated test makes, of the number at full load."""
+    return lambda full: max(1, round(full * SCALE))
+
+
+@pytest.fixture(scope="session")
+def require_service() -> Callable[[str, int], None]:
+    """Skip the test when a server does not answer, or fail where servers are required."""
+
+    def require(name: str, port: int, host: str = "localhost") -> None:
+        try:
+            socket.create_connection((host, port), timeout=2).close()
+        except OSError as error:
+            reason = f"no {name} answers on {host}:{port} ({error}); start one"
+            if os.environ.get("TASKIQ_FLOW_REQUIRE_SERVICES") == "1":
+                pytest.fail(reason)
+            pytest.skip(f"{reason}, or leave it: TASKIQ_FLOW_REQUIRE_SERVICES is not 1")
+
+    return require

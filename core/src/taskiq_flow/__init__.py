@@ -1,0 +1,143 @@
+"""Taskiq-Flow: pipelines of taskiq tasks."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from taskiq_flow._taskiq import offer_retry_exception
+
+if TYPE_CHECKING:
+    from taskiq_flow.builders.annotations import (
+        CPUProfile,
+        RAMProfile,
+        TaskInfo,
+        pipeline_task,
+        pipeline_task_multi_output,
+    )
+    from taskiq_flow.builders.dataflow import DataflowPipeline
+    from taskiq_flow.builders.pipeline import Pipeline
+    from taskiq_flow.builders.registry import DataflowRegistry
+    from taskiq_flow.errors import (
+        CellFailed,
+        FlowError,
+        GraphError,
+        InvalidTransition,
+        LeaseLost,
+        PayloadError,
+        PluginError,
+        RetryException,
+        RunCancelled,
+        RunError,
+        RunNotFound,
+        RunTimedOut,
+        StoreError,
+        UnschedulableError,
+    )
+    from taskiq_flow.flow import Flow
+    from taskiq_flow.graph import Graph
+    from taskiq_flow.handle import RunHandle
+    from taskiq_flow.hookspecs import hookimpl
+    from taskiq_flow.machine.transitions import RunStatus
+    from taskiq_flow.retry import GiveUp, Retry, RetryPolicy
+    from taskiq_flow.scheduler import Placement, Scheduler
+    from taskiq_flow.serializer import Serializer
+    from taskiq_flow.store import RunStore
+    from taskiq_flow.stores.memory import MemoryStore
+    from taskiq_flow.worker.middleware import PipelineMiddleware
+
+offer_retry_exception()
+
+_ELSEWHERE = {"ResourceAwareWorkerPool": "taskiq-flow-resources"}
+# Where each public name is; it is imported when somebody asks for it, so that starting up stays quick.
+_HOMES = {
+    "CPUProfile": "builders.annotations",
+    "CellFailed": "errors",
+    "DataflowPipeline": "builders.dataflow",
+    "DataflowRegistry": "builders.registry",
+    "Flow": "flow",
+    "FlowError": "errors",
+    "GiveUp": "retry",
+    "Graph": "graph",
+    "GraphError": "errors",
+    "InvalidTransition": "errors",
+    "LeaseLost": "errors",
+    "MemoryStore": "stores.memory",
+    "PayloadError": "errors",
+    "Pipeline": "builders.pipeline",
+    "PipelineMiddleware": "worker.middleware",
+    "Placement": "scheduler",
+    "PluginError": "errors",
+    "RAMProfile": "builders.annotations",
+    "Retry": "retry",
+    "RetryException": "errors",
+    "RetryPolicy": "retry",
+    "RunCancelled": "errors",
+    "RunError": "errors",
+    "RunHandle": "handle",
+    "RunNotFound": "errors",
+    "RunStatus": "machine.transitions",
+    "RunStore": "store",
+    "RunTimedOut": "errors",
+    "Scheduler": "scheduler",
+    "Serializer": "serializer",
+    "StoreError": "errors",
+    "TaskInfo": "builders.annotations",
+    "UnschedulableError": "errors",
+    "hookimpl": "hookspecs",
+    "pipeline_task": "builders.annotations",
+    "pipeline_task_multi_output": "builders.annotations",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is not None:
+        found: object = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+        # Kept, so that the next one finds it without coming here.
+        globals()[name] = found
+        return found
+    if name in _ELSEWHERE:
+        # Only an ImportError keeps its text in ``from taskiq_flow import …``.
+        raise ImportError(f"{name} is not part of the core; install {_ELSEWHERE[name]}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "CPUProfile",
+    "CellFailed",
+    "DataflowPipeline",
+    "DataflowRegistry",
+    "Flow",
+    "FlowError",
+    "GiveUp",
+    "Graph",
+    "GraphError",
+    "InvalidTransition",
+    "LeaseLost",
+    "MemoryStore",
+    "PayloadError",
+    "Pipeline",
+    "PipelineMiddleware",
+    "Placement",
+    "PluginError",
+    "RAMProfile",
+    "Retry",
+    "RetryException",
+    "RetryPolicy",
+    "RunCancelled",
+    "RunError",
+    "RunHandle",
+    "RunNotFound",
+    "RunStatus",
+    "RunStore",
+    "RunTimedOut",
+    "Scheduler",
+    "Serializer",
+    "StoreError",
+    "TaskInfo",
+    "UnschedulableError",
+    "hookimpl",
+    "pipeline_task",
+    "pipeline_task_multi_output",
+]

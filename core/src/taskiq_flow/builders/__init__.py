@@ -1,0 +1,1 @@
+"""The builders: from annotated tasks, or from steps chained by hand, to a graph."""

@@ -1,0 +1,133 @@
+"""What both kinds of pipeline share: what is said of all their nodes, and the graph they compile to."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Self
+
+from taskiq_flow.builders.options import graph_with_defaults
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph.model import ErrorMode, Graph
+
+if TYPE_CHECKING:
+    from taskiq import AsyncBroker
+
+__all__ = ["Builder"]
+
+
+class Builder(ABC):
+    """Builds a graph, step by step; every method changes the builder and returns it.
+
+    The graph is compiled when it is first needed and kept until the next change. Graphs are immutable, so that
+    a builder can be started many times at once, and be changed between two starts.
+
+    :param broker: The broker whose tasks are used.
+    :param name: For people.
+    """
+
+    def __init__(self, broker: AsyncBroker, *, name: str = "") -> None:
+        self.broker = broker
+        self.name = name
+        self._retry: Mapping[str, Any] | None = None
+        self._timeout: float | None = None
+        self._on_error: ErrorMode | None = None
+        self._compiled: Graph | None = None
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that is run.
+
+        :raises GraphError: with every problem of the graph.
+        """
+        if self._compiled is None:
+            self._compiled = self._compile()
+        return self._compiled
+
+    def render(self, format: str = "text") -> str:  # noqa: A002 - the word that users look for
+        """Draw the graph.
+
+        :param format: One of ``text``, ``mermaid``, ``dot``, ``json``.
+        :raises GraphError: the graph has problems, or there is no such format.
+        """
+        from taskiq_flow.graph.render import render  # only those who draw need it
+
+        return render(self.graph, format)
+
+    def visualize(self, format: str = "mermaid") -> str:  # noqa: A002
+        """Draw the graph; the same as :meth:`render`, as a Mermaid diagram unless told otherwise.
+
+        :param format: One of ``text``, ``mermaid``, ``dot``, ``json``.
+        """
+        return self.render(format)
+
+    def with_retry(
+        self,
+        max_attempts: int | None = None,
+        delay: float | None = None,
+        backoff: float | None = None,
+        **options: Any,
+    ) -> Self:
+        """Say what shall happen after failures, for all nodes whose task says nothing of it.
+
+        :param max_attempts: Attempts, the first included.
+        :param delay: Seconds before the second attempt.
+        :param backoff: What the delay is multiplied with for each further attempt.
+        :param options: Further options of the retry policy, plain JSON values.
+        :raises GraphError: a value is impossible; all of them are listed.
+        """
+        problems: list[str] = []
+        if max_attempts is not None and (not _is_number(max_attempts, int) or max_attempts < 1):
+            problems.append(f"max_attempts is {max_attempts!r}; give a whole number from 1")
+        if max_attempts is not None and "max_retries" in options:
+            problems.append("max_attempts and max_retries are both given; give one of them")
+        if delay is not None and (not _is_number(delay) or delay < 0):
+            problems.append(f"delay is {delay!r}; give a number of seconds, 0 or more")
+        if backoff is not None and (not _is_number(backoff) or backoff <= 0):
+            problems.append(f"backoff is {backoff!r}; give a factor above 0, such as 2")
+        if problems:
+            raise GraphError(problems)
+        named = {"max_attempts": max_attempts, "delay": delay, "backoff": backoff}
+        self._retry = {**{name: value for name, value in named.items() if value is not None}, **options}
+        return self._changed()
+
+    def with_timeout(self, seconds: float | None) -> Self:
+        """Limit the time that a run may take.
+
+        :param seconds: The limit; ``None`` for none.
+        :raises GraphError: it is not a positive number.
+        """
+        if seconds is not None and (not _is_number(seconds) or seconds <= 0):
+            raise GraphError(f"the time limit is {seconds!r}; give a number of seconds above 0, or None")
+        self._timeout = seconds
+        return self._changed()
+
+    def on_error(self, mode: ErrorMode) -> Self:
+        """Say what a final failure does to the rest of a run.
+
+        :param mode: ``stop`` starts nothing more and cancels what runs; ``continue`` goes on with everything
+            that does not depend on the failed cell. Either way the run has failed in the end.
+        :raises GraphError: it is another word.
+        """
+        if mode not in ("stop", "continue"):
+            raise GraphError(f"the error mode is {mode!r}; give 'stop' or 'continue'")
+        self._on_error = mode
+        return self._changed()
+
+    def body(self) -> Graph:
+        """Give the graph as the body of a map: its nodes say themselves which error mode was chosen for them."""
+        return graph_with_defaults(self.graph, None, self._on_error)
+
+    def _changed(self) -> Self:
+        self._compiled = None
+        return self
+
+    @abstractmethod
+    def _compile(self) -> Graph: ...
+
+
+def _is_number(value: object, kind: type | tuple[type, ...] = (int, float)) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)  # type: ignore[arg-type]

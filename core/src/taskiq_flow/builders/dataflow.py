@@ -1,0 +1,266 @@
+"""Pipelines that are wired by the names of what their tasks produce and take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Self
+
+from taskiq_flow.builders.annotations import name_of, signature_of, spec_of
+from taskiq_flow.builders.builder import Builder
+from taskiq_flow.builders.maps import map_outputs, read_body
+from taskiq_flow.builders.naming import Names, declared_names
+from taskiq_flow.builders.options import broker_problem
+from taskiq_flow.builders.places import MapPlace, Place, TaskPlace
+from taskiq_flow.builders.registry import DataflowRegistry, wanted_outputs
+from taskiq_flow.builders.values import annotation_of
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph._words import Suggestions, quoted
+from taskiq_flow.graph.model import Graph
+
+if TYPE_CHECKING:
+    from taskiq import AsyncBroker
+
+    from taskiq_flow.handle import RunHandle
+
+__all__ = ["DataflowPipeline"]
+
+
+class DataflowPipeline(Builder):
+    """A pipeline whose tasks find each other by the names of the data.
+
+    A parameter receives what is produced under its name; what nobody produces is an input of the pipeline::
+
+        pipeline = DataflowPipeline.from_tasks(broker, [list_tracks])
+        pipeline.map(extract, over="tracks", output="features").reduce(summarise, over="features", output="summary")
+        outputs = await pipeline.kiq_dataflow(folder="/music")
+
+    :param broker: The broker whose tasks are used.
+    :param outputs: What is wanted; tasks that it does not need are left out. By default everything that is produced.
+    :param name: For people.
+    """
+
+    def __init__(self, broker: AsyncBroker, *, outputs: Iterable[str] | None = None, name: str = "") -> None:
+        super().__init__(broker, name=name)
+        self._outputs = None if outputs is None else wanted_outputs(outputs)
+        self._registry = DataflowRegistry()
+        self._names = Names()
+        self._foreign: list[str] = []
+
+    @classmethod
+    def from_tasks(
+        cls,
+        broker: AsyncBroker,
+        tasks: Iterable[Any],
+        *,
+        outputs: Iterable[str] | None = None,
+        name: str = "",
+    ) -> Self:
+        """Make a pipeline of tasks, with what their decorators and signatures say.
+
+        :param broker: The broker whose tasks they are.
+        :param tasks: Decorated tasks, or kickers of them, in any order.
+        :param outputs: What is wanted; by default everything that is produced.
+        :param name: For people.
+        :raises GraphError: with the problems of all tasks.
+        """
+        pipeline = cls(broker, outputs=outputs, name=name)
+        if isinstance(tasks, str) or not isinstance(tasks, Iterable):
+            raise GraphError(
+                f"expected a list of tasks, found {type(tasks).__name__}; put the tasks into a list"
+            )
+        problems: list[str] = []
+        for task in tasks:
+            try:
+                pipeline._registry.register_task_from_object(task)
+                pipeline._names.give(name_of(task))
+                pipeline._check_broker(task)
+            except GraphError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise GraphError(problems)
+        return pipeline
+
+    @classmethod
+    def from_registry(
+        cls,
+        broker: AsyncBroker,
+        registry: DataflowRegistry,
+        outputs: Iterable[str] | None = None,
+        *,
+        name: str = "",
+    ) -> Self:
+        """Make a pipeline of what a registry has by now.
+
+        :param broker: The broker whose tasks they are.
+        :param registry: It is not changed, and later changes of it do not reach the pipeline.
+        :param outputs: What is wanted; by default everything that is produced.
+        :param name: For people.
+        """
+        pipeline = cls(broker, outputs=outputs, name=name)
+        pipeline._registry = registry.copy()
+        for place in pipeline._registry.places:
+            pipeline._names.give(place.name)
+            if isinstance(place, TaskPlace):
+                pipeline._check_broker(place.task)
+        return pipeline
+
+    def map(
+        self,
+        task: Any,
+        over: str,
+        output: str | None = None,
+        *,
+        outputs: Iterable[str] | None = None,
+        item_param: str | None = None,
+        max_parallel: int | None = None,
+        skip_errors: bool = False,
+        name: str | None = None,
+    ) -> Self:
+        """Apply a task or a whole pipeline to each element of a list.
+
+        What else the body takes is found by name, and is the same for every element.
+
+        :param task: A task, a kicker, or a pipeline, which is taken as it is now.
+        :param over: The name of the list: something that is produced, or an input.
+        :param output: The name of the list of results.
+        :param outputs: Several names, when the body produces several things.
+        :param item_param: The parameter that takes the element, by default the first one; of a pipeline the input,
+            by default its only required one.
+        :param max_parallel: How many elements may be worked on at once.
+        :param skip_errors: Leave out elements that failed, instead of failing.
+        :param name: The node's name.
+        :returns: The pipeline.
+        :raises GraphError: the names do not fit the body, or the node's name is in use.
+        """
+        wanted = declared_names(output=output, outputs=outputs).get("outputs")
+        over = self._data_name(over)
+        if not isinstance(task, Builder):
+            self._check_broker(task)
+        elif task.broker is not self.broker:
+            self._foreign.append(
+                f"the pipeline for the items of {over!r} has another broker; give both the same"
+            )
+        body = read_body(task, over=over, item_param=item_param, silent=wanted is None)
+        lists, collects = map_outputs(body, wanted)
+        place = MapPlace(
+            name=self._node_name(name, body.name),
+            body=body.graph,
+            over=over,
+            item=body.item,
+            outputs=lists,
+            collects=collects,
+            max_parallel=max_parallel,
+            skip_errors=skip_errors,
+            description=body.description,
+        )
+        return self._add(place)
+
+    def reduce(
+        self,
+        task: Any,
+        over: str,
+        output: str | None = None,
+        *,
+        outputs: Iterable[str] | None = None,
+        param_name: str | None = None,
+        name: str | None = None,
+    ) -> Self:
+        """Apply a task to a whole list.
+
+        :param task: A task or a kicker.
+        :param over: The name of the list: something that is produced, or an input.
+        :param output: The name of the result, by default what the task's decorator says, or the function's name.
+        :param outputs: Several names; the result is unpacked into them.
+        :param param_name: The parameter that takes the list, by default the one of its name, otherwise the first.
+        :param name: The node's name.
+        :returns: The pipeline.
+        :raises GraphError: the task has no such parameter, or the node's name is in use.
+        """
+        wanted = declared_names(output=output, outputs=outputs).get("outputs")
+        over = self._data_name(over)
+        self._check_broker(task)
+        spec, signature = spec_of(task), signature_of(task)
+        node = self._node_name(name, name_of(task))
+        parameters = signature.by_name
+        if param_name is not None and param_name not in parameters:
+            raise GraphError(
+                f"task {name_of(task)!r} has no parameter {param_name!r} for the list; its parameters are "
+                f"{quoted(parameters) or '(none)'}{Suggestions(parameters).hint(param_name)}"
+            )
+        given: dict[str, str] = {}
+        if param_name is not None or not (over in (spec.inputs or ()) or over in parameters):
+            if not parameters:
+                raise GraphError(
+                    f"task {name_of(task)!r} has no parameter that could take {over!r}; give it one"
+                )
+            given[param_name or next(iter(parameters))] = over
+        default = () if signature.returns is type(None) else (node,)
+        place = TaskPlace.of(
+            task,
+            name=node,
+            outputs=wanted or spec.outputs or default,
+            inputs=spec.inputs,
+            given=given,
+            description=spec.description,
+        )
+        return self._add(place)
+
+    async def kiq(self, /, **inputs: Any) -> RunHandle[dict[str, Any]]:
+        """Start a run.
+
+        :param inputs: A value for each input; those of parameters with a default may be left out.
+        :returns: A handle; its result is a dictionary of the outputs.
+        :raises GraphError: the graph has problems, or inputs are missing or unknown.
+        """
+        from taskiq_flow.flow import Flow  # the flow knows the builders
+
+        flow = Flow.of(self.broker)
+        graph = self.graph
+        returns = {name: annotation_of(graph, source) for name, source in graph.outputs.items()}
+        handle: RunHandle[dict[str, Any]] = await flow.submit(graph, inputs, returns=returns)
+        return handle
+
+    async def kiq_dataflow(self, /, **inputs: Any) -> dict[str, Any]:
+        """Run the pipeline and wait for it.
+
+        :param inputs: A value for each input; those of parameters with a default may be left out.
+        :returns: The outputs, by name.
+        :raises GraphError: the graph has problems, or inputs are missing or unknown.
+        :raises Exception: what the failed task raised, where its class can be imported.
+        """
+        handle = await self.kiq(**inputs)
+        outputs: dict[str, Any] = await handle.result()
+        return outputs
+
+    def _compile(self) -> Graph:
+        if self._foreign:
+            raise GraphError(self._foreign)
+        return self._registry.build_graph(
+            self._outputs,
+            name=self.name,
+            on_error=self._on_error or "stop",
+            timeout=self._timeout,
+            retry=self._retry,
+        )
+
+    def _add(self, place: Place) -> Self:
+        self._registry.add(place)
+        return self._changed()
+
+    def _check_broker(self, task: Any) -> None:
+        problem = broker_problem(self.broker, task)
+        if problem is not None:
+            self._foreign.append(problem)
+
+    def _node_name(self, given: str | None, base: str) -> str:
+        name = self._names.give(given or base)
+        # A name that the user gave is not changed; where it is in use, the registry says so.
+        return name if given is None else given
+
+    @staticmethod
+    def _data_name(over: object) -> str:
+        if isinstance(over, str) and over.isidentifier():
+            return over
+        raise GraphError(f"over is {over!r}; give the name of the list")

@@ -1,0 +1,108 @@
+"""Maps of a dataflow: the body, which of its inputs takes the item, and what the lists are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from taskiq_flow.builders.annotations import name_of, signature_of, spec_of
+from taskiq_flow.builders.builder import Builder
+from taskiq_flow.builders.places import TaskPlace, body_of_task
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph._words import Suggestions, quoted
+from taskiq_flow.graph.model import Graph
+
+__all__ = ["Body", "map_outputs", "read_body"]
+
+
+@frozen(kw_only=True)
+class Body:
+    """What a map applies to each item.
+
+    :param name: What the map's node is called unless the user says otherwise.
+    :param graph: The graph for one item.
+    :param item: The input of the graph that takes the item.
+    :param outputs: What the lists are called unless the user says otherwise.
+    :param description: For people.
+    """
+
+    name: str
+    graph: Graph
+    item: str
+    outputs: tuple[str, ...]
+    description: str = ""
+
+
+def read_body(body: Any, *, over: str, item_param: str | None, silent: bool) -> Body:
+    """Read what a user gave as the body of a map.
+
+    :param body: A task, a kicker, or a pipeline.
+    :param over: The name of the list.
+    :param item_param: The parameter or input that takes the item, where the user said so.
+    :param silent: Whether a task without a result shall have no output.
+    :raises GraphError: there is no such input, or it must be said which one it is.
+    """
+    if isinstance(body, Builder):
+        return _of_pipeline(body, over, item_param)
+    name, spec, signature = name_of(body), spec_of(body), signature_of(body)
+    outputs = spec.outputs or (() if silent and signature.returns is type(None) else (name,))
+    place = TaskPlace.of(body, name=name, outputs=outputs, inputs=spec.inputs, description=spec.description)
+    data = {need.parameter: need.data for need in place.needs}
+    if item_param is None and not data:
+        raise GraphError(f"task {name!r} has no parameter that could take an item of {over!r}; give it one")
+    parameter = next(iter(data)) if item_param is None else item_param
+    if parameter not in data:
+        raise GraphError(_no_input(f"task {name!r}", parameter, data))
+    return Body(
+        name=name,
+        graph=body_of_task(place),
+        item=data[parameter],
+        outputs=outputs,
+        description=spec.description,
+    )
+
+
+def _of_pipeline(body: Builder, over: str, item_param: str | None) -> Body:
+    graph = body.body()
+    if graph.timeout is not None:
+        raise GraphError(
+            f"the pipeline for the items of {over!r} has a time limit, which holds for runs and not for items; "
+            "set it on the outer pipeline, or set the timeout of its tasks"
+        )
+    required = [name for name, spec in graph.inputs.items() if spec.required]
+    candidates = required or list(graph.inputs)
+    if item_param is None and len(candidates) != 1:
+        raise GraphError(
+            f"the pipeline for the items of {over!r} has the inputs {quoted(candidates) or '(none)'}; "
+            "say with item_param which one takes the item"
+        )
+    item = candidates[0] if item_param is None else item_param
+    if item not in graph.inputs:
+        raise GraphError(_no_input(f"the pipeline for the items of {over!r}", item, graph.inputs))
+    return Body(name=body.name or f"map_{over}", graph=graph, item=item, outputs=tuple(graph.outputs))
+
+
+def _no_input(whose: str, name: str, names: Mapping[str, Any]) -> str:
+    takes = f"it takes {quoted(names)}" if names else "it takes nothing"
+    return f"{whose} has no parameter {name!r} for the item; {takes}{Suggestions(names).hint(name)}"
+
+
+def map_outputs(body: Body, wanted: tuple[str, ...] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the names of the lists, and for each the output of the body that it collects.
+
+    :param wanted: Names that the user gave: one for each output of the body, or some of the body's own names.
+    :raises GraphError: they fit neither way.
+    """
+    own = tuple(body.graph.outputs)
+    if wanted is None:
+        return body.outputs, own
+    if len(wanted) == len(own):
+        return wanted, own
+    if wanted and set(wanted) <= set(own):
+        return wanted, wanted
+    raise GraphError(
+        f"map {body.name!r} shall produce {quoted(wanted)}, but its body produces {quoted(own) or 'nothing'}; "
+        "give one name for each of these, or choose among them"
+    )

@@ -1,0 +1,331 @@
+"""Pipelines that are chained by hand: each step receives what the step before it returned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, overload
+from typing import Literal as OneOf
+
+from typing_extensions import ParamSpec
+
+from taskiq_flow.builders.annotations import name_of, task_of
+from taskiq_flow.builders.builder import Builder
+from taskiq_flow.builders.chain import Compiled, compile_chain
+from taskiq_flow.builders.steps import (
+    BranchStep,
+    CallStep,
+    Chain,
+    EachStep,
+    GroupStep,
+    InlineStep,
+    Runnable,
+    Step,
+)
+from taskiq_flow.builders.values import annotation_of, literal
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph._words import quoted
+from taskiq_flow.graph.model import Graph, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from types import CoroutineType
+    from typing import TypeAlias
+
+    from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
+    from taskiq.kicker import AsyncKicker
+
+    from taskiq_flow.handle import RunHandle
+
+__all__ = ["Pipeline"]
+
+_P = ParamSpec("_P")
+_P2 = ParamSpec("_P2")
+_R = TypeVar("_R")
+_T = TypeVar("_T")
+_T2 = TypeVar("_T2")
+
+if TYPE_CHECKING:
+    # What an asynchronous task is to a type checker depends on the checker: mypy says Coroutine, others CoroutineType.
+    _Async: TypeAlias = Union[
+        AsyncKicker[_P, Coroutine[Any, Any, _T]],
+        AsyncKicker[_P, CoroutineType[Any, Any, _T]],
+        AsyncTaskiqDecoratedTask[_P, Coroutine[Any, Any, _T]],
+        AsyncTaskiqDecoratedTask[_P, CoroutineType[Any, Any, _T]],
+    ]
+    _Sync: TypeAlias = Union[AsyncKicker[_P, _T], AsyncTaskiqDecoratedTask[_P, _T]]
+    _Plain: TypeAlias = Union[_Sync[_P, _T], "Pipeline[_P, _T]"]
+    _Any: TypeAlias = Union[_Sync[Any, Any], "Pipeline[Any, Any]"]
+
+
+class Pipeline(Builder, Generic[_P, _R]):
+    """A pipeline of steps, each of which receives the value of the step before it.
+
+    The parameters of the first task are the pipeline's inputs; when it begins with another step, the value that
+    the step takes is its only input. Every method adds a step to this very pipeline and returns it::
+
+        pipeline = Pipeline(broker, load).map(parse).call_next(summarise, limit=10)
+        handle = await pipeline.kiq("/data")
+        summary = (await handle.wait_result()).return_value
+
+    A whole pipeline may stand wherever a task may; it is taken as it is at that moment.
+
+    :param broker: The broker whose tasks are used.
+    :param task: The first task, or a kicker of it.
+    :param name: For people.
+    """
+
+    @overload
+    def __init__(
+        self: Pipeline[_P2, _T], broker: AsyncBroker, task: _Async[_P2, _T], *, name: str = ""
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Pipeline[_P2, _T], broker: AsyncBroker, task: _Plain[_P2, _T], *, name: str = ""
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Pipeline[..., Any], broker: AsyncBroker, task: None = None, *, name: str = ""
+    ) -> None: ...
+
+    def __init__(self, broker: AsyncBroker, task: Any = None, *, name: str = "") -> None:
+        super().__init__(broker, name=name)
+        self._steps: list[Step] = []
+        self._positional: tuple[str, ...] = ()
+        if task is not None:
+            self.call_next(task)
+
+    @overload
+    def call_next(
+        self, task: _Async[Any, _T], param_name: str | OneOf[-1] | None = None, **extra: Any
+    ) -> Pipeline[_P, _T]: ...
+
+    @overload
+    def call_next(
+        self, task: _Plain[Any, _T], param_name: str | OneOf[-1] | None = None, **extra: Any
+    ) -> Pipeline[_P, _T]: ...
+
+    def call_next(self, task: Any, param_name: str | OneOf[-1] | None = None, **extra: Any) -> Any:
+        """Add a task whose result is the next value.
+
+        :param task: A task, a kicker, or a pipeline, whose steps are put here.
+        :param param_name: The parameter that takes the value, by default the first one that ``extra`` does not
+            name; -1 runs the task without the value, after the step before it.
+        :param extra: Values for other parameters.
+        :returns: The pipeline.
+        :raises GraphError: that is no task, or an argument has no JSON form.
+        """
+        arguments = _literals(task, extra)
+        if isinstance(task, Pipeline):
+            return self._add(InlineStep(task._chain(), param_name, arguments))
+        return self._add(CallStep(_checked(task), param_name, arguments))
+
+    def call_after(self, task: _Any, param_name: str | None = None, **extra: Any) -> Pipeline[_P, _R]:
+        """Add a side effect: the value passes by unchanged, and the next step waits until the task is done.
+
+        :param task: A task or a kicker.
+        :param param_name: The parameter that takes the value; by default the task does not get it.
+        :param extra: Values for other parameters.
+        :returns: The pipeline.
+        :raises GraphError: that is no task, or an argument has no JSON form.
+        """
+        if isinstance(task, Pipeline):
+            raise GraphError("call_after takes a task, found a pipeline; add its tasks one by one")
+        self._add(CallStep(_checked(task), param_name, _literals(task, extra), True))
+        return self
+
+    @overload
+    def map(
+        self,
+        task: _Async[Any, _T],
+        param_name: str | None = None,
+        skip_errors: bool = False,
+        check_interval: float | None = None,
+        *,
+        max_parallel: int | None = None,
+        **extra: Any,
+    ) -> Pipeline[_P, list[_T]]: ...
+
+    @overload
+    def map(
+        self,
+        task: _Plain[Any, _T],
+        param_name: str | None = None,
+        skip_errors: bool = False,
+        check_interval: float | None = None,
+        *,
+        max_parallel: int | None = None,
+        **extra: Any,
+    ) -> Pipeline[_P, list[_T]]: ...
+
+    def map(
+        self,
+        task: Any,
+        param_name: str | None = None,
+        skip_errors: bool = False,
+        check_interval: float | None = None,
+        *,
+        max_parallel: int | None = None,
+        **extra: Any,
+    ) -> Any:
+        """Apply a task or a pipeline to each element of the value; the list of results is the next value.
+
+        :param task: A task, a kicker, or a pipeline.
+        :param param_name: The parameter that takes the element, by default the first one that is free.
+        :param skip_errors: Leave out elements that failed, instead of failing.
+        :param check_interval: Without effect, as nothing is polled; other libraries have it.
+        :param max_parallel: How many elements may be worked on at once.
+        :param extra: Values for other parameters, the same for every element.
+        :returns: The pipeline.
+        :raises GraphError: that is no task, or an argument has no JSON form.
+        """
+        body = _runnable(task, param_name, extra)
+        return self._add(EachStep(body=body, skip_errors=skip_errors, max_parallel=max_parallel))
+
+    def filter(
+        self,
+        task: _Any,
+        param_name: str | None = None,
+        skip_errors: bool = False,
+        check_interval: float | None = None,
+        *,
+        max_parallel: int | None = None,
+        **extra: Any,
+    ) -> Pipeline[_P, _R]:
+        """Keep those elements of the value for which a task or a pipeline answers with something true.
+
+        :param task: A task, a kicker, or a pipeline.
+        :param param_name: The parameter that takes the element, by default the first one that is free.
+        :param skip_errors: Leave out elements whose question failed, instead of failing.
+        :param check_interval: Without effect, as nothing is polled; other libraries have it.
+        :param max_parallel: How many elements may be asked about at once.
+        :param extra: Values for other parameters, the same for every element.
+        :returns: The pipeline.
+        :raises GraphError: that is no task, or an argument has no JSON form.
+        """
+        body = _runnable(task, param_name, extra)
+        self._add(EachStep(body=body, keep="items", skip_errors=skip_errors, max_parallel=max_parallel))
+        return self
+
+    def group(self, *tasks: _Any) -> Pipeline[_P, list[Any]]:
+        """Give the value to several tasks or pipelines side by side; the list of results is the next value.
+
+        :param tasks: Tasks, kickers, or pipelines; the results are in their order.
+        :returns: The pipeline.
+        :raises GraphError: there are none, or something is no task.
+        """
+        if not tasks:
+            raise GraphError("the group has no members; give it tasks or pipelines")
+        changed: Pipeline[_P, list[Any]] = self._add(
+            GroupStep(tuple(_runnable(task, None, {}) for task in tasks))
+        )
+        return changed
+
+    @overload
+    def branch(self, predicate: _Any, then: _Async[Any, _T]) -> Pipeline[_P, _T | _R]: ...
+
+    @overload
+    def branch(self, predicate: _Any, then: _Plain[Any, _T]) -> Pipeline[_P, _T | _R]: ...
+
+    @overload
+    def branch(
+        self, predicate: _Any, then: _Async[Any, _T], otherwise: _Async[Any, _T2]
+    ) -> Pipeline[_P, _T | _T2]: ...
+
+    @overload
+    def branch(
+        self, predicate: _Any, then: _Async[Any, _T], otherwise: _Plain[Any, _T2]
+    ) -> Pipeline[_P, _T | _T2]: ...
+
+    @overload
+    def branch(
+        self, predicate: _Any, then: _Plain[Any, _T], otherwise: _Async[Any, _T2]
+    ) -> Pipeline[_P, _T | _T2]: ...
+
+    @overload
+    def branch(
+        self, predicate: _Any, then: _Plain[Any, _T], otherwise: _Plain[Any, _T2]
+    ) -> Pipeline[_P, _T | _T2]: ...
+
+    def branch(self, predicate: Any, then: Any, otherwise: Any = None) -> Any:
+        """Ask a task about the value, and give the value to one of two sides.
+
+        :param predicate: A task that takes the value and returns a bool.
+        :param then: A task, a kicker, or a pipeline for ``True``.
+        :param otherwise: Likewise for ``False``; without it the value passes unchanged.
+        :returns: The pipeline; the next value is that of the side that ran.
+        :raises GraphError: something is no task.
+        """
+        if isinstance(predicate, Pipeline):
+            raise GraphError("the predicate of a branch is a task, found a pipeline; let one task decide")
+        other = None if otherwise is None else _runnable(otherwise, None, {})
+        return self._add(BranchStep(CallStep(_checked(predicate)), _runnable(then, None, {}), other))
+
+    async def kiq(self, *args: _P.args, **kwargs: _P.kwargs) -> RunHandle[_R]:
+        """Start a run.
+
+        :param args: The inputs: those of the first task, in its order.
+        :param kwargs: The inputs, by name.
+        :returns: A handle; its result is the value of the last step.
+        :raises GraphError: the graph has problems, or inputs are missing or unknown.
+        """
+        from taskiq_flow.flow import Flow  # the flow knows the builders
+
+        flow = Flow.of(self.broker)
+        graph = self.graph
+        inputs = _by_name(self._positional, args, kwargs)
+        (single, source), *_ = graph.outputs.items()
+        returns = {single: annotation_of(graph, source)}
+        handle: RunHandle[_R] = await flow.submit(graph, inputs, single=single, returns=returns)
+        return handle
+
+    def _compile(self) -> Graph:
+        compiled: Compiled = compile_chain(self.broker, self._chain())
+        self._positional = compiled.positional
+        return compiled.graph
+
+    def _chain(self) -> Chain:
+        return Chain(
+            steps=tuple(self._steps),
+            retry=self._retry,
+            on_error=self._on_error,
+            timeout=self._timeout,
+            name=self.name,
+        )
+
+    def _add(self, step: Step) -> Any:
+        # The type of what comes back follows the step, which only the public methods know.
+        self._steps.append(step)
+        return self._changed()
+
+
+def _checked(task: Any) -> Any:
+    task_of(task)
+    return task
+
+
+def _runnable(task: Any, param_name: str | None, extra: Mapping[str, Any]) -> Runnable:
+    arguments = _literals(task, extra)
+    if isinstance(task, Pipeline):
+        return task._chain().taking(param_name, arguments)
+    return CallStep(_checked(task), param_name, arguments)
+
+
+def _literals(task: Any, extra: Mapping[str, Any]) -> dict[str, Literal]:
+    if not extra:
+        return {}
+    name = "the pipeline" if isinstance(task, Pipeline) else name_of(task)
+    return {parameter: literal(value, parameter=parameter, task=name) for parameter, value in extra.items()}
+
+
+def _by_name(positional: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the inputs by name, as Python does for the arguments of a call."""
+    if len(args) > len(positional):
+        takes = f"{quoted(positional)} by position" if positional else "nothing by position"
+        raise GraphError(f"the pipeline takes {takes}, found {len(args)} values; give the others by name")
+    inputs = dict(zip(positional, args, strict=False))
+    twice = [name for name in inputs if name in kwargs]
+    if twice:
+        raise GraphError(f"{quoted(twice)} given by position and by name; give each input once")
+    return {**inputs, **kwargs}

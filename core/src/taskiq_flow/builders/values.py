@@ -1,0 +1,82 @@
+"""What builders know of the values in a graph: those given as arguments, and the annotations of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph.model import FirstOf, Graph, Input, ListOf, Literal, MapNode, Node, Output, Source
+from taskiq_flow.graph.types import union_of
+
+__all__ = ["annotation_of", "input_annotations", "literal"]
+
+
+def literal(value: Any, *, parameter: str, task: str) -> Literal:
+    """Make a source of a value that the user gave when building; later changes of the value do not reach it.
+
+    :raises GraphError: the value has no JSON form.
+    """
+    try:
+        # Bytes the way the JSON serializer writes them, so that a parameter annotated with bytes can read them.
+        return Literal(to_jsonable_python(value, bytes_mode="base64"))
+    except (PydanticSerializationError, ValueError) as error:
+        raise GraphError(
+            f"argument {parameter!r} of {task!r} has no JSON form ({type(value).__name__}: {error}); "
+            "give plain data, or let a task produce it"
+        ) from None
+
+
+def annotation_of(graph: Graph, source: Source) -> Any:
+    """Give the annotation of a source's value; ``Any`` where nothing is known."""
+    if isinstance(source, Output):
+        return _of_output(graph, source)
+    if isinstance(source, Input):
+        spec = graph.inputs.get(source.name)
+        return Any if spec is None or spec.annotation is None else spec.annotation
+    if isinstance(source, ListOf):
+        return _list_of([annotation_of(graph, each) for each in source.sources])
+    if isinstance(source, FirstOf):
+        return union_of(annotation_of(graph, each) for each in source.sources)
+    return Any
+
+
+def _list_of(elements: list[Any]) -> Any:
+    if all(each == elements[0] for each in elements):
+        return list[elements[0]]  # type: ignore[valid-type]
+    # Each place has an annotation of its own, which a union would have to guess.
+    return Annotated[tuple[tuple(elements)], AfterValidator(list)]  # type: ignore[misc]
+
+
+def _of_output(graph: Graph, source: Output) -> Any:
+    node = graph.nodes[source.node]
+    place = node.outputs.index(source.name)
+    if not isinstance(node, MapNode):
+        return node.returns[place] if node.returns else Any
+    if node.keep == "items":
+        return annotation_of(graph, node.items)
+    return list[annotation_of(node.body, node.body.outputs[node.collects[place]])]  # type: ignore[misc]
+
+
+def input_annotations(nodes: Iterable[Node]) -> Mapping[str, Any]:
+    """Give the annotation of each graph input on which all of its consumers agree."""
+    found: dict[str, list[Any]] = {}
+    for node in nodes:
+        for source, annotation in _consumers(node):
+            if isinstance(source, Input) and annotation is not None:
+                found.setdefault(source.name, []).append(annotation)
+    return {name: first for name, (first, *others) in found.items() if all(each == first for each in others)}
+
+
+def _consumers(node: Node) -> Iterable[tuple[Source, Any]]:
+    if not isinstance(node, MapNode):
+        for parameter, source in node.params.items():
+            yield source, node.accepts.get(parameter)
+        return
+    item = node.body.inputs[node.item].annotation
+    yield node.items, list if item is None else list[item]  # type: ignore[valid-type]
+    for name, source in node.params.items():
+        yield source, node.body.inputs[name].annotation

@@ -1,0 +1,1 @@
+"""The discoverer of the core."""

@@ -1,0 +1,59 @@
+"""A run that a driver drives."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from taskiq_flow.machine.machine import RunMachine
+from taskiq_flow.machine.transitions import RunStatus
+from taskiq_flow.store import RunOutcome, RunRecord
+
+__all__ = ["ActiveRun"]
+
+
+@define(eq=False)
+class ActiveRun:
+    """A run in the hands of its driver.
+
+    :ivar record: The run, as the store knows it.
+    :ivar machine: Its state.
+    :ivar id: Its id.
+    :ivar broken: Why it cannot be driven any further; empty where it can.
+    :ivar logged: How many events its log has.
+    :ivar heard_at: When it was heard of last, in seconds since the epoch.
+    """
+
+    record: RunRecord
+    machine: RunMachine
+    broken: str = ""
+    logged: int = 0
+    heard_at: float = 0.0
+    id: str = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.id = self.record.id
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it is left to drive: it is final, and no given-up attempt occupies a worker."""
+        return bool(self.broken) or (self.machine.status.final and not self.machine.cells.lingering)
+
+    def awaits(self, cell: str, attempt: int) -> bool:
+        """Whether the outcome of an attempt is still to come."""
+        found = self.machine.cells.in_flight.get(cell)
+        return found is not None and found.attempt == attempt and not self.broken
+
+    def outcome(self, at: float) -> RunOutcome:
+        """Say how the run ended.
+
+        :param at: Seconds since the epoch.
+        """
+        machine = self.machine
+        return RunOutcome(
+            status=RunStatus.FAILED if self.broken else machine.status,
+            outputs=machine.outputs(),
+            failures=dict(machine.failures),
+            reason=self.broken or machine.reason,
+            timed_out=machine.timed_out,
+            at=at,
+        )

@@ -1,0 +1,473 @@
+"""The driver: the single writer of the logs of a pool's runs.
+
+One turn takes what is in the inbox, applies it to the machines, places what is ready, appends all events
+in one write, and only then sends messages and acknowledges the inbox. A driver that dies between two of
+these steps loses nothing: what was not acknowledged is taken again, and what was sent twice is claimed once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from taskiq import AsyncBroker
+
+from taskiq_flow.adopted import store_result
+from taskiq_flow.clock import Clock
+from taskiq_flow.codec import Codec
+from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.expansions import Expansions
+from taskiq_flow.driver.mail import Mail
+from taskiq_flow.driver.placing import Placer, ReadyQueue, SeenCells
+from taskiq_flow.driver.releases import Releases
+from taskiq_flow.driver.sender import Outgoing, Sender
+from taskiq_flow.driver.telling import observes_cells, tell_cells
+from taskiq_flow.driver.timers import Timers
+from taskiq_flow.driver.watch import WorkerWatch
+from taskiq_flow.errors import InvalidTransition, LeaseLost, PayloadError, RunNotFound
+from taskiq_flow.failures import failure_of
+from taskiq_flow.graph.model import TaskNode
+from taskiq_flow.machine import events as ev
+from taskiq_flow.machine import instructions as do
+from taskiq_flow.machine.machine import RunMachine
+from taskiq_flow.payloads import FailureKind
+from taskiq_flow.plugins import Plugins
+from taskiq_flow.policies import Policies
+from taskiq_flow.retry import CellView, FailedAttempt
+from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell
+from taskiq_flow.store import Lease, Letter, RunRecord, RunStore
+from taskiq_flow.task_options import policy_of
+
+__all__ = ["Driver"]
+
+logger = logging.getLogger("taskiq_flow")
+
+_EVERYTHING = 1_000_000
+# A run that nothing was heard of for so long is looked up: somebody may have deleted it.
+_SECONDS_OF_SILENCE = 60.0
+
+
+class Driver:
+    """Drives the runs of one pool, as long as it holds the pool's lease.
+
+    :param pool: The pool's name.
+    :param lease: The right to do so; replaced by the one who renews it.
+    :param worker: The worker in the same process, if there is one.
+
+    :ivar sender: What it sends messages with.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool: str,
+        lease: Lease,
+        broker: AsyncBroker,
+        store: RunStore,
+        codec: Codec,
+        policies: Policies,
+        placer: Placer,
+        plugins: Plugins,
+        clock: Clock,
+        window: int,
+        worker: str = "",
+    ) -> None:
+        self.pool = pool
+        self.lease = lease
+        self.sender = Sender(broker, store, clock)
+        self._broker = broker
+        self._store = store
+        self._codec = codec
+        self._policies = policies
+        self._placer = placer
+        self._plugins = plugins
+        self._clock = clock
+        self._window = window
+        self._observed = observes_cells(plugins.notify)
+        self._runs: dict[str, ActiveRun] = {}
+        self._ready = ReadyQueue()
+        self._timers = Timers()
+        self._watch = WorkerWatch(pool, store, worker)
+        self._releases = Releases(pool, store, self._timers, self._watch)
+        self._mail = Mail(pool, codec, plugins, self._watch)
+        self._now = clock.now()
+        # What a turn collects before it is written, and then done.
+        self._log: dict[str, list[ev.Event]] = {}
+        self._outbox: list[tuple[ActiveRun, do.Dispatch]] = []
+        self._expansions = Expansions(store, codec)
+        self._finished: dict[str, ActiveRun] = {}
+        # Whether an append has failed, and may have been done all the same.
+        self._unsure = False
+
+    @property
+    def now(self) -> float:
+        """When its last turn began, in seconds since the epoch."""
+        return self._now
+
+    @property
+    def idle(self) -> bool:
+        """Whether no run is being driven."""
+        return not self._runs
+
+    async def resume(self) -> None:
+        """Take over the runs that another driver has left unfinished."""
+        self._now = self._clock.now()
+        records = await self._store.runs.list(pool=self.pool, active=True, limit=_EVERYTHING)
+        for record in reversed(records):  # the oldest first
+            events = await self._store.log.read(record.id)
+            run = self._admit(record)
+            run.logged = len(events)
+            if not events:
+                # Its client has died before it could announce the run.
+                self._begin(run)
+                continue
+            try:
+                for event in events:
+                    self._replay(run, event)
+                for instruction in run.machine.outstanding():
+                    _PERFORMERS[type(instruction)](self, run, instruction)
+            except Exception as error:
+                logger.exception("run %s is ended, because its log cannot be replayed", run.id)
+                self._break(run, error)
+
+    def _replay(self, run: ActiveRun, event: ev.Event) -> None:
+        try:
+            run.machine.apply(event)
+        except InvalidTransition:
+            # As when it happened: an event that cannot be changes nothing. A store may have written a batch twice.
+            logger.exception("an event in the log of run %s is passed over", run.id)
+
+    async def turn(self) -> float | None:
+        """Do everything that can be done now.
+
+        :returns: When there will be something to do without any letter, in seconds since the epoch; ``None`` for never.
+        :raises LeaseLost: another driver has taken the pool over; this one must not be used any more.
+        """
+        now = self._now = self._clock.now()
+        taken = await self._store.inbox.take(self.pool)
+        for _, letter in taken:
+            run = self._runs.get(letter.run)
+            if run is None:
+                await self._admit_new(letter)
+            elif type(letter.event) is not ev.RunStarted:
+                self._apply(run, letter.event)
+        due = self._timers.next_due()
+        if due is not None and due <= now:
+            for run_id, timer in self._timers.pop_due(now):
+                if (run := self._runs.get(run_id)) is not None:
+                    self._fire(run, timer)
+        if now >= self._watch.next_look:
+            await self._look()
+        if self._expansions:
+            while (read := await self._expansions.read(now)) is not None:
+                self._apply(*read)
+        if self._ready:
+            self._place()
+        if self._log or taken:
+            await self._append()
+        if self._finished:
+            await self._finish_runs()
+        if self._outbox:
+            await self._send()
+        if self._releases:
+            await self._releases.carry_out(now)
+        if self._watch.gone:
+            await self._watch.bury()
+        if taken:
+            await self._store.inbox.acknowledge(self.pool, [token for token, _ in taken])
+        due = self._timers.next_due()
+        if self._runs:
+            # Nobody writes a letter about a worker that dies, or a run that is deleted.
+            due = self._watch.next_look if due is None else min(due, self._watch.next_look)
+        return due
+
+    # Reading
+
+    async def _admit_new(self, letter: Letter) -> None:
+        """Begin a run that was just created; other letters about unknown runs are about such that are over."""
+        if not isinstance(letter.event, (ev.RunStarted, ev.CancelRequested)):
+            return
+        try:
+            record = await self._store.runs.get(letter.run)
+        except RunNotFound:
+            return
+        if record.outcome is not None:
+            return
+        run = self._admit(record)
+        self._begin(run)
+        if isinstance(letter.event, ev.CancelRequested):
+            self._apply(run, letter.event)
+
+    def _begin(self, run: ActiveRun) -> None:
+        if (tell := self._plugins.notify.run_started) is not None:
+            tell(run.record)
+        self._apply(run, ev.RunStarted(inputs=run.record.inputs, window=self._window, at=self._now))
+
+    def _admit(self, record: RunRecord) -> ActiveRun:
+        machine = RunMachine(record.graph, read=self._codec.read, window=self._window)
+        run = self._runs[record.id] = ActiveRun(record, machine, heard_at=self._now)
+        return run
+
+    def _apply(self, run: ActiveRun, event: ev.Event) -> None:
+        """Give an event to a machine and do what it says: what is wrong with it, or with us, must not stop the pool."""
+        if run.broken:
+            return
+        machine = run.machine
+        version = machine.version
+        try:
+            instructions = machine.apply(event)
+            if machine.version != version:
+                events = self._log.get(run.id)
+                if events is None:
+                    self._log[run.id] = [event]
+                else:
+                    events.append(event)
+            for instruction in instructions:
+                _PERFORMERS[type(instruction)](self, run, instruction)
+        except InvalidTransition:
+            logger.exception("an event of run %s is dropped", run.id)
+        except Exception as error:
+            logger.exception("run %s is ended, because it cannot be driven any further", run.id)
+            self._break(run, error)
+
+    def _break(self, run: ActiveRun, error: Exception) -> None:
+        """End a run whose machine is in no known state, so that nobody waits for it for ever."""
+        run.broken = f"internal error: {type(error).__name__}: {error}"
+        self._ready.forget_run(run.id)
+        self._finished[run.id] = run
+
+    # Doing what machines say
+
+    def _enqueue(self, run: ActiveRun, order: do.Enqueue) -> None:
+        node = order.node
+        self._ready.add(
+            ReadyCell(
+                run=run.id,
+                path=order.cell,
+                node=node.name,
+                task=node.task,
+                attempt=order.attempt,
+                resources=order.resources,
+                priority=order.priority,
+                queue=order.queue,
+                labels=run.record.labels,
+                ready_at=self._now,
+            )
+        )
+
+    def _withdraw(self, run: ActiveRun, order: do.Withdraw) -> None:
+        self._ready.remove((run.id, order.cell))
+
+    def _dispatch(self, run: ActiveRun, order: do.Dispatch) -> None:
+        self._outbox.append((run, order))
+
+    def _later_expand(self, run: ActiveRun, order: do.Expand) -> None:
+        self._expansions.add(run, order)
+
+    def _ask_policy(self, run: ActiveRun, order: do.AskPolicy) -> None:
+        cell = run.machine.cells.active[order.cell]
+        view = CellView(
+            run=run.id,
+            path=order.cell,
+            task=order.node.task,
+            resources=cell.resources,
+            first_started_at=cell.first_started_at,
+        )
+        judged = self._policies.judge(
+            FailedAttempt(failure=order.failure),
+            view,
+            own=policy_of(self._broker.find_task(order.node.task)),
+            options=order.node.options.retry,
+            attempt=order.attempt,
+            now=self._now,
+            lingers=order.lingers,
+        )
+        self._apply(run, judged)
+
+    def _later_release(self, run: ActiveRun, order: do.Release) -> None:
+        self._releases.add(run, order)
+
+    def _start_timer(self, run: ActiveRun, order: do.StartTimer) -> None:
+        self._timers.start(run.id, order.timer, order.due)
+
+    def _stop_timer(self, run: ActiveRun, order: do.StopTimer) -> None:
+        self._timers.stop(run.id, order.timer)
+
+    def _finish(self, run: ActiveRun, order: do.FinishRun) -> None:
+        self._finished[run.id] = run
+
+    # The steps of a turn
+
+    def _fire(self, run: ActiveRun, timer: str) -> None:
+        given_up = self._releases.given_up(timer, self._now)
+        self._apply(run, given_up or ev.TimerFired(timer=timer, at=self._now))
+
+    async def _look(self) -> None:
+        """Look for what nobody writes letters about."""
+        holders = {cell.worker for run in self._runs.values() for cell in run.machine.occupying()}
+        for worker in await self._watch.lost(self._now, holders - {""}):
+            self._lose(worker)
+        for run in list(self._runs.values()):
+            if self._now - run.heard_at >= _SECONDS_OF_SILENCE:
+                run.heard_at = self._now
+                try:
+                    await self._store.runs.get(run.id)
+                except RunNotFound:
+                    self._drop(run.id)
+
+    def _lose(self, worker: str) -> None:
+        logger.warning("worker %r of pool %r was lost", worker, self.pool)
+        if (tell := self._plugins.notify.worker_lost) is not None:
+            tell(worker, self.pool)
+        for run in list(self._runs.values()):
+            self._apply(run, ev.WorkerLost(worker=worker, at=self._now))
+
+    def _place(self) -> None:
+        """Place what is ready; once more where the scheduler has placed all that it was shown, and there is more."""
+        while self._ready:
+            count = 0
+            for run in self._runs.values():
+                cells = run.machine.cells
+                count += len(cells.in_flight) + len(cells.lingering)
+            running = SeenCells(count, self._running())
+            placements = self._placer.place(self._ready, self._watch.views, running)
+            self._dispatch_all(placements)
+            if len(placements) < self._placer.lookahead:
+                return
+
+    def _dispatch_all(self, placements: Iterable[Placement]) -> None:
+        for placement in placements:
+            run = self._runs.get(placement.run)
+            cell = self._ready.remove((placement.run, placement.path))
+            if run is not None and cell is not None:
+                self._apply(
+                    run,
+                    ev.CellDispatched(
+                        cell=placement.path,
+                        attempt=cell.attempt,
+                        worker=placement.worker,
+                        queue=placement.queue,
+                        at=self._now,
+                    ),
+                )
+
+    def _running(self) -> Iterator[RunningCell]:
+        for run in self._runs.values():
+            for cell in run.machine.occupying():
+                node = cell.node
+                assert isinstance(node, TaskNode)
+                yield RunningCell(
+                    run=run.id, path=cell.path, task=node.task, worker=cell.worker, resources=cell.resources
+                )
+
+    async def _append(self) -> None:
+        """Append to all logs in one write. What fails here is tried again by the next turn.
+
+        Without any events this makes sure that the lease is not lost, and so that letters which mean nothing to this
+        driver mean nothing to anybody.
+        """
+        if self._unsure:
+            await self._leave_out_written()
+        self._unsure = True
+        while True:
+            try:
+                await self._store.log.append(self._log, lease=self.lease)
+                break
+            except RunNotFound as error:
+                # Somebody has deleted a run that was not over.
+                if self._log.pop(error.run, None) is None:
+                    raise
+                self._drop(error.run)
+        self._unsure = False
+        written, self._log = self._log, {}
+        if self._observed:
+            happened = [(run_id, event) for run_id, events in written.items() for event in events]
+            tell_cells(self._plugins.notify, happened)
+        for run_id, logged in written.items():
+            run = self._runs.get(run_id)
+            if run is not None:
+                run.logged += len(logged)
+                run.heard_at = self._now
+                if run.over and run_id not in self._finished:
+                    self._forget(run_id)
+
+    async def _leave_out_written(self) -> None:
+        """After an append that failed, find out what it has written: a reply may be lost when the work is done."""
+        for run_id, events in self._log.items():
+            run = self._runs.get(run_id)
+            if run is None:
+                continue
+            try:
+                written = len(await self._store.log.read(run_id, run.logged))
+            except RunNotFound:
+                continue
+            if written and self._observed:
+                tell_cells(self._plugins.notify, [(run_id, event) for event in events[:written]])
+            del events[:written]
+            run.logged += written
+
+    async def _finish_runs(self) -> None:
+        """Say which runs are over; those with a worker that cannot let go are kept in mind until it can."""
+        for run_id, run in list(self._finished.items()):
+            outcome = run.outcome(self._now)
+            try:
+                await store_result(self._broker, run.record, outcome, self._codec)
+                await self._store.runs.finish(run_id, outcome, lease=self.lease)
+            except RunNotFound:
+                self._drop(run_id)
+                continue
+            except LeaseLost:
+                raise
+            except Exception:
+                # A result backend or a store that is away must not keep other runs from going on.
+                logger.exception("cannot finish run %s; trying again", run_id)
+                continue
+            del self._finished[run_id]
+            if run.over:
+                self._forget(run_id)
+            if (tell := self._plugins.notify.run_finished) is not None:
+                tell(run.record, outcome)
+
+    def _drop(self, run_id: str) -> None:
+        """Drive a run no further that was deleted."""
+        logger.warning("run %s is not driven any more: it was deleted", run_id)
+        if (run := self._runs.get(run_id)) is not None:
+            run.broken = "deleted"
+        self._finished.pop(run_id, None)
+        self._forget(run_id)
+
+    def _forget(self, run_id: str) -> None:
+        self._runs.pop(run_id, None)
+        self._ready.forget_run(run_id)
+
+    async def _send(self) -> None:
+        outgoing: list[Outgoing] = []
+        letters: list[Letter] = []
+        for run, order in self._outbox:
+            if run.awaits(order.cell, order.attempt):
+                try:
+                    outgoing.append(self._mail.message(run, order))
+                except PayloadError as error:
+                    failure = failure_of(error, FailureKind.REJECTED)
+                    event = ev.CellFailed(
+                        cell=order.cell, attempt=order.attempt, failure=failure, at=self._now
+                    )
+                    letters.append(Letter(run=run.id, event=event))
+        if letters:
+            await self._store.inbox.put(self.pool, letters)
+        self._outbox = []
+        await self.sender.send(outgoing)
+
+
+_PERFORMERS: Mapping[type, Callable[[Driver, ActiveRun, Any], None]] = {
+    do.Enqueue: Driver._enqueue,
+    do.Withdraw: Driver._withdraw,
+    do.Dispatch: Driver._dispatch,
+    do.Expand: Driver._later_expand,
+    do.AskPolicy: Driver._ask_policy,
+    do.Release: Driver._later_release,
+    do.StartTimer: Driver._start_timer,
+    do.StopTimer: Driver._stop_timer,
+    do.FinishRun: Driver._finish,
+}

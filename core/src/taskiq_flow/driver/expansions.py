@@ -1,0 +1,84 @@
+"""Mapped inputs that are still to be read, so that their items can stand in the log."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+from attrs import define
+
+from taskiq_flow.codec import Codec
+from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.errors import PayloadError, StoreError
+from taskiq_flow.failures import failure_of
+from taskiq_flow.machine import events as ev
+from taskiq_flow.machine import instructions as do
+from taskiq_flow.payloads import ClaimCheck, FailureKind, Payload, Value
+from taskiq_flow.store import RunStore
+
+__all__ = ["Expansions"]
+
+logger = logging.getLogger("taskiq_flow")
+
+_TRIES = 5
+_SECONDS_BETWEEN_TRIES = 1.0
+
+
+@define(eq=False)
+class _Wish:
+    run: ActiveRun
+    order: do.Expand
+    tries: int = 0
+    due: float = float("-inf")
+
+
+class Expansions:
+    """Reads the items of maps, from blobs where they are kept there."""
+
+    def __init__(self, store: RunStore, codec: Codec) -> None:
+        self._store = store
+        self._codec = codec
+        self._wishes: deque[_Wish] = deque()
+
+    def __len__(self) -> int:
+        return len(self._wishes)
+
+    def add(self, run: ActiveRun, order: do.Expand) -> None:
+        """Keep a machine's wish until :meth:`read`."""
+        self._wishes.append(_Wish(run, order))
+
+    async def read(self, now: float) -> tuple[ActiveRun, ev.Event] | None:
+        """Read the next map's items, and give the event that tells them, or why they cannot be had.
+
+        A store that fails is asked again later, a few times; meanwhile other maps go on.
+
+        :param now: Seconds since the epoch.
+        :returns: ``None`` when there is none to be read now.
+        """
+        for _ in range(len(self._wishes)):
+            wish = self._wishes[0]
+            event = await self._answer(wish, now) if wish.due <= now else None
+            self._wishes.popleft()
+            if event is not None:
+                return wish.run, event
+            self._wishes.append(wish)
+        return None
+
+    async def _answer(self, wish: _Wish, now: float) -> ev.Event | None:
+        run, cell = wish.run, wish.order.cell
+        try:
+            items = self._codec.items(await self._fetched(run.id, wish.order.items))
+        except (PayloadError, StoreError) as error:
+            wish.tries += 1
+            if isinstance(error, StoreError) and wish.tries < _TRIES:
+                logger.warning("cannot read the items of %r of run %s yet: %s", cell, run.id, error)
+                wish.due = now + _SECONDS_BETWEEN_TRIES
+                return None
+            failure = failure_of(error, FailureKind.REJECTED)
+            return ev.CellFailed(cell=cell, attempt=1, failure=failure, at=now)
+        return ev.MapExpanded(cell=cell, items=items, at=now)
+
+    async def _fetched(self, run: str, value: Value) -> Value:
+        if isinstance(value, ClaimCheck):
+            return Payload(value.serializer, await self._store.blobs.get(run, value.key))
+        return value

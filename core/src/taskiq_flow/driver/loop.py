@@ -1,0 +1,217 @@
+"""Keeps a driver going: the lease, the waiting, and whatever goes wrong in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+
+from taskiq_flow.background import backoffs
+from taskiq_flow.clock import Clock
+from taskiq_flow.driver.driver import Driver
+from taskiq_flow.errors import LeaseLost
+from taskiq_flow.store import Lease, RunStore
+
+__all__ = ["DriverLoop"]
+
+logger = logging.getLogger("taskiq_flow")
+
+_LEASE_SECONDS = 15.0
+_STANDBY_SECONDS = 3.0
+# A chain of tasks that never wait would otherwise keep the event loop from everything else.
+_SECONDS_WITHOUT_A_BREATH = 0.005
+
+
+class DriverLoop:
+    """Drives a pool while it can have the pool's lease, and stands by while it cannot.
+
+    :param pool: The pool's name.
+    :param holder: Who it is, for the lease.
+    :param make_driver: Makes the driver for a lease.
+    :param until_idle: Return when there is nothing to drive, instead of waiting for more.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool: str,
+        holder: str,
+        store: RunStore,
+        clock: Clock,
+        make_driver: Callable[[Lease], Driver],
+        until_idle: bool,
+    ) -> None:
+        self._pool = pool
+        self._holder = holder
+        self._store = store
+        self._clock = clock
+        self._make_driver = make_driver
+        self._until_idle = until_idle
+
+    async def run(self) -> None:
+        """Drive, for ever or until there is nothing to drive; survives whatever the store or a plugin raises."""
+        pauses = backoffs()
+        while True:
+            began: float | None = None
+            try:
+                lease = await self._acquire()
+                began = self._clock.now()
+                try:
+                    await self._drive(self._make_driver(lease))
+                except asyncio.CancelledError:
+                    await self._give_back(lease)
+                    raise
+                await self._store.leases.release(lease)
+                return
+            except LeaseLost:
+                logger.warning("another driver has taken pool %r over", self._pool)
+            except Exception:
+                if began is not None and self._clock.now() - began > _LEASE_SECONDS:
+                    pauses = backoffs()
+                seconds = next(pauses)
+                logger.exception("the driver of pool %r failed; starting over in %g s", self._pool, seconds)
+                await self._clock.sleep(seconds)
+
+    async def _acquire(self) -> Lease:
+        while True:
+            lease = await self._store.leases.acquire(f"pool:{self._pool}", self._holder, _LEASE_SECONDS)
+            if lease is not None:
+                return lease
+            await self._clock.sleep(_STANDBY_SECONDS)
+
+    async def _give_back(self, lease: Lease) -> None:
+        """Let whoever stands by begin at once; failing that, it begins when the lease has expired."""
+        try:
+            await self._store.leases.release(lease)
+        except Exception:
+            logger.exception("cannot give the lease of pool %r back", self._pool)
+
+    async def _drive(self, driver: Driver) -> None:
+        driving = _Driving(driver, self._pool, self._store, self._clock, until_idle=self._until_idle)
+        companions: list[asyncio.Future[None]] = [asyncio.ensure_future(driving.keep_lease())]
+        if driver.sender.in_place:
+            companions.append(asyncio.ensure_future(driving.attend()))
+        driving.companions = companions
+        try:
+            await driver.resume()
+            await driving.run()
+        finally:
+            driving.over = True
+            for companion in companions:
+                companion.cancel()
+            await asyncio.gather(*companions, driver.sender.close(), return_exceptions=True)
+
+
+class _Driving:
+    """One driver at work.
+
+    With a broker that executes in place, the tasks run within :meth:`run`; as long as one of them waits for something,
+    :meth:`attend` takes the driver's turns.
+    """
+
+    def __init__(self, driver: Driver, pool: str, store: RunStore, clock: Clock, *, until_idle: bool) -> None:
+        self.companions: list[asyncio.Future[None]] = []
+        self.over = False
+        self._driver = driver
+        self._pool = pool
+        self._store = store
+        self._clock = clock
+        self._until_idle = until_idle
+        self._executing = asyncio.Event()
+        self._due: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        # Held while attend() takes a turn; it begins none while run() is in one.
+        self._attending = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Take turns, and execute in place what they send, until there is no more or the lease is lost."""
+        self._task = asyncio.current_task()
+        driver, sender = self._driver, self._driver.sender
+        breath_at = 0.0
+        while True:
+            if self._attending.locked():
+                async with self._attending:  # until that turn is over
+                    pass
+            await self._turn()
+            if sender.pending and sender.in_place:
+                if driver.now >= breath_at:
+                    await asyncio.sleep(0)
+                    self._check_companions()
+                    breath_at = self._clock.now() + _SECONDS_WITHOUT_A_BREATH
+                self._executing.set()
+                try:
+                    await sender.send_one()
+                finally:
+                    self._executing.clear()
+                continue
+            if self._until_idle and driver.idle and not await self._store.inbox.take(self._pool, 1):
+                return
+            await self._wait()
+            self._check_companions()
+
+    async def attend(self) -> None:
+        """Take turns while a task that is executed in place waits for something, and execute what is ready beside it.
+
+        What it waits for may be another run.
+        """
+        while True:
+            await self._executing.wait()
+            await self._wait()
+            if self._executing.is_set():
+                async with self._attending:
+                    await self._turn()
+                    self._driver.sender.send_aside()
+
+    async def keep_lease(self) -> None:
+        """Renew the lease again and again.
+
+        :raises LeaseLost: it was taken over.
+        """
+        try:
+            while True:
+                await self._clock.sleep(_LEASE_SECONDS / 3)
+                await self._renew()
+        except asyncio.CancelledError:
+            # The event loop is going down. A task that runs in place may have taken its own cancellation, which was the
+            # driver's too, for something to swallow; so the driver is told once more.
+            if not self.over and self._task is not None:
+                self._task.cancel()
+            raise
+
+    async def _renew(self) -> None:
+        try:
+            renewed = await self._store.leases.renew(self._driver.lease, _LEASE_SECONDS)
+        except Exception:
+            logger.exception("cannot renew the lease of pool %r; trying again", self._pool)
+            return
+        if renewed is None:
+            raise LeaseLost(f"the lease of pool {self._pool!r} was taken over")
+        self._driver.lease = renewed
+
+    async def _turn(self) -> None:
+        """Take a turn, again and again until one succeeds; what a failed one had collected is still there."""
+        pauses: Iterator[float] | None = None
+        while True:
+            try:
+                self._due = await self._driver.turn()
+                return
+            except LeaseLost:
+                raise
+            except Exception:
+                pauses = pauses or backoffs()
+                seconds = next(pauses)
+                logger.exception("a turn of pool %r failed; trying again in %g s", self._pool, seconds)
+                await self._clock.sleep(seconds)
+
+    async def _wait(self) -> None:
+        timeout = _LEASE_SECONDS
+        if self._due is not None:
+            timeout = min(timeout, max(0.0, self._due - self._clock.now()))
+        # Even without anything to do: to hear of a lease that was lost meanwhile, and of workers that are gone.
+        await self._store.inbox.wait(self._pool, timeout)
+
+    def _check_companions(self) -> None:
+        """Stop when a companion has, because the lease is lost."""
+        for companion in self.companions:
+            if companion.done():
+                companion.result()

@@ -1,0 +1,199 @@
+"""Sends the messages of dispatched cells through the user's broker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any
+
+from attrs import define
+from pydantic_core import to_json
+from taskiq import AsyncBroker, BrokerMessage, InMemoryBroker, TaskiqMessage
+from taskiq.abc.middleware import TaskiqMiddleware
+from taskiq.exceptions import UnknownTaskError
+from taskiq.formatters.proxy_formatter import ProxyFormatter
+from taskiq.labels import prepare_label
+from taskiq.serializers import JSONSerializer
+from taskiq.utils import maybe_awaitable
+
+from taskiq_flow.clock import Clock
+from taskiq_flow.envelope import ENVELOPE, Envelope
+from taskiq_flow.failures import failure_of
+from taskiq_flow.machine.events import CellFailed
+from taskiq_flow.payloads import FailureKind
+from taskiq_flow.store import Letter, RunStore
+
+__all__ = ["Outgoing", "Sender"]
+
+logger = logging.getLogger("taskiq_flow")
+
+_CONCURRENCY = 64
+_FIRST_BACKOFF = 0.1
+_LONGEST_BACKOFF = 10.0
+
+
+@define
+class Outgoing:
+    """A message to be sent.
+
+    :param task: The name of the task.
+    :param envelope: What the worker needs.
+    :param labels: The message's labels.
+    :param wanted: Whether the attempt is still the current one; asked just before sending.
+    """
+
+    task: str
+    envelope: Envelope
+    labels: Mapping[str, Any]
+    wanted: Callable[[str, int], bool]
+
+
+class Sender:
+    """Sends messages in order, and again while the broker cannot be reached.
+
+    A broker that executes in place keeps whoever sends from everything else while a task runs. So with such a broker
+    nothing is sent unless the driver's loop calls :meth:`send_one` or :meth:`send_aside`; with others, a task of the
+    event loop sends.
+
+    :param broker: The user's broker.
+    :param store: Where the news goes of what can never be sent.
+
+    :ivar in_place: Whether sending a message executes it.
+    """
+
+    def __init__(self, broker: AsyncBroker, store: RunStore, clock: Clock) -> None:
+        self._broker = broker
+        self._store = store
+        self._clock = clock
+        self._in_memory = isinstance(broker, InMemoryBroker)
+        self.in_place = bool(getattr(broker, "await_inplace", False))
+        self._queue: deque[Outgoing] = deque()
+        self._emptying: asyncio.Task[None] | None = None
+        self._later: set[asyncio.Task[None]] = set()
+        self._failures: dict[tuple[str, str, int], int] = {}
+
+    @property
+    def pending(self) -> bool:
+        """Whether messages wait."""
+        return bool(self._queue)
+
+    async def send(self, messages: Iterable[Outgoing]) -> None:
+        """Send messages, or see to it that they are sent; never raises for what the broker does."""
+        if self._in_memory and not self.in_place:
+            # Such a broker starts a task and does not wait for it.
+            for message in messages:
+                await self._kick(message)
+            return
+        self._queue.extend(messages)
+        if not self.in_place and (self._emptying is None or self._emptying.done()):
+            self._emptying = asyncio.get_running_loop().create_task(self._empty())
+
+    def send_one(self) -> Coroutine[Any, Any, None]:
+        """Send the oldest message that waits."""
+        return self._kick(self._queue.popleft())
+
+    def send_aside(self) -> None:
+        """Send all messages that wait, each in a task of its own."""
+        loop = asyncio.get_running_loop()
+        while self._queue:
+            task = loop.create_task(self._kick(self._queue.popleft()))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+
+    async def close(self) -> None:
+        """Send nothing more."""
+        self._queue.clear()
+        tasks = [*self._later] if self._emptying is None else [*self._later, self._emptying]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._emptying = None
+
+    async def _empty(self) -> None:
+        while self._queue:
+            batch = [self._queue.popleft() for _ in range(min(_CONCURRENCY, len(self._queue)))]
+            await asyncio.gather(*(self._kick(message) for message in batch))
+
+    async def _kick(self, outgoing: Outgoing) -> None:
+        """Send a message. Where that fails it is tried again later, and keeps no other message waiting."""
+        envelope = outgoing.envelope
+        if not outgoing.wanted(envelope.cell, envelope.attempt):
+            return
+        try:
+            try:
+                await self._kick_once(outgoing)
+            except UnknownTaskError as error:
+                await self._report(envelope, error, FailureKind.REJECTED)
+            except Exception as error:
+                if not self._in_memory:
+                    raise
+                await self._report(envelope, error, FailureKind.EXCEPTION)
+        except Exception as error:  # noqa: BLE001 - a broker's driver, a middleware or a store may raise anything
+            self._postpone(outgoing, error)
+        else:
+            if self._failures:
+                self._failures.pop((envelope.run, envelope.cell, envelope.attempt), None)
+
+    def _postpone(self, outgoing: Outgoing, error: Exception) -> None:
+        envelope = outgoing.envelope
+        key = (envelope.run, envelope.cell, envelope.attempt)
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        seconds = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 20), _LONGEST_BACKOFF)
+        logger.warning("cannot send cell %r: %s; trying again in %g s", envelope.cell, error, seconds)
+        task = asyncio.get_running_loop().create_task(self._kick_later(outgoing, seconds))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def _kick_later(self, outgoing: Outgoing, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        await self._kick(outgoing)
+
+    async def _kick_once(self, outgoing: Outgoing) -> None:
+        """Do what taskiq's kicker does, without the parts that are for its callers."""
+        envelope, broker = outgoing.envelope, self._broker
+        labels: dict[str, Any] = {}
+        types: dict[str, int] = {}
+        for name, value in outgoing.labels.items():
+            labels[name], types[name] = prepare_label(value)
+        fields: dict[str, Any] = {
+            "task_id": f"{envelope.run}/{envelope.cell}/{envelope.attempt}",
+            "task_name": outgoing.task,
+            "labels": labels,
+            "labels_types": types,
+            "args": [],
+            "kwargs": {ENVELOPE: envelope.to_wire()},
+        }
+        middlewares = broker.middlewares
+        sending = [each for each in middlewares if type(each).pre_send is not TaskiqMiddleware.pre_send]
+        if (
+            not sending
+            and type(broker.formatter) is ProxyFormatter
+            and type(broker.serializer) is JSONSerializer
+        ):
+            # The same message as taskiq would make, without the models in between.
+            wire = BrokerMessage(
+                task_id=fields["task_id"], task_name=outgoing.task, message=to_json(fields), labels=labels
+            )
+            await broker.kick(wire)
+            message: TaskiqMessage | None = None
+        else:
+            message = TaskiqMessage(**fields)
+            for middleware in sending:
+                message = await maybe_awaitable(middleware.pre_send(message))
+            await broker.kick(broker.formatter.dumps(message))
+        for middleware in reversed(middlewares):
+            if type(middleware).post_send is not TaskiqMiddleware.post_send:
+                message = TaskiqMessage(**fields) if message is None else message
+                await maybe_awaitable(middleware.post_send(message))
+
+    async def _report(self, envelope: Envelope, error: BaseException, kind: FailureKind) -> None:
+        event = CellFailed(
+            cell=envelope.cell,
+            attempt=envelope.attempt,
+            failure=failure_of(error, kind),
+            reason="the message could not be executed",
+            at=self._clock.now(),
+        )
+        await self._store.inbox.put(envelope.pool, [Letter(run=envelope.run, event=event)])

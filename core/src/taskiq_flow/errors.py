@@ -1,0 +1,163 @@
+"""Every error that Taskiq-Flow raises.
+
+::
+
+    FlowError
+    ├── GraphError            the graph, or the inputs given to it, are wrong (lists every problem)
+    ├── PluginError           a plugin, or the configuration that selects it, cannot be used
+    ├── PayloadError          a value cannot be encoded, decoded or is too large
+    ├── StoreError            the store refused or lost something
+    │   ├── RunNotFound       no run of that id
+    │   └── LeaseLost         another holder took the lease over
+    ├── RunError              a run did not succeed
+    │   ├── CellFailed        one cell's final failure, with its story
+    │   ├── RunCancelled      the run was cancelled
+    │   └── RunTimedOut       the run's own time limit passed
+    ├── UnschedulableError    no worker could ever run what was submitted
+    └── InvalidTransition     a defect of the machine or of whoever feeds it events
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taskiq_flow.payloads import Failure
+
+__all__ = [
+    "CellFailed",
+    "FlowError",
+    "GraphError",
+    "InvalidTransition",
+    "LeaseLost",
+    "PayloadError",
+    "PluginError",
+    "RetryException",
+    "RunCancelled",
+    "RunError",
+    "RunNotFound",
+    "RunTimedOut",
+    "StoreError",
+    "UnschedulableError",
+]
+
+
+class FlowError(Exception):
+    """Base of every error of Taskiq-Flow."""
+
+
+class GraphError(FlowError):
+    """The graph, or the inputs given to it, are wrong.
+
+    :param problems: One sentence for each offender; all of them, not the first.
+    """
+
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class PluginError(FlowError):
+    """A plugin, or the configuration that selects one, cannot be used."""
+
+
+class PayloadError(FlowError):
+    """A value cannot be encoded or decoded, or it is too large."""
+
+
+class StoreError(FlowError):
+    """The store refused or lost something."""
+
+
+class RunNotFound(StoreError):
+    """No run of that id is in the store.
+
+    :param run: The id that was asked for.
+    """
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        super().__init__(f"no run {run!r} in this store; it may have been deleted by age")
+
+
+class LeaseLost(StoreError):
+    """A newer holder has taken the lease over; whoever sees this must stop writing."""
+
+
+class RunError(FlowError):
+    """A run did not succeed."""
+
+
+class CellFailed(RunError):
+    """The final failure of one cell.
+
+    :param cell: The cell's path, such as ``tracks[3]/features``.
+    :param attempt: The attempt that was the last one, counted from 1.
+    :param failure: What happened, as data.
+    :param run: The run's id.
+    """
+
+    def __init__(self, cell: str, attempt: int, failure: Failure, run: str = "") -> None:
+        self.cell = cell
+        self.attempt = attempt
+        self.failure = failure
+        self.run = run
+        super().__init__(
+            f"cell {cell!r} failed on attempt {attempt} ({failure.kind.value}): {failure.summary}"
+        )
+
+    @property
+    def node(self) -> str:
+        """The name of the node, without the scopes that lead to it."""
+        return self.cell.rpartition("/")[2]
+
+    @property
+    def kind(self) -> str:
+        """One of exception, timeout, worker_lost, rejected, cancelled."""
+        return self.failure.kind.value
+
+    @property
+    def traceback_text(self) -> str:
+        """The traceback as the worker formatted it; empty where there was none."""
+        return self.failure.traceback
+
+
+class RunCancelled(RunError):
+    """The run was cancelled before it finished."""
+
+
+class RunTimedOut(RunError):
+    """The run did not finish within its own time limit."""
+
+
+class UnschedulableError(FlowError):
+    """No worker of the pool could ever run what was submitted."""
+
+
+class InvalidTransition(FlowError):
+    """An event that the transition table does not have; a defect, never the user's.
+
+    :param cell: The cell that the event was about, or an empty string for the run itself.
+    :param event: The event, as a word.
+    :param story: The states that the cell went through, oldest first.
+    """
+
+    def __init__(self, cell: str, event: str, story: Sequence[str]) -> None:
+        self.cell = cell
+        self.event = event
+        self.story = tuple(story)
+        subject = f"cell {cell!r}" if cell else "the run"
+        super().__init__(f"{event} is not possible for {subject}, which went through: {' -> '.join(story)}")
+
+
+class RetryException(Exception):
+    """Raised by a task that wants another attempt.
+
+    :param message: Why.
+    :param delay: Seconds to wait before it; ``None`` leaves that to the retry policy.
+    """
+
+    def __init__(self, message: str = "", *, delay: float | None = None) -> None:
+        self.delay = delay
+        super().__init__(message)

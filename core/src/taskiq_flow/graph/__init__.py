@@ -1,0 +1,61 @@
+"""Graphs: what builders compile to and what a run executes.
+
+Nodes, sources and the graph itself are in :mod:`~taskiq_flow.graph.model`; make graphs with :func:`build_graph`,
+which checks them.
+"""
+
+from __future__ import annotations
+
+from taskiq_flow.graph.build import build_graph, check_inputs
+from taskiq_flow.graph.codec import digest, from_json, to_data, to_json
+from taskiq_flow.graph.model import (
+    DEFAULT_OPTIONS,
+    ErrorMode,
+    FirstOf,
+    Graph,
+    Guard,
+    Input,
+    InputSpec,
+    ListOf,
+    Literal,
+    MapNode,
+    Node,
+    NodeOptions,
+    Output,
+    Source,
+    TaskNode,
+)
+from taskiq_flow.graph.order import leaves, predecessors, subgraph_for, topological_order
+from taskiq_flow.graph.render import FORMATS, render
+from taskiq_flow.graph.types import can_fit
+
+__all__ = [
+    "DEFAULT_OPTIONS",
+    "FORMATS",
+    "ErrorMode",
+    "FirstOf",
+    "Graph",
+    "Guard",
+    "Input",
+    "InputSpec",
+    "ListOf",
+    "Literal",
+    "MapNode",
+    "Node",
+    "NodeOptions",
+    "Output",
+    "Source",
+    "TaskNode",
+    "build_graph",
+    "can_fit",
+    "check_inputs",
+    "digest",
+    "from_json",
+    "leaves",
+    "predecessors",
+    "render",
+    "subgraph_for",
+    "to_data",
+    "to_json",
+    "topological_order",
+]

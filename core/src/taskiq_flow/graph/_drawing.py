@@ -1,0 +1,216 @@
+"""What the drawings have in common: boxes inside boxes, and arrows between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Literal as OneOf
+from typing import Union
+
+from attrs import define, field, frozen
+
+from taskiq_flow.graph.model import FirstOf, Graph, Input, ListOf, Literal, MapNode, Node, Output, Source
+
+__all__ = ["Arrow", "Box", "Drawing", "Group", "as_text", "draw", "limits"]
+
+Style = OneOf["data", "guard", "order"]
+
+_LONGEST_VALUE = 40
+
+
+@frozen
+class Box:
+    """A box without anything inside.
+
+    :param id: Unique in the drawing; letters and digits.
+    :param lines: What is written in it.
+    :param kind: What it stands for.
+    """
+
+    id: str
+    lines: tuple[str, ...]
+    kind: OneOf["task", "input", "output"]
+
+
+@frozen
+class Group:
+    """A box with others inside: a map and its body."""
+
+    id: str
+    lines: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+
+Part = Union[Box, Group]
+
+
+@frozen
+class Arrow:
+    """An arrow; several things that go the same way share one.
+
+    :param labels: What flows, or the condition.
+    """
+
+    start: str
+    end: str
+    style: Style
+    labels: tuple[str, ...]
+
+
+@define
+class Drawing:
+    """A whole drawing."""
+
+    parts: list[Part] = field(factory=list)
+    arrows: list[Arrow] = field(factory=list)
+
+
+def as_text(value: object) -> str:
+    """Give a value as JSON, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def limits(node: Node) -> list[str]:
+    """Give the options of a node that are worth saying, in a few words each."""
+    options, said = node.options, []
+    if isinstance(node, MapNode):
+        if node.max_parallel is not None:
+            said.append(f"at most {node.max_parallel} at once")
+        if node.skip_errors:
+            said.append("skips failed items")
+    if options.timeout is not None:
+        said.append(f"timeout {options.timeout:g} s")
+    if options.retry is not None:
+        said.append("retry " + ", ".join(f"{name} {as_text(value)}" for name, value in options.retry.items()))
+    if options.resources:
+        said.append("needs " + ", ".join(f"{name} {amount:g}" for name, amount in options.resources.items()))
+    if options.queue is not None:
+        said.append(f"queue {options.queue}")
+    if options.priority:
+        said.append(f"priority {options.priority}")
+    if options.on_error is not None:
+        said.append(
+            "stops the run on error" if options.on_error == "stop" else "the run goes on after an error"
+        )
+    return said
+
+
+def draw(graph: Graph) -> Drawing:
+    """Lay out what there is to draw."""
+    drawing = Drawing()
+    pen = _Pen(drawing)
+    drawing.parts.extend(pen.scope(graph, {}))
+    pen.finish()
+    return drawing
+
+
+class _Pen:
+    def __init__(self, drawing: Drawing) -> None:
+        self._drawing = drawing
+        self._count = 0
+        self._arrows: dict[tuple[str, str, Style], dict[str, None]] = {}
+
+    def _id(self) -> str:
+        self._count += 1
+        return f"n{self._count}"
+
+    def finish(self) -> None:
+        for (start, end, style), labels in self._arrows.items():
+            self._drawing.arrows.append(Arrow(start, end, style, tuple(label for label in labels if label)))
+
+    def _arrow(self, start: str, end: str, style: Style, label: str) -> None:
+        self._arrows.setdefault((start, end, style), {})[label] = None
+
+    def scope(self, graph: Graph, inputs: dict[str, str], *, answers: bool = True) -> list[Part]:
+        """Draw a graph.
+
+        :param inputs: Filled with the id of the box of each input.
+        :param answers: Whether the outputs get boxes.
+        """
+        parts: list[Part] = []
+        for name, spec in graph.inputs.items():
+            inputs[name] = self._id()
+            parts.append(Box(inputs[name], (name,) if spec.required else (name, "(optional)"), "input"))
+        ids = {name: self._id() for name in graph.nodes}
+        for name, node in graph.nodes.items():
+            if isinstance(node, MapNode):
+                parts.append(self._map(node, ids, inputs))
+            else:
+                parts.append(
+                    Box(ids[name], (name, *_task_line(node), *_literals(node), *limits(node)), "task")
+                )
+                for param, source in node.params.items():
+                    self._sources(source, ids[name], ids, inputs, param)
+            self._conditions(node, ids[name], ids, inputs)
+        if answers:
+            for name, source in graph.outputs.items():
+                end = self._id()
+                literal = (as_text(source.value),) if isinstance(source, Literal) else ()
+                parts.append(Box(end, (name, *literal), "output"))
+                self._sources(source, end, ids, inputs, name)
+        return parts
+
+    def _map(self, node: MapNode, ids: dict[str, str], inputs: dict[str, str]) -> Group:
+        inner: dict[str, str] = {}
+        # Built before the group, so that what is inside a map has its boxes when arrows from outside lead to them.
+        parts = self.scope(node.body, inner)
+        parts = parts or [Box(self._id(), ("(empty)",), "task")]
+        target = inner.get(node.item, ids[node.name])
+        self._sources(node.items, target, ids, inputs, "", each=True)
+        for param, source in node.params.items():
+            self._sources(source, inner.get(param, ids[node.name]), ids, inputs, param)
+        title = f"{node.name}: " + ("filter" if node.keep == "items" else "map")
+        return Group(ids[node.name], (title, *_literals(node), *limits(node)), tuple(parts))
+
+    def _conditions(self, node: Node, end: str, ids: dict[str, str], inputs: dict[str, str]) -> None:
+        if node.when is not None:
+            for start, label in _ends(node.when.source, ids, inputs):
+                self._arrow(start, end, "guard", f"if {label} is {as_text(node.when.equals)}")
+        for name in node.after:
+            self._arrow(ids[name], end, "order", "")
+
+    def _sources(
+        self,
+        source: Source,
+        end: str,
+        ids: dict[str, str],
+        inputs: dict[str, str],
+        param: str,
+        *,
+        each: bool = False,
+    ) -> None:
+        for start, label in _ends(source, ids, inputs):
+            words = (
+                f"each of {label}"
+                if each
+                else label
+                if label == param or not param
+                else f"{label} as {param}"
+            )
+            self._arrow(start, end, "data", words)
+
+
+def _ends(
+    source: Source, ids: dict[str, str], inputs: dict[str, str], remark: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Give for each box that a source comes from its id and what to write at the arrow."""
+    if isinstance(source, Output):
+        yield ids[source.node], source.name + remark
+    elif isinstance(source, Input):
+        yield inputs[source.name], source.name + remark
+    elif isinstance(source, (FirstOf, ListOf)):
+        word = "choice" if isinstance(source, FirstOf) else "part"
+        for number, one in enumerate(source.sources, start=1):
+            yield from _ends(one, ids, inputs, f"{remark}, {word} {number}")
+
+
+def _task_line(node: Node) -> tuple[str, ...]:
+    task = getattr(node, "task", "")
+    return () if task == node.name else (task,)
+
+
+def _literals(node: Node) -> Iterator[str]:
+    for param, source in node.params.items():
+        if isinstance(source, Literal):
+            yield f"{param} = {as_text(source.value)}"

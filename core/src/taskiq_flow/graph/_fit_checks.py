@@ -1,0 +1,131 @@
+"""Checks of annotations: what can never fit is found before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from taskiq_flow.graph.model import FirstOf, Graph, Input, ListOf, MapNode, Output, Source, TaskNode
+from taskiq_flow.graph.types import can_fit, described, list_of, tuple_of, union_of
+
+__all__ = ["misfits"]
+
+
+def misfits(graph: Graph) -> Iterator[str]:
+    """Find parameters that what they are given can never fit."""
+    types = _Types(graph)
+    for node in graph.nodes.values():
+        if isinstance(node, MapNode):
+            yield from _map_misfits(node, types)
+            continue
+        for param, accepted in node.accepts.items():
+            source = node.params.get(param)
+            if source is None:
+                continue
+            produced = types.of(source)
+            if not can_fit(produced, accepted):
+                yield (
+                    f"parameter {param!r} of node {node.name!r} takes {described(accepted)}, but "
+                    f"{_called(source)} is {described(produced)}; make the annotations agree, or convert in between"
+                )
+
+
+def _map_misfits(node: MapNode, types: _Types) -> Iterator[str]:
+    items = types.of(node.items)
+    spec = node.body.inputs.get(node.item)
+    wanted = spec.annotation if spec else Any
+    if not can_fit(items, list):
+        yield (
+            f"map {node.name!r} goes over {_called(node.items)}, which is {described(items)}; "
+            "map over something that is a list"
+        )
+    elif not can_fit(items, list_of(wanted)):
+        yield (
+            f"input {node.item!r} of the body of map {node.name!r} takes {described(wanted)}, but the items come from "
+            f"{_called(node.items)}, which is {described(items)}; make the annotations agree, or convert in between"
+        )
+    for param, source in node.params.items():
+        accepted = node.body.inputs[param].annotation if param in node.body.inputs else None
+        produced = types.of(source)
+        if not can_fit(produced, accepted):
+            yield (
+                f"input {param!r} of the body of map {node.name!r} takes {described(accepted)}, but {_called(source)} "
+                f"is {described(produced)}; make the annotations agree, or convert in between"
+            )
+
+
+def _called(source: Source) -> str:
+    if isinstance(source, Input):
+        return f"pipeline input {source.name!r}"
+    if isinstance(source, Output):
+        return f"{source.name!r} of node {source.node!r}"
+    if isinstance(source, ListOf):
+        return "the list of its sources"
+    return "each of its sources" if isinstance(source, FirstOf) else f"the value {source.value!r}"
+
+
+def _alternatives(join: FirstOf) -> Iterator[Source]:
+    # A row of branches nests one join in the other, deeper than Python recurses.
+    stack: list[Source] = [join]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, FirstOf):
+            stack.extend(reversed(top.sources))
+        else:
+            yield top
+
+
+class _Types:
+    """What the sources of one graph produce; ``Any`` where nobody said."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._bodies: dict[str, _Types] = {}
+        self._filtered: dict[str, Any] = {}
+
+    def of(self, source: Source) -> Any:
+        if isinstance(source, Output):
+            return self._output(source)
+        if isinstance(source, Input):
+            spec = self._graph.inputs.get(source.name)
+            return spec.annotation if spec else Any
+        if isinstance(source, FirstOf):
+            return union_of(map(self.of, _alternatives(source)))
+        if isinstance(source, ListOf):
+            return tuple_of(self.of(one) for one in source.sources) if source.sources else list
+        # A default of None is written without saying so in the annotation too often to be held against anybody.
+        return (
+            Any if source.value is None else list if isinstance(source.value, tuple) else type(source.value)
+        )
+
+    def _output(self, source: Output) -> Any:
+        node = self._graph.nodes.get(source.node)
+        if node is None or source.name not in node.outputs:
+            return Any
+        place = node.outputs.index(source.name)
+        if isinstance(node, TaskNode):
+            return node.returns[place] if len(node.returns) == len(node.outputs) else Any
+        if node.keep == "items":
+            return self._filter(node)
+        if place >= len(node.collects) or node.collects[place] not in node.body.outputs:
+            return list
+        body = self._bodies.setdefault(node.name, _Types(node.body))
+        return list_of(body.of(node.body.outputs[node.collects[place]]))
+
+    def _filter(self, node: MapNode) -> Any:
+        """Give what a filter produces: what it goes over, at the far end of a row of filters."""
+        row: dict[str, Any] = {}
+        found: Any = list
+        step: Any = node
+        while isinstance(step, MapNode) and step.keep == "items" and step.name not in row:
+            if step.name in self._filtered:
+                found = self._filtered[step.name]
+                break
+            row[step.name] = None
+            source = step.items
+            step = self._graph.nodes.get(source.node) if isinstance(source, Output) else None
+            if isinstance(source, Input) or isinstance(step, TaskNode) or (step and step.keep == "values"):
+                items = self.of(source)
+                found = items if can_fit(items, list) else list
+        self._filtered.update(dict.fromkeys(row, found))
+        return found

@@ -1,0 +1,106 @@
+"""Making graphs, and everything that is checked when one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph._fit_checks import misfits
+from taskiq_flow.graph._name_checks import (
+    ambiguous_names,
+    circular_waits,
+    unknown_references,
+    unneeded_inputs,
+    unusable_names,
+)
+from taskiq_flow.graph._node_checks import graph_problems, node_problems
+from taskiq_flow.graph._words import Suggestions, quoted
+from taskiq_flow.graph.model import ErrorMode, Graph, InputSpec, Node, Source
+
+__all__ = ["build_graph", "check_inputs"]
+
+
+def build_graph(
+    nodes: Iterable[Node],
+    *,
+    inputs: Mapping[str, InputSpec] | None = None,
+    outputs: Mapping[str, Source] | None = None,
+    name: str = "",
+    on_error: ErrorMode = "stop",
+    timeout: float | None = None,
+) -> Graph:
+    """Make a graph, and check all that can be known before it runs.
+
+    The bodies of map nodes are graphs and were checked when they were made. All checks are linear in nodes and edges.
+
+    Example::
+
+        graph = build_graph(
+            [
+                TaskNode(name="load", task="app:load", params={"path": Input("path")}, outputs=("rows",)),
+                TaskNode(name="count", task="app:count", params={"rows": Output("load", "rows")}, outputs=("n",)),
+            ],
+            inputs={"path": InputSpec()},
+            outputs={"n": Output("count", "n")},
+        )
+
+    :param nodes: In the order in which they were declared; it decides where nothing else does.
+    :param inputs: What a run is given, by name.
+    :param outputs: What a run answers with: a source for each name.
+    :param name: For people.
+    :param on_error: What a final failure does to the rest of the run.
+    :param timeout: Seconds that a run may take; ``None`` for no limit.
+    :raises GraphError: something is wrong; every offender is listed.
+    """
+    declared = tuple(nodes)
+    graph = Graph(
+        nodes={node.name: node for node in declared},
+        inputs=dict(inputs or {}),
+        outputs=dict(outputs or {}),
+        name=name,
+        on_error=on_error,
+        timeout=timeout,
+    )
+    problems = [
+        *unusable_names(declared, graph),
+        *ambiguous_names(declared, graph),
+        *unknown_references(graph),
+        *circular_waits(graph),
+        *graph_problems(graph),
+        *node_problems(declared),
+        *misfits(graph),
+        *unneeded_inputs(graph),
+    ]
+    if problems:
+        raise GraphError(problems)
+    return graph
+
+
+def check_inputs(graph: Graph, given: Iterable[str]) -> None:
+    """Check the names of the inputs that a run is given.
+
+    :param graph: What shall be run.
+    :param given: The names.
+    :raises GraphError: required ones are missing, or some are unknown; all of them are listed.
+    """
+    names = dict.fromkeys(given)
+    missing = [name for name, spec in graph.inputs.items() if spec.required and name not in names]
+    unknown = [name for name in names if name not in graph.inputs]
+    if not missing and not unknown:
+        return
+    what = f"pipeline {graph.name!r}" if graph.name else "the pipeline"
+    problems = []
+    if missing:
+        noun, verb = ("input", "is") if len(missing) == 1 else ("inputs", "are")
+        problems.append(
+            f"{noun} {quoted(missing)} of {what} {verb} missing; give every required input a value"
+        )
+    if unknown:
+        takes = f"it takes {quoted(graph.inputs)}" if graph.inputs else "it takes no inputs"
+        # A name that is missing is the likeliest meaning of one that is unknown.
+        likely, others = Suggestions(missing), Suggestions(graph.inputs)
+        problems += [
+            f"{what} has no input {name!r}; {takes}{likely.hint(name) or others.hint(name)}"
+            for name in unknown
+        ]
+    raise GraphError(problems)

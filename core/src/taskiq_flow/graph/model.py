@@ -1,0 +1,285 @@
+"""The graph: nodes joined by named data. Immutable; knows nothing of taskiq or of time.
+
+Mappings in here are read-only by contract; builders hand over dictionaries that nobody else
+holds. They take no part in hashes, so equal things hash alike and everything here can be a key.
+Values that a user chose are compared as JSON: ``1``, ``1.0`` and ``True`` are three values, a
+tuple and a list of the same elements are one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Union
+from typing import Literal as OneOf
+
+from attrs import field, frozen
+
+__all__ = [
+    "DEFAULT_OPTIONS",
+    "ErrorMode",
+    "FirstOf",
+    "Graph",
+    "Guard",
+    "Input",
+    "InputSpec",
+    "ListOf",
+    "Literal",
+    "MapNode",
+    "Node",
+    "NodeOptions",
+    "Output",
+    "Source",
+    "TaskNode",
+]
+
+ErrorMode = OneOf["stop", "continue"]
+
+
+def _as_json(value: Any) -> str:
+    """Give the text by which two plain values are compared."""
+    try:
+        return json.dumps(
+            value, sort_keys=True, default=lambda it: dict(it) if isinstance(it, Mapping) else repr(it)
+        )
+    except (TypeError, ValueError, RecursionError):
+        return repr(value)  # not plain JSON; ``build_graph`` refuses it
+
+
+@frozen
+class Input:
+    """A source: an input of the graph, by name."""
+
+    name: str
+
+
+@frozen
+class Output:
+    """A source: an output of a node.
+
+    :param node: The node's name.
+    :param name: The output's name, one of the node's ``outputs``.
+    """
+
+    node: str
+    name: str
+
+
+@frozen
+class Literal:
+    """A source: a value known when the graph is built.
+
+    :param value: Plain JSON data (builders convert what pydantic can).
+    """
+
+    value: Any = field(eq=_as_json)
+
+
+@frozen
+class FirstOf:
+    """A source: the first of several that was not skipped; skipped when all of them were.
+
+    This is how the two sides of a branch meet again.
+    """
+
+    sources: tuple[Source, ...]
+
+
+@frozen
+class ListOf:
+    """A source: a list of other sources, in order; skipped when one of them was.
+
+    This is how the members of a group are handed to the next step.
+    """
+
+    sources: tuple[Source, ...]
+
+
+Source = Union[Input, Output, Literal, FirstOf, ListOf]
+
+
+@frozen
+class Guard:
+    """A condition: the node runs only when ``source`` has the value ``equals``.
+
+    :param source: Where the value comes from.
+    :param equals: Plain JSON data to compare with; ``True`` and ``False`` stand for all values that are true or false
+        in Python, so that the two sides of a branch leave nothing out.
+    """
+
+    source: Source
+    equals: Any = field(default=True, eq=_as_json)
+
+
+@frozen(kw_only=True)
+class NodeOptions:
+    """How a node is run; everything has a default.
+
+    :param timeout: Seconds that one attempt may take, from its start.
+    :param retry: Options for the retry policy, such as ``{"max_retries": 3, "delay": 1.0}``.
+    :param queue: The broker's queue.
+    :param priority: Higher goes first.
+    :param resources: What an attempt occupies: ``cpu`` in cores, ``ram_mb`` in mebibytes, others by name.
+    :param labels: Labels for the taskiq message.
+    :param on_error: Overrides the graph's error mode for this node.
+    :param serializer: The id of the serializer of the outputs.
+    """
+
+    timeout: float | None = None
+    retry: Mapping[str, Any] | None = field(default=None, eq=_as_json)
+    queue: str | None = None
+    priority: int = 0
+    resources: Mapping[str, float] = field(factory=dict, hash=False)
+    labels: Mapping[str, Any] = field(factory=dict, eq=_as_json)
+    on_error: ErrorMode | None = None
+    serializer: str | None = None
+
+
+DEFAULT_OPTIONS = NodeOptions()
+
+
+@frozen(kw_only=True)
+class TaskNode:
+    """A place where a task is applied.
+
+    :param name: Unique in its graph.
+    :param task: The taskiq task's name.
+    :param params: A source for each parameter that is wired.
+    :param optional: Parameters that have a default; a skipped source leaves them at it.
+    :param outputs: Names of what it produces; with more than one the return value is unpacked.
+    :param after: Names of nodes that must finish first although no data flows from them.
+    :param when: A guard, or ``None``.
+    :param options: How it is run.
+    :param description: For people.
+    :param accepts: Annotation of each annotated parameter; for build-time checks, not part of the graph's identity.
+    :param returns: Annotation of each output, in order; empty where unknown.
+    """
+
+    name: str
+    task: str
+    params: Mapping[str, Source] = field(factory=dict, hash=False)
+    optional: frozenset[str] = frozenset()
+    outputs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    when: Guard | None = None
+    options: NodeOptions = DEFAULT_OPTIONS
+    description: str = ""
+    accepts: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
+    returns: tuple[Any, ...] = field(default=(), eq=False, repr=False)
+
+
+@frozen(kw_only=True)
+class MapNode:
+    """A place where a body graph is applied once per item of a list.
+
+    :param name: Unique in its graph.
+    :param body: The graph for one item.
+    :param items: The source of the list.
+    :param item: The input of the body that receives the item.
+    :param params: Sources in the outer graph for the body's other inputs; the same for every item.
+    :param outputs: Names of the lists that it produces.
+    :param collects: For each output the name of the body's output that is collected.
+    :param keep: With ``"values"`` an output is the list of the body's outputs; with ``"items"`` it is the list of
+        those items for which the body's (single) collected output was true, which is a filter.
+    :param max_parallel: How many items may be open at once; ``None`` for the driver's window.
+    :param skip_errors: Leave out items whose body failed, instead of failing the map.
+    """
+
+    name: str
+    body: Graph
+    items: Source
+    item: str = "item"
+    params: Mapping[str, Source] = field(factory=dict, hash=False)
+    optional: frozenset[str] = frozenset()
+    outputs: tuple[str, ...] = ()
+    collects: tuple[str, ...] = ()
+    keep: OneOf["values", "items"] = "values"
+    max_parallel: int | None = None
+    skip_errors: bool = False
+    after: tuple[str, ...] = ()
+    when: Guard | None = None
+    options: NodeOptions = DEFAULT_OPTIONS
+    description: str = ""
+
+
+Node = Union[TaskNode, MapNode]
+
+
+@frozen(kw_only=True)
+class InputSpec:
+    """What a graph says of one of its inputs.
+
+    :param required: Whether a run must be given it.
+    :param annotation: The annotation of the parameters it feeds; not part of the graph's identity.
+    """
+
+    required: bool = True
+    annotation: Any = field(default=None, eq=False, repr=False)
+
+
+@frozen(kw_only=True)
+class Graph:
+    """Nodes joined by named data; a DAG. Made with :func:`taskiq_flow.graph.build_graph`, which checks it.
+
+    :param nodes: By name, in the order in which they were declared.
+    :param inputs: What a run is given, by name.
+    :param outputs: What a run answers with: a source for each name.
+    :param name: For people.
+    :param on_error: What a final failure does to the rest of the run.
+    :param timeout: Seconds that a run may take; ``None`` for no limit.
+    """
+
+    nodes: Mapping[str, Node] = field(hash=False)
+    inputs: Mapping[str, InputSpec] = field(factory=dict, hash=False)
+    outputs: Mapping[str, Source] = field(factory=dict, hash=False)
+    name: str = ""
+    on_error: ErrorMode = "stop"
+    timeout: float | None = None
+    _digest: str = field(default="", init=False, eq=False, repr=False)
+    _plan: object = field(default=None, init=False, eq=False, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """What the graph is, in 64 hexadecimal digits; the same wherever and in whichever order it was declared."""
+        if not self._digest:
+            from taskiq_flow.graph.codec import digest
+
+            # Computed at most once and never seen changing, so the graph stays immutable to everybody else.
+            object.__setattr__(self, "_digest", digest(self))
+        return self._digest
+
+    def to_json(self) -> str:
+        """Give the graph as text; :meth:`from_json` reads it."""
+        from taskiq_flow.graph.codec import to_json
+
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Graph:
+        """Read a graph that :meth:`to_json` wrote.
+
+        :raises GraphError: the text is something else, or comes from a newer version.
+        """
+        from taskiq_flow.graph.codec import from_json
+
+        return from_json(text)
+
+    def render(self, format: str = "text") -> str:  # noqa: A002 - the word that people look for
+        """Draw the graph.
+
+        :param format: One of :data:`taskiq_flow.graph.FORMATS`.
+        :raises GraphError: there is no such format.
+        """
+        from taskiq_flow.graph.render import render
+
+        return render(self, format)
+
+    def subgraph_for(self, outputs: Iterable[str]) -> Graph:
+        """Keep only what the wanted outputs need.
+
+        :param outputs: Names of outputs of the graph, or of what its nodes produce.
+        :raises GraphError: there is no output of such a name.
+        """
+        from taskiq_flow.graph.order import subgraph_for
+
+        return subgraph_for(self, outputs)

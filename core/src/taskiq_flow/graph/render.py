@@ -1,0 +1,45 @@
+"""Graphs for people: drawings and text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph._dot import draw_dot
+from taskiq_flow.graph._mermaid import draw_mermaid
+from taskiq_flow.graph._text import write_text
+from taskiq_flow.graph._words import Suggestions, quoted
+from taskiq_flow.graph.codec import to_json
+from taskiq_flow.graph.model import Graph
+
+__all__ = ["FORMATS", "render"]
+
+
+def _write_json(graph: Graph) -> str:
+    return to_json(graph, indent=2) + "\n"
+
+
+_RENDERERS: Mapping[str, Callable[[Graph], str]] = {
+    "text": write_text,
+    "mermaid": draw_mermaid,
+    "dot": draw_dot,
+    "json": _write_json,
+}
+
+FORMATS: tuple[str, ...] = tuple(_RENDERERS)
+"""What :func:`render` can draw: ``text`` for a terminal, ``mermaid``, ``dot`` (Graphviz) and ``json``."""
+
+
+def render(graph: Graph, format: str = "text") -> str:  # noqa: A002 - the word that people look for
+    """Draw a graph.
+
+    :param graph: A graph.
+    :param format: One of :data:`FORMATS`.
+    :returns: Text that ends with a line break.
+    :raises GraphError: there is no such format.
+    """
+    renderer = _RENDERERS.get(format)
+    if renderer is None:
+        hint = Suggestions(FORMATS).hint(format)
+        raise GraphError(f"graphs cannot be drawn as {format!r}; take one of {quoted(FORMATS)}{hint}")
+    return renderer(graph)

@@ -1,0 +1,198 @@
+"""Whether what a producer says that it returns can be what a consumer says that it takes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from typing import Annotated, Any, TypeVar, Union
+from typing import Literal as OneOf
+
+import typing_extensions
+from typing_extensions import is_typeddict
+
+from taskiq_flow.graph._shapes import (
+    Shape,
+    is_listlike,
+    is_mapping,
+    shapes_accepted,
+    shapes_of_value,
+    shapes_produced,
+)
+
+__all__ = ["can_fit", "described", "known_or_any", "list_of", "tuple_of", "union_of"]
+
+_Pairs = frozenset[tuple[int, int]]
+_LONGEST_DESCRIPTION = 100
+_LITERALS = (OneOf, typing_extensions.Literal)  # two things in early Python 3.10
+
+
+def can_fit(produced: Any, accepted: Any) -> bool:
+    """Tell whether a value of one annotation may be what another asks for.
+
+    ``False`` only when that is certain: a missing annotation, ``Any``, a type variable, a protocol, a forward
+    reference or a class that nobody knows fits anything. Values travel encoded and are decoded by the consumer's
+    annotation, so a tuple fits a list, a dictionary fits a model, and a text fits whatever can be read from text,
+    a number too. The elements of lists and the values of mappings are compared where both sides name them.
+
+    :param produced: The producer's annotation; ``None`` or ``inspect.Parameter.empty`` when there is none.
+    :param accepted: The consumer's annotation, likewise.
+    """
+    if produced is accepted or accepted is Any or produced is Any or produced is None or accepted is None:
+        return True
+    try:
+        return _remembered(produced, accepted)
+    except TypeError:  # not hashable, such as ``Annotated`` with a list in it
+        return _fits(produced, accepted, frozenset())
+
+
+@functools.lru_cache(maxsize=4096)
+def _remembered(produced: Any, accepted: Any) -> bool:
+    return _fits(produced, accepted, frozenset())
+
+
+def known_or_any(annotation: Any) -> Any:
+    """Give an annotation, or ``Any`` where it says nothing that can be compared."""
+    while True:
+        if annotation is None or annotation is inspect.Parameter.empty or annotation is object:
+            return Any
+        if isinstance(annotation, (str, typing.ForwardRef, TypeVar)):
+            return Any
+        if typing.get_origin(annotation) is Annotated:
+            if any(hasattr(note, "__get_pydantic_core_schema__") for note in annotation.__metadata__):
+                return Any  # a validator or serializer of the user's own
+            annotation = annotation.__origin__
+        elif hasattr(annotation, "__supertype__"):
+            annotation = annotation.__supertype__
+        elif type(annotation).__name__ == "TypeAliasType":
+            annotation = annotation.__value__
+        elif getattr(typing.get_origin(annotation) or annotation, "_is_protocol", False):
+            return Any
+        else:
+            return annotation
+
+
+def union_of(annotations: typing.Iterable[Any]) -> Any:
+    """Give the annotation of a value that is one of several; ``Any`` when one of them says nothing."""
+    known = tuple(known_or_any(annotation) for annotation in annotations)
+    if Any in known or not known:
+        return Any
+    try:
+        return Union[known]
+    except TypeError:  # not all annotations are types
+        return Any
+
+
+def list_of(element: Any) -> Any:
+    """Give the annotation of a list whose elements have an annotation."""
+    return types.GenericAlias(list, (element,))
+
+
+def tuple_of(elements: typing.Iterable[Any]) -> Any:
+    """Give the annotation of a list whose elements have annotations of their own."""
+    return types.GenericAlias(tuple, tuple(elements))
+
+
+def described(annotation: Any) -> str:
+    """Give an annotation as a person would write it."""
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        return "None" if annotation is type(None) else annotation.__name__
+    text = str(annotation).replace("typing_extensions.", "").replace("typing.", "")
+    return text if len(text) <= _LONGEST_DESCRIPTION else f"{text[:_LONGEST_DESCRIPTION]}…"
+
+
+def _fits(produced: Any, accepted: Any, open_: _Pairs) -> bool:
+    produced, accepted = known_or_any(produced), known_or_any(accepted)
+    if produced is accepted or produced is Any or accepted is Any:
+        return True
+    pair = (id(produced), id(accepted))
+    if pair in open_:
+        return True  # a recursive alias; nothing was found against it on the way here
+    open_ |= {pair}
+    if _is_union(produced) or _is_union(accepted):
+        return any(_fits(one, other, open_) for one in _members(produced) for other in _members(accepted))
+    origin, target = typing.get_origin(produced), typing.get_origin(accepted)
+    if origin in _LITERALS and target in _LITERALS:
+        taken = {(type(value), value) for value in accepted.__args__}
+        return any((type(value), value) in taken for value in produced.__args__)
+    if origin is None and target is None and _related(produced, accepted):
+        return True
+    common = _produced_shapes(produced, origin) & _accepted_shapes(accepted, target)
+    if common is Shape.LIST:
+        return _elements_fit(produced, accepted, open_)
+    if common is Shape.OBJECT:
+        given, wanted = _value_type(produced), _value_type(accepted)
+        return _fits(given, wanted, open_)
+    return bool(common)
+
+
+def _is_union(annotation: Any) -> bool:
+    # ``int | str`` has another class than ``Union[int, str]`` up to Python 3.13.
+    return typing.get_origin(annotation) in (Union, getattr(types, "UnionType", Union))
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    return typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+
+
+def _related(one: Any, other: Any) -> bool:
+    if not isinstance(one, type) or not isinstance(other, type) or is_typeddict(one) or is_typeddict(other):
+        return False
+    try:
+        return issubclass(one, other) or issubclass(other, one)
+    except TypeError:  # a class that refuses to be asked
+        return True
+
+
+def _produced_shapes(annotation: Any, origin: Any) -> Shape:
+    return _literal_shapes(annotation) if origin in _LITERALS else shapes_produced(origin or annotation)
+
+
+def _accepted_shapes(annotation: Any, origin: Any) -> Shape:
+    return _literal_shapes(annotation) if origin in _LITERALS else shapes_accepted(origin or annotation)
+
+
+def _literal_shapes(annotation: Any) -> Shape:
+    shapes = Shape(0)
+    for value in annotation.__args__:
+        shapes |= shapes_of_value(value)
+    return shapes
+
+
+def _elements_fit(produced: Any, accepted: Any, open_: _Pairs) -> bool:
+    given, wanted = _elements(produced), _elements(accepted)
+    if isinstance(given, tuple) and isinstance(wanted, tuple):
+        return len(given) == len(wanted) and all(
+            _fits(one, other, open_) for one, other in zip(given, wanted, strict=True)
+        )
+    if isinstance(given, tuple):
+        return all(_fits(one, wanted, open_) for one in given)
+    if isinstance(wanted, tuple):
+        return all(_fits(given, other, open_) for other in wanted)
+    return _fits(given, wanted, open_)
+
+
+def _elements(annotation: Any) -> Any:
+    """Give the annotation of the elements; of a tuple of fixed length, a tuple of them."""
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if not args or not is_listlike(origin):
+        return Any
+    if origin is not tuple:
+        return args[0]
+    if len(args) == 2 and args[1] is Ellipsis:
+        return args[0]
+    return args if all(known_or_any(arg) is not Ellipsis and not _unpacked(arg) for arg in args) else Any
+
+
+def _unpacked(annotation: Any) -> bool:
+    return bool(
+        getattr(annotation, "__unpacked__", False)
+        or getattr(annotation, "__typing_is_unpacked_typevartuple__", False)
+        or "Unpack[" in str(annotation)
+    )
+
+
+def _value_type(annotation: Any) -> Any:
+    args = typing.get_args(annotation)
+    return args[1] if len(args) == 2 and is_mapping(typing.get_origin(annotation)) else Any

@@ -1,0 +1,297 @@
+"""Every hook of Taskiq-Flow: what a plugin may implement, and when it is asked.
+
+A plugin is a module or an object with functions of these names, marked with :data:`hookimpl`.
+It takes only the arguments that it needs, by their names::
+
+    from taskiq_flow.hookspecs import hookimpl
+
+    @hookimpl
+    def flow_register_schedulers():
+        from acme_flow.scheduler import AcmeScheduler
+        return [AcmeScheduler]
+
+Where several plugins implement a hook, the one that was loaded last is asked first: those given
+in code, then installed ones against the order of their names, then the defaults. pluggy's
+``tryfirst`` and ``trylast`` change that. Implementations are plain functions: neither ``async``
+nor wrappers, because the core calls them one by one and keeps the origin of each answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pluggy import HookimplMarker, HookspecMarker
+
+if TYPE_CHECKING:
+    from taskiq_flow.command import Command
+    from taskiq_flow.discoverer import Discoverer
+    from taskiq_flow.machine.events import (
+        CellCancelled,
+        CellDispatched,
+        CellFailed,
+        CellProgressed,
+        CellStarted,
+        CellSucceeded,
+    )
+    from taskiq_flow.retry import RetryPolicy
+    from taskiq_flow.scheduler import Scheduler
+    from taskiq_flow.serializer import Serializer
+    from taskiq_flow.store import RunOutcome, RunRecord, RunStore, WorkerInfo
+
+__all__ = [
+    "API_VERSION",
+    "PREFIX",
+    "PROJECT",
+    "flow_cell_dispatched",
+    "flow_cell_finished",
+    "flow_cell_progressed",
+    "flow_cell_retried",
+    "flow_cell_started",
+    "flow_register_commands",
+    "flow_register_discoverers",
+    "flow_register_retry_policies",
+    "flow_register_schedulers",
+    "flow_register_serializers",
+    "flow_register_stores",
+    "flow_route_cell",
+    "flow_run_finished",
+    "flow_run_started",
+    "flow_worker_lost",
+    "hookimpl",
+    "hookspec",
+]
+
+PROJECT = "taskiq_flow"
+PREFIX = "flow_"
+
+#: Grows when a plugin written for the older hooks could break. A plugin may say what it was made for with a module
+#: attribute ``taskiq_flow_api = (lowest, highest)``.
+API_VERSION = 1
+
+hookspec = HookspecMarker(PROJECT)
+hookimpl = HookimplMarker(PROJECT)
+
+
+# Registration
+
+
+@hookspec
+def flow_register_retry_policies() -> Iterable[type[RetryPolicy]]:  # type: ignore[empty-body]
+    """Offer retry policies, each selectable by its ``name``.
+
+    Called once for each :class:`~taskiq_flow.flow.Flow`, in the client and in every worker process, before anything
+    runs. An exception here stops the start-up with an error that names the distribution.
+
+    :returns: Classes that pass ``taskiq_flow.testing.RetryPolicyKit``; objects are made of them with ``from_options``.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_register_schedulers() -> Iterable[type[Scheduler]]:  # type: ignore[empty-body]
+    """Offer schedulers, each selectable by its ``name``.
+
+    Called once for each :class:`~taskiq_flow.flow.Flow`, in the client and in every worker process, before anything
+    runs. An exception here stops the start-up with an error that names the distribution.
+
+    :returns: Classes that pass ``taskiq_flow.testing.SchedulerKit`` and can be called without arguments.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_register_serializers() -> Iterable[type[Serializer]]:  # type: ignore[empty-body]
+    """Offer serializers, each selectable by its ``name``, which is stored with every value that it writes.
+
+    Called once for each :class:`~taskiq_flow.flow.Flow`, in the client and in every worker process, before anything
+    runs. An exception here stops the start-up with an error that names the distribution.
+
+    :returns: Classes that pass ``taskiq_flow.testing.SerializerKit`` and can be called without arguments.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_register_stores() -> Iterable[type[RunStore]]:  # type: ignore[empty-body]
+    """Offer stores, each selectable by the URL schemes in its ``schemes``.
+
+    Called once for each :class:`~taskiq_flow.flow.Flow`, in the client and in every worker process, before anything
+    runs. An exception here stops the start-up with an error that names the distribution.
+
+    :returns: Classes that pass ``taskiq_flow.testing.StoreKit``; objects are made of them with ``from_url``.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_register_discoverers() -> Iterable[type[Discoverer]]:  # type: ignore[empty-body]
+    """Offer discoverers of tasks, each selectable by its ``name``.
+
+    Called once for each :class:`~taskiq_flow.flow.Flow`, in the client and in every worker process, before anything
+    runs. An exception here stops the start-up with an error that names the distribution.
+
+    :returns: Classes that pass ``taskiq_flow.testing.DiscovererKit`` and can be called without arguments.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_register_commands() -> Iterable[type[Command]]:  # type: ignore[empty-body]
+    """Offer sub-commands of ``taskiq flow``, each called by its ``name``.
+
+    Called once for each :class:`~taskiq_flow.flow.Flow`, and once by ``taskiq flow`` before it reads its arguments, so
+    a plugin imports nothing here that its command needs only when it runs. An exception here stops the start-up with
+    an error that names the distribution.
+
+    :returns: Classes that can be called without arguments.
+
+    .. versionadded:: 0.1
+    """
+
+
+# Decision: the first answer that is not ``None`` is taken
+
+
+@hookspec(firstresult=True)
+def flow_route_cell(
+    run: str, cell: str, task: str, worker: WorkerInfo | None, queue: str
+) -> Mapping[str, Any] | None:
+    """Choose the labels that bring a cell's message to where the scheduler placed it.
+
+    Called once for each dispatch, in the process that drives the pool, before the message is sent; again when it is
+    sent again. The labels are added to those of the task and of the node. The default gives ``queue_name``: the queue
+    of the worker, or else ``queue``; nothing when there is neither. An exception here, or an answer that is not a
+    mapping with text as keys, is logged with the origin, and the default is used.
+
+    :param run: The run's id.
+    :param cell: The cell's path, such as ``tracks[3]/features``.
+    :param task: The task's name.
+    :param worker: The worker that the cell was placed on; ``None`` where any worker of the pool may take it.
+    :param queue: The queue that the placement or the node asks for; empty for none.
+    :returns: Labels for the taskiq message, or ``None`` to leave it to the next plugin.
+
+    .. versionadded:: 0.1
+    """
+
+
+# Notification: observers, whose results are ignored
+
+
+@hookspec
+def flow_run_started(record: RunRecord) -> None:
+    """See that a run began.
+
+    Called once for each run, in the process that drives its pool, after the fact was written to the run's log; a
+    driver that dies right then leaves it untold. Keep it short: the driver waits. An exception here is logged with
+    the origin and changes nothing.
+
+    :param record: The run, without an outcome.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_run_finished(record: RunRecord, outcome: RunOutcome) -> None:
+    """See that a run succeeded, failed or was cancelled.
+
+    Called once for each run, in the process that drives its pool, after the outcome was written to the store; a
+    driver that dies right then leaves it untold. Keep it short: the driver waits. An exception here is logged with
+    the origin and changes nothing.
+
+    :param record: The run.
+    :param outcome: How it ended, with its outputs still encoded.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_cell_dispatched(run: str, event: CellDispatched) -> None:
+    """See that an attempt of a cell was placed.
+
+    Called once for each attempt, in the process that drives the pool, after the fact was written to the run's log.
+    Keep it short: the driver waits. An exception here is logged with the origin and changes nothing.
+
+    :param run: The run's id.
+    :param event: The cell, the attempt and where it goes.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_cell_started(run: str, event: CellStarted) -> None:
+    """See that a worker began an attempt.
+
+    Called once for each attempt that a worker claimed, in the process that drives the pool, after the fact was written
+    to the run's log. Keep it short: the driver waits. An exception here is logged with the origin and changes nothing.
+
+    :param run: The run's id.
+    :param event: The cell, the attempt and its worker.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_cell_finished(run: str, event: CellSucceeded | CellFailed | CellCancelled) -> None:
+    """See that a cell came to its end: it succeeded, failed for good, or was cancelled.
+
+    Called once for each cell that was dispatched, in the process that drives the pool, after the fact was written to
+    the run's log; skipped cells are not told. Keep it short: the driver waits. An exception here is logged with the
+    origin and changes nothing.
+
+    :param run: The run's id.
+    :param event: What happened, with its values still encoded.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_cell_retried(run: str, event: CellFailed) -> None:
+    """See that an attempt failed and that the retry policy wants another one.
+
+    Called once for each such attempt, in the process that drives the pool, after the fact was written to the run's
+    log. Keep it short: the driver waits. An exception here is logged with the origin and changes nothing.
+
+    :param run: The run's id.
+    :param event: What went wrong, when the next attempt is due and why.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_cell_progressed(run: str, event: CellProgressed) -> None:
+    """See what a running task reports of its progress.
+
+    Called as often as the task reports, in the process that drives the pool. Keep it short: the driver waits. An
+    exception here is logged with the origin and changes nothing.
+
+    :param run: The run's id.
+    :param event: The cell, the attempt and the fraction that is done.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_worker_lost(worker: str, pool: str) -> None:
+    """See that a worker was not heard of in time, so that its attempts count as failed.
+
+    Called once each time a worker is given up, in the process that drives the pool. Keep it short: the driver waits.
+    An exception here is logged with the origin and changes nothing.
+
+    :param worker: The worker's id.
+    :param pool: Its pool.
+
+    .. versionadded:: 0.1
+    """

@@ -1,0 +1,340 @@
+"""The machine: folds events into the state of one run, and answers with instructions.
+
+It is pure. It reads no clock, sends nothing, and knows neither taskiq nor plugins; the driver does
+all that on its word. Applying the same events again gives the same state and the same instructions,
+which is how a run goes on after its driver died.
+
+An event about an attempt that is not the current one changes nothing, so duplicates and late results
+are harmless; all that a late outcome can do is to free the slot of an attempt that was given up. An event
+that the table of :mod:`~taskiq_flow.machine.transitions` does not have raises
+:class:`~taskiq_flow.errors.InvalidTransition` and changes nothing either.
+
+The cost of an event is the number of cells that it can touch: the dependents of its cell, the cells in
+flight when a run ends or a worker is lost, and a map's window when a map opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from taskiq_flow.errors import InvalidTransition
+from taskiq_flow.graph.model import Graph, MapNode, TaskNode
+from taskiq_flow.machine import events as ev
+from taskiq_flow.machine import instructions as do
+from taskiq_flow.machine.course import Course
+from taskiq_flow.machine.plan import resolve
+from taskiq_flow.machine.scope import Cell, Scope
+from taskiq_flow.machine.transitions import CellState, RunStatus, Trigger
+from taskiq_flow.payloads import Failure, FailureKind, Value
+
+__all__ = ["DEFAULT_WINDOW", "RunMachine"]
+
+DEFAULT_WINDOW = 256
+
+
+class RunMachine(Course):
+    """The state of one run.
+
+    :param graph: What is run.
+    :param read: Decodes a value to plain data, for guards and filters; must be pure. What it cannot read, with
+        ``PayloadError``, fails the cell.
+    :param window: How many items of maps may be open at once, over all maps that do not say; a map may always
+        have one. The log overrides it (``RunStarted.window``).
+
+    :ivar status: Where the run stands.
+    :ivar reason: Why it ends otherwise than by its cells; empty where they say it.
+    :ivar timed_out: Whether it ends because its own time limit passed.
+    :ivar failures: The last attempt and the failure of each cell that failed.
+    :ivar suppressed: The same for cells in maps that skip errors.
+    :ivar cells: Where every cell stands.
+    :ivar timers: The timers that run, by name.
+    :ivar version: Grows with every event that changed something, which are the events to log.
+    """
+
+    def __init__(self, graph: Graph, *, read: Callable[[Value], Any], window: int = DEFAULT_WINDOW) -> None:
+        super().__init__(graph, read=read, window=window)
+        self.version = 0
+
+    def apply(self, event: ev.Event) -> list[do.Instruction]:
+        """Fold one event into the state.
+
+        :returns: What to do now, in this order.
+        :raises InvalidTransition: the event cannot happen in this state; nothing was changed.
+        """
+        handler = _HANDLERS.get(type(event))
+        if handler is None:
+            raise InvalidTransition("", type(event).__name__, [self.status.value])
+        handler(self, event)
+        if self._settled or self._must_stop or self._ending is not None:
+            self._advance()
+        out, self._out = self._out, []
+        return out
+
+    def outputs(self) -> dict[str, Value]:
+        """Give the run's outputs as far as they have been produced, by name.
+
+        What several nodes can produce is there when all of them have succeeded or were skipped.
+        """
+        root = self.cells.root
+        if root is None:
+            return {}
+        found: dict[str, Value] = {}
+        for name, place in root.plan.outputs.items():
+            producers = root.plan.producers[name]
+            if all(root.states[each] in (CellState.SUCCEEDED, CellState.SKIPPED) for each in producers):
+                value = resolve(place, root.inputs, root.outputs)
+                if value is not None:
+                    found[name] = value
+        return found
+
+    def occupying(self) -> Iterator[Cell]:
+        """Give every cell that occupies capacity: dispatched, running, or given up and not yet gone."""
+        yield from self.cells.in_flight.values()
+        yield from self.cells.lingering.values()
+
+    def outstanding(self) -> list[do.Instruction]:
+        """Give what is still to be done in this state, for a driver that has just replayed the log.
+
+        What a dead driver had sent is sent again; the claim keeps it from being executed twice. Questions to
+        the retry policy come last, because the answers change the state.
+        """
+        for cell in self.cells.lingering.values():
+            self._release(cell)
+        for name, timer in self.timers.items():
+            self._out.append(do.StartTimer(timer=name, due=timer.due))
+        for cell in self.cells.active.values():
+            if cell.path in self.cells.in_flight:
+                if self._ending is not None:
+                    self._release(cell)
+                elif cell.state is CellState.DISPATCHED and cell.unjudged is None:
+                    self._dispatch(cell)
+            elif cell.state is CellState.READY:
+                self._enqueue(cell)
+            elif isinstance(cell.node, MapNode) and cell.items is None and self._ending is None:
+                self._out.append(do.Expand(cell=cell.path, items=self._items_of(cell)))
+        for cell in self.cells.in_flight.values():
+            if cell.unjudged is not None:
+                self._ask(cell, *cell.unjudged)
+        if self.status.final:
+            self._out.append(do.FinishRun())
+        out, self._out = self._out, []
+        return out
+
+    # Events about the run
+
+    def _run_started(self, event: ev.RunStarted) -> None:
+        if self.cells.root is not None:
+            raise InvalidTransition("", "RunStarted", [self.status.value])
+        if self.status.final:
+            return
+        self.version += 1
+        self._window = event.window or self._window
+        plan = self.cells.plan
+        root = self.cells.root = Scope.open(plan, event.inputs, on_error=self.graph.on_error)
+        if self.graph.timeout is not None:
+            self._start_timer("run", event.at + self.graph.timeout, None)
+        for position in plan.roots:
+            self._arrive(root, position)
+        if not plan.nodes:
+            self._scope_done(root)
+
+    def _cancel_requested(self, event: ev.CancelRequested) -> None:
+        if self._ending is None and not self.status.final:
+            self.version += 1
+            self._end(RunStatus.CANCELLED, event.reason or "cancelled")
+
+    def _timer_fired(self, event: ev.TimerFired) -> None:
+        timer = self.timers.pop(event.timer, None)
+        if timer is None:
+            return
+        self.version += 1
+        cell = timer.cell
+        if cell is None:
+            self.timed_out = True
+            self._end(RunStatus.FAILED, f"the run did not finish within {self.graph.timeout:g} s")
+            return
+        assert cell.timers is not None
+        cell.timers.discard(event.timer)
+        if cell.state is CellState.WAITING:
+            self.cells.move(cell, Trigger.DUE)
+            self._enqueue(cell)
+        elif self._ending is not None:
+            self.cells.linger(cell)
+            self._abandon(cell)
+        elif cell.unjudged is None:
+            limit = cell.node.options.timeout
+            failure = Failure(kind=FailureKind.TIMEOUT, message=f"the attempt took longer than {limit:g} s")
+            self._ask(cell, failure, True)
+
+    def _worker_lost(self, event: ev.WorkerLost) -> None:
+        held = [cell for cell in self.cells.in_flight.values() if cell.worker == event.worker]
+        gone = [key for key, cell in self.cells.lingering.items() if cell.worker == event.worker]
+        if held or gone:
+            self.version += 1
+        for key in gone:
+            del self.cells.lingering[key]
+        for cell in held:
+            cell.vacated = True
+            if self._ending is not None:
+                self._abandon(cell)
+            elif cell.unjudged is None:
+                failure = Failure(kind=FailureKind.WORKER_LOST, message=f"worker {event.worker!r} was lost")
+                self._ask(cell, failure, False)
+
+    # Events about a cell
+
+    def _map_expanded(self, event: ev.MapExpanded) -> None:
+        cell = self.cells.active.get(event.cell)
+        if cell is not None and isinstance(cell.node, MapNode) and cell.items is None:
+            if self._ending is None:
+                self.version += 1
+                self._expand(cell, event.items)
+        elif self.cells.state_of(event.cell) is not CellState.CANCELLED:
+            raise InvalidTransition(event.cell, "MapExpanded", self.cells.story(event.cell))
+
+    def _cell_dispatched(self, event: ev.CellDispatched) -> None:
+        cell = self.cells.active.get(event.cell)
+        if cell is not None and event.attempt < cell.attempt:
+            return
+        if cell is None or cell.attempt != event.attempt or cell.state is not CellState.READY:
+            raise InvalidTransition(event.cell, "CellDispatched", self.cells.story(event.cell))
+        self.cells.move(cell, Trigger.PLACED)
+        self.version += 1
+        cell.worker = event.worker
+        cell.sent_to = event.queue or cell.queue
+        self.cells.in_flight[cell.path] = cell
+        self._dispatch(cell)
+
+    def _cell_started(self, event: ev.CellStarted) -> None:
+        cell = self.cells.current(event)
+        if cell is None or cell.state is CellState.RUNNING:
+            return
+        self.cells.move(cell, Trigger.CLAIMED)
+        self.version += 1
+        cell.worker = event.worker or cell.worker
+        if cell.first_started_at is None:
+            cell.first_started_at = event.at
+        timeout = cell.node.options.timeout
+        if self._ending is not None:
+            self._release(cell)
+        elif timeout is not None:
+            self._start_timer(f"attempt:{cell.path}:{cell.attempt}", event.at + timeout, cell)
+
+    def _cell_progressed(self, event: ev.CellProgressed) -> None:
+        if self.cells.current(event) is not None:
+            self.version += 1
+
+    def _cell_succeeded(self, event: ev.CellSucceeded) -> None:
+        cell = self.cells.current(event)
+        if cell is None:
+            self._vacate(event)
+            return
+        expected = len(cell.node.outputs)
+        if expected and len(event.outputs) != expected:
+            message = f"the attempt gave {len(event.outputs)} outputs instead of {expected}"
+            failure = Failure(kind=FailureKind.REJECTED, message=message)
+            self._cell_failed(
+                ev.CellFailed(cell=event.cell, attempt=event.attempt, failure=failure, at=event.at)
+            )
+            return
+        self.cells.move(cell, Trigger.RETURNED)
+        self.version += 1
+        cell.scope.outputs[cell.position] = event.outputs
+        self._close(cell)
+
+    def _cell_failed(self, event: ev.CellFailed) -> None:
+        # A map answers to Expand with this when it has no list; it is never tried again.
+        cell = self.cells.active.get(event.cell)
+        is_map = cell is not None and isinstance(cell.node, MapNode) and cell.items is None
+        if cell is None or not is_map:
+            cell = self.cells.current(event)
+        if cell is None:
+            if not event.lingers:
+                self._vacate(event)
+            return
+        retried = event.retry_at is not None and self._ending is None and not is_map
+        self.cells.move(cell, Trigger.RETRIED if retried else Trigger.GAVE_UP)
+        self.version += 1
+        if event.lingers and not is_map:
+            self.cells.linger(cell)
+        if event.failure.kind is FailureKind.TIMEOUT:
+            self._release(cell)
+        if retried:
+            self._wait_for_retry(cell, event)
+        else:
+            self._fail(cell.scope, cell.position, event.attempt, event.failure)
+            self._close(cell)
+
+    def _cell_cancelled(self, event: ev.CellCancelled) -> None:
+        cell = self.cells.current(event)
+        if cell is None:
+            if not event.lingers:
+                self._vacate(event)
+            return
+        if self._ending is not None:
+            self.version += 1
+            if event.lingers:
+                self.cells.linger(cell)
+            self._abandon(cell)
+        elif cell.unjudged is None:
+            self.version += 1
+            cell.vacated = cell.vacated or not event.lingers
+            message = "the attempt was cancelled although nobody had asked for that"
+            self._ask(cell, Failure(kind=FailureKind.CANCELLED, message=message), event.lingers)
+        elif not event.lingers and not cell.vacated:
+            self.version += 1
+            cell.vacated = True
+
+    def _cell_released(self, event: ev.CellReleased) -> None:
+        cell = self.cells.current(event)
+        if cell is None:
+            self._vacate(event)
+        elif not cell.vacated:
+            # It has overtaken the outcome that will say that the slot stays occupied.
+            cell.vacated = True
+            self.version += 1
+
+    # Small parts
+
+    def _vacate(self, event: ev.CellSucceeded | ev.CellFailed | ev.CellCancelled | ev.CellReleased) -> None:
+        """Free the slot of an attempt that was given up: whatever came of it, it has ended by now."""
+        if self.cells.lingering.pop((event.cell, event.attempt), None) is not None:
+            self.version += 1
+
+    def _ask(self, cell: Cell, failure: Failure, lingers: bool) -> None:
+        cell.unjudged = (failure, lingers)
+        node = cell.node
+        assert isinstance(node, TaskNode)
+        self._out.append(
+            do.AskPolicy(cell=cell.path, node=node, attempt=cell.attempt, failure=failure, lingers=lingers)
+        )
+
+    def _wait_for_retry(self, cell: Cell, event: ev.CellFailed) -> None:
+        assert event.retry_at is not None
+        del self.cells.in_flight[cell.path]
+        self._stop_timers(cell)
+        cell.attempt += 1
+        cell.worker = ""
+        cell.unjudged = None
+        cell.vacated = False
+        cell.resources = cell.resources if event.resources is None else event.resources
+        cell.queue = cell.queue if event.queue is None else event.queue
+        cell.priority = cell.priority if event.priority is None else event.priority
+        self._start_timer(f"retry:{cell.path}:{cell.attempt}", event.retry_at, cell)
+
+
+_HANDLERS: Mapping[type, Callable[[RunMachine, Any], None]] = {
+    ev.RunStarted: RunMachine._run_started,
+    ev.MapExpanded: RunMachine._map_expanded,
+    ev.CellDispatched: RunMachine._cell_dispatched,
+    ev.CellStarted: RunMachine._cell_started,
+    ev.CellProgressed: RunMachine._cell_progressed,
+    ev.CellSucceeded: RunMachine._cell_succeeded,
+    ev.CellFailed: RunMachine._cell_failed,
+    ev.CellCancelled: RunMachine._cell_cancelled,
+    ev.CellReleased: RunMachine._cell_released,
+    ev.WorkerLost: RunMachine._worker_lost,
+    ev.TimerFired: RunMachine._timer_fired,
+    ev.CancelRequested: RunMachine._cancel_requested,
+}

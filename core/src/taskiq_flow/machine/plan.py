@@ -1,0 +1,185 @@
+"""A graph prepared for execution: names become positions, sources become places to look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Union
+
+from attrs import frozen
+
+from taskiq_flow.graph.model import FirstOf, Graph, Input, Literal, MapNode, Node, Output, Source
+from taskiq_flow.graph.order import leaves, predecessors
+from taskiq_flow.payloads import ListedValue, Payload, Value
+
+__all__ = ["Each", "First", "Param", "Place", "Plan", "Slot", "plan_of", "resolve"]
+
+
+@frozen
+class Slot:
+    """The place of an output.
+
+    :param node: The position of the producing node.
+    :param output: The position among its outputs.
+    """
+
+    node: int
+    output: int
+
+
+@frozen
+class First:
+    """The first of several places that has a value."""
+
+    places: tuple[Place, ...]
+
+
+@frozen
+class Each:
+    """A list of what is in several places."""
+
+    places: tuple[Place, ...]
+
+
+Place = Union[Slot, First, Each, str, Value]
+"""Where a value is found in a scope; a text is the name of an input, a value is itself."""
+
+
+@frozen
+class Param:
+    """A parameter of a node.
+
+    :param name: Its name.
+    :param place: Where its value comes from.
+    :param optional: Whether it may be left out.
+    """
+
+    name: str
+    place: Place
+    optional: bool
+
+
+@frozen(kw_only=True, eq=False)
+class Plan:
+    """What a machine needs of a graph, computed once per graph and shared by all scopes.
+
+    :param graph: The graph.
+    :param nodes: Its nodes; a node's position here is how everything else refers to it.
+    :param index: The position of each node's name.
+    :param roots: The positions of the nodes that wait for no other.
+    :param indegree: How many distinct nodes must be final before this one can start, by position.
+    :param dependents: The positions of the nodes that wait for this one, by position.
+    :param params: The parameters of each node, by position.
+    :param guards: Where a guard looks and what it must find there, by position.
+    :param items: Where the items of a map are, by position.
+    :param outputs: Where the graph's outputs are, by name.
+    :param producers: The positions of the nodes that can produce each of these, by name.
+    :param bodies: The plans of map nodes' bodies, by position.
+    """
+
+    graph: Graph
+    nodes: tuple[Node, ...]
+    index: Mapping[str, int]
+    roots: tuple[int, ...]
+    indegree: tuple[int, ...]
+    dependents: tuple[tuple[int, ...], ...]
+    params: tuple[tuple[Param, ...], ...]
+    guards: Mapping[int, tuple[Place, Any]]
+    items: Mapping[int, Place]
+    outputs: Mapping[str, Place]
+    producers: Mapping[str, tuple[int, ...]]
+    bodies: Mapping[int, Plan]
+
+
+def plan_of(graph: Graph) -> Plan:
+    """Prepare a graph; linear in nodes and edges, nested bodies included, and done once for each graph."""
+    kept = graph._plan
+    if not isinstance(kept, Plan):
+        kept = _prepared(graph)
+        # Computed at most once and never seen changing, so the graph stays immutable to everybody else.
+        object.__setattr__(graph, "_plan", kept)
+    return kept
+
+
+def _prepared(graph: Graph) -> Plan:
+    nodes = tuple(graph.nodes.values())
+    index = {node.name: position for position, node in enumerate(nodes)}
+    indegree = [0] * len(nodes)
+    dependents: list[list[int]] = [[] for _ in nodes]
+    params: list[tuple[Param, ...]] = []
+    guards: dict[int, tuple[Place, Any]] = {}
+    items: dict[int, Place] = {}
+    bodies: dict[int, Plan] = {}
+    for position, node in enumerate(nodes):
+        before = predecessors(node)
+        indegree[position] = len(before)
+        for name in before:
+            dependents[index[name]].append(position)
+        params.append(
+            tuple(
+                Param(name, _place(source, graph, index), name in node.optional)
+                for name, source in node.params.items()
+            )
+        )
+        if node.when is not None:
+            guards[position] = (_place(node.when.source, graph, index), _plain(node.when.equals))
+        if isinstance(node, MapNode):
+            items[position] = _place(node.items, graph, index)
+            bodies[position] = plan_of(node.body)
+    return Plan(
+        graph=graph,
+        nodes=nodes,
+        index=index,
+        roots=tuple(position for position, count in enumerate(indegree) if count == 0),
+        indegree=tuple(indegree),
+        # Filled in the order of positions, so they are sorted whatever the order of a set of names is.
+        dependents=tuple(map(tuple, dependents)),
+        params=tuple(params),
+        guards=guards,
+        items=items,
+        outputs={name: _place(source, graph, index) for name, source in graph.outputs.items()},
+        producers={
+            name: tuple(index[leaf.node] for leaf in leaves(source) if isinstance(leaf, Output))
+            for name, source in graph.outputs.items()
+        },
+        bodies=bodies,
+    )
+
+
+def _place(source: Source, graph: Graph, index: Mapping[str, int]) -> Place:
+    if isinstance(source, Output):
+        return Slot(index[source.node], graph.nodes[source.node].outputs.index(source.name))
+    if isinstance(source, Input):
+        return source.name
+    if isinstance(source, Literal):
+        return Payload("json", json.dumps(source.value, separators=(",", ":")).encode())
+    places = tuple(_place(member, graph, index) for member in source.sources)
+    return First(places) if isinstance(source, FirstOf) else Each(places)
+
+
+def _plain(value: Any) -> Any:
+    """Give a value as it is after a way through JSON, for instance with lists for tuples."""
+    return json.loads(json.dumps(value))
+
+
+def resolve(
+    place: Place, inputs: Mapping[str, Value], outputs: Mapping[int, tuple[Value, ...]]
+) -> Value | None:
+    """Give the value in a place of a scope, or ``None`` when it was skipped or not given.
+
+    :param inputs: The scope's inputs by name.
+    :param outputs: The outputs of the scope's succeeded cells, by the node's position.
+    """
+    if isinstance(place, Slot):
+        produced = outputs.get(place.node)
+        return None if produced is None else produced[place.output]
+    if isinstance(place, str):
+        return inputs.get(place)
+    if isinstance(place, First):
+        found = (resolve(each, inputs, outputs) for each in place.places)
+        return next((value for value in found if value is not None), None)
+    if isinstance(place, Each):
+        members = [resolve(each, inputs, outputs) for each in place.places]
+        there = tuple(member for member in members if member is not None)
+        return ListedValue(there) if len(there) == len(members) else None
+    return place

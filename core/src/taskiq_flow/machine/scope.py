@@ -1,0 +1,189 @@
+"""Where cells live: a scope is one application of a graph, and a cell is one node in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import define, field
+
+from taskiq_flow.graph.model import ErrorMode, MapNode, Node
+from taskiq_flow.machine.plan import Plan, resolve
+from taskiq_flow.machine.transitions import CellState
+from taskiq_flow.payloads import Failure, ListedValue, Payload, Value
+
+__all__ = ["Cell", "Items", "Scope", "Timer"]
+
+_NULL = Payload("json", b"null")
+
+
+@define(eq=False)
+class Cell:
+    """A cell that is neither pending nor final.
+
+    :ivar path: The key path and the node's name.
+    :ivar scope: Its scope.
+    :ivar position: The position of its node in the scope's plan.
+    :ivar node: That node.
+    :ivar state: Where it stands.
+    :ivar attempt: The current attempt, counted from 1.
+    :ivar worker: Who holds the current attempt, where that is known.
+    :ivar resources: What the current attempt occupies, or will occupy.
+    :ivar queue: The queue that it asks for; empty for none.
+    :ivar sent_to: The queue that the current attempt was sent to; empty for the default.
+    :ivar priority: Higher goes first.
+    :ivar first_started_at: When its first attempt started, in seconds since the epoch.
+    :ivar timers: The timers that run for it.
+    :ivar unjudged: What the retry policy was asked about and has not answered: the failure of the current
+        attempt, and whether the worker's slot may still be occupied.
+    :ivar vacated: Whether the current attempt is known to occupy no worker any more.
+    :ivar story: Its states so far, for error messages.
+    :ivar params: The values of its parameters.
+    :ivar items: How far it has come, for a map.
+    """
+
+    path: str
+    scope: Scope
+    position: int
+    node: Node
+    state: CellState
+    attempt: int = 1
+    worker: str = ""
+    resources: Mapping[str, float] = field(factory=dict)
+    queue: str = ""
+    sent_to: str = ""
+    priority: int = 0
+    first_started_at: float | None = None
+    timers: set[str] | None = None
+    unjudged: tuple[Failure, bool] | None = None
+    vacated: bool = False
+    story: list[CellState] = field(factory=list)
+    params: Mapping[str, Value] = field(factory=dict)
+    items: Items | None = None
+
+
+@define(eq=False)
+class Scope:
+    """One application of a graph: the run itself, or one item of a map.
+
+    :ivar plan: The prepared graph.
+    :ivar prefix: What stands before the names of its nodes in a cell's path.
+    :ivar inputs: The values of the graph's inputs.
+    :ivar parent: The map's cell this is an item of; ``None`` for the run itself.
+    :ivar number: Which item it is, counted from 0.
+    :ivar on_error: What a failure in here does, where its node does not say.
+    :ivar tolerant: Whether a failure in here stays in here (a map that skips errors).
+    :ivar states: One state per node; that of a cell which has an object is in the object.
+    :ivar missing: How many predecessors are not final yet, per node.
+    :ivar outputs: What succeeded cells produced, by position.
+    :ivar left: How many nodes are not final yet; -1 once that nothing is left has had its effect.
+    :ivar failed: Whether a cell in here failed.
+    """
+
+    plan: Plan
+    prefix: str
+    inputs: Mapping[str, Value]
+    parent: Cell | None
+    number: int
+    on_error: ErrorMode
+    tolerant: bool
+    states: bytearray
+    missing: list[int]
+    outputs: dict[int, tuple[Value, ...]]
+    left: int
+    failed: bool = False
+
+    @classmethod
+    def open(
+        cls,
+        plan: Plan,
+        inputs: Mapping[str, Value],
+        *,
+        prefix: str = "",
+        parent: Cell | None = None,
+        number: int = 0,
+        on_error: ErrorMode = "stop",
+        tolerant: bool = False,
+    ) -> Scope:
+        """Start applying a graph: everything is pending."""
+        size = len(plan.nodes)
+        return cls(
+            plan=plan,
+            prefix=prefix,
+            inputs=inputs,
+            parent=parent,
+            number=number,
+            on_error=on_error,
+            tolerant=tolerant,
+            states=bytearray(size),
+            missing=list(plan.indegree),
+            outputs={},
+            left=size,
+        )
+
+
+@define(eq=False)
+class Items:
+    """How far a map has come.
+
+    :ivar values: The items.
+    :ivar shared: The body's inputs that are the same for every item.
+    :ivar limit: How many items the map itself lets be open at once; ``None`` where it does not say.
+    :ivar results: What each finished item gave, in item order; ``None`` for one that failed, was left out by a
+        filter, or is not finished.
+    :ivar next: The first item that was not opened yet.
+    :ivar open: The scopes of the items that are open, by number.
+    :ivar failures: How many items failed.
+    :ivar starved: Whether it waits for other maps to finish items before it opens more.
+    """
+
+    values: tuple[Value, ...]
+    shared: Mapping[str, Value]
+    limit: int | None
+    results: list[tuple[Value, ...] | None]
+    next: int = 0
+    open: dict[int, Scope] = field(factory=dict)
+    failures: int = 0
+    starved: bool = False
+
+    @classmethod
+    def of(cls, node: MapNode, values: tuple[Value, ...], shared: Mapping[str, Value]) -> Items:
+        """Start with nothing opened."""
+        return cls(values=values, shared=shared, limit=node.max_parallel, results=[None] * len(values))
+
+    @property
+    def finished(self) -> bool:
+        """Whether every item was opened and is done."""
+        return not self.open and self.next == len(self.values)
+
+    def collect(self, node: MapNode, scope: Scope, read: Callable[[Value], Any]) -> None:
+        """Keep what a finished item gave; an output that was skipped is null, so that lists stay aligned.
+
+        :raises PayloadError: what a filter's body gave cannot be read.
+        """
+        places = scope.plan.outputs
+        found = (resolve(places[name], scope.inputs, scope.outputs) for name in node.collects)
+        result = tuple(_NULL if value is None else value for value in found)
+        if node.keep == "items":
+            self.results[scope.number] = (self.values[scope.number],) if read(result[0]) else None
+        else:
+            self.results[scope.number] = result
+
+    def gather(self, node: MapNode) -> tuple[Value, ...]:
+        """Give the map's outputs, in item order, without the items that failed or were left out."""
+        done = [result for result in self.results if result is not None]
+        return tuple(
+            ListedValue(tuple(result[column] for result in done)) for column in range(len(node.outputs))
+        )
+
+
+@define(eq=False)
+class Timer:
+    """A timer that runs.
+
+    :ivar due: Seconds since the epoch.
+    :ivar cell: The cell it belongs to; ``None`` for the run itself.
+    """
+
+    due: float
+    cell: Cell | None

@@ -1,0 +1,103 @@
+"""Calling the implementations of a hook one by one, so that each answer, and each error, keeps its origin."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+from taskiq_flow.plugins.checks import HOOKS
+from taskiq_flow.plugins.loading import LoadedPlugin
+
+__all__ = ["Call", "cast_aside", "decider", "observer"]
+
+logger = logging.getLogger(__name__)
+
+
+@frozen
+class Call:
+    """One plugin's implementation of a hook.
+
+    :param hook: The hook's name.
+    :param plugin: The plugin.
+    :param function: What it implements the hook with.
+    :param arguments: The names of the arguments that it takes, in order.
+    """
+
+    hook: str
+    plugin: LoadedPlugin
+    function: Callable[..., Any] = field(repr=False)
+    arguments: tuple[str, ...]
+
+    def positional(self) -> Callable[..., Any]:
+        """Give a function that takes all the hook's arguments by position."""
+        if self.arguments == HOOKS[self.hook]:
+            return self.function
+        function = self.function
+        wanted = tuple(HOOKS[self.hook].index(name) for name in self.arguments)
+        return lambda *given: function(*[given[index] for index in wanted])
+
+
+def observer(calls: Sequence[Call]) -> Callable[..., None] | None:
+    """Give a function that tells all observers and never raises; ``None`` when there are none."""
+    if not calls:
+        return None
+    targets = tuple((call.positional(), call) for call in calls)
+
+    def notify(*arguments: Any) -> None:
+        for function, call in targets:
+            try:
+                result = function(*arguments)
+            except Exception:
+                logger.exception("%s() of %s failed", call.hook, call.plugin.origin)
+            else:
+                if result is not None:
+                    cast_aside(call, result)
+
+    return notify
+
+
+def decider(
+    calls: Sequence[Call], default: Callable[..., Mapping[str, Any]]
+) -> Callable[..., Mapping[str, Any]]:
+    """Give a function that takes the first answer of a hook, and the default where a plugin fails.
+
+    :param calls: Implementations in the order in which they are asked, without the default.
+    :param default: What answers when nobody else does; also the whole function when there is nobody else.
+    """
+    if not calls:
+        return default
+    targets = tuple((call.positional(), call) for call in calls)
+
+    def decide(*arguments: Any) -> Mapping[str, Any]:
+        for function, call in targets:
+            try:
+                answer = function(*arguments)
+            except Exception:
+                logger.exception("%s() of %s failed; using the default", call.hook, call.plugin.origin)
+                break
+            if answer is None:
+                continue
+            if isinstance(answer, Mapping) and all(isinstance(key, str) for key in answer):
+                return answer
+            logger.error(
+                "%s() of %s answered with %r, expected a mapping with text as keys; using the default",
+                call.hook,
+                call.plugin.origin,
+                answer,
+            )
+            cast_aside(call, answer)
+            break
+        return default(*arguments)
+
+    return decide
+
+
+def cast_aside(call: Call, result: Any) -> None:
+    """Let go of a result that nobody reads, and say so when it is a coroutine."""
+    if inspect.iscoroutine(result):
+        result.close()
+        logger.error("%s() of %s gave a coroutine, which nobody awaits", call.hook, call.plugin.origin)

@@ -1,0 +1,25 @@
+"""Which distribution to install for a name that is well known and not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["to_install"]
+
+_BY_NAME: Mapping[str, Mapping[str, str]] = {
+    "scheduler": dict.fromkeys(("best-fit", "critical-path", "fair-share"), "taskiq-flow-resources"),
+    "serializer": dict.fromkeys(("msgpack", "cbor", "numpy", "arrow", "pickle"), "taskiq-flow-serializers"),
+    "store": {"sqlite": "taskiq-flow-sql", "postgresql": "taskiq-flow-sql", "redis": "taskiq-flow-redis"},
+}
+
+
+def to_install(kind: str, name: str) -> str:
+    """Give the distribution that offers a name; empty when none is known to.
+
+    :param kind: The axis, as error texts call it: ``scheduler``, ``retry policy`` …
+    """
+    # The core has just one policy, so whatever else is wanted is meant to be that of the standard plugin.
+    if kind == "retry policy":
+        return "taskiq-flow-retry"
+    plain = name.lower().replace("_", "-")
+    return _BY_NAME.get(kind, {}).get(plain, "")

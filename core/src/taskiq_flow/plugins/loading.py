@@ -1,0 +1,146 @@
+"""Which plugins there are, in the order in which they are loaded."""
+
+from __future__ import annotations
+
+import importlib
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from attrs import field, frozen
+
+from taskiq_flow.errors import PluginError
+from taskiq_flow.plugins.checks import problems_of
+from taskiq_flow.plugins.metadata import InstalledEntryPoint, installed, same_name, version_of
+from taskiq_flow.plugins.origins import PluginOrigin
+
+__all__ = ["DEFAULTS", "GROUP", "LoadedPlugin", "load_plugins"]
+
+GROUP = "taskiq_flow"
+DEFAULTS = "defaults"
+
+_DEFAULTS_MODULE = "taskiq_flow.plugins.defaults"
+_CORE = "taskiq-flow-core"
+
+
+@frozen
+class LoadedPlugin:
+    """A plugin that passed the checks.
+
+    :param name: Its name: that of the entry point, or of the module or class that was given in code.
+    :param origin: Where it comes from.
+    :param plugin: The module or object with the hooks.
+    """
+
+    name: str
+    origin: PluginOrigin
+    plugin: Any = field(repr=False)
+
+
+def load_plugins(explicit: Iterable[Any], blocked: Iterable[str]) -> list[LoadedPlugin]:
+    """Load the defaults, then what is installed by name, then what was given in code.
+
+    :param explicit: Modules, their names, or objects.
+    :param blocked: Names of plugins or of distributions that are passed over.
+    :raises PluginError: some of them cannot be loaded; names each of these with its origin.
+    """
+    barred = {same_name(name) for name in blocked}
+    if DEFAULTS in barred or _CORE in barred:
+        raise PluginError(
+            f"the plugin {DEFAULTS!r} of {_CORE} cannot be blocked; select other implementations by name"
+        )
+    found = _without_twins(
+        [
+            each
+            for each in installed(GROUP)
+            if not barred & {same_name(each.name), same_name(each.distribution)}
+        ]
+    )
+    loaded: list[LoadedPlugin] = []
+    problems: list[str] = []
+    cause: Exception | None = None
+    for name, origin, source in (_defaults(), *_from_entry_points(found), *_from_code(explicit, barred)):
+        try:
+            plugin = source()
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises when it is imported
+            problems.append(_cannot_load(name, origin, _said(error)))
+            cause = cause or error
+            continue
+        if any(plugin is each.plugin for each in loaded):
+            # Given in code although it is installed: once is enough.
+            continue
+        problems.extend(_cannot_load(name, origin, problem) for problem in problems_of(plugin))
+        loaded.append(LoadedPlugin(_unused(name, loaded), origin, plugin))
+    if problems:
+        raise PluginError("\n".join(problems)) from cause
+    return loaded
+
+
+_Source = tuple[str, PluginOrigin, Callable[[], Any]]
+
+
+def _defaults() -> _Source:
+    # Not an entry point: the defaults are first, they are there in a source tree, and nobody can shadow them.
+    return (
+        DEFAULTS,
+        PluginOrigin(_CORE, version_of(_CORE), _DEFAULTS_MODULE),
+        partial(importlib.import_module, _DEFAULTS_MODULE),
+    )
+
+
+def _without_twins(found: Sequence[InstalledEntryPoint]) -> Sequence[InstalledEntryPoint]:
+    by_name: dict[str, list[str]] = {DEFAULTS: [f"{_CORE} itself"]}
+    for each in found:
+        by_name.setdefault(each.name, []).append(f"{each.distribution} {each.version}")
+    twins = [
+        f"the plugin name {name!r} is used by {' and '.join(releases)}; block or remove one of these distributions"
+        for name, releases in by_name.items()
+        if len(releases) > 1
+    ]
+    if twins:
+        raise PluginError("\n".join(twins))
+    return found
+
+
+def _from_entry_points(found: Iterable[InstalledEntryPoint]) -> Iterator[_Source]:
+    for each in found:
+        yield each.name, PluginOrigin(each.distribution, each.version, each.target), each.entry_point.load
+
+
+def _from_code(explicit: Iterable[Any], barred: set[str]) -> Iterator[_Source]:
+    if isinstance(explicit, (str, types.ModuleType)):
+        raise PluginError(f"plugins is a list, found {explicit!r}; write [{explicit!r}]")
+    for each in explicit:
+        source: Callable[[], Any] = partial(_given, each)
+        if isinstance(each, str):
+            name, source = each, partial(importlib.import_module, each)
+        elif isinstance(each, types.ModuleType):
+            name = each.__name__
+        else:
+            kind = each if isinstance(each, type) else type(each)
+            name = f"{kind.__module__}.{kind.__qualname__}"
+        if same_name(name) not in barred:
+            yield name, PluginOrigin("", "", name), source
+
+
+def _given(plugin: Any) -> Any:
+    return plugin
+
+
+def _unused(name: str, loaded: Sequence[LoadedPlugin]) -> str:
+    taken = {each.name for each in loaded}
+    candidate, number = name, 2
+    while candidate in taken:
+        candidate, number = f"{name}#{number}", number + 1
+    return candidate
+
+
+def _cannot_load(name: str, origin: PluginOrigin, why: str) -> str:
+    of = f"of {origin}" if origin.distribution else str(origin)
+    return f"cannot load plugin {name!r} {of}: {why}"
+
+
+def _said(error: Exception) -> str:
+    # "No module named 'x'" says enough; "1" or "'key'" of other classes does not.
+    return str(error) if isinstance(error, ImportError) and str(error) else f"{type(error).__name__}: {error}"

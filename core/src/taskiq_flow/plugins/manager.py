@@ -1,0 +1,164 @@
+"""The plugins of one flow: loaded, checked, and laid out in tables."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pluggy
+from attrs import field, frozen
+
+from taskiq_flow import hookspecs
+from taskiq_flow.command import Command
+from taskiq_flow.discoverer import Discoverer
+from taskiq_flow.errors import PluginError
+from taskiq_flow.hookspecs import PROJECT
+from taskiq_flow.plugins.calls import Call, decider
+from taskiq_flow.plugins.checks import HOOKS
+from taskiq_flow.plugins.config import FlowConfig
+from taskiq_flow.plugins.loading import DEFAULTS, LoadedPlugin, load_plugins
+from taskiq_flow.plugins.observers import Observers
+from taskiq_flow.plugins.origins import PluginOrigin
+from taskiq_flow.plugins.tables import Axis, OfferTable, offers_on
+from taskiq_flow.retry import RetryPolicy
+from taskiq_flow.scheduler import Scheduler
+from taskiq_flow.serializer import Serializer
+from taskiq_flow.store import RunStore, WorkerInfo
+
+__all__ = ["Plugins"]
+
+_AXES = {
+    "retry_policies": Axis("retry policy", "flow_register_retry_policies", RetryPolicy),
+    "schedulers": Axis("scheduler", "flow_register_schedulers", Scheduler),
+    "serializers": Axis("serializer", "flow_register_serializers", Serializer),
+    "stores": Axis("store", "flow_register_stores", RunStore, key="schemes"),
+    "discoverers": Axis("discoverer", "flow_register_discoverers", Discoverer),
+    "commands": Axis("command", "flow_register_commands", Command),
+}
+
+_Router = Callable[[str, str, str, "WorkerInfo | None", str], Mapping[str, Any]]
+
+
+@frozen(kw_only=True, eq=False)
+class Plugins:
+    """What all plugins together offer; the only door to them.
+
+    :param config: What selects among the offers.
+    :param loaded: The plugins, in the order in which they were loaded: defaults, installed by name, given in code.
+    :param retry_policies: Classes by name.
+    :param schedulers: Classes by name.
+    :param serializers: Classes by name.
+    :param stores: Classes by URL scheme.
+    :param discoverers: Classes by name.
+    :param commands: Classes by name.
+    :param notify: The observers.
+    :param route_cell: Gives the labels of a cell's message, as the hook ``flow_route_cell`` describes.
+    """
+
+    config: FlowConfig
+    loaded: tuple[LoadedPlugin, ...]
+    retry_policies: OfferTable[RetryPolicy]
+    schedulers: OfferTable[Scheduler]
+    serializers: OfferTable[Serializer]
+    stores: OfferTable[RunStore]
+    discoverers: OfferTable[Discoverer]
+    commands: OfferTable[Command]
+    notify: Observers
+    route_cell: _Router = field(repr=False)
+    _explicit: tuple[Any, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def load(cls, config: FlowConfig | None = None, *, explicit: Iterable[Any] = ()) -> Plugins:
+        """Load the defaults, what is installed, and what is given here.
+
+        :param config: Which plugins are blocked, and later what is selected; read from environment and file when it
+            is not given.
+        :param explicit: Modules, their names, or objects with hooks.
+        :raises PluginError: a plugin cannot be loaded, or two offer the same name; names their origins.
+        """
+        config = FlowConfig.load() if config is None else config
+        if not isinstance(explicit, (str, types.ModuleType)):
+            explicit = tuple(explicit)
+        loaded = tuple(load_plugins(explicit, config.blocked))
+        calls = _calls(loaded)
+        tables: dict[str, Any] = {}
+        problems: list[str] = []
+        for attribute, axis in _AXES.items():
+            answers, failed = _answers(calls[axis.hook])
+            offers, wrong = offers_on(axis, answers)
+            problems += failed + wrong
+            tables[attribute] = OfferTable(axis.kind, offers)
+        if problems:
+            raise PluginError("\n".join(problems))
+        return cls(
+            config=config,
+            loaded=loaded,
+            notify=Observers.of(calls),
+            route_cell=_router(calls["flow_route_cell"]),
+            explicit=tuple(explicit),
+            **tables,
+        )
+
+    @property
+    def origins(self) -> Mapping[str, PluginOrigin]:
+        """Where each plugin comes from, by the plugin's name, in the order of loading."""
+        return {each.name: each.origin for each in self.loaded}
+
+    def open_store(self, url: str) -> RunStore:
+        """Make a store from its URL, without connecting yet.
+
+        :raises PluginError: no plugin offers the URL's scheme.
+        """
+        scheme, separator, _ = url.partition("://")
+        if not separator or not scheme:
+            known = ", ".join(f"{each}://" for each in self.stores)
+            raise PluginError(
+                f"{url!r} is not the URL of a store; expected one that begins with one of {known}"
+            )
+        return self.stores[scheme].from_url(url)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Modules and functions cannot be sent to another process; what names them can, and is loaded again there.
+        given = tuple(
+            each.__name__ if isinstance(each, types.ModuleType) else each for each in self._explicit
+        )
+        return _load_again, (self.config, given)
+
+
+def _load_again(config: FlowConfig, explicit: tuple[Any, ...]) -> Plugins:
+    return Plugins.load(config, explicit=explicit)
+
+
+def _calls(loaded: Sequence[LoadedPlugin]) -> dict[str, list[Call]]:
+    """Give the implementations of each hook, in pluggy's order: the last loaded is called first."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    owners = {id(each.plugin): each for each in loaded}
+    for each in loaded:
+        manager.register(each.plugin, name=each.name)
+    manager.check_pending()
+    return {
+        hook: [
+            Call(hook, owners[id(found.plugin)], found.function, tuple(found.argnames))
+            for found in reversed(getattr(manager.hook, hook).get_hookimpls())
+        ]
+        for hook in HOOKS
+    }
+
+
+def _answers(calls: Sequence[Call]) -> tuple[list[tuple[LoadedPlugin, Any]], list[str]]:
+    answers: list[tuple[LoadedPlugin, Any]] = []
+    problems: list[str] = []
+    # In the order of loading, so that an error about two names the one that was there first first.
+    for call in reversed(calls):
+        try:
+            answers.append((call.plugin, call.function()))
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises; all of them are told
+            problems.append(f"{call.hook}() of {call.plugin.origin} failed: {type(error).__name__}: {error}")
+    return answers, problems
+
+
+def _router(calls: Sequence[Call]) -> _Router:
+    default = next(call for call in calls if call.plugin.name == DEFAULTS)
+    return decider([call for call in calls if call is not default], default.positional())

@@ -1,0 +1,1 @@
+"""The retry policy of the core."""

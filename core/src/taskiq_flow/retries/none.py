@@ -1,0 +1,46 @@
+"""No retry: what a task raises is final."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from taskiq_flow.errors import PluginError, RetryException
+from taskiq_flow.graph._words import quoted
+from taskiq_flow.payloads import FailureKind
+from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
+
+__all__ = ["NoRetry"]
+
+_ATTEMPTS_OF_LOST = 3
+# Options that ask for what happens here anyway.
+_NO_RETRIES = {"max_retries": 0, "max_attempts": 1}
+
+
+class NoRetry(RetryPolicy):
+    """Gives up at once, except when the worker was lost: that is not the task's fault, so it gets two more attempts."""
+
+    name: ClassVar[str] = "none"
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> RetryPolicy:
+        """Make the policy.
+
+        :raises PluginError: there are options that ask for retries; the core can do nothing with them.
+        """
+        asking = [name for name, value in options.items() if _NO_RETRIES.get(name) != value]
+        if asking:
+            raise PluginError(
+                f"the retry options {quoted(sorted(asking))} need a plugin for retries; install taskiq-flow-retry"
+            )
+        return cls()
+
+    def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
+        """Retry at once after a lost worker, until the third attempt; otherwise give up."""
+        if failed.failure.kind is FailureKind.WORKER_LOST:
+            if attempt < _ATTEMPTS_OF_LOST:
+                return Retry(reason="the worker was lost")
+            return GiveUp(reason=f"the worker of attempt {attempt} was lost too")
+        if isinstance(failed.exception, RetryException):
+            return GiveUp(reason="the task asks for a retry, which needs a plugin; install taskiq-flow-retry")
+        return GiveUp()

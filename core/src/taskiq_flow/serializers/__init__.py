@@ -1,0 +1,1 @@
+"""The serializer of the core."""

@@ -1,0 +1,97 @@
+"""Letters and claims, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+from attrs import frozen
+
+from taskiq_flow.errors import StoreError
+from taskiq_flow.machine.events import CellStarted
+from taskiq_flow.store import Inbox, Letter
+from taskiq_flow.stores.memory.state import State
+
+__all__ = ["MemoryInbox"]
+
+
+@frozen(eq=False)
+class MemoryInbox(Inbox):
+    """One queue per pool; claims are kept with their runs."""
+
+    _state: State
+
+    async def put(self, pool: str, letters: Iterable[Letter]) -> None:
+        """Add letters."""
+        state, letters = self._state, list(letters)
+        with state.lock:
+            box = state.box(pool)
+            for letter in letters:
+                box.deliver(letter)
+            box.waiters.ring()
+
+    async def take(self, pool: str, limit: int = 1000) -> Sequence[tuple[Any, Letter]]:
+        """Give the oldest letters that are not acknowledged, with a token each."""
+        state = self._state
+        with state.lock:
+            box = state.box(pool)
+            gone = box.acknowledged
+            if not gone:
+                letters = box.letters
+                return list(letters if len(letters) <= limit else islice(letters, max(0, limit)))
+            return list(islice((kept for kept in box.letters if kept[0] not in gone), max(0, limit)))
+
+    async def acknowledge(self, pool: str, tokens: Iterable[Any]) -> None:
+        """Forget letters that were taken."""
+        state = self._state
+        with state.lock:
+            box = state.box(pool)
+            letters, gone = box.letters, box.acknowledged
+            for token in tokens:
+                if not letters:
+                    break
+                first = letters[0][0]
+                if token == first:
+                    letters.popleft()
+                elif first < token < box.next_token:
+                    gone.add(token)
+                while gone and letters[0][0] in gone:
+                    gone.remove(letters.popleft()[0])
+
+    async def wait(self, pool: str, timeout: float | None) -> None:
+        """Return when the pool has a letter that is not acknowledged."""
+        state = self._state
+        with state.lock:
+            box = state.box(pool)
+            if box.letters:
+                return
+            waiter = box.waiters.enlist()
+        await state.wait(box.waiters, waiter, timeout)
+
+    async def claim(self, pool: str, letter: Letter, *, worker: str) -> bool:
+        """Claim the attempt that a ``CellStarted`` letter is about; the first one puts it."""
+        event = letter.event
+        if not isinstance(event, CellStarted):
+            raise StoreError(
+                f"expected a CellStarted letter to claim an attempt by, found {type(event).__name__}"
+            )
+        state = self._state
+        with state.lock:
+            entry = state.runs.get(letter.run)
+            if entry is None or entry.record.outcome is not None:
+                return False
+            attempt = (event.cell, event.attempt)
+            if attempt in entry.claims:
+                return False
+            entry.claims[attempt] = worker
+            box = state.box(pool)
+            box.deliver(letter)
+            box.waiters.ring()
+            return True
+
+    async def revoke(self, run: str, cell: str, attempt: int) -> bool:
+        """Claim an attempt for nobody."""
+        with self._state.lock:
+            entry = self._state.runs.get(run)
+            return entry is None or entry.claims.setdefault((cell, attempt), None) is None

@@ -1,0 +1,104 @@
+"""The small parts of the memory store: blobs, leases and workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
+
+from taskiq_flow.errors import StoreError
+from taskiq_flow.store import Blobs, Lease, Leases, WorkerInfo, WorkerTable
+from taskiq_flow.stores.memory.state import State
+
+__all__ = ["MemoryBlobs", "MemoryLeases", "MemoryWorkerTable"]
+
+
+@frozen(eq=False)
+class MemoryBlobs(Blobs):
+    """Bytes by run and key."""
+
+    _state: State
+
+    async def put(self, run: str, key: str, data: bytes) -> None:
+        """Keep bytes under a key of a run."""
+        with self._state.lock:
+            self._state.blobs.setdefault(run, {})[key] = bytes(data)
+
+    async def get(self, run: str, key: str) -> bytes:
+        """Give the bytes."""
+        with self._state.lock:
+            data = self._state.blobs.get(run, {}).get(key)
+        if data is None:
+            raise StoreError(f"no blob {key!r} of run {run!r} in this store; it goes when its run is deleted")
+        return data
+
+    async def delete_run(self, run: str) -> None:
+        """Forget all blobs of a run."""
+        with self._state.lock:
+            self._state.blobs.pop(run, None)
+
+
+@frozen(eq=False)
+class MemoryLeases(Leases):
+    """Leases by name; the numbers stay when the leases go."""
+
+    _state: State
+
+    async def acquire(self, name: str, holder: str, ttl: float) -> Lease | None:
+        """Take a lease that is free or has expired."""
+        state = self._state
+        with state.lock:
+            now = state.clock.now()
+            current = state.leases.get(name)
+            if current is not None and current.holder == holder:
+                lease = evolve(current, expires_at=now + ttl)
+            elif current is not None and current.expires_at > now:
+                return None
+            else:
+                number = state.numbers[name] = state.numbers.get(name, 0) + 1
+                lease = Lease(name=name, holder=holder, number=number, expires_at=now + ttl)
+            state.leases[name] = lease
+            return lease
+
+    async def renew(self, lease: Lease, ttl: float) -> Lease | None:
+        """Keep a lease for another ``ttl`` seconds from now."""
+        state = self._state
+        with state.lock:
+            if not self._holds(lease):
+                return None
+            renewed = evolve(lease, expires_at=state.clock.now() + ttl)
+            state.leases[lease.name] = renewed
+            return renewed
+
+    async def release(self, lease: Lease) -> None:
+        """Give a lease back."""
+        with self._state.lock:
+            if self._holds(lease):
+                del self._state.leases[lease.name]
+
+    def _holds(self, lease: Lease) -> bool:
+        current = self._state.leases.get(lease.name)
+        return current is not None and (current.number, current.holder) == (lease.number, lease.holder)
+
+
+@frozen(eq=False)
+class MemoryWorkerTable(WorkerTable):
+    """Workers by id."""
+
+    _state: State
+
+    async def announce(self, worker: WorkerInfo) -> None:
+        """Say that a worker is there."""
+        with self._state.lock:
+            self._state.workers[worker.id] = worker
+
+    async def list(self, pool: str) -> Sequence[WorkerInfo]:
+        """Give the pool's workers, expired ones too, by id."""
+        with self._state.lock:
+            found = [worker for worker in self._state.workers.values() if worker.pool == pool]
+        return sorted(found, key=lambda worker: worker.id)
+
+    async def remove(self, worker: str) -> None:
+        """Forget a worker."""
+        with self._state.lock:
+            self._state.workers.pop(worker, None)

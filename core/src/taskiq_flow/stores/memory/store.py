@@ -1,0 +1,68 @@
+"""The memory store as a whole: its parts, its options and its URL."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+from taskiq_flow.clock import Clock, SystemClock
+from taskiq_flow.errors import StoreError
+from taskiq_flow.store import RunStore
+from taskiq_flow.stores.memory.inbox import MemoryInbox
+from taskiq_flow.stores.memory.log import MemoryRunLog
+from taskiq_flow.stores.memory.runs import MemoryRunTable
+from taskiq_flow.stores.memory.small import MemoryBlobs, MemoryLeases, MemoryWorkerTable
+from taskiq_flow.stores.memory.state import State
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore(RunStore):
+    """Keeps runs in this process, for as long as it lives.
+
+    It may be used from several threads and event loops. Two flows share runs by being given the same object;
+    a URL always makes a store of its own.
+
+    Embedded runs are rarely deleted, so the runs that finished first are dropped beyond
+    ``max_finished_runs``. A run is kept all the same while somebody waits for it or follows it, or holds
+    the very :class:`~taskiq_flow.store.RunRecord` that it was created with, as a handle does.
+
+    :param clock: Tells the time for leases, and waits.
+    :param max_finished_runs: How many finished runs are kept.
+    """
+
+    schemes: ClassVar[tuple[str, ...]] = ("memory",)
+
+    def __init__(self, clock: Clock | None = None, *, max_finished_runs: int = 1000) -> None:
+        if max_finished_runs < 0:
+            raise StoreError(f"max_finished_runs is {max_finished_runs}; give a number of runs, 0 or more")
+        self._state = State(clock or SystemClock(), max_finished_runs)
+        self.runs = MemoryRunTable(self._state)
+        self.log = MemoryRunLog(self._state)
+        self.inbox = MemoryInbox(self._state)
+        self.blobs = MemoryBlobs(self._state)
+        self.leases = MemoryLeases(self._state)
+        self.workers = MemoryWorkerTable(self._state)
+
+    @classmethod
+    def from_url(cls, url: str) -> MemoryStore:
+        """Make a store of its own from ``memory://``, or from ``memory://?max_finished_runs=50``.
+
+        :raises StoreError: the URL has a name, or an option that there is not.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in cls.schemes:
+            raise StoreError(f"expected a memory:// URL, found {url!r}")
+        if parts.netloc or parts.path.strip("/"):
+            raise StoreError(
+                f"{url!r} names a memory store, but nothing is shared by name; "
+                "use memory://, or give the same MemoryStore object to each flow"
+            )
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        limit = options.pop("max_finished_runs", "1000")
+        if options:
+            unknown = ", ".join(repr(name) for name in options)
+            raise StoreError(f"{url!r} has unknown options {unknown}; a memory store has max_finished_runs")
+        if not limit.isdecimal():
+            raise StoreError(f"max_finished_runs is {limit!r} in {url!r}; give a number of runs, 0 or more")
+        return cls(max_finished_runs=int(limit))

@@ -1,0 +1,135 @@
+"""What ``@broker.task(...)`` was told, sorted by who needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+from taskiq import AsyncTaskiqDecoratedTask
+
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph.model import DEFAULT_OPTIONS, NodeOptions
+from taskiq_flow.retry import RetryPolicy
+
+__all__ = ["TaskOptions", "keep_options", "options_of", "policy_of", "task_options"]
+
+_KEPT = "__taskiq_flow_options__"
+
+
+@frozen(kw_only=True)
+class TaskOptions:
+    """What ``@broker.task(...)`` was told, sorted by who needs it.
+
+    :param name: The name to register under; ``None`` for taskiq's.
+    :param node: What a node needs to know.
+    :param policy: A policy object; it stays with the task and is never sent.
+    :param labels: What is left: the labels that taskiq sends.
+    """
+
+    name: str | None = None
+    node: NodeOptions = DEFAULT_OPTIONS
+    policy: RetryPolicy | None = None
+    labels: Mapping[str, Any] = field(factory=dict)
+
+    @classmethod
+    def read(cls, task: str, given: Mapping[str, Any]) -> TaskOptions:
+        """Sort the keywords of a task's decorator.
+
+        :raises GraphError: some have values of a wrong kind; all of them are listed.
+        """
+        left = dict(given)
+        problems: list[str] = []
+        name = left.pop("name", None)
+        if name is not None and (not isinstance(name, str) or not name):
+            problems.append(f"name is {name!r}; give a word, or leave it out")
+        timeout = _number("timeout", left.pop("timeout", None), problems)
+        priority = left.pop("priority", 0)
+        if isinstance(priority, str) and "labels" not in given:
+            left["priority"], priority = priority, 0
+        elif not isinstance(priority, int) or isinstance(priority, bool):
+            problems.append(f"priority is {priority!r}; give a whole number")
+        queue = left.pop("queue", None) or left.get("queue_name")
+        retry, policy = _retry(left.pop("retry_policy", None), left.pop("max_retries", None), problems)
+        nested = left.pop("labels", None)
+        if nested is not None and not isinstance(nested, Mapping):
+            problems.append(f"labels is {nested!r}; give a mapping from words to values")
+            nested = None
+        if problems:
+            raise GraphError([f"task {task!r}: {problem}" for problem in problems])
+        labels = {**left, **(nested or {})}
+        node = NodeOptions(
+            timeout=timeout,
+            retry=retry,
+            queue=None if queue is None else str(queue),
+            priority=priority,
+            labels={key: value for key, value in labels.items() if key != "queue_name"},
+        )
+        if queue is not None:
+            labels |= {"queue": str(queue), "queue_name": str(queue)}
+        if timeout is not None:
+            labels["timeout"] = timeout
+        return cls(
+            name=name, node=DEFAULT_OPTIONS if node == DEFAULT_OPTIONS else node, policy=policy, labels=labels
+        )
+
+
+def _number(name: str, value: Any, problems: list[str]) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        problems.append(f"{name} is {value!r}; give a number of seconds above 0, or None")
+        return None
+    return float(value)
+
+
+def _retry(
+    policy: Any, max_retries: Any, problems: list[str]
+) -> tuple[Mapping[str, Any] | None, RetryPolicy | None]:
+    if max_retries is not None and (
+        isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0
+    ):
+        problems.append(f"max_retries is {max_retries!r}; give a whole number, 0 or more")
+        max_retries = None
+    if isinstance(policy, RetryPolicy):
+        return None, policy
+    if policy is not None and not isinstance(policy, Mapping):
+        problems.append(f"retry_policy is {policy!r}; give a mapping of options, or a RetryPolicy")
+        policy = None
+    if policy is None and max_retries is None:
+        return None, None
+    options = dict(policy or {})
+    if max_retries is not None:
+        options["max_retries"] = max_retries
+    return options, None
+
+
+def keep_options(task: AsyncTaskiqDecoratedTask[Any, Any], options: TaskOptions) -> None:
+    """Keep with a task what its decorator was told; its labels do not say it any more."""
+    task.__dict__[_KEPT] = options
+
+
+def task_options(task: object) -> TaskOptions:
+    """Give what a task's decorator was told; nothing for what is no task.
+
+    :raises GraphError: it was told something impossible.
+    """
+    kept = getattr(task, "__dict__", {}).get(_KEPT)
+    if isinstance(kept, TaskOptions):
+        return kept
+    if isinstance(task, AsyncTaskiqDecoratedTask):
+        return TaskOptions.read(task.task_name, task.labels)
+    return TaskOptions()
+
+
+def options_of(task: object) -> NodeOptions:
+    """Give what a task's decorator said that a node needs to know.
+
+    :raises GraphError: it said something impossible.
+    """
+    return task_options(task).node
+
+
+def policy_of(task: object) -> RetryPolicy | None:
+    """Give the retry policy object that a task was decorated with, if any."""
+    return task_options(task).policy

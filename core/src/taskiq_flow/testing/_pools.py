@@ -1,0 +1,156 @@
+"""Made-up pools for checking schedulers, and the rules that an answer keeps."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, WorkerView
+
+__all__ = ["Situation", "broken_rules", "situations"]
+
+_CAPACITIES: Sequence[Mapping[str, float]] = (
+    {"cpu": 4.0, "ram_mb": 8192.0},
+    {"cpu": 2.0, "ram_mb": 4096.0},
+    {"cpu": 8.0, "ram_mb": 1024.0, "gpu": 1.0},
+    {"cpu": 1.0},
+    {},
+)
+_DEMANDS: Sequence[Mapping[str, float]] = (
+    {},
+    {"cpu": 1.0},
+    {"cpu": 0.5, "ram_mb": 512.0},
+    {"cpu": 2.0, "ram_mb": 3072.0},
+    {"cpu": 4.0},
+    {"cpu": 1.0, "gpu": 1.0},
+)
+# Sums of halves and quarters are exact, and other fractions are off by less.
+_TOLERANCE = 1e-9
+
+
+@frozen(kw_only=True)
+class Situation:
+    """What a scheduler is asked about."""
+
+    ready: tuple[ReadyCell, ...]
+    workers: tuple[WorkerView, ...]
+    running: tuple[RunningCell, ...]
+
+
+def situations(count: int, *, feasible: bool = False) -> Iterator[Situation]:
+    """Give made-up situations, the same ones each time.
+
+    :param count: How many.
+    :param feasible: Only with workers, cells that fit on some of them, and nothing running.
+    """
+    for seed in range(count):
+        choice = random.Random(seed)
+        workers = tuple(
+            WorkerView(id=f"w{number}", capacity=dict(choice.choice(_CAPACITIES)))
+            for number in range(choice.randint(1 if feasible else 0, 4))
+        )
+        ready = [_ready(choice, number) for number in range(choice.randint(1, 24))]
+        # As the core shows them: the higher priority first, then the oldest.
+        ready.sort(key=lambda cell: -cell.priority)
+        if feasible:
+            ready = [
+                cell for cell in ready if any(fits(cell.resources, worker.capacity) for worker in workers)
+            ]
+            yield Situation(ready=tuple(ready), workers=workers, running=())
+        else:
+            yield Situation(ready=tuple(ready), workers=workers, running=tuple(_running(choice, workers)))
+
+
+def fits(demand: Mapping[str, float], room: Mapping[str, float]) -> bool:
+    """Whether a demand fits into a room; an empty mapping means that the room is unbounded."""
+    return not room or all(amount <= room.get(name, 0.0) + _TOLERANCE for name, amount in demand.items())
+
+
+def broken_rules(
+    placements: Sequence[Placement] | None, situation: Situation, reads_resources: bool
+) -> list[str]:
+    """Give a sentence for each rule that an answer breaks.
+
+    :param placements: The answer.
+    :param situation: The question.
+    :param reads_resources: Whether capacity is to be kept.
+    """
+    ready = {(cell.run, cell.path): cell for cell in situation.ready}
+    workers = {worker.id for worker in situation.workers}
+    chosen: list[tuple[ReadyCell, Placement]] = []
+    broken: list[str] = []
+    seen: set[tuple[str, str]] = set()
+    for placement in placements or ():
+        key = (placement.run, placement.path)
+        if key not in ready:
+            broken.append(f"{key} was not ready")
+        elif key in seen:
+            broken.append(f"{key} is placed twice")
+        elif placement.worker and placement.worker not in workers:
+            broken.append(f"{key} is placed on the worker {placement.worker!r}, which is not there")
+        else:
+            chosen.append((ready[key], placement))
+        seen.add(key)
+    if reads_resources:
+        broken += _overbooked(chosen, situation)
+    return broken
+
+
+def _overbooked(chosen: Sequence[tuple[ReadyCell, Placement]], situation: Situation) -> Iterator[str]:
+    for worker in situation.workers:
+        mine = [cell.resources for cell, placement in chosen if placement.worker == worker.id]
+        used = [cell.resources for cell in situation.running if cell.worker == worker.id]
+        if mine and not fits(total := _total([*mine, *used]), worker.capacity):
+            yield f"the worker {worker.id!r} would have to carry {total} with {dict(worker.capacity)}"
+    anywhere = [cell.resources for cell, placement in chosen if not placement.worker]
+    bounded = bool(situation.workers) and all(worker.capacity for worker in situation.workers)
+    if anywhere and bounded:
+        placed = [cell.resources for cell, placement in chosen if placement.worker]
+        total = _total([*anywhere, *placed, *(cell.resources for cell in situation.running)])
+        room = _total([worker.capacity for worker in situation.workers])
+        if not fits(total, room):
+            yield f"the pool would have to carry {total} with {room}"
+
+
+def _total(amounts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for each in amounts:
+        for name, amount in each.items():
+            total[name] = total.get(name, 0.0) + amount
+    return total
+
+
+def _ready(choice: random.Random, number: int) -> ReadyCell:
+    return ReadyCell(
+        run=f"run{choice.randint(1, 2)}",
+        path=f"items[{number}]/work",
+        node="work",
+        task=choice.choice(("load", "train")),
+        attempt=choice.randint(1, 3),
+        resources=dict(choice.choice(_DEMANDS)),
+        priority=choice.choice((0, 0, 0, 5, -5)),
+        queue=choice.choice(("", "", "slow")),
+        labels={"tenant": choice.choice("ab")},
+        ready_at=float(number),
+    )
+
+
+def _running(choice: random.Random, workers: Sequence[WorkerView]) -> Iterator[RunningCell]:
+    for worker in workers:
+        used: list[Mapping[str, float]] = []
+        for number in range(choice.randint(0, 3)):
+            demand = dict(choice.choice(_DEMANDS))
+            if fits(_total([*used, demand]), worker.capacity):
+                used.append(demand)
+                yield RunningCell(
+                    run="earlier",
+                    path=f"{worker.id}-{number}",
+                    task="load",
+                    worker=worker.id,
+                    resources=demand,
+                )
+    if choice.random() < 0.2:
+        # Left over from a worker that is gone, whose attempt was given up but may still be there.
+        yield RunningCell(run="earlier", path="gone", task="load", worker="gone", resources={"cpu": 1.0})

@@ -1,0 +1,151 @@
+"""A clock for tests: time passes only when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from attrs import define, field
+
+from taskiq_flow.clock import Clock, Timer
+
+__all__ = ["FakeClock", "FakeTimer", "settle"]
+
+T = TypeVar("T")
+
+PASSES = 100_000
+"""How many turns the event loop gets to come to rest before that counts as never."""
+
+BLIND_PASSES = 50
+"""How many turns an event loop gets that does not show whether it is at rest."""
+
+
+async def settle() -> None:
+    """Let everybody else on the event loop run until all of them wait.
+
+    What happens in other threads and on sockets is not waited for.
+
+    :raises RuntimeError: somebody is always ready to run.
+    """
+    # asyncio's own loops keep what is ready in `_ready`; at our turn it holds everybody but us.
+    ready = getattr(asyncio.get_running_loop(), "_ready", None)
+    if ready is None:
+        for _ in range(BLIND_PASSES):
+            await asyncio.sleep(0)
+        return
+    for _ in range(PASSES):
+        await asyncio.sleep(0)
+        if not ready:
+            return
+    raise RuntimeError(f"the event loop did not come to rest in {PASSES} turns; something spins")
+
+
+@define(eq=False)
+class FakeTimer:
+    """A callback that is due at a time of a fake clock."""
+
+    due: float
+    callback: Callable[[], object]
+    pending: bool = True
+
+    def cancel(self) -> None:
+        """Do not call it."""
+        self.pending = False
+
+
+@define(eq=False)
+class FakeClock(Clock):
+    """Stands still until it is moved; equal moves give equal orders of events.
+
+    ::
+
+        clock = FakeClock()
+        waiting = asyncio.create_task(clock.sleep(3600))
+        await clock.run(waiting)          # an hour later, at once
+
+    :param time: Where it starts, in seconds since the epoch.
+    """
+
+    time: float = 1_000_000_000.0
+    _timers: list[tuple[float, int, FakeTimer]] = field(factory=list, init=False)
+    _made: int = field(default=0, init=False)
+
+    def now(self) -> float:
+        """Give the time in seconds since the epoch."""
+        return self.time
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call back when the clock was moved that many seconds on; timers of one time in the order of making."""
+        timer = FakeTimer(self.time + max(0.0, seconds), callback)
+        heapq.heappush(self._timers, (timer.due, self._made, timer))
+        self._made += 1
+        return timer
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next timer is due; ``None`` when there is none."""
+        while self._timers and not self._timers[0][2].pending:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    @property
+    def pending(self) -> int:
+        """How many timers there are: how many wait for time to pass."""
+        return sum(timer.pending for _, _, timer in self._timers)
+
+    def advance(self, seconds: float) -> None:
+        """Move on, calling back what is due on the way, each at its time.
+
+        Whoever was woken runs at the next turn of the event loop: ``await clock.settle()``.
+        """
+        self._move(self.time + seconds)
+
+    def jump(self) -> bool:
+        """Move to the next timer, and call back what is due then.
+
+        :returns: Whether there was one.
+        """
+        due = self.next_due
+        if due is None:
+            return False
+        self._move(due)
+        return True
+
+    async def settle(self) -> None:
+        """Let everybody run as far as they come without time passing; see :func:`settle`."""
+        await settle()
+
+    async def run(self, awaitable: Awaitable[T], *, until: float | None = None) -> T:
+        """Await something, jumping from timer to timer whenever everybody waits.
+
+        :param awaitable: What to await.
+        :param until: The time that must not be passed, in seconds since the epoch.
+        :raises RuntimeError: it waits for something that no timer brings, or would pass ``until``.
+        """
+        task = asyncio.ensure_future(awaitable)
+        try:
+            while True:
+                await self.settle()
+                if task.done():
+                    return await task
+                due = self.next_due
+                if due is None:
+                    raise RuntimeError(f"nothing is due any more, and {task!r} still waits")
+                if until is not None and due > until:
+                    raise RuntimeError(
+                        f"the next timer is due at {due}, after {until}, and {task!r} still waits"
+                    )
+                self.jump()
+        finally:
+            if not task.done():
+                task.cancel()
+
+    def _move(self, time: float) -> None:
+        while (due := self.next_due) is not None and due <= time:
+            timer = heapq.heappop(self._timers)[2]
+            self.time = max(self.time, due)
+            timer.pending = False
+            timer.callback()
+        self.time = max(self.time, time)

@@ -1,0 +1,141 @@
+"""What every discoverer must do, as functions that raise :class:`AssertionError` with a sentence."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tempfile
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from taskiq_flow.discoverer import Discoverer, TaskSource
+from taskiq_flow.testing.kit import Kit, expect
+
+__all__ = [
+    "DiscovererKit",
+    "check_broken_distributions",
+    "check_description",
+    "check_discoverer",
+    "check_laziness",
+    "check_sources",
+]
+
+
+class DiscovererKit(Kit):
+    """Tests of a discoverer, for pytest.
+
+    ::
+
+        class TestAcme(DiscovererKit):
+            def make(self):
+                return AcmeDiscoverer()
+    """
+
+    @abstractmethod
+    def make(self) -> Discoverer:
+        """Give a new discoverer."""
+
+    def test_description(self) -> None:
+        """It has a name."""
+        check_description(self.make())
+
+    def test_sources(self) -> None:
+        """Its sources are in order, and say where they come from."""
+        check_sources(self.make())
+
+    def test_laziness(self) -> None:
+        """Finding imports none of what it finds."""
+        check_laziness(self.make())
+
+    def test_broken_distributions(self) -> None:
+        """Distributions with broken metadata keep it from nothing."""
+        check_broken_distributions(self.make())
+
+
+def check_discoverer(discoverer: Discoverer) -> None:
+    """Make all checks.
+
+    :raises AssertionError: it does not do what the core relies on.
+    """
+    check_description(discoverer)
+    check_sources(discoverer)
+    check_laziness(discoverer)
+    check_broken_distributions(discoverer)
+
+
+def check_description(discoverer: Discoverer) -> None:
+    """Check that it has a name."""
+    expect(isinstance(discoverer, Discoverer), f"{discoverer!r} must be a Discoverer")
+    name = getattr(discoverer, "name", None)
+    expect(isinstance(name, str) and name, f"the name must be a text that is not empty, found {name!r}")
+
+
+def check_sources(discoverer: Discoverer) -> None:
+    """Check that it gives the same sources each time, by name, each with its origin and once."""
+    found = _find(discoverer)
+    for source in found:
+        expect(isinstance(source, TaskSource), f"find() must give objects of TaskSource, found {source!r}")
+        expect(source.name, f"a source must have a name, found {source!r}")
+        expect(source.origin.distribution, f"the source {source.name!r} must name its distribution")
+        expect(source.origin.target, f"the source {source.name!r} must say what is loaded")
+        expect(callable(source.load), f"the source {source.name!r} must have something to call as load")
+    keys = [(source.name, str(source.origin)) for source in found]
+    expect(len(set(keys)) == len(keys), f"find() must give each source once, found {keys}")
+    names = [source.name for source in found]
+    expect(names == sorted(names), f"find() must give sources by name, found {names}")
+    again = [(source.name, str(source.origin)) for source in _find(discoverer)]
+    expect(again == keys, f"find() must give the same twice, found {keys} and then {again}")
+
+
+def check_laziness(discoverer: Discoverer) -> None:
+    """Check that it imports none of the modules that it finds."""
+    targets = {source.origin.target.partition(":")[0] for source in _find(discoverer)}
+    # What is imported already could not be seen to be imported.
+    aside = {name: sys.modules.pop(name) for name in targets if name in sys.modules}
+    try:
+        _find(discoverer)
+        imported = sorted(targets & set(sys.modules))
+    finally:
+        sys.modules.update(aside)
+    expect(not imported, f"find() must read metadata only, and it imported {', '.join(imported)}")
+
+
+def check_broken_distributions(discoverer: Discoverer) -> None:
+    """Check that distributions with broken metadata on ``sys.path`` do not make it raise or lose others."""
+    before = [(source.name, str(source.origin)) for source in _find(discoverer)]
+    with tempfile.TemporaryDirectory() as folder:
+        _write_broken(Path(folder))
+        sys.path.insert(0, folder)
+        importlib.invalidate_caches()
+        try:
+            found = [(source.name, str(source.origin)) for source in _find(discoverer)]
+        finally:
+            sys.path.remove(folder)
+            importlib.invalidate_caches()
+    missing = [name for name, origin in before if (name, origin) not in found]
+    expect(not missing, f"a broken distribution must not hide others, and {', '.join(missing)} went missing")
+
+
+def _write_broken(folder: Path) -> None:
+    points = "[taskiq_flow.tasks]\nbroken-{} = nowhere.at.all\n"
+    without_metadata = folder / "acme_lost-1.0.dist-info"
+    without_metadata.mkdir()
+    (without_metadata / "entry_points.txt").write_text(points.format("lost"), encoding="utf-8")
+    without_name = folder / "acme_nameless-1.0.dist-info"
+    without_name.mkdir()
+    (without_name / "METADATA").write_text("Metadata-Version: 2.1\n", encoding="utf-8")
+    (without_name / "entry_points.txt").write_text(points.format("nameless"), encoding="utf-8")
+    garbled = folder / "acme_garbled-1.0.dist-info"
+    garbled.mkdir()
+    (garbled / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: acme-garbled\nVersion: 1.0\n", encoding="utf-8"
+    )
+    (garbled / "entry_points.txt").write_bytes(b"[taskiq_flow.tasks\n\xff\xfe no equals sign\n= = =\n")
+
+
+def _find(discoverer: Discoverer) -> Sequence[TaskSource]:
+    try:
+        return list(discoverer.find())
+    except Exception as error:
+        raise AssertionError(f"find() must never raise, found {type(error).__name__}: {error}") from error

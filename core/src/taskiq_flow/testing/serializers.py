@@ -1,0 +1,342 @@
+"""What every serializer must do, as functions that raise :class:`AssertionError` with a sentence."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import random
+from abc import abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from taskiq_flow.errors import PayloadError
+from taskiq_flow.serializer import Serializer
+from taskiq_flow.testing._values import EXTREMES, MISFITS, PLAIN, TYPED, Point, Unencodable, same
+from taskiq_flow.testing.kit import Kit, expect, raises
+
+__all__ = [
+    "SerializerKit",
+    "check_damage",
+    "check_description",
+    "check_determinism",
+    "check_extremes",
+    "check_independence",
+    "check_lists",
+    "check_misfits",
+    "check_plain_values",
+    "check_refusals",
+    "check_safety",
+    "check_serializer",
+    "check_threads",
+    "check_typed_values",
+]
+
+
+class SerializerKit(Kit):
+    """Tests of a serializer, for pytest.
+
+    ::
+
+        class TestAcme(SerializerKit):
+            def make(self):
+                return AcmeSerializer()
+    """
+
+    @abstractmethod
+    def make(self) -> Serializer:
+        """Give a new serializer."""
+
+    def test_description(self) -> None:
+        """It has a name."""
+        check_description(self.make())
+
+    def test_plain_values(self) -> None:
+        """Plain data comes back without an annotation."""
+        check_plain_values(self.make())
+
+    def test_typed_values(self) -> None:
+        """Other values come back by their annotations."""
+        check_typed_values(self.make())
+
+    def test_determinism(self) -> None:
+        """Equal values are written as equal bytes."""
+        check_determinism(self.make())
+
+    def test_independence(self) -> None:
+        """Writing changes nothing, and reading gives new objects."""
+        check_independence(self.make())
+
+    def test_refusals(self) -> None:
+        """What it cannot write is refused, and the type named."""
+        check_refusals(self.make())
+
+    def test_extremes(self) -> None:
+        """Extreme values survive or are refused."""
+        check_extremes(self.make())
+
+    def test_misfits(self) -> None:
+        """What does not fit the annotation is refused."""
+        check_misfits(self.make())
+
+    def test_damage(self) -> None:
+        """Damaged data is refused."""
+        check_damage(self.make())
+
+    def test_safety(self) -> None:
+        """Reading runs no code."""
+        check_safety(self.make())
+
+    def test_lists(self) -> None:
+        """Lists can be taken apart and put together in their encoded form."""
+        check_lists(self.make())
+
+    def test_threads(self) -> None:
+        """One object serves several threads."""
+        check_threads(self.make())
+
+
+def check_serializer(serializer: Serializer) -> None:
+    """Make all checks.
+
+    :raises AssertionError: it does not do what the core relies on.
+    """
+    for check in (
+        check_description,
+        check_plain_values,
+        check_typed_values,
+        check_determinism,
+        check_independence,
+        check_refusals,
+        check_extremes,
+        check_misfits,
+        check_damage,
+        check_safety,
+        check_lists,
+        check_threads,
+    ):
+        check(serializer)
+
+
+def check_description(serializer: Serializer) -> None:
+    """Check that it has a name."""
+    expect(isinstance(serializer, Serializer), f"{serializer!r} must be a Serializer")
+    name = getattr(serializer, "name", None)
+    expect(isinstance(name, str) and name, f"the name must be a text that is not empty, found {name!r}")
+
+
+def check_plain_values(serializer: Serializer) -> None:
+    """Check that plain data comes back as it was, without an annotation."""
+    for value in PLAIN:
+        data = _dumps(serializer, value)
+        expect(type(data) is bytes, f"dumps() must give bytes, found {type(data).__name__}")
+        found = _loads(serializer, data)
+        expect(same(found, value), f"{value!r} must come back as it was, found {found!r}")
+
+
+def check_typed_values(serializer: Serializer) -> None:
+    """Check that values come back by their annotations, as the same types."""
+    for value, annotation in TYPED:
+        found = _loads(serializer, _dumps(serializer, value), annotation)
+        expect(
+            same(found, value), f"{value!r} must come back by the annotation {annotation}, found {found!r}"
+        )
+
+
+def check_determinism(serializer: Serializer) -> None:
+    """Check that equal values are written as equal bytes."""
+    for value in (*PLAIN, *(value for value, _ in TYPED)):
+        first, second = _dumps(serializer, value), _dumps(serializer, copy.deepcopy(value))
+        expect(first == second, f"{value!r} was written as {first!r}, then as {second!r}")
+    # Numbers that fall into one place of the table stand in the order in which they came.
+    forwards, backwards = set[int](), set[int]()
+    for number in (0, 32, 64, 96):
+        forwards.add(number)
+        backwards.add(96 - number)
+    for left, right in ((forwards, backwards), ({"a": [forwards]}, {"a": [backwards]})):
+        first, second = _dumps(serializer, left), _dumps(serializer, right)
+        expect(first == second, f"two equal sets were written as {first!r} and as {second!r}")
+
+
+def check_independence(serializer: Serializer) -> None:
+    """Check that writing changes nothing, and that each reading gives objects of its own."""
+    value = {"list": [1, {"set": {3, 1, 2}}], "tuple": (1, 2)}
+    before = copy.deepcopy(value)
+    _dumps(serializer, value)
+    expect(same(value, before), f"dumps() changed {before!r} to {value!r}")
+    data = _dumps(serializer, [[1], [2]])
+    first, second = _loads(serializer, data), _loads(serializer, data)
+    first[0].append("changed")
+    expect(
+        second == [[1], [2]],
+        "two readings of one payload must share nothing, and they do",
+    )
+
+
+def check_refusals(serializer: Serializer) -> None:
+    """Check that what cannot be written is refused with an error that names the type."""
+    unencodable: Any = Unencodable()
+    for value in (unencodable, [1, unencodable], {"a": [{"b": unencodable}]}, Point(1, next=unencodable)):
+        error = raises(
+            PayloadError,
+            "what cannot be written must be refused with a PayloadError",
+            serializer.dumps,
+            value,
+        )
+        expect("Unencodable" in str(error), f"the error must name the type Unencodable, found {str(error)!r}")
+    itself: list[Any] = []
+    itself.append(itself)
+    _survives(serializer, itself, "a list that contains itself")
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    _survives(serializer, deep, "a very deep list")
+
+
+def check_extremes(serializer: Serializer) -> None:
+    """Check that extreme values survive or are refused with a PayloadError."""
+    for value in EXTREMES:
+        _survives(
+            serializer, value, f"the value {repr(value) if type(value) is not int else 'of many digits'}"
+        )
+
+
+def check_misfits(serializer: Serializer) -> None:
+    """Check that what does not fit the annotation is refused."""
+    for value, annotation in MISFITS:
+        raises(
+            PayloadError,
+            f"{value!r} read as {annotation} must be refused with a PayloadError",
+            serializer.loads,
+            _dumps(serializer, value),
+            annotation,
+        )
+
+
+def check_damage(serializer: Serializer) -> None:
+    """Check that data that was cut or has more behind it is refused, and that noise is read or refused."""
+    for value in ([1, 2, [3]], {"a": "text", "b": [None]}, "a longer text"):
+        data = _dumps(serializer, value)
+        for damaged in (*(data[:end] for end in range(len(data))), data + data):
+            raises(
+                PayloadError,
+                f"{damaged!r}, which is damaged, must be refused with a PayloadError",
+                serializer.loads,
+                damaged,
+            )
+    choice = random.Random(1)
+    for length in range(1, 200):
+        noise = choice.randbytes(length)
+        for annotation in (Any, list[int], Point):
+            _reads_or_refuses(serializer, noise, annotation)
+
+
+_ran: list[str] = []
+
+
+def _spring() -> None:
+    _ran.append("ran")
+
+
+class _Trap:
+    def __reduce__(self) -> Any:
+        return _spring, ()
+
+
+def check_safety(serializer: Serializer) -> None:
+    """Check that reading bytes from elsewhere runs no code: a pickle must not be believed."""
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        _ran.clear()
+        _reads_or_refuses(serializer, pickle.dumps(_Trap(), protocol), Any)
+        expect(not _ran, "loads() ran code that was in the data; nothing read from a store may do that")
+
+
+def check_lists(serializer: Serializer) -> None:
+    """Check that ``split`` and ``join`` agree with ``dumps`` and ``loads``."""
+    for value in ([], [1], list(PLAIN), [[1], [2]], list(range(50))):
+        parts = serializer.split(_dumps(serializer, value))
+        expect(
+            all(type(part) is bytes for part in parts) and len(parts) == len(value),
+            f"split() must give bytes, one for each of {len(value)} elements, found {parts!r}",
+        )
+        found = [_loads(serializer, part) for part in parts]
+        expect(same(found, value), f"split() must give the elements of {value!r}, found {found!r}")
+        joined = _loads(serializer, serializer.join(_dumps(serializer, element) for element in value))
+        expect(same(joined, value), f"join() must give the list {value!r}, found {joined!r}")
+        again = _loads(serializer, serializer.join(parts))
+        expect(same(again, value), f"join() must undo split() of {value!r}, found {again!r}")
+    points = [Point(1, {"a"}, b"\xff"), Point(2)]
+    found = [_loads(serializer, part, Point) for part in serializer.split(_dumps(serializer, points))]
+    expect(same(found, points), f"elements must come back by their annotation, {points!r}, found {found!r}")
+    joined = _loads(serializer, serializer.join(_dumps(serializer, point) for point in points), list[Point])
+    expect(
+        same(joined, points), f"a joined list must come back by its annotation, {points!r}, found {joined!r}"
+    )
+    for other in ({"a": 1}, "text", 5, None):
+        raises(
+            PayloadError,
+            f"split() of {other!r}, which is no list, must be refused with a PayloadError",
+            serializer.split,
+            _dumps(serializer, other),
+        )
+
+
+def check_threads(serializer: Serializer) -> None:
+    """Check that one object can be used from several threads at once."""
+
+    def round_trips(number: int) -> str:
+        for value, annotation in TYPED:
+            found = serializer.loads(serializer.dumps(value), annotation)
+            if not same(found, value):
+                return f"{value!r} came back as {found!r}"
+        return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        problems = [problem for problem in pool.map(round_trips, range(8)) if problem]
+    expect(not problems, f"used from several threads at once: {'; '.join(problems[:3])}")
+
+
+def _loads(serializer: Serializer, data: bytes, annotation: Any = Any) -> Any:
+    try:
+        return serializer.loads(data, annotation)
+    except Exception as error:
+        raise AssertionError(
+            f"{data!r} must be read as {annotation}, found {type(error).__name__}: {error}"
+        ) from error
+
+
+def _dumps(serializer: Serializer, value: Any) -> bytes:
+    try:
+        return serializer.dumps(value)
+    except Exception as error:
+        raise AssertionError(f"{value!r} must be written, found {type(error).__name__}: {error}") from error
+
+
+def _survives(serializer: Serializer, value: Any, called: str) -> None:
+    try:
+        found = serializer.loads(serializer.dumps(value))
+    except PayloadError:
+        return
+    except Exception as error:
+        raise AssertionError(
+            f"{called} must survive or be refused with a PayloadError, found {type(error).__name__}: {error}"
+        ) from error
+    if isinstance(value, list):
+        # Comparing these would not end.
+        expect(isinstance(found, list), f"{called} must survive or be refused, found {type(found).__name__}")
+    elif not isinstance(value, dict):
+        expect(
+            same(found, value),
+            f"{called} must survive or be refused with a PayloadError, found another value",
+        )
+
+
+def _reads_or_refuses(serializer: Serializer, data: bytes, annotation: Any) -> None:
+    try:
+        serializer.loads(data, annotation)
+    except PayloadError:
+        return
+    except Exception as error:
+        raise AssertionError(
+            f"{data!r}, which it never wrote, must be refused with a PayloadError, "
+            f"found {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,1 @@
+"""The worker: what happens around a task's function."""

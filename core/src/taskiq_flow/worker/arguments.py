@@ -1,0 +1,73 @@
+"""Decoding a task's arguments and encoding what it returned, with errors that name the place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from taskiq_flow.codec import Codec
+from taskiq_flow.errors import PayloadError
+from taskiq_flow.payloads import Payload, Value
+
+__all__ = ["decode_arguments", "encode_outputs"]
+
+
+def decode_arguments(
+    accepts: Mapping[str, Any], task: str, arguments: Mapping[str, Value], codec: Codec
+) -> dict[str, Any]:
+    """Decode arguments by the annotations of a function's parameters.
+
+    :param accepts: The annotations.
+    :param task: The task's name, for errors.
+    :raises PayloadError: some do not fit; all of them are named.
+    """
+    decoded: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, payload in arguments.items():
+        try:
+            decoded[name] = codec.decode(payload, accepts.get(name, Any))
+        except PayloadError as error:
+            problems.append(f"parameter {name!r} of task {task!r}: {error}")
+    if problems:
+        raise PayloadError("\n".join(problems))
+    return decoded
+
+
+def encode_outputs(
+    value: Any, outputs: Sequence[str], codec: Codec, serializer: str | None
+) -> tuple[Payload, ...]:
+    """Encode what a task returned, one payload for each of its outputs.
+
+    :raises PayloadError: a value cannot be encoded, or there are too many or too few.
+    """
+    if len(outputs) == 1:
+        try:
+            return (codec.encode(value, serializer),)
+        except PayloadError as error:
+            raise _about(outputs[0], error) from error
+    if not outputs:
+        return ()
+    if isinstance(value, (str, bytes, bytearray)) or not isinstance(value, Sequence):
+        raise PayloadError(
+            f"the task returned {type(value).__name__}, expected a sequence of {len(outputs)} values "
+            f"for its outputs {_listed(outputs)}"
+        )
+    if len(value) != len(outputs):
+        raise PayloadError(
+            f"the task returned {len(value)} values, expected {len(outputs)} for its outputs {_listed(outputs)}"
+        )
+    encoded: list[Payload] = []
+    for name, part in zip(outputs, value, strict=True):
+        try:
+            encoded.append(codec.encode(part, serializer))
+        except PayloadError as error:
+            raise _about(name, error) from error
+    return tuple(encoded)
+
+
+def _about(output: str, error: PayloadError) -> PayloadError:
+    return PayloadError(f"output {output!r}: {error}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names)

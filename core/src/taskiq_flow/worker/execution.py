@@ -1,0 +1,139 @@
+"""One call of a task's function on behalf of a message: how it is made, stopped and given up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor, Future
+from typing import Any
+
+__all__ = ["CURRENT", "Execution", "is_async"]
+
+
+class Execution:
+    """One call of a task's function.
+
+    :param executor: Where synchronous functions run.
+    :param arguments: Arguments that go over those that taskiq passes.
+    :param skip: Do not call the function at all: the attempt belongs to another worker, or its arguments are bad.
+
+    :ivar released: Whether nobody wants the outcome any more.
+    :ivar thread: The call that goes on in a thread although it was given up.
+    :ivar previous: What was executed in the same task of the event loop when this began.
+    """
+
+    released = False
+    thread: Future[Any] | None = None
+    previous: Execution | None = None
+    _taken = False
+    _task: asyncio.Task[Any] | None = None
+
+    def __init__(
+        self, executor: Executor, arguments: Mapping[str, Any] | None = None, *, skip: bool = False
+    ) -> None:
+        self.executor = executor
+        self.arguments: Mapping[str, Any] = {} if arguments is None else arguments
+        self.skip = skip
+
+    def enter(self) -> None:
+        """Become the current execution of this task of the event loop."""
+        self.previous = CURRENT.get()
+        CURRENT.set(self)
+
+    def leave(self) -> None:
+        """Let the execution that was current before be so again: a task may run others in place."""
+        CURRENT.set(self.previous)
+        self.previous = None
+
+    def take(self) -> bool:
+        """Whether the function is called for this execution: the first call is, calls from within it are not."""
+        if self._taken:
+            return False
+        self._taken = True
+        return True
+
+    async def run(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Call the function, in the event loop or where synchronous functions run."""
+        if self.skip:
+            return None
+        self._task = asyncio.current_task()
+        try:
+            if self.released:
+                return None
+            result = await self.call(function, args, {**kwargs, **self.arguments})
+            if self._task is not None and self._task._must_cancel:  # type: ignore[attr-defined]
+                # A task that cancelled itself and then returned fails here, and not somewhere within taskiq.
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if not self.released:
+                raise
+            _uncancel(self._task)
+            return None
+        finally:
+            self._task = None
+            CURRENT.set(self)
+        return result
+
+    def call(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Awaitable[Any]:
+        """Call the function; what it gives is awaited."""
+        if is_async(function):
+            awaitable: Awaitable[Any] = function(*args, **kwargs)
+            return awaitable
+        return self._call_in_thread(function, args, kwargs)
+
+    async def _call_in_thread(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        context = contextvars.copy_context()
+        call = functools.partial(function, *args, **kwargs)
+        result = await self.wait_for(self.executor.submit(context.run, _carried, call))
+        return await result if inspect.isawaitable(result) else result
+
+    async def wait_for(self, future: Future[Any]) -> Any:
+        """Wait for a call that goes on elsewhere; when released, forget it or let it go on unheeded."""
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            # Cancelling the wrapper has cancelled a call that had not begun; one that has cannot be stopped.
+            if not future.cancelled() and not future.done():
+                self.thread = future
+            raise
+
+    def release(self) -> None:
+        """Make the function stop: a coroutine is cancelled, a thread is given up."""
+        self.released = True
+        if self._task is not None:
+            self._task.cancel()
+
+
+@functools.lru_cache(maxsize=4096)
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling the function gives a coroutine."""
+    return inspect.iscoroutinefunction(function)
+
+
+def _carried(call: Callable[[], Any]) -> Any:
+    """Call in a thread; wrap what an event loop cannot carry over to whoever waits, as Python does for generators."""
+    try:
+        return call()
+    except (StopIteration, GeneratorExit) as error:
+        raise RuntimeError(f"the task raised {type(error).__name__}") from error
+
+
+def _uncancel(task: asyncio.Task[Any] | None) -> None:
+    """Tell the event loop that the cancellation was ours and is over; before 3.11 there is nothing to tell."""
+    uncancel = getattr(task, "uncancel", None)
+    if uncancel is not None:
+        uncancel()
+
+
+CURRENT: contextvars.ContextVar[Execution | None] = contextvars.ContextVar(
+    "taskiq_flow_execution", default=None
+)

@@ -1,0 +1,81 @@
+"""What came of an attempt, as the event that its driver gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taskiq.result import TaskiqResult
+
+from taskiq_flow.codec import Codec
+from taskiq_flow.errors import PayloadError
+from taskiq_flow.failures import failure_of
+from taskiq_flow.machine import events as ev
+from taskiq_flow.payloads import Failure, FailureKind
+from taskiq_flow.policies import Policies
+from taskiq_flow.retry import CellView, FailedAttempt
+from taskiq_flow.worker.arguments import encode_outputs
+from taskiq_flow.worker.attempts import Attempt
+
+__all__ = ["failed_event", "outcome_of"]
+
+
+def outcome_of(
+    attempt: Attempt, result: TaskiqResult[Any], codec: Codec, policies: Policies, now: float
+) -> ev.Event:
+    """Give what came of an attempt.
+
+    :param result: What taskiq made of it.
+    :param now: Seconds since the epoch.
+    """
+    envelope = attempt.envelope
+    if attempt.released:
+        return ev.CellCancelled(
+            cell=envelope.cell, attempt=envelope.attempt, lingers=attempt.thread is not None, at=now
+        )
+    failure = attempt.failure
+    if failure is None and result.error is None:
+        outputs = attempt.outputs
+        try:
+            if outputs is None:
+                serializer = envelope.extras.get("serializer")
+                outputs = encode_outputs(result.return_value, envelope.outputs, codec, serializer)
+        except PayloadError as error:
+            failure = failure_of(error, FailureKind.REJECTED)
+        else:
+            return ev.CellSucceeded(
+                cell=envelope.cell,
+                attempt=envelope.attempt,
+                outputs=outputs,
+                seconds=attempt.seconds or now - attempt.started_at,
+                at=now,
+            )
+    if failure is None:
+        assert result.error is not None, "an attempt without an error has succeeded above"
+        failure = failure_of(result.error)
+    return failed_event(attempt, failure, result.error, policies, now)
+
+
+def failed_event(
+    attempt: Attempt, failure: Failure, exception: BaseException | None, policies: Policies, now: float
+) -> ev.CellFailed:
+    """Ask the retry policy about a failure, and give its decision.
+
+    :param exception: The exception itself, where there is one.
+    :param now: Seconds since the epoch.
+    """
+    envelope = attempt.envelope
+    view = CellView(
+        run=envelope.run,
+        path=envelope.cell,
+        task=attempt.shape.task,
+        resources=envelope.extras.get("resources") or {},
+        first_started_at=envelope.extras.get("first_started_at") or attempt.started_at,
+    )
+    return policies.judge(
+        FailedAttempt(failure=failure, exception=exception),
+        view,
+        own=attempt.shape.policy,
+        options=envelope.extras.get("retry"),
+        attempt=envelope.attempt,
+        now=now,
+    )

@@ -1,0 +1,63 @@
+"""What a task gets as ``progress_callback``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from taskiq import AsyncBroker
+from taskiq.depends.progress_tracker import TaskProgress, TaskState
+
+from taskiq_flow.clock import Clock
+from taskiq_flow.envelope import Envelope
+from taskiq_flow.machine.events import CellProgressed
+from taskiq_flow.store import Letter, RunStore
+
+__all__ = ["Progress", "reporter"]
+
+
+class Progress:
+    """Reports how far a task has come.
+
+    In a coroutine the answer is awaited. In a thread the call returns when the report is made.
+
+    :param report: Keeps a fraction.
+    :param awaited: Whether it is called in the event loop.
+    """
+
+    def __init__(self, report: Callable[[float], Awaitable[None]], *, awaited: bool) -> None:
+        self._report = report
+        self._awaited = awaited
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self, progress: float) -> Any:
+        """Report a fraction between 0 and 1."""
+        if self._awaited:
+            return self._report(float(progress))
+        asyncio.run_coroutine_threadsafe(self._send(float(progress)), self._loop).result()
+        return None
+
+    async def _send(self, progress: float) -> None:
+        await self._report(progress)
+
+
+def reporter(
+    broker: AsyncBroker, store: RunStore, clock: Clock, task_id: str, envelope: Envelope | None
+) -> Callable[[float], Awaitable[None]]:
+    """Give a function that keeps a task's progress where taskiq keeps it, and tells the driver of a cell's.
+
+    :param task_id: The message's id.
+    :param envelope: Which attempt it is; ``None`` for a task that was sent on its own.
+    """
+
+    async def report(progress: float) -> None:
+        kept: TaskProgress[float] = TaskProgress(state=TaskState.STARTED, meta=progress)
+        await broker.result_backend.set_progress(task_id, kept)
+        if envelope is not None:
+            event = CellProgressed(
+                cell=envelope.cell, attempt=envelope.attempt, progress=progress, at=clock.now()
+            )
+            await store.inbox.put(envelope.pool, [Letter(run=envelope.run, event=event)])
+
+    return report

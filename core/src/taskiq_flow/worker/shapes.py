@@ -1,0 +1,65 @@
+"""What a worker needs to know of a task's function for every message, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+from taskiq import AsyncTaskiqDecoratedTask
+
+from taskiq_flow.retry import RetryPolicy
+from taskiq_flow.signatures import read_signature
+from taskiq_flow.task_options import policy_of
+from taskiq_flow.worker.decorated import FlowTask
+from taskiq_flow.worker.execution import is_async
+from taskiq_flow.worker.processes import reference_of
+
+__all__ = ["Shape", "shape_of"]
+
+_KEPT = "flow_shape"
+
+
+@frozen(kw_only=True)
+class Shape:
+    """A task's function, as a worker sees it.
+
+    :param function: The user's function.
+    :param task: The task's name.
+    :param is_async: Whether it is a coroutine function.
+    :param reports_progress: Whether it has a ``progress_callback``.
+    :param accepts: The annotations of its parameters.
+    :param policy: The retry policy object that the task was decorated with.
+    :param reference: Where a new process finds it; ``None`` where it has to run in this process, because it cannot be
+        imported, has dependencies that taskiq injects, or reports progress.
+    """
+
+    function: Callable[..., Any]
+    task: str
+    is_async: bool
+    reports_progress: bool
+    accepts: Mapping[str, Any]
+    policy: RetryPolicy | None
+    reference: tuple[str, str] | None
+
+
+def shape_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> Shape:
+    """Give the shape of a task; worked out once, and kept with the task."""
+    kept = task.__dict__.get(_KEPT)
+    if isinstance(kept, Shape):
+        return kept
+    function = task.func if isinstance(task, FlowTask) else task.original_func
+    signature = read_signature(function)
+    asynchronous = is_async(function)
+    here = asynchronous or signature.dependencies or signature.reports_progress
+    shape = Shape(
+        function=function,
+        task=task.task_name,
+        is_async=asynchronous,
+        reports_progress=signature.reports_progress,
+        accepts=signature.accepts,
+        policy=policy_of(task),
+        reference=None if here else reference_of(function),
+    )
+    task.__dict__[_KEPT] = shape
+    return shape

@@ -1,0 +1,391 @@
+"""The worker: claims attempts, lets taskiq run the task, and puts the outcome into the inbox."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
+
+from attrs import evolve
+from taskiq import AsyncBroker, InMemoryBroker
+from taskiq.exceptions import NoResultError
+from taskiq.message import TaskiqMessage
+from taskiq.result import TaskiqResult
+
+from taskiq_flow.background import backoffs
+from taskiq_flow.clock import Clock
+from taskiq_flow.codec import Codec
+from taskiq_flow.envelope import ENVELOPE, Envelope, address_of
+from taskiq_flow.errors import PayloadError, StoreError
+from taskiq_flow.failures import failure_of
+from taskiq_flow.machine import events as ev
+from taskiq_flow.payloads import ClaimCheck, Failure, FailureKind, Payload
+from taskiq_flow.policies import Policies
+from taskiq_flow.retry import CellView, FailedAttempt
+from taskiq_flow.signatures import PROGRESS_PARAMETER
+from taskiq_flow.store import Letter, RunStore
+from taskiq_flow.task_options import options_of
+from taskiq_flow.worker.adoption import adopt
+from taskiq_flow.worker.arguments import decode_arguments
+from taskiq_flow.worker.attempts import Attempt, AttemptKey, Single
+from taskiq_flow.worker.decorated import FlowTask
+from taskiq_flow.worker.execution import CURRENT
+from taskiq_flow.worker.outcomes import failed_event, outcome_of
+from taskiq_flow.worker.processes import Job, Processes
+from taskiq_flow.worker.progress import Progress, reporter
+from taskiq_flow.worker.shapes import Shape, shape_of
+from taskiq_flow.worker.slots import Slots
+
+__all__ = ["Worker"]
+
+logger = logging.getLogger("taskiq_flow")
+
+# This is how taskiq is told not to store a result. Making one anew is a good part of what a cell costs.
+_NO_RESULT = NoResultError()
+
+
+class Worker:
+    """What happens around a task's function in a worker process.
+
+    :param name: Its id, unique among all workers of the store.
+    :param pool: The pool whose driver a task that is adopted goes to.
+    :param processes: Where synchronous tasks run; ``None`` for threads.
+    :param wake: Sees to it that somebody drives; called when a task that was sent on its own has become a run.
+    """
+
+    def __init__(
+        self,
+        broker: AsyncBroker,
+        *,
+        name: str,
+        pool: str,
+        store: RunStore,
+        codec: Codec,
+        policies: Policies,
+        clock: Clock,
+        processes: Processes | None = None,
+        wake: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.id = name
+        self.broker = broker
+        self.processes = processes
+        self._pool = pool
+        self._store = store
+        self._codec = codec
+        self._policies = policies
+        self._clock = clock
+        self._wake = wake
+        self._executor = _executor_of(broker)
+        self._slots = Slots(self._executor)
+        self._running: dict[AttemptKey, Attempt] = {}
+        self._threads: set[AttemptKey] = set()
+        self._listening = False
+        self._followups: set[asyncio.Task[None]] = set()
+        # With a broker that executes in place, the sender hears of what goes wrong around an attempt.
+        self._in_place = bool(getattr(broker, "await_inplace", False))
+
+    async def begin(self, message: TaskiqMessage) -> TaskiqMessage:
+        """Prepare to execute a message; taskiq calls the task's function next."""
+        wire = message.kwargs.pop(ENVELOPE, None)
+        task = self.broker.find_task(message.task_name)
+        assert task is not None, "taskiq drops messages of unknown tasks before it asks middlewares"
+        shape = shape_of(task)
+        if wire is None:
+            single = Single(message, self._executor)
+            single.enter()
+            if shape.reports_progress and PROGRESS_PARAMETER not in message.kwargs:
+                single.arguments = self._progress(shape, message, None)
+            return message
+        try:
+            envelope = Envelope.from_wire(wire)
+        except PayloadError:
+            logger.exception("message %s of task %r is dropped", message.task_id, message.task_name)
+            envelope = Envelope("", "", "", 0)
+        attempt = Attempt(envelope, shape, self._executor)
+        attempt.enter()
+        if not shape.is_async:
+            await self._take_slot(attempt)
+        # A process decodes its arguments itself.
+        if await self._claim(attempt) and attempt.job is None:
+            for value in envelope.arguments.values():
+                if type(value) is ClaimCheck:
+                    await self._fetch(attempt)
+                    break
+            if not attempt.skip:
+                self._prepare(attempt, message)
+        return message
+
+    async def conclude(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:
+        """Put what came of a message into the inbox; a cell's result is not for the result backend."""
+        execution = CURRENT.get()
+        if isinstance(execution, Attempt):
+            execution.leave()
+            if not execution.refused and not (
+                result.error is not None and await self._goes_down(execution, result.error)
+            ):
+                now = self._clock.now()
+                event = outcome_of(execution, result, self._codec, self._policies, now)
+                letters = self._letters_of(execution, event)
+                try:
+                    await self._store.inbox.put(execution.envelope.pool, letters)
+                except Exception:  # noqa: BLE001 - stores raise what their drivers raise; it is logged there
+                    await self._insist(execution.envelope.pool, letters)
+            result.error = _NO_RESULT
+        elif isinstance(execution, Single):
+            execution.leave()
+            if result.error is not None and await self._adopt(execution, message, result.error):
+                result.error = _NO_RESULT
+
+    def begin_anew(self, name: str) -> None:
+        """Become another worker: the attempts of this one died with the event loop that they ran in.
+
+        :param name: The new id.
+        """
+        self.id = name
+        self._running.clear()
+        self._threads.clear()
+
+    async def listen(self) -> None:
+        """Read letters about attempts that are not wanted any more, for ever."""
+        address = address_of(self.id)
+        self._listening = True
+        try:
+            while True:
+                taken = await self._store.inbox.take(address)
+                for _, letter in taken:
+                    if isinstance(letter.event, ev.ReleaseRequested):
+                        await self._release(letter.run, letter.event)
+                if taken:
+                    await self._store.inbox.acknowledge(address, [token for token, _ in taken])
+                else:
+                    await self._store.inbox.wait(address, None)
+        finally:
+            self._listening = False
+
+    def shutdown(self) -> None:
+        """End the threads and processes that this worker has started."""
+        if self.processes is not None:
+            self.processes.shutdown()
+        if not isinstance(self.broker, InMemoryBroker):
+            self._executor.shutdown(wait=False)
+
+    # The way in
+
+    async def _take_slot(self, attempt: Attempt) -> None:
+        shape, envelope = attempt.shape, attempt.envelope
+        plain = {name: value for name, value in envelope.arguments.items() if isinstance(value, Payload)}
+        if self.processes is not None and shape.reference and len(plain) == len(envelope.arguments):
+            module, qualname = shape.reference
+            attempt.processes = self.processes
+            attempt.job = Job(
+                module=module,
+                qualname=qualname,
+                task=shape.task,
+                arguments=plain,
+                outputs=envelope.outputs,
+                serializer=envelope.extras.get("serializer") or self._codec.default,
+                serializers=self._codec.classes,
+            )
+        attempt.slot = await self._slots.take(None if attempt.processes is None else attempt.processes.room)
+
+    async def _claim(self, attempt: Attempt) -> bool:
+        envelope = attempt.envelope
+        attempt.started_at = self._clock.now()
+        event = ev.CellStarted(
+            cell=envelope.cell, attempt=envelope.attempt, worker=self.id, at=attempt.started_at
+        )
+        claimed = False
+        letter = Letter(run=envelope.run, event=event)
+        try:
+            try:
+                claimed = await self._store.inbox.claim(envelope.pool, letter, worker=self.id)
+            except Exception:  # noqa: BLE001 - stores raise what their drivers raise; it is logged there
+                claimed = await self._claim_again(attempt, letter)
+        finally:
+            if not claimed:
+                attempt.refused = attempt.skip = True
+                attempt.give_back_slot()
+        if claimed:
+            self._running[attempt.key] = attempt
+            current = None if self._in_place else asyncio.current_task()
+            if current is not None:
+                current.add_done_callback(functools.partial(self._orphaned, attempt))
+        return claimed
+
+    async def _claim_again(self, attempt: Attempt, letter: Letter) -> bool:
+        """Claim an attempt after the store has failed to say whether it is ours."""
+        envelope = attempt.envelope
+        for seconds in backoffs():
+            logger.warning("cannot claim cell %r; trying again in %g s", envelope.cell, seconds)
+            await self._clock.sleep(seconds)
+            try:
+                if await self._store.inbox.claim(envelope.pool, letter, worker=self.id):
+                    return True
+            except Exception:
+                logger.exception("the store failed to claim cell %r", envelope.cell)
+                continue
+            break
+        # Most likely the first claim was done and only the answer got lost. Nobody would ever execute the attempt.
+        failure = Failure(
+            kind=FailureKind.WORKER_LOST, message="the store failed while the worker claimed the attempt"
+        )
+        event = failed_event(attempt, failure, None, self._policies, self._clock.now())
+        await self._insist(envelope.pool, [Letter(run=envelope.run, event=event)])
+        return False
+
+    async def _fetch(self, attempt: Attempt) -> None:
+        """Get the arguments that are kept as blobs."""
+        envelope = attempt.envelope
+        try:
+            payloads = {
+                name: value if isinstance(value, Payload) else await self._fetched(envelope.run, value)
+                for name, value in envelope.arguments.items()
+            }
+        except StoreError as error:
+            attempt.reject(failure_of(error, FailureKind.REJECTED))
+        else:
+            attempt.envelope = evolve(envelope, arguments=payloads)
+
+    async def _fetched(self, run: str, check: ClaimCheck) -> Payload:
+        return Payload(check.serializer, await self._store.blobs.get(run, check.key))
+
+    def _prepare(self, attempt: Attempt, message: TaskiqMessage) -> None:
+        """Decode the arguments."""
+        shape, envelope = attempt.shape, attempt.envelope
+        try:
+            arguments = decode_arguments(shape.accepts, shape.task, envelope.arguments, self._codec)
+        except PayloadError as error:
+            attempt.reject(failure_of(error, FailureKind.REJECTED))
+            return
+        if shape.reports_progress and PROGRESS_PARAMETER not in arguments:
+            arguments.update(self._progress(shape, message, envelope))
+        attempt.arguments = arguments
+
+    def _progress(self, shape: Shape, message: TaskiqMessage, envelope: Envelope | None) -> dict[str, Any]:
+        report = reporter(self.broker, self._store, self._clock, message.task_id, envelope)
+        return {PROGRESS_PARAMETER: Progress(report, awaited=shape.is_async)}
+
+    # The way out
+
+    def _letters_of(self, attempt: Attempt, event: ev.Event) -> list[Letter]:
+        """Let go of an attempt that is over, and give what its driver is to hear."""
+        attempt.concluded = True
+        self._running.pop(attempt.key, None)
+        envelope = attempt.envelope
+        letters = [Letter(run=envelope.run, event=event)]
+        if attempt.thread is not None:
+            self._threads.add(attempt.key)
+            done = functools.partial(self._thread_done, asyncio.get_running_loop(), attempt)
+            attempt.thread.add_done_callback(done)
+        else:
+            attempt.give_back_slot()
+            if attempt.released:
+                letters.append(self._freed(attempt))
+        return letters
+
+    async def _insist(self, pool: str, letters: list[Letter]) -> None:
+        """Put letters however long the store is away: nobody else knows what came of an attempt."""
+        for seconds in backoffs():
+            try:
+                await self._store.inbox.put(pool, letters)
+                return
+            except Exception:
+                logger.exception("cannot report what came of an attempt; trying again in %g s", seconds)
+                await self._clock.sleep(seconds)
+
+    def _freed(self, attempt: Attempt) -> Letter:
+        envelope = attempt.envelope
+        event = ev.CellReleased(cell=envelope.cell, attempt=envelope.attempt, at=self._clock.now())
+        return Letter(run=envelope.run, event=event)
+
+    def _thread_done(self, loop: asyncio.AbstractEventLoop, attempt: Attempt, _: Future[Any]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._thread_ended, attempt)
+
+    def _thread_ended(self, attempt: Attempt) -> None:
+        self._threads.discard(attempt.key)
+        attempt.give_back_slot()
+        self._follow_up(attempt, self._freed(attempt))
+
+    async def _goes_down(self, attempt: Attempt, error: BaseException | None) -> bool:
+        """Whether an attempt was cancelled because everything is: then it has no outcome, and its worker is lost."""
+        if not isinstance(error, asyncio.CancelledError) or attempt.released:
+            return False
+        # The one who listens has been cancelled as well, and finds that out within this turn of the event loop.
+        await asyncio.sleep(0)
+        attempt.concluded = not self._listening
+        return attempt.concluded
+
+    def _orphaned(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
+        """Something around the function failed, and taskiq went no further with the message."""
+        if attempt.concluded:
+            return
+        attempt.concluded = True
+        self._running.pop(attempt.key, None)
+        attempt.give_back_slot()
+        error = None if task.cancelled() else task.exception()
+        if error is None and not self._listening:
+            return
+        failure = (
+            Failure(
+                kind=FailureKind.CANCELLED, message="the worker stopped before the attempt had an outcome"
+            )
+            if error is None
+            else failure_of(error)
+        )
+        event = failed_event(attempt, failure, error, self._policies, self._clock.now())
+        self._follow_up(attempt, Letter(run=attempt.envelope.run, event=event))
+
+    def _follow_up(self, attempt: Attempt, letter: Letter) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.is_closed():
+            return
+        task = loop.create_task(self._insist(attempt.envelope.pool, [letter]))
+        self._followups.add(task)
+        task.add_done_callback(self._followups.discard)
+
+    async def _release(self, run: str, wish: ev.ReleaseRequested) -> None:
+        key = (run, wish.cell, wish.attempt)
+        attempt = self._running.get(key)
+        if attempt is not None:
+            attempt.release()
+        elif key not in self._threads:
+            # It ended by itself meanwhile; the driver may count its slot as occupied until it hears of that.
+            event = ev.CellReleased(cell=wish.cell, attempt=wish.attempt, at=self._clock.now())
+            await self._store.inbox.put(self._pool, [Letter(run=run, event=event)])
+
+    async def _adopt(self, execution: Single, message: TaskiqMessage, error: BaseException) -> bool:
+        """Let a driver try a failed task again, where its policy wants that."""
+        task = self.broker.find_task(message.task_name)
+        if not isinstance(task, FlowTask) or isinstance(error, NoResultError):
+            return False
+        shape, options = shape_of(task), options_of(task)
+        timed_out = options.timeout is not None and isinstance(error, (TimeoutError, asyncio.TimeoutError))
+        judged = self._policies.judge(
+            FailedAttempt(
+                failure=failure_of(error, FailureKind.TIMEOUT if timed_out else None), exception=error
+            ),
+            CellView(run=message.task_id, path=shape.function.__name__, task=shape.task),
+            own=shape.policy,
+            options=options.retry,
+            attempt=1,
+            now=self._clock.now(),
+        )
+        if judged.retry_at is None:
+            if judged.reason:
+                # A message of its own has no run whose events could say it.
+                logger.warning("task %r gets no further attempt: %s", message.task_name, judged.reason)
+            return False
+        await adopt(self._store, self._pool, self._codec, task, message, execution, judged, worker=self.id)
+        if self._wake is not None:
+            await self._wake()
+        return True
+
+
+def _executor_of(broker: AsyncBroker) -> Executor:
+    if isinstance(broker, InMemoryBroker):
+        return broker.executor
+    return ThreadPoolExecutor(thread_name_prefix="taskiq-flow")

@@ -1,0 +1,74 @@
+"""Known-bad discoverers, each caught by the kit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from fake_distributions import alone  # noqa: F401 - a fixture
+from taskiq_flow.discoverer import Discoverer, TaskOrigin, TaskSource
+from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
+from taskiq_flow.testing import (
+    check_discoverer,
+)
+
+
+class Finding(Discoverer):
+    name: ClassVar[str] = "finding"
+
+    def __init__(self, *found: Any, eager: str = "") -> None:
+        self.found = found
+        self.eager = eager
+
+    def find(self) -> Sequence[TaskSource]:
+        if self.eager:
+            __import__(self.eager)
+        return self.found
+
+
+class Fragile(EntryPointDiscoverer):
+    def find(self) -> Sequence[TaskSource]:
+        import importlib_metadata
+
+        for distribution in importlib_metadata.distributions():
+            _ = distribution.metadata["Name"], distribution.entry_points
+        return super().find()
+
+
+class Dwindling(Finding):
+    def find(self) -> Sequence[TaskSource]:
+        self.found = self.found[:-1]
+        return self.found
+
+
+def source(name: str, *, distribution: str = "acme", target: str = "acme") -> TaskSource:
+    return TaskSource(
+        name=name, origin=TaskOrigin(distribution=distribution, version="1", target=target), load=lambda: None
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (Finding("acme"), "must give objects of TaskSource, found 'acme'"),
+        (Finding(source("")), "a source must have a name"),
+        (Finding(source("a", distribution="")), "the source 'a' must name its distribution"),
+        (Finding(source("a", target="")), "the source 'a' must say what is loaded"),
+        (Finding(source("b"), source("a")), "must give sources by name, found ['b', 'a']"),
+        (Finding(source("a"), source("a")), "must give each source once"),
+        (Dwindling(source("a"), source("b"), source("c")), "must give the same twice"),
+        (Finding(source("a", target="turtle_free"), eager="turtle_free"), "it imported turtle_free"),
+        (Fragile(), "find() must never raise, found "),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)
+def test_a_bad_discoverer_is_caught(
+    bad: Discoverer, said: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "turtle_free.py").write_text("", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(AssertionError) as caught:
+        check_discoverer(bad)
+    assert said in str(caught.value)

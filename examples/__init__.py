@@ -1,0 +1,1 @@
+"""Examples of Taskiq-Flow; run them from the root of the project."""

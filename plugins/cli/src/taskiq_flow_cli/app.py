@@ -1,0 +1,136 @@
+"""The application: which commands there are, and what every one of them does with errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from taskiq_flow_cli.errors import UsageError
+from taskiq_flow_cli.syntax import STANDARD
+
+__all__ = ["FAILED", "INTERRUPTED", "MISUSED", "main", "make_app"]
+
+FAILED = 1
+MISUSED = 2
+INTERRUPTED = 130
+
+_OURS = frozenset({"taskiq_flow.plugins.defaults", "taskiq_flow_cli.plugin"})
+
+
+def main(args: Sequence[str]) -> int:
+    """Run a command.
+
+    :param args: What stands behind ``taskiq flow``.
+    :returns: The exit code.
+    """
+    args = list(args)
+    try:
+        app = make_app(args[0] if args else "")
+        code = app(args or ["--help"], prog_name="taskiq flow", standalone_mode=True)
+    except SystemExit as leaving:
+        code = leaving.code
+    except BrokenPipeError:
+        # Whoever read the output has gone; the interpreter's last flush must not complain of it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except UsageError as error:
+        _complain(error, traceback="--traceback" in args)
+        return MISUSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+    return code if isinstance(code, int) else int(code is not None)
+
+
+def make_app(wanted: str = "") -> typer.Typer:
+    """Make the application.
+
+    :param wanted: The command that will be called, where that is known. For a standard one nothing else is loaded,
+        so that it works, and can say what is wrong, when a plugin does not.
+    """
+    app = typer.Typer(
+        help="Run pipelines of taskiq tasks, and look at them.",
+        add_completion=False,
+        # Plain help costs a quarter of the start-up of the decorated one.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+
+    @app.callback()
+    def options(
+        version: Annotated[
+            bool,
+            typer.Option("--version", help="Show the versions and leave.", is_eager=True, callback=_version),
+        ] = False,
+    ) -> None:
+        pass
+
+    if wanted in STANDARD:
+        STANDARD[wanted](app)
+    elif _only_ours():
+        for register in STANDARD.values():
+            register(app)
+    else:
+        _register_all(app)
+    return app
+
+
+def _register_all(app: typer.Typer) -> None:
+    from taskiq_flow import PluginError
+    from taskiq_flow.plugins import Plugins
+
+    try:
+        commands = Plugins.load().commands
+    except PluginError as error:
+        for register in STANDARD.values():
+            register(app)
+        sys.stderr.write(
+            f"only the standard commands are there, because a plugin cannot be used: {error}\n"
+            "`taskiq flow plugins` lists all of them\n\n"
+        )
+        return
+    # The standard ones in their order, then those of others by name.
+    for name in (*STANDARD, *(name for name in commands if name not in STANDARD)):
+        if name in commands:
+            commands[name]().register(app)
+
+
+def _only_ours() -> bool:
+    """Whether no other plugin is installed: then the help need not load any, which would triple its time."""
+    from importlib.metadata import entry_points
+
+    return {each.value for each in entry_points(group="taskiq_flow")} <= _OURS
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether it is an error of Taskiq-Flow, which says all by itself; asked without importing what is not there."""
+    errors = sys.modules.get("taskiq_flow.errors")
+    return errors is not None and isinstance(error, errors.FlowError)
+
+
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import version
+
+    typer.echo(
+        f"taskiq-flow-cli {version('taskiq-flow-cli')}, taskiq-flow-core {version('taskiq-flow-core')}"
+    )
+    raise typer.Exit
+
+
+def _complain(error: UsageError, *, traceback: bool) -> None:
+    if traceback and error.__cause__ is not None:
+        from traceback import print_exception
+
+        print_exception(type(error.__cause__), error.__cause__, error.__cause__.__traceback__)
+    sys.stderr.write(f"{error}\n")

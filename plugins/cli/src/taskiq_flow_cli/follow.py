@@ -1,0 +1,168 @@
+"""Starting a run and following it to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attrs import frozen
+from taskiq import InMemoryBroker
+
+from taskiq_flow import CellFailed, Flow, FlowError, Graph, RunHandle
+from taskiq_flow_cli.errors import UsageError
+from taskiq_flow_cli.leaving import GRACE_SECONDS, Leaving
+from taskiq_flow_cli.progress import Mishap, Progress
+from taskiq_flow_cli.streams import EventLines
+
+if TYPE_CHECKING:
+    from taskiq import AsyncBroker
+
+__all__ = ["Ending", "View", "flow_of", "follow"]
+
+_TICK_SECONDS = 0.2
+
+
+class View(Protocol):
+    """Shows the progress of a run."""
+
+    def start(self, run: str) -> None:
+        """Begin, with the run's id."""
+
+    def note(self, mishap: Mishap) -> None:
+        """Show that an attempt failed."""
+
+    def tick(self, elapsed: float) -> None:
+        """Show how things are; called a few times a second with the seconds since the run began."""
+
+    def stop(self, elapsed: float) -> None:
+        """Show how things are for the last time."""
+
+
+@frozen(kw_only=True)
+class Ending:
+    """How a run ended.
+
+    :param run: Its id.
+    :param status: Its status; that of the last look where the command did not wait for the end.
+    :param reason: Why it ended otherwise than by its cells.
+    :param outputs: The outputs that were produced, decoded as plain data.
+    :param failures: The cells that failed.
+    :param forgiven: How many cells failed in maps that leave such items out.
+    :param seconds: From its start to its end.
+    """
+
+    run: str
+    status: str
+    reason: str
+    outputs: Mapping[str, Any]
+    failures: tuple[CellFailed, ...]
+    forgiven: int
+    seconds: float
+
+
+def flow_of(broker: AsyncBroker, processes: int | None) -> Flow:
+    """Give the broker's flow.
+
+    :param processes: How many processes shall execute synchronous tasks; ``None`` for what the flow says.
+    :raises UsageError: the broker has none and gets none by itself, or it cannot have processes.
+    """
+    try:
+        flow = Flow.of(broker)
+    except FlowError as error:
+        raise UsageError(str(error)) from error
+    if processes is not None:
+        if not isinstance(broker, InMemoryBroker):
+            raise UsageError(
+                f"--processes is for in-memory brokers, found {type(broker).__name__}; "
+                "its tasks run in worker processes, started with `taskiq worker`"
+            )
+        flow.processes = processes
+    return flow
+
+
+async def follow(
+    flow: Flow,
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    *,
+    view: View | None,
+    progress: Progress,
+    lines: EventLines | None,
+    leaving: Leaving,
+) -> Ending:
+    """Start a run, show it, and wait for its end.
+
+    :param flow: Where it runs.
+    :param graph: What is run.
+    :param inputs: Its inputs.
+    :param view: Shows the progress.
+    :param progress: The progress of the graph.
+    :param lines: Takes every event.
+    :param leaving: Says when somebody wants to leave; the run is cancelled then.
+    :raises UsageError: the run cannot be started.
+    :raises FlowError: the run was lost.
+    """
+    try:
+        handle = await flow.submit(graph, inputs)
+    except FlowError as error:
+        raise UsageError(str(error)) from error
+    began = time.monotonic()
+    if view is not None:
+        view.start(handle.id)
+    reading = asyncio.ensure_future(_read(handle, progress, view, lines))
+    drawing = asyncio.ensure_future(_draw(view, began))
+    asked = asyncio.ensure_future(leaving.asked.wait())
+    try:
+        await asyncio.wait({reading, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            await handle.cancel("interrupted")
+            await asyncio.wait({reading}, timeout=GRACE_SECONDS / 2)
+        if reading.done():
+            reading.result()
+        ending = await _ending(flow, handle, progress, began)
+        progress.finish(ending.status)
+        return ending
+    finally:
+        for task in (reading, drawing, asked):
+            task.cancel()
+        await asyncio.gather(reading, drawing, asked, return_exceptions=True)
+        if view is not None:
+            view.stop(time.monotonic() - began)
+
+
+async def _read(
+    handle: RunHandle[Any], progress: Progress, view: View | None, lines: EventLines | None
+) -> None:
+    async for event in handle.events():
+        if lines is not None:
+            lines.write(event)
+        mishap = progress.apply(event)
+        if mishap is not None and view is not None:
+            view.note(mishap)
+
+
+async def _draw(view: View | None, began: float) -> None:
+    while view is not None:
+        view.tick(time.monotonic() - began)
+        await asyncio.sleep(_TICK_SECONDS)
+
+
+async def _ending(flow: Flow, handle: RunHandle[Any], progress: Progress, began: float) -> Ending:
+    record = await flow.store.runs.get(handle.id)
+    outcome = record.outcome
+    seconds = time.monotonic() - began if outcome is None else outcome.at - record.created_at
+    outputs: Mapping[str, Any] = {}
+    # Who has interrupted a run that does not end wants to leave, and nothing of it is certain yet.
+    if outcome is not None:
+        outputs = await handle.outputs()
+    return Ending(
+        run=handle.id,
+        status=(await handle.status()).value,
+        reason="" if outcome is None else outcome.reason,
+        outputs=outputs,
+        failures=tuple(await handle.failures()),
+        forgiven=progress.forgiven,
+        seconds=max(0.0, seconds),
+    )

@@ -1,0 +1,27 @@
+"""``taskiq flow graph``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from taskiq_flow import FlowError
+from taskiq_flow_cli.errors import UsageError
+from taskiq_flow_cli.target import find_pipeline, graph_of
+
+__all__ = ["draw"]
+
+
+def draw(target: str, format: str, outputs: Iterable[str], app_dir: str | None) -> str:  # noqa: A002
+    """Draw a pipeline.
+
+    :param target: ``MODULE:PIPELINE``.
+    :param format: One of the formats of graphs.
+    :param outputs: Names of outputs, to draw only what they need; none for all of them.
+    :param app_dir: A folder to look for the module in.
+    :raises UsageError: there is no such pipeline, output or format.
+    """
+    graph = graph_of(find_pipeline(target, app_dir), outputs)
+    try:
+        return graph.render(format)
+    except FlowError as error:
+        raise UsageError(str(error)) from error

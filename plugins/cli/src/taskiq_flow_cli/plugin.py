@@ -1,0 +1,21 @@
+"""What this distribution offers: the commands that every ``taskiq flow`` has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from taskiq_flow.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from taskiq_flow.command import Command
+
+__all__ = ["flow_register_commands"]
+
+
+@hookimpl
+def flow_register_commands() -> Iterable[type[Command]]:
+    """Offer ``run``, ``graph`` and ``plugins``."""
+    from taskiq_flow_cli.commands import GraphCommand, PluginsCommand, RunCommand
+
+    return [RunCommand, GraphCommand, PluginsCommand]

@@ -1,0 +1,213 @@
+"""``taskiq flow plugins``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+from attrs import asdict, evolve, field, frozen
+
+from taskiq_flow import PluginError
+from taskiq_flow.plugins import FlowConfig, Plugins
+from taskiq_flow_cli.errors import UsageError
+
+__all__ = ["InstalledPlugin", "Inventory", "list_plugins", "take_stock"]
+
+_AXES = ("retry_policies", "schedulers", "serializers", "stores", "discoverers", "commands")
+_WORDS = {"retry_policies": "retry policies"}
+
+
+@frozen(kw_only=True)
+class InstalledPlugin:
+    """A plugin that is installed.
+
+    :param name: Its name.
+    :param distribution: The distribution that brought it.
+    :param version: The distribution's version.
+    :param target: What is loaded.
+    :param blocked: Whether the configuration blocks it.
+    :param problem: Why it cannot be used; empty when it can.
+    :param offers: The names that it offers, by axis.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    target: str
+    blocked: bool = False
+    problem: str = ""
+    offers: Mapping[str, Sequence[str]] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Inventory:
+    """What is installed and what is selected.
+
+    :param plugins: The plugins, defaults first, then by name.
+    :param selected: The name that is selected on each axis, and who said so.
+    :param problems: What keeps the plugins from being used together.
+    """
+
+    plugins: tuple[InstalledPlugin, ...]
+    selected: Mapping[str, Mapping[str, str]]
+    problems: tuple[str, ...] = ()
+
+
+def list_plugins(*, as_json: bool) -> int:
+    """Write down what is installed.
+
+    :param as_json: As one JSON object.
+    :returns: The exit code: 1 when something cannot be used.
+    :raises UsageError: the configuration cannot be read.
+    """
+    try:
+        inventory = take_stock(FlowConfig.load())
+    except PluginError as error:
+        raise UsageError(str(error)) from error
+    if as_json:
+        from taskiq_flow_cli.report import as_json as written
+
+        sys.stdout.write(f"{written(asdict(inventory))}\n")
+    else:
+        _write(inventory)
+    return int(bool(inventory.problems) or any(each.problem for each in inventory.plugins))
+
+
+def take_stock(config: FlowConfig) -> Inventory:
+    """Look at each plugin alone, so that a broken one hides no other.
+
+    :param config: What is selected, and what is blocked.
+    """
+    plugins = [_defaults(config)]
+    for name, distribution, version, target in _installed():
+        found = InstalledPlugin(name=name, distribution=distribution, version=version, target=target)
+        if config.blocked & {name, distribution}:
+            plugins.append(evolve(found, blocked=True))
+            continue
+        try:
+            alone = Plugins.load(evolve(config, blocked=_all_but(name, distribution)))
+        except PluginError as error:
+            plugins.append(evolve(found, problem=str(error)))
+        else:
+            plugins.append(evolve(found, offers=_offers(alone, name)))
+    return Inventory(
+        plugins=tuple(plugins),
+        selected=_selected(config),
+        problems=() if any(each.problem for each in plugins) else _problems(config),
+    )
+
+
+def _installed() -> list[tuple[str, str, str, str]]:
+    from importlib.metadata import entry_points
+
+    found = {
+        (each.name, each.dist.name if each.dist else "", each.dist.version if each.dist else "", each.value)
+        for each in entry_points(group="taskiq_flow")
+    }
+    # The defaults are loaded in any case, and not through their entry point.
+    return sorted(each for each in found if each[0] != "defaults")
+
+
+def _all_but(name: str, distribution: str) -> frozenset[str]:
+    names = {each for other in _installed() for each in other[:1] if other[:2] != (name, distribution)}
+    return frozenset(names - {name})
+
+
+def _defaults(config: FlowConfig) -> InstalledPlugin:
+    core = Plugins.load(evolve(config, blocked=frozenset(each[0] for each in _installed())))
+    name, origin = next(iter(core.origins.items()))
+    return InstalledPlugin(
+        name=name,
+        distribution=origin.distribution,
+        version=origin.version,
+        target=origin.target,
+        offers=_offers(core, name),
+    )
+
+
+def _offers(plugins: Plugins, owner: str) -> Mapping[str, Sequence[str]]:
+    offers = {
+        axis: tuple(
+            name for name in getattr(plugins, axis) if getattr(plugins, axis).plugin_of(name).name == owner
+        )
+        for axis in _AXES
+    }
+    return {axis: names for axis, names in offers.items() if names}
+
+
+def _problems(config: FlowConfig) -> tuple[str, ...]:
+    """Give what is wrong when all are loaded together, and with what is selected of them."""
+    try:
+        plugins = Plugins.load(config)
+    except PluginError as error:
+        return tuple(str(error).splitlines())
+    chosen = (
+        (plugins.stores, config.store.partition("://")[0]),
+        (plugins.schedulers, config.scheduler),
+        (plugins.serializers, config.serializer),
+        (plugins.retry_policies, config.retry),
+    )
+    return tuple(problem for table, name in chosen if (problem := _unknown(table, name)))
+
+
+def _unknown(table: Mapping[str, object], name: str) -> str:
+    try:
+        table[name]
+    except PluginError as error:
+        return f"what is selected cannot be used: {error}"
+    return ""
+
+
+def _selected(config: FlowConfig) -> Mapping[str, Mapping[str, str]]:
+    return {
+        axis: {
+            "name": _without_password(getattr(config, axis)),
+            "source": config.sources.get(axis) or "default",
+        }
+        for axis in ("store", "scheduler", "serializer", "retry")
+    }
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    return (
+        f"{scheme}{separator}{credentials.partition(':')[0]}:…@{place}" if at and ":" in credentials else url
+    )
+
+
+def _write(inventory: Inventory) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for title in ("plugin", "distribution", "target", "offers"):
+        table.add_column(title, overflow="fold")
+    for each in inventory.plugins:
+        table.add_row(
+            each.name,
+            f"{each.distribution} {each.version}",
+            each.target,
+            Text("blocked", style="yellow")
+            if each.blocked
+            else Text("cannot be used", style="bold red")
+            if each.problem
+            else "\n".join(_listed(each.offers)) or "nothing by name",
+        )
+    console.print(table)
+    console.print(Text("\nselected", style="bold"))
+    for axis, choice in inventory.selected.items():
+        console.print(Text(f"  {axis}: {choice['name']}  ({choice['source']})"), soft_wrap=True)
+    problems: Iterable[str] = (
+        *(each.problem for each in inventory.plugins if each.problem),
+        *inventory.problems,
+    )
+    errors = Console(stderr=True)
+    for problem in problems:
+        errors.print(Text(problem, style="red"), soft_wrap=True)
+
+
+def _listed(offers: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{_WORDS.get(axis, axis)}: {', '.join(names)}" for axis, names in offers.items()]

@@ -1,0 +1,127 @@
+"""What is said about a run when it is over."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_jsonable_python
+from rich.console import Console
+from rich.pretty import Pretty
+from rich.segment import Segment
+from rich.text import Text
+
+from taskiq_flow_cli.words import printable, seconds
+
+if TYPE_CHECKING:
+    from taskiq_flow import CellFailed
+    from taskiq_flow_cli.follow import Ending
+
+__all__ = ["as_json", "data_of", "write_failures", "write_outputs", "write_verdict"]
+
+_MOST_FAILURES = 20
+_MOST_LINES = 15
+_MOST_ITEMS = 10
+_LONGEST_TEXT = 200
+
+
+def data_of(ending: Ending) -> dict[str, Any]:
+    """Give everything about a run as plain data, for ``--json``."""
+    return {
+        "run": ending.run,
+        "status": ending.status,
+        "reason": ending.reason,
+        "outputs": dict(ending.outputs),
+        "failures": [
+            {
+                "cell": each.cell,
+                "node": each.node,
+                "attempt": each.attempt,
+                "kind": each.kind,
+                "type": each.failure.type,
+                "message": each.failure.message,
+                "traceback": each.traceback_text,
+            }
+            for each in ending.failures
+        ],
+        "left_out": ending.forgiven,
+        "seconds": round(ending.seconds, 3),
+    }
+
+
+def as_json(data: Any) -> str:
+    """Write plain data as JSON; what has no JSON form is written as its text, not-a-number as null."""
+    plain = to_jsonable_python(data, fallback=repr, bytes_mode="base64", inf_nan_mode="constants")
+    try:
+        return json.dumps(plain, allow_nan=False)
+    except ValueError:
+        # Reading it back with constants turned to null costs time, and hardly anybody needs it.
+        return json.dumps(json.loads(json.dumps(plain), parse_constant=lambda _: None))
+
+
+def write_outputs(console: Console, ending: Ending) -> None:
+    """Show the outputs, long ones shortened."""
+    for name, value in ending.outputs.items():
+        pretty = Pretty(
+            value, max_length=_MOST_ITEMS, max_string=_LONGEST_TEXT, max_depth=5, expand_all=False
+        )
+        options = console.options.update(width=max(20, console.width - 2))
+        lines = console.render_lines(pretty, options, pad=False)
+        head = Text(f"{name} = ", style="bold")
+        texts = [_text(line) for line in lines]
+        if len(texts) == 1 and len(head) + texts[0].cell_len <= console.width:
+            console.print(head + texts[0], soft_wrap=True)
+            continue
+        console.print(head, soft_wrap=True)
+        for text in texts[:_MOST_LINES]:
+            console.print(Text("  ") + text, soft_wrap=True)
+        if len(lines) > _MOST_LINES:
+            console.print(
+                Text(f"  … {len(lines) - _MOST_LINES} more lines; --json writes everything", style="dim")
+            )
+
+
+def _text(line: list[Segment]) -> Text:
+    return Text.assemble(*((part.text, part.style or "") for part in line))
+
+
+def write_failures(console: Console, ending: Ending, *, traceback: bool) -> None:
+    """Show the cells that failed, and why.
+
+    :param traceback: Whether to show what the workers formatted.
+    """
+    for each in ending.failures[:_MOST_FAILURES]:
+        _write_failure(console, each, traceback=traceback)
+    hidden = len(ending.failures) - _MOST_FAILURES
+    if hidden > 0:
+        console.print(Text(f"and {hidden} more failures; --json lists all", style="red"), soft_wrap=True)
+    if not traceback and any(each.traceback_text for each in ending.failures):
+        console.print(Text("--traceback shows where these were raised", style="dim"), soft_wrap=True)
+
+
+def _write_failure(console: Console, failed: CellFailed, *, traceback: bool) -> None:
+    said = Text(f"{failed.cell} failed", style="bold red")
+    said.append(f" on attempt {failed.attempt} ({failed.kind})\n", style="red")
+    message = failed.failure.summary.strip() or "without a message"
+    said.append("\n".join(f"  {printable(line)}" for line in message.splitlines()[:_MOST_LINES]), style="")
+    console.print(said, soft_wrap=True)
+    if traceback and failed.traceback_text:
+        lines = failed.traceback_text.rstrip().splitlines()
+        console.print(
+            Text("\n".join(f"    {printable(line)}" for line in lines), style="dim"), soft_wrap=True
+        )
+
+
+def write_verdict(console: Console, title: str, ending: Ending) -> None:
+    """Say in one line how the run ended."""
+    styles = {"succeeded": "bold green", "failed": "bold red"}
+    line = Text(f"{title} ")
+    line.append(ending.status, style=styles.get(ending.status, "bold yellow"))
+    line.append(f" after {seconds(ending.seconds)}")
+    if ending.reason:
+        line.append(f": {ending.reason}")
+    if ending.failures:
+        line.append(f"; {len(ending.failures)} failed", style="red")
+    if ending.forgiven:
+        line.append(f"; {ending.forgiven} failed and left out", style="yellow")
+    console.print(line, soft_wrap=True)

@@ -1,0 +1,147 @@
+"""``taskiq flow run``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from attrs import evolve, frozen
+
+from taskiq_flow import Flow, FlowError, Graph
+from taskiq_flow_cli.errors import UsageError
+from taskiq_flow_cli.follow import Ending, View, flow_of, follow
+from taskiq_flow_cli.inputs import read_inputs
+from taskiq_flow_cli.leaving import Leaving, leaving_after
+from taskiq_flow_cli.progress import Progress
+from taskiq_flow_cli.streams import EventLines, reserved_stdout
+from taskiq_flow_cli.target import find_pipeline, graph_of
+
+__all__ = ["RunOrder", "run_pipeline"]
+
+SUCCEEDED = 0
+FAILED = 1
+
+# The thread of a task that was given up cannot be stopped, and shutting down waits for it.
+_SHUTDOWN_SECONDS = 10.0
+_INTERRUPTED_SHUTDOWN_SECONDS = 1.0
+
+
+@frozen(kw_only=True)
+class RunOrder:
+    """What was ordered.
+
+    :param target: ``MODULE:PIPELINE``.
+    :param inputs: Words of the form ``name=value``.
+    :param as_json: Write one JSON object about the run to the standard output, and nothing else.
+    :param events: Where to write events: a path, ``-``, or ``None`` for nowhere.
+    :param processes: How many processes execute synchronous tasks.
+    :param timeout: Seconds that the run may take, in place of what the pipeline says.
+    :param outputs: The outputs that are wanted; none for all of them.
+    :param quiet: Show no progress.
+    :param traceback: Show tracebacks.
+    :param app_dir: A folder to look for the module in.
+    """
+
+    target: str
+    inputs: tuple[str, ...] = ()
+    as_json: bool = False
+    events: str | None = None
+    processes: int | None = None
+    timeout: float | None = None
+    outputs: tuple[str, ...] = ()
+    quiet: bool = False
+    traceback: bool = False
+    app_dir: str | None = None
+
+
+def run_pipeline(order: RunOrder) -> int:
+    """Run a pipeline.
+
+    :returns: The exit code.
+    :raises UsageError: the run cannot be started.
+    """
+    if order.as_json and order.events == "-":
+        raise UsageError("--json and --events - both want the standard output; give --events a file")
+    if order.timeout is not None and not (order.timeout > 0 and math.isfinite(order.timeout)):
+        raise UsageError(f"--timeout is {order.timeout:g}; give a number of seconds above 0")
+    # taskiq logs the exceptions of tasks, which are reported here; loggers that somebody set up get them all the same.
+    logging.getLogger("taskiq.receiver.receiver").addHandler(logging.NullHandler())
+    with reserved_stdout(order.as_json or order.events == "-") as stdout:
+        pipeline = find_pipeline(order.target, order.app_dir)
+        graph = graph_of(pipeline, order.outputs)
+        if order.timeout is not None:
+            graph = evolve(graph, timeout=order.timeout)
+        inputs = read_inputs(order.inputs, graph)
+        flow = flow_of(pipeline.broker, order.processes)
+        with EventLines.open(order.events, stdout) as lines:
+            return asyncio.run(_run(order, flow, graph, inputs, lines, stdout))
+
+
+async def _run(
+    order: RunOrder,
+    flow: Flow,
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    lines: EventLines | None,
+    stdout: TextIO,
+) -> int:
+    progress = Progress(graph)
+    title = graph.name or order.target
+    leaving = Leaving()
+    with leaving.watch():
+        await flow.broker.startup()
+        code = FAILED
+        try:
+            ending = await follow(
+                flow,
+                graph,
+                inputs,
+                view=None if order.quiet else _view(progress, title),
+                progress=progress,
+                lines=lines,
+                leaving=leaving,
+            )
+            code = leaving.code or (SUCCEEDED if ending.status == "succeeded" else FAILED)
+            _report(order, title, ending, stdout)
+        except FlowError as error:
+            sys.stderr.write(f"the run was lost: {error}\n")
+        finally:
+            sys.stdout.flush()
+            with leaving_after(_INTERRUPTED_SHUTDOWN_SECONDS if leaving.code else _SHUTDOWN_SECONDS, code):
+                await flow.broker.shutdown()
+    return code
+
+
+def _view(progress: Progress, title: str) -> View:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal and not console.is_dumb_terminal:
+        from taskiq_flow_cli.view import LiveView
+
+        return LiveView(progress, console, title)
+    from taskiq_flow_cli.plain import PlainView
+
+    return PlainView(progress, sys.stderr, title)
+
+
+def _report(order: RunOrder, title: str, ending: Ending, stdout: TextIO) -> None:
+    from rich.console import Console
+
+    from taskiq_flow_cli.report import as_json, data_of, write_failures, write_outputs, write_verdict
+
+    errors = Console(stderr=True)
+    if order.as_json:
+        stdout.write(f"{as_json(data_of(ending))}\n")
+        stdout.flush()
+    elif order.events == "-":
+        write_outputs(errors, ending)
+    else:
+        write_outputs(Console(file=stdout), ending)
+    write_failures(errors, ending, traceback=order.traceback)
+    if not order.quiet or ending.status != "succeeded":
+        write_verdict(errors, title, ending)

@@ -1,0 +1,106 @@
+"""From ``MODULE:PIPELINE`` to a pipeline."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Union
+
+from taskiq_flow import DataflowPipeline, FlowError, Graph, Pipeline
+from taskiq_flow_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["AnyPipeline", "find_pipeline", "graph_of"]
+
+AnyPipeline = Union[DataflowPipeline, "Pipeline[..., Any]"]
+
+
+def find_pipeline(target: str, app_dir: str | None = None) -> AnyPipeline:
+    """Import the module and give its pipeline.
+
+    The working directory goes to the front of ``sys.path`` and stays there, because tasks import too when they run.
+
+    :param target: ``MODULE:PIPELINE``; behind the colon a path of attributes.
+    :param app_dir: A folder that is searched before the working directory.
+    :raises UsageError: there is no such module or attribute, or it is no pipeline.
+    """
+    module_name, colon, path = target.partition(":")
+    if not (module_name and colon and path):
+        raise UsageError(f"expected MODULE:PIPELINE, such as shop.orders:pipeline, found {target!r}")
+    for folder in (os.getcwd(), app_dir and os.path.abspath(app_dir)):
+        if folder and folder not in sys.path[:1]:
+            sys.path.insert(0, folder)
+    found: Any = _import(module_name)
+    for word in path.split("."):
+        if not hasattr(found, word):
+            raise UsageError(f"module {module_name!r} has no {path!r}{_hint(word, found)}")
+        found = getattr(found, word)
+    return _pipeline(found, target)
+
+
+def graph_of(pipeline: AnyPipeline, outputs: Iterable[str]) -> Graph:
+    """Give a pipeline's graph, or the part of it that the outputs need.
+
+    :param outputs: Names of outputs; none for all of them.
+    :raises UsageError: the graph has problems, or there is no such output.
+    """
+    wanted = tuple(outputs)
+    try:
+        return pipeline.graph.subgraph_for(wanted) if wanted else pipeline.graph
+    except FlowError as error:
+        raise UsageError(str(error)) from error
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UsageError(
+                f"there is no module {error.name!r}; it is looked for in the working directory, "
+                "in --app-dir, and among what is installed"
+            ) from error
+        raise UsageError(f"cannot import {name!r}: {_said(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"cannot import {name!r}: {_said(error)}") from error
+
+
+def _pipeline(found: Any, target: str) -> AnyPipeline:
+    if callable(found) and not isinstance(found, (DataflowPipeline, Pipeline)):
+        try:
+            found = found()
+        except Exception as error:
+            raise UsageError(
+                f"calling {target!r} without arguments gave no pipeline: {_said(error)}"
+            ) from error
+    if isinstance(found, (DataflowPipeline, Pipeline)):
+        return found
+    raise UsageError(
+        f"{target!r} is of type {type(found).__name__}; expected a DataflowPipeline, a Pipeline, "
+        "or a function without arguments that gives one"
+    )
+
+
+def _hint(name: str, owner: Any) -> str:
+    known = [each for each, value in vars(owner).items() if isinstance(value, (DataflowPipeline, Pipeline))]
+    if close := difflib.get_close_matches(name, known or dir(owner), n=3):
+        return f" (did you mean {' or '.join(map(repr, close))}?)"
+    return f"; its pipelines are {', '.join(map(repr, known))}" if known else "; there are no pipelines in it"
+
+
+def _said(error: BaseException) -> str:
+    """Give what was raised, and the last line of a file that was on the way there."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<frozen")
+    ]
+    where = f" ({frames[-1].filename}:{frames[-1].lineno}; --traceback shows all)" if len(frames) > 1 else ""
+    text = str(error)
+    return f"{type(error).__name__}: {text}{where}" if text else f"{type(error).__name__}{where}"

@@ -1,0 +1,206 @@
+"""The live view of a terminal: one line for each node, redrawn a few times a second."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from taskiq_flow_cli.rows import visible
+from taskiq_flow_cli.words import mishap_line, seconds
+
+if TYPE_CHECKING:
+    from taskiq_flow_cli.progress import Mishap, Progress
+    from taskiq_flow_cli.rows import Row
+
+__all__ = ["LiveView", "picture"]
+
+_STYLES = {
+    "pending": "dim",
+    "dispatched": "cyan",
+    "running": "cyan",
+    "waiting": "yellow",
+    "succeeded": "green",
+    "failed": "bold red",
+    "skipped": "dim",
+    "cancelled": "yellow",
+    "cancelling": "yellow",
+}
+_SIGNS = {
+    "pending": "·",
+    "dispatched": "→",
+    "running": "▶",
+    "waiting": "↻",
+    "succeeded": "✓",
+    "failed": "✗",
+    "skipped": "–",
+    "cancelled": "■",
+}
+_PLAIN_SIGNS = {
+    "pending": ".",
+    "dispatched": ">",
+    "running": ">",
+    "waiting": "~",
+    "succeeded": "+",
+    "failed": "x",
+    "skipped": "-",
+    "cancelled": "#",
+}
+_BAR_WIDTH = 24
+_MISHAPS = 3
+# Headline, hidden rows, the latest mishaps, and the line where the cursor stands.
+_OTHER_LINES = 4 + _MISHAPS
+
+
+class LiveView:
+    """Shows the progress of a run on a terminal.
+
+    :param progress: Where the run stands.
+    :param console: The terminal.
+    :param title: What is run.
+    """
+
+    def __init__(self, progress: Progress, console: Console, title: str) -> None:
+        self._progress = progress
+        self._console = console
+        self._title = title
+        self._mishaps: deque[Mishap] = deque(maxlen=_MISHAPS)
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+
+    def start(self, run: str) -> None:
+        """Begin to draw.
+
+        :param run: The run's id.
+        """
+        self._live.start()
+
+    def note(self, mishap: Mishap) -> None:
+        """Show a failure among the latest."""
+        self._mishaps.append(mishap)
+
+    def tick(self, elapsed: float) -> None:
+        """Draw again.
+
+        :param elapsed: Seconds since the run began.
+        """
+        drawn = picture(self._progress, self._console, self._title, elapsed, tuple(self._mishaps))
+        self._live.update(drawn, refresh=True)
+
+    def stop(self, elapsed: float) -> None:
+        """Draw for the last time, without what the report repeats, and leave the terminal as it was."""
+        try:
+            self._mishaps.clear()
+            self.tick(elapsed)
+        finally:
+            self._live.stop()
+
+
+def picture(
+    progress: Progress, console: Console, title: str, elapsed: float, mishaps: tuple[Mishap, ...] = ()
+) -> RenderableType:
+    """Draw a run.
+
+    :param progress: Where it stands.
+    :param console: Where it will be shown; its height limits the rows, its encoding the signs.
+    :param title: What is run.
+    :param elapsed: Seconds since it began.
+    :param mishaps: Failures to show below.
+    """
+    signs = _PLAIN_SIGNS if console.options.ascii_only else _SIGNS
+    shown = list(visible(progress.rows, max(3, console.size.height - _OTHER_LINES)))
+    narrow = console.size.width < 72
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", min_width=12)
+    if not narrow:
+        table.add_column(width=_BAR_WIDTH)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column(no_wrap=True, justify="right")
+    for row in shown:
+        cells = list(_cells(row, signs))
+        table.add_row(*(cells[:2] + cells[3:] if narrow else cells))
+    parts: list[RenderableType] = [_headline(progress, title, elapsed), table]
+    if len(shown) < len(progress.rows):
+        parts.append(Text(_hidden(progress, shown), style="dim"))
+    parts.extend(
+        Text(
+            f"  {mishap_line(each)}",
+            style="yellow" if each.delay is not None else "red",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+        for each in mishaps
+    )
+    return Group(*parts)
+
+
+def _headline(progress: Progress, title: str, elapsed: float) -> Text:
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(title, style="bold")
+    line.append(f"  {progress.status}", style=_STYLES[progress.status])
+    line.append(f"  {progress.nodes_over}/{progress.nodes} nodes  {seconds(elapsed)}", style="dim")
+    return line
+
+
+def _cells(row: Row, signs: dict[str, str]) -> Iterator[RenderableType]:
+    state = row.state
+    style = _STYLES[state]
+    yield Text(signs[state], style=style)
+    yield Text("  " * row.depth + row.name, style="" if state not in ("pending", "skipped") else "dim")
+    fraction = row.fraction
+    many = row.kind != "task" or row.total != 1
+    if fraction is None or (many and not row.total):
+        yield Text("")
+    else:
+        broken = row.failed and not row.forgiving
+        yield ProgressBar(
+            total=1.0,
+            completed=fraction,
+            width=_BAR_WIDTH,
+            complete_style="red" if broken else "cyan",
+            finished_style="red" if broken else "green",
+        )
+    if many:
+        yield Text(
+            f"{row.done}/{'?' if row.total is None else row.total}"
+            if row.started is not None or row.done
+            else ""
+        )
+    else:
+        yield Text(f"{fraction:.0%}" if fraction is not None and not row.over else "")
+    yield _remarks(row, state, many)
+    yield Text("" if row.seconds is None else seconds(row.seconds), style="dim")
+
+
+def _remarks(row: Row, state: str, many: bool) -> Text:
+    line = Text()
+    said: list[tuple[str, str]] = []
+    if not many or state == "pending" or (row.over and state != "failed"):
+        said.append((state, _STYLES[state]))
+    if many and row.running:
+        said.append((f"{row.running} running", _STYLES["running"]))
+    if many and row.waiting:
+        said.append((f"{row.waiting} waiting", _STYLES["waiting"]))
+    if many and row.failed:
+        said.append((f"{row.failed} failed", "red"))
+    if many and row.cancelled:
+        said.append((f"{row.cancelled} cancelled", _STYLES["cancelled"]))
+    if row.retries:
+        said.append((f"{row.retries} retried", "yellow"))
+    for place, (word, style) in enumerate(said):
+        line.append(", " if place else "")
+        line.append(word, style=style)
+    return line
+
+
+def _hidden(progress: Progress, shown: list[Row]) -> str:
+    there = {id(row) for row in shown}
+    states = Counter(row.state for row in progress.rows if id(row) not in there)
+    return f"  and {', '.join(f'{count} {state}' for state, count in states.most_common())}"

@@ -1,0 +1,71 @@
+"""Reading ``name=value``."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+import pytest
+
+from taskiq_flow import Graph
+from taskiq_flow.graph import InputSpec
+from taskiq_flow_cli.errors import UsageError
+from taskiq_flow_cli.inputs import read_inputs
+
+
+class Colour(str, enum.Enum):
+    RED = "red"
+
+
+def graph(annotation: Any = None) -> Graph:
+    return Graph(nodes={}, inputs={"x": InputSpec(annotation=annotation)})
+
+
+@pytest.mark.parametrize(
+    ("word", "annotation", "value"),
+    [
+        ("x=1", None, 1),
+        ("x=1", int, 1),
+        ("x=1", str, "1"),
+        ("x=1", Optional[str], "1"),
+        ("x=null", Optional[str], "null"),
+        ("x=1", "str | None", 1),  # an annotation that could not be resolved says nothing
+        ("x=1", Path, "1"),
+        ("x=1", Colour, "1"),
+        ("x=1", Literal["1", "2"], "1"),
+        ("x=1", Literal[1, 2], 1),
+        ("x=1", Annotated[str, "note"], "1"),
+        ("x=1", list[str], 1),
+        ('x=["1"]', list[str], ["1"]),
+        ("x=true", bool, True),
+        ("x=yes", bool, "yes"),
+        ("x=", None, ""),
+        ("x=a=b", None, "a=b"),
+        ("x=NaN", None, "NaN"),
+        ("x=-1", None, -1),
+        ("x:=1", str, 1),
+        ('x:="1"', int, "1"),
+        ("x:=null", Optional[str], None),
+    ],
+)
+def test_a_value_is_json_or_text(word: str, annotation: Any, value: Any) -> None:
+    found = read_inputs([word], graph(annotation))
+    assert found == {"x": value}
+    assert type(found["x"]) is type(value)
+
+
+def test_names_are_left_to_the_check_at_submit() -> None:
+    assert read_inputs(["stranger=1"], graph()) == {"stranger": 1}
+
+
+def test_every_problem_is_listed() -> None:
+    with pytest.raises(UsageError) as raised:
+        read_inputs(["x=1", "x=2", "word", "=3", "y:=oops", "a-b=1"], graph())
+    assert str(raised.value).splitlines() == [
+        "input 'x' is given twice; give it once",
+        "expected name=value, found 'word'",
+        "expected name=value, found '=3'",
+        "input 'y' is no JSON: Expecting value: line 1 column 1 (char 0); write y=… for text",
+        "expected name=value, found 'a-b=1'",
+    ]

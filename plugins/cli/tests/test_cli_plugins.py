@@ -1,0 +1,172 @@
+"""``taskiq flow``, ``taskiq flow graph``, ``taskiq flow plugins``, and commands of others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskiq_flow.graph import FORMATS, from_json
+from taskiq_flow.plugins import Plugins
+from taskiq_flow_cli.app import main
+from taskiq_flow_cli.plugin import flow_register_commands
+
+HELLO = """
+from taskiq_flow.command import Command
+from taskiq_flow.hookspecs import hookimpl
+
+class Hello(Command):
+    name = "hello"
+    def register(self, app):
+        @app.command("hello")
+        def hello():
+            '''Greet.'''
+            print("hello from a plugin")
+
+@hookimpl
+def flow_register_commands():
+    return [Hello]
+"""
+
+
+def install(folder: Path, name: str, code: str) -> None:
+    """Put a distribution with one plugin into a folder of ``sys.path``."""
+    (folder / f"acme_{name}.py").write_text(code)
+    info = folder / f"acme_{name}-2.3.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: acme-{name}\nVersion: 2.3\n")
+    (info / "entry_points.txt").write_text(f"[taskiq_flow]\n{name} = acme_{name}\n")
+
+
+def listing(taskiq_flow: Any, folder: Path, code: int, **environment: str) -> dict[str, Any]:
+    done = taskiq_flow("plugins", "--json", PYTHONPATH=str(folder), **environment)
+    assert done.returncode == code, done.stderr
+    data = json.loads(done.stdout)
+    data["plugins"] = {each["name"]: each for each in data["plugins"]}
+    return dict(data)
+
+
+def test_without_arguments_there_is_help(taskiq_flow: Any) -> None:
+    done = taskiq_flow()
+    assert done.returncode == 0
+    assert all(f"  {name} " in done.stdout for name in ("run", "graph", "plugins"))
+    assert taskiq_flow("--help").stdout == done.stdout
+
+
+def test_the_versions(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capfd.readouterr().out.startswith("taskiq-flow-cli 0.")
+
+
+def test_an_unknown_command_is_a_misuse(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["rnu"]) == 2
+    assert "rnu" in capfd.readouterr().err
+
+
+def test_the_hook_offers_the_standard_commands() -> None:
+    assert [command.name for command in flow_register_commands()] == ["run", "graph", "plugins"]
+    assert {"run", "graph", "plugins"} <= set(Plugins.load().commands)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_graph_in_every_format(
+    format_: str, shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "shop", raising=False)
+    assert main(["graph", "shop:pipeline", "--format", format_, "--outputs", "first"]) == 0
+    drawn = capfd.readouterr().out.removeprefix("imported\n")
+    assert drawn == sys.modules["shop"].pipeline.graph.subgraph_for(["first"]).render(format_)
+    assert "measure" not in drawn
+
+
+def test_a_graph_as_json_can_be_read_back(taskiq_flow: Any) -> None:
+    done = taskiq_flow("graph", "shop:pipeline", "--format", "json")
+    assert done.returncode == 0
+    assert list(from_json(done.stdout.removeprefix("imported\n")).outputs) == [
+        "words",
+        "first",
+        "total",
+        "sizes",
+    ]
+    assert taskiq_flow("graph", "shop:pipeline", "--format", "svg").returncode == 2
+
+
+def test_plugins_are_listed_with_their_origins(taskiq_flow: Any, shop: Path) -> None:
+    install(shop, "hello", HELLO)
+    found = listing(taskiq_flow, shop, 0, TASKIQ_FLOW_SCHEDULER="fifo")
+    assert found["plugins"]["hello"] == {
+        "name": "hello",
+        "distribution": "acme-hello",
+        "version": "2.3",
+        "target": "acme_hello",
+        "blocked": False,
+        "problem": "",
+        "offers": {"commands": ["hello"]},
+    }
+    assert found["plugins"]["cli"]["offers"] == {"commands": ["graph", "plugins", "run"]}
+    assert found["plugins"]["defaults"]["offers"]["stores"] == ["memory"]
+    assert found["selected"]["scheduler"] == {"name": "fifo", "source": "environment"}
+    assert found["selected"]["store"] == {"name": "memory://", "source": "default"}
+    assert found["problems"] == []
+
+
+def test_a_broken_plugin_is_reported_and_hides_nothing(taskiq_flow: Any, shop: Path) -> None:
+    install(shop, "hello", HELLO)
+    install(shop, "broken", "import tenacious_thing\n")
+    found = listing(taskiq_flow, shop, 1)
+    assert found["plugins"]["broken"]["problem"] == (
+        "cannot load plugin 'broken' of acme-broken 2.3 (acme_broken): No module named 'tenacious_thing'"
+    )
+    assert found["plugins"]["hello"]["offers"] == {"commands": ["hello"]}
+    done = taskiq_flow("plugins", PYTHONPATH=str(shop))
+    assert done.returncode == 1
+    assert "No module named 'tenacious_thing'" in done.stderr
+    assert "acme-hello 2.3" in done.stdout
+    run = taskiq_flow("run", "shop:endless", "x=1", PYTHONPATH=str(shop))
+    assert (run.returncode, "Traceback" in run.stderr) == (2, False)
+    assert "No module named 'tenacious_thing'" in run.stderr
+    helped = taskiq_flow(PYTHONPATH=str(shop))
+    assert helped.returncode == 0
+    assert "graph" in helped.stdout
+    blocked = listing(taskiq_flow, shop, 0, TASKIQ_FLOW_BLOCK="acme-broken")
+    assert blocked["plugins"]["broken"]["blocked"] is True
+
+
+def test_what_plugins_disagree_on_and_what_nobody_offers(taskiq_flow: Any, shop: Path) -> None:
+    missing = listing(taskiq_flow, shop, 1, TASKIQ_FLOW_STORE="etcd://u:secret@host/1")
+    assert "no store 'etcd'" in missing["problems"][0]
+    assert missing["selected"]["store"]["name"] == "etcd://u:…@host/1"
+    install(shop, "hello", HELLO)
+    install(shop, "hullo", HELLO)
+    [problem] = listing(taskiq_flow, shop, 1)["problems"]
+    assert (
+        problem == "command 'hello' is offered by both acme-hello 2.3 and acme-hullo 2.3; block one of them"
+    )
+
+
+def test_a_command_of_another_plugin_can_be_called(taskiq_flow: Any, shop: Path) -> None:
+    install(shop, "hello", HELLO)
+    assert "Greet." in taskiq_flow(PYTHONPATH=str(shop)).stdout
+    assert taskiq_flow("hello", PYTHONPATH=str(shop)).stdout == "hello from a plugin\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import taskiq_flow_cli.entry", {"typer", "rich", "taskiq_flow", "pluggy"}),
+        ("import taskiq_flow_cli.plugin", {"typer", "rich"}),
+        ("import taskiq_flow_cli.app as a; a.main([])", {"rich", "taskiq_flow", "pluggy", "multiprocessing"}),
+    ],
+)
+def test_starting_is_light(statement: str, absent: set[str]) -> None:
+    code = f"import json, sys\n{statement}\nprint(json.dumps(list(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stderr))
+    assert "taskiq_flow_cli" in loaded
+    assert loaded & absent == set()

@@ -1,0 +1,207 @@
+"""``taskiq flow run``, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskiq_flow.machine.codec import decode_event
+from taskiq_flow_cli.app import main
+
+
+def test_a_run_that_succeeds(taskiq_flow: Any) -> None:
+    done = taskiq_flow("run", "shop:pipeline", "text=ab cde f")
+    assert done.returncode == 0
+    # What tasks print is theirs; outputs follow.
+    assert done.stdout.splitlines() == [
+        "imported",
+        "splitting",
+        *("words = ['ab', 'cde', 'f']", "first = 'ab'", "total = 6", "sizes = [2, 3, 1]"),
+    ]
+    assert "\x1b" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("shop: run ")
+    assert any(line.startswith("measure: succeeded, 3 of 3, ") for line in lines)
+    assert lines[-1].startswith("shop succeeded after ")
+
+
+def test_json_is_one_object_whatever_tasks_print(taskiq_flow: Any, shop: Path) -> None:
+    done = taskiq_flow("run", "shop:make", "text=ab bad", "--json", "--events", "log.jsonl")
+    assert done.returncode == 1
+    data = json.loads(done.stdout)
+    assert done.stdout.count("\n") == 1
+    assert "imported" in done.stderr
+    assert "splitting" in done.stderr
+    assert data.keys() == {"run", "status", "reason", "outputs", "failures", "left_out", "seconds"}
+    assert (data["status"], data["outputs"]["words"]) == ("failed", ["ab", "bad"])
+    [failure] = data["failures"]
+    assert failure.pop("traceback").rstrip().endswith("ValueError: bad word")
+    assert failure == {
+        "cell": "measure[1]/measure",
+        "node": "measure",
+        "attempt": 1,
+        "kind": "exception",
+        "type": "builtins:ValueError",
+        "message": "bad word",
+    }
+    events = [decode_event(line) for line in (shop / "log.jsonl").read_text().splitlines()]
+    names = [type(event).__name__ for event in events]
+    assert names[0] == "RunStarted"
+    assert names.count("CellFailed") == names.count("MapExpanded") == 1
+
+
+def test_a_failed_run_says_why_and_keeps_what_there_was(taskiq_flow: Any) -> None:
+    done = taskiq_flow("run", "shop:forgiving", "text=ab bad", "--quiet")
+    assert done.returncode == 1
+    assert "first = 'ab'" in done.stdout
+    assert done.stderr.splitlines() == [
+        "measure[1]/measure failed on attempt 1 (exception)",
+        "  ValueError: bad word",
+        "--traceback shows where these were raised",
+        done.stderr.splitlines()[-1],
+    ]
+    assert done.stderr.splitlines()[-1].startswith("shop failed after ")
+
+
+def test_events_on_stdout_and_only_wanted_outputs(taskiq_flow: Any) -> None:
+    done = taskiq_flow("run", "shop:pipeline", "text=12", "--events", "-", "--outputs", "first", "--quiet")
+    assert done.returncode == 0
+    events = [decode_event(line) for line in done.stdout.splitlines()]
+    cells = {getattr(event, "cell", "") for event in events}
+    assert cells == {"", "split", "first"}
+    assert "first = '12'" in done.stderr
+
+
+def test_synchronous_tasks_run_in_processes(taskiq_flow: Any) -> None:
+    done = taskiq_flow("run", "shop:pipeline", "text=a b", "--processes", "1", "--json", "--outputs", "words")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outputs"] == {"words": ["a", "b"]}
+
+
+def test_the_time_limit_ends_the_run(taskiq_flow: Any) -> None:
+    done = taskiq_flow("run", "shop:endless", "x=1", "--timeout", "0.2")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("the run did not finish within 0.2 s")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(
+    ("pipeline", "number", "code"),
+    [("endless", signal.SIGINT, 130), ("stuck", signal.SIGINT, 130), ("endless", signal.SIGTERM, 143)],
+)
+def test_a_signal_cancels_the_run(
+    pipeline: str, number: int, code: int, shop: Path, command: list[str], environment: dict[str, str]
+) -> None:
+    process = subprocess.Popen(
+        [*command, "run", f"shop:{pipeline}", "x=1", "--events", "-"],
+        cwd=shop,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(json.loads(line)["event"])
+        if seen[-1] == "CellStarted":
+            process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert seen[:3] == ["RunStarted", "CellDispatched", "CellStarted"]
+    assert "CancelRequested" in seen
+    assert f"shop:{pipeline} cancelled after " in errors
+    assert "Traceback" not in errors
+
+
+MISUSES = {
+    "no colon": (["shop"], "expected MODULE:PIPELINE, such as shop.orders:pipeline, found 'shop'"),
+    "no module": (
+        ["shopp:pipeline"],
+        "there is no module 'shopp'; it is looked for in the working directory, ",
+    ),
+    "no attribute": (["shop:pipelin"], "module 'shop' has no 'pipelin' (did you mean 'pipeline'?)"),
+    "not a pipeline": (
+        ["shop:number"],
+        "'shop:number' is of type int; expected a DataflowPipeline, a Pipeline, ",
+    ),
+    "no pipeline made": (
+        ["shop:broken"],
+        "calling 'shop:broken' without arguments gave no pipeline: RuntimeError: ",
+    ),
+    "a module that needs another": (
+        ["faulty:x"],
+        "cannot import 'faulty': ModuleNotFoundError: No module named 'no",
+    ),
+    "a module that raises": (["raising:x"], "cannot import 'raising': ZeroDivisionError: division by zero ("),
+    "missing input": (
+        ["shop:pipeline"],
+        "input 'text' of pipeline 'shop' is missing; give every required input a v",
+    ),
+    "unknown input": (
+        ["shop:pipeline", "text=1", "tex=2"],
+        "pipeline 'shop' has no input 'tex'; it takes 'text' (did",
+    ),
+    "no input at all": (["shop:pipeline", "text"], "expected name=value, found 'text'"),
+    "unknown output": (
+        ["shop:pipeline", "--outputs", "totl"],
+        "output 'totl' is wanted, which no node produces (did",
+    ),
+    "no time": (
+        ["shop:endless", "x=1", "--timeout", "0"],
+        "--timeout is 0; give a number of seconds above 0",
+    ),
+    "stdout twice": (
+        ["shop:endless", "x=1", "--json", "--events", "-"],
+        "--json and --events - both want the stand",
+    ),
+    "no file": (
+        ["shop:endless", "x=1", "--events", "none/log"],
+        "cannot write events to 'none/log': No such file or",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "text"), MISUSES.values(), ids=MISUSES)
+def test_what_cannot_be_started_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    text: str,
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(shop)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in ("shop", "faulty", "raising"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert main(["run", *arguments]) == 2
+    errors = capfd.readouterr().err
+    assert errors.startswith(text)
+    assert errors.count("\n") == 1
+
+
+def test_a_traceback_is_there_for_who_asks(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert main(["run", "raising:x", "--traceback"]) == 2
+    assert "1 / 0" in capfd.readouterr().err
+
+
+def test_modules_are_found_in_the_folder_that_is_given(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (shop / "inside").mkdir()
+    (shop / "shop.py").rename(shop / "inside" / "boutique.py")
+    monkeypatch.chdir(shop)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert main(["graph", "boutique:pipeline", "--app-dir", "inside"]) == 0
+    assert "measure: map over" in capfd.readouterr().out
