@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -103,6 +104,30 @@ async def test_one_that_always_kills_its_process_fails_alone(tasks: Any, tmp_pat
     assert await other.result(timeout=60) != os.getpid()
     assert [event.attempt async for event in other.events() if hasattr(event, "attempt")] == [1, 1, 1]
     assert await value_of(Pipeline(tasks.broker).map(tasks.double), [1, 2, 3]) == [2, 4, 6]
+
+
+LOSING = """
+import asyncio, sys
+import pool_tasks as tasks
+from taskiq_flow import Flow, Pipeline
+
+async def main():
+    Flow(tasks.broker, processes=2)
+    for _ in range(3):
+        handle = await Pipeline(tasks.broker, tasks.die).kiq(sys.argv[1], 99)
+        assert (await handle.wait_result(timeout=60)).is_err
+
+asyncio.run(main())
+print("done")
+"""
+
+
+def test_an_interpreter_that_has_lost_processes_ends(tmp_path: Path) -> None:
+    """A pool that is collected by its own thread keeps the lock that it waits for, and the interpreter with it."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", LOSING, str(tmp_path)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.stdout, ended.returncode) == ("done\n", 0), ended.stderr
 
 
 async def test_a_task_that_does_not_return_is_given_up(tasks: Any, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import os
 import socket
 import threading
@@ -14,15 +12,15 @@ from typing import Any
 
 from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, InMemoryBroker
 
+from taskiq_flow.admission import Admission
 from taskiq_flow.background import persevere
 from taskiq_flow.clock import Clock, SystemClock
 from taskiq_flow.codec import Codec
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.driver.loop import DriverLoop
 from taskiq_flow.driver.placing import Placer
-from taskiq_flow.errors import GraphError, PayloadError, PluginError
-from taskiq_flow.graph.build import check_inputs
-from taskiq_flow.graph.model import Graph, MapNode, TaskNode
+from taskiq_flow.errors import PluginError
+from taskiq_flow.graph.model import Graph
 from taskiq_flow.handle import RunHandle
 from taskiq_flow.machine.events import RunStarted
 from taskiq_flow.machine.machine import DEFAULT_WINDOW
@@ -31,16 +29,14 @@ from taskiq_flow.policies import Policies
 from taskiq_flow.retry import RetryPolicy
 from taskiq_flow.scheduler import Scheduler
 from taskiq_flow.schedulers.fifo import FifoScheduler
+from taskiq_flow.seat import Seat
 from taskiq_flow.store import Lease, Letter, RunRecord, RunStore, WorkerInfo
-from taskiq_flow.task_options import policy_of
-from taskiq_flow.worker.decorated import FlowTask, adopt_task, adopt_tasks
+from taskiq_flow.worker.decorated import FlowTask, adopt_tasks
 from taskiq_flow.worker.middleware import PipelineMiddleware
 from taskiq_flow.worker.processes import Processes
 from taskiq_flow.worker.worker import Worker
 
 __all__ = ["Flow"]
-
-logger = logging.getLogger("taskiq_flow")
 
 _HEARTBEAT_SECONDS = 5.0
 _LOST_AFTER_SECONDS = 20.0
@@ -131,13 +127,9 @@ class Flow:
         self._placer = Placer(self.scheduler, FifoScheduler())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._seat = threading.Lock()
-        self._seated: asyncio.AbstractEventLoop | None = None
-        self._leaving = False
-        self._heirs: set[asyncio.AbstractEventLoop] = set()
-        self._inheriting: set[asyncio.Task[None]] = set()
+        self._seat = Seat(self.drive)
         self._lives = 0
-        self._told_of_resources = False
+        self._admission = Admission(broker, self.policies, self.codec, self.scheduler)
         self._install(middleware)
 
     @classmethod
@@ -188,14 +180,12 @@ class Flow:
         :raises PayloadError: an input cannot be encoded.
         :raises PluginError: nodes want retries that no installed policy can give.
         """
-        check_inputs(graph, inputs)
-        self._check_tasks(graph)
-        self._check_resources(graph)
+        self._admission.check(graph, inputs)
         record = RunRecord(
             id=uuid.uuid4().hex,
             pool=self.pool,
             graph=graph,
-            inputs={name: self._encoded(name, value) for name, value in inputs.items()},
+            inputs=self._admission.encoded(inputs),
             created_at=self.clock.now(),
             labels={} if labels is None else dict(labels),
         )
@@ -213,11 +203,13 @@ class Flow:
         loop = asyncio.get_running_loop()
         if not self._embedded:
             await self._enter(loop)
-        elif self._take_seat(loop):
+            return
+        self._stand_first()
+        if self._seat.take(loop):
             try:
                 await self._enter(loop)
             except BaseException:
-                self._leave_seat(loop)
+                self._seat.leave(loop)
                 raise
             self._tasks = [task for task in self._tasks if not task.done()]
             self._tasks.append(loop.create_task(self._embedded_life()))
@@ -226,7 +218,7 @@ class Flow:
         """Start this process's part, as taskiq starts the broker: a worker process listens, and drives or stands by."""
         adopt_tasks(self.broker)
         loop = asyncio.get_running_loop()
-        if not self._embedded or not self._driven_beside(loop):
+        if not self._embedded or not self._seat.held_beside(loop):
             await self._enter(loop)
         if self.broker.is_worker_process and not self._tasks:
             self._tasks = [
@@ -247,45 +239,9 @@ class Flow:
                 await self.store.workers.announce(gone)
                 self.worker.begin_anew(f"{self._name}-{self._lives}")
 
-    def _driven_beside(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether another event loop drives that is alive."""
-        other = self._seated
-        return other is not None and other is not loop and other.is_running()
-
-    def _take_seat(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether this event loop is to begin to drive; if not, somebody drives who will read what was put before."""
-        self._stand_first()
-        with self._seat:
-            if self._driven_beside(loop) or (self._seated is loop and self._leaving):
-                self._heirs.add(loop)
-                return False
-            if self._seated is loop:
-                return False
-            self._seated, self._leaving = loop, False
-            return True
-
-    def _leave_seat(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Drive no more, and let those event loops do so that have asked for it meanwhile."""
-        with self._seat:
-            if self._seated is not loop:
-                return
-            self._seated = None
-            heirs, self._heirs = self._heirs, set()
-        for heir in heirs:
-            if heir.is_running():
-                # Between the question and the call it may have ended; then it waits for nothing any more.
-                with contextlib.suppress(RuntimeError):
-                    heir.call_soon_threadsafe(self._inherit, heir)
-
-    def _inherit(self, loop: asyncio.AbstractEventLoop) -> None:
-        task = loop.create_task(self.drive())
-        self._inheriting.add(task)
-        task.add_done_callback(self._inheriting.discard)
-
     async def shutdown(self) -> None:
         """End this process's part; runs that are not finished go on when somebody drives the pool again."""
-        with self._seat:
-            self._heirs.clear()
+        self._seat.forget_heirs()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -320,16 +276,16 @@ class Flow:
     async def _embedded_life(self) -> None:
         listening = asyncio.ensure_future(persevere("reading letters", self.worker.listen, self.clock))
         try:
-            while not self._leaving:
+            while not self._seat.leaving:
                 await self._driver_loop(until_idle=True).run()
                 # A store in memory answers without a pause, so nobody in this event loop can put a letter between this
                 # look and the end; those in others are heirs.
-                self._leaving = not await self.store.inbox.take(self.pool, 1)
+                self._seat.leaving = not await self.store.inbox.take(self.pool, 1)
         finally:
-            self._leaving = True
+            self._seat.leaving = True
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
-            self._leave_seat(asyncio.get_running_loop())
+            self._seat.leave(asyncio.get_running_loop())
 
     async def _beat(self) -> None:
         """Say again and again that this worker is there."""
@@ -369,64 +325,9 @@ class Flow:
             worker=self.worker.id,
         )
 
-    def _encoded(self, name: str, value: Any) -> Any:
-        try:
-            return self.codec.encode(value)
-        except PayloadError as error:
-            raise PayloadError(f"input {name!r}: {error}") from error
-
-    def _check_resources(self, graph: Graph) -> None:
-        """Say once that resources are asked for which the scheduler does not look at."""
-        if self.scheduler.reads_resources or self._told_of_resources:
-            return
-        asking = next((path for path, node in _task_nodes(graph, "") if node.options.resources), None)
-        if asking is not None:
-            self._told_of_resources = True
-            logger.warning(
-                "node %r asks for resources, which scheduler %r does not look at; install taskiq-flow-resources "
-                "and choose one of its schedulers",
-                asking,
-                self.scheduler.name,
-            )
-
-    def _check_tasks(self, graph: Graph) -> None:
-        missing: list[str] = []
-        unretried: dict[str, list[str]] = {}
-        fine: set[str] = set()
-        for path, node in _task_nodes(graph, ""):
-            if node.task in fine and node.options.retry is None:
-                continue
-            task = self.broker.find_task(node.task)
-            if task is None:
-                missing.append(f"node {path!r} applies task {node.task!r}, which its broker does not have")
-                continue
-            if not isinstance(task, FlowTask):
-                adopt_task(self.broker, task)
-            try:
-                self.policies.find(policy_of(task), node.options.retry)
-                fine.add(node.task)
-            except PluginError as error:
-                unretried.setdefault(str(error), []).append(path)
-        if missing:
-            raise GraphError(f"{problem}; import the module that has it" for problem in missing)
-        if unretried:
-            raise PluginError(
-                "\n".join(
-                    f"nodes {', '.join(map(repr, paths))}: {error}" for error, paths in unretried.items()
-                )
-            )
-
 
 def _flow_on(broker: AsyncBroker) -> Flow | None:
     flows: Iterator[Flow | None] = (
         middleware.flow for middleware in broker.middlewares if isinstance(middleware, PipelineMiddleware)
     )
     return next(flows, None)
-
-
-def _task_nodes(graph: Graph, prefix: str) -> Iterator[tuple[str, TaskNode]]:
-    for node in graph.nodes.values():
-        if isinstance(node, MapNode):
-            yield from _task_nodes(node.body, f"{prefix}{node.name}[]/")
-        else:
-            yield f"{prefix}{node.name}", node

@@ -132,6 +132,7 @@ class Processes:
                     inner = executor.submit(run_job, job)
                 except BrokenProcessPool:
                     # It died while it was idle.
+                    _bury(executor)
                     executor = _spawn((job.module,))
                     inner = executor.submit(run_job, job)
                 inner.add_done_callback(functools.partial(self._done, executor, answer, job.module))
@@ -143,7 +144,7 @@ class Processes:
     ) -> None:
         error = inner.exception()
         if isinstance(error, BrokenProcessPool):
-            # The broken pool is left to itself: it holds the lock that its shutdown() would wait for.
+            _bury(executor)
             executor = _spawn((module,))
             error = ProcessLost("the process that ran the attempt was lost")
         self._work(executor)
@@ -158,6 +159,15 @@ def _spawn(modules: tuple[str, ...]) -> ProcessPoolExecutor:
     executor = ProcessPoolExecutor(max_workers=1, mp_context=context, initializer=_leave_interrupts_alone)
     executor.submit(_warm, modules)
     return executor
+
+
+def _bury(executor: ProcessPoolExecutor) -> None:
+    """Let a pool that has lost its process end, in a thread that keeps it until then.
+
+    Its own thread holds its lock while it calls the futures back. Were that thread the last to know the pool, the
+    pool's collection would ask for the same lock there, and the interpreter would wait for it at its exit, for ever.
+    """
+    threading.Thread(target=executor.shutdown, name="taskiq-flow-lost-process", daemon=True).start()
 
 
 def _leave_interrupts_alone() -> None:
