@@ -1,0 +1,1 @@
+"""Discovery for Taskiq-Flow: tasks of installed distributions, found without importing them."""

@@ -1,0 +1,3 @@
+"""What this distribution offers; light, because it is imported whenever a flow is made."""
+
+from __future__ import annotations

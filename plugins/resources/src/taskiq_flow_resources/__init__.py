@@ -1,0 +1,1 @@
+"""Resources for Taskiq-Flow: pools with capacity, schedulers, limits, explanations and a simulator."""

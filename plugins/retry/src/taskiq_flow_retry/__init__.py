@@ -1,0 +1,1 @@
+"""Retry policies for Taskiq-Flow: backoff, jitter, budgets, tenacity's strategies, and the dead-letter list."""
