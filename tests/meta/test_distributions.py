@@ -29,7 +29,10 @@ OURS = {project["name"] for project in PROJECTS.values()}
 def requirements(project: dict[str, Any]) -> dict[str, str]:
     """The names that a distribution requires, each with its bounds."""
     extras = project.get("optional-dependencies", {})
-    every = [*project.get("dependencies", []), *(line for name in extras if name != "all" for line in extras[name])]
+    every = [
+        *project.get("dependencies", []),
+        *(line for name in extras if name != "all" for line in extras[name]),
+    ]
     lines = [re.sub(r"\s|\[.*?\]|;.*", "", line) for line in every]
     parted = (re.match(r"([A-Za-z0-9._-]+)(.*)", line) for line in lines)
     return {match[1].lower(): match[2] for match in parted if match}

@@ -14,6 +14,7 @@
     │   ├── RunCancelled      the run was cancelled
     │   └── RunTimedOut       the run's own time limit passed
     ├── UnschedulableError    no worker could ever run what was submitted
+    ├── UsageError            a command cannot be carried out as it was given
     └── InvalidTransition     a defect of the machine or of whoever feeds it events
 """
 
@@ -40,6 +41,7 @@ __all__ = [
     "RunTimedOut",
     "StoreError",
     "UnschedulableError",
+    "UsageError",
 ]
 
 
@@ -133,6 +135,13 @@ class RunTimedOut(RunError):
 
 class UnschedulableError(FlowError):
     """No worker of the pool could ever run what was submitted."""
+
+
+class UsageError(FlowError):
+    """A command cannot be carried out as it was given; its text is all that people are shown.
+
+    The cause, where there is one, is what their own code raised.
+    """
 
 
 class InvalidTransition(FlowError):

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Optional
 import pytest
 
 from taskiq_flow import Graph
+from taskiq_flow.errors import UsageError
 from taskiq_flow.graph import InputSpec
-from taskiq_flow_cli.errors import UsageError
 from taskiq_flow_cli.inputs import read_inputs
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from taskiq_flow_cli.errors import UsageError
+from taskiq_flow.errors import UsageError
 from taskiq_flow_cli.syntax import STANDARD
 
 __all__ = ["FAILED", "INTERRUPTED", "MISUSED", "main", "make_app"]

@@ -11,7 +11,7 @@ from attrs import frozen
 from taskiq import InMemoryBroker
 
 from taskiq_flow import CellFailed, Flow, FlowError, Graph, RunHandle
-from taskiq_flow_cli.errors import UsageError
+from taskiq_flow.errors import UsageError
 from taskiq_flow_cli.leaving import GRACE_SECONDS, Leaving
 from taskiq_flow_cli.progress import Mishap, Progress
 from taskiq_flow_cli.streams import EventLines

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from taskiq_flow import FlowError
-from taskiq_flow_cli.errors import UsageError
-from taskiq_flow_cli.target import find_pipeline, graph_of
+from taskiq_flow.errors import UsageError
+from taskiq_flow.targets import find_pipeline, graph_of
 
 __all__ = ["draw"]
 

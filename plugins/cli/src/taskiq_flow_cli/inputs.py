@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
 from taskiq_flow import Graph
-from taskiq_flow_cli.errors import UsageError
+from taskiq_flow.errors import UsageError
 
 __all__ = ["read_inputs"]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import asdict, evolve, field, frozen
 
 from taskiq_flow import PluginError
+from taskiq_flow.errors import UsageError
 from taskiq_flow.plugins import FlowConfig, Plugins
-from taskiq_flow_cli.errors import UsageError
 
 __all__ = ["InstalledPlugin", "Inventory", "list_plugins", "take_stock"]
 

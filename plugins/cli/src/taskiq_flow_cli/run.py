@@ -12,13 +12,13 @@ from typing import Any, TextIO
 from attrs import evolve, frozen
 
 from taskiq_flow import Flow, FlowError, Graph
-from taskiq_flow_cli.errors import UsageError
+from taskiq_flow.errors import UsageError
+from taskiq_flow.targets import find_pipeline, graph_of
 from taskiq_flow_cli.follow import Ending, View, flow_of, follow
 from taskiq_flow_cli.inputs import read_inputs
 from taskiq_flow_cli.leaving import Leaving, leaving_after
 from taskiq_flow_cli.progress import Progress
 from taskiq_flow_cli.streams import EventLines, reserved_stdout
-from taskiq_flow_cli.target import find_pipeline, graph_of
 
 __all__ = ["RunOrder", "run_pipeline"]
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from taskiq_flow.errors import UsageError
 from taskiq_flow.machine.codec import encode_event
-from taskiq_flow_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from taskiq_flow.machine.events import Event

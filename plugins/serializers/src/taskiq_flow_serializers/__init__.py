@@ -1,1 +1,1 @@
-"""Serializers for Taskiq-Flow: MessagePack, CBOR, arrays, tables, signed pickles; compression, encryption, claim checks."""
+"""Serializers for Taskiq-Flow, and codecs for what they write."""

@@ -1,4 +1,4 @@
-"""From ``MODULE:PIPELINE`` to a pipeline."""
+"""From ``MODULE:NAME`` to what it names: how commands find pipelines and flows."""
 
 from __future__ import annotations
 
@@ -10,25 +10,60 @@ import traceback
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Union
 
-from taskiq_flow import DataflowPipeline, FlowError, Graph, Pipeline
-from taskiq_flow_cli.errors import UsageError
+from taskiq import AsyncBroker
+
+from taskiq_flow.builders.dataflow import DataflowPipeline
+from taskiq_flow.builders.pipeline import Pipeline
+from taskiq_flow.errors import FlowError, UsageError
+from taskiq_flow.flow import Flow
+from taskiq_flow.graph import Graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["AnyPipeline", "find_pipeline", "graph_of"]
+__all__ = ["AnyPipeline", "find_flow", "find_object", "find_pipeline", "graph_of"]
 
 AnyPipeline = Union[DataflowPipeline, "Pipeline[..., Any]"]
+
+_PIPELINES = "a DataflowPipeline, a Pipeline"
+_FLOWS = "a Flow, a broker, a DataflowPipeline, a Pipeline"
 
 
 def find_pipeline(target: str, app_dir: str | None = None) -> AnyPipeline:
     """Import the module and give its pipeline.
 
-    The working directory goes to the front of ``sys.path`` and stays there, because tasks import too when they run.
-
     :param target: ``MODULE:PIPELINE``; behind the colon a path of attributes.
     :param app_dir: A folder that is searched before the working directory.
     :raises UsageError: there is no such module or attribute, or it is no pipeline.
+    """
+    return _pipeline(find_object(target, app_dir), target)
+
+
+def find_flow(target: str, app_dir: str | None = None) -> Flow:
+    """Import the module and give the flow that it names: a flow, or that of a broker or of a pipeline.
+
+    :param target: ``MODULE:NAME``; behind the colon a path of attributes.
+    :param app_dir: A folder that is searched before the working directory.
+    :raises UsageError: there is no such module or attribute, or it has no flow.
+    """
+    found = find_object(target, app_dir)
+    if isinstance(found, Flow):
+        return found
+    broker = found if isinstance(found, AsyncBroker) else _pipeline(found, target, _FLOWS).broker
+    try:
+        return Flow.of(broker)
+    except FlowError as error:
+        raise UsageError(str(error)) from error
+
+
+def find_object(target: str, app_dir: str | None = None) -> Any:
+    """Import the module and give what it has under a name.
+
+    The working directory goes to the front of ``sys.path`` and stays there, because tasks import too when they run.
+
+    :param target: ``MODULE:NAME``; behind the colon a path of attributes.
+    :param app_dir: A folder that is searched before the working directory.
+    :raises UsageError: there is no such module or attribute.
     """
     module_name, colon, path = target.partition(":")
     if not (module_name and colon and path):
@@ -41,7 +76,7 @@ def find_pipeline(target: str, app_dir: str | None = None) -> AnyPipeline:
         if not hasattr(found, word):
             raise UsageError(f"module {module_name!r} has no {path!r}{_hint(word, found)}")
         found = getattr(found, word)
-    return _pipeline(found, target)
+    return found
 
 
 def graph_of(pipeline: AnyPipeline, outputs: Iterable[str]) -> Graph:
@@ -71,7 +106,7 @@ def _import(name: str) -> ModuleType:
         raise UsageError(f"cannot import {name!r}: {_said(error)}") from error
 
 
-def _pipeline(found: Any, target: str) -> AnyPipeline:
+def _pipeline(found: Any, target: str, expected: str = _PIPELINES) -> AnyPipeline:
     if callable(found) and not isinstance(found, (DataflowPipeline, Pipeline)):
         try:
             found = found()
@@ -82,7 +117,7 @@ def _pipeline(found: Any, target: str) -> AnyPipeline:
     if isinstance(found, (DataflowPipeline, Pipeline)):
         return found
     raise UsageError(
-        f"{target!r} is of type {type(found).__name__}; expected a DataflowPipeline, a Pipeline, "
+        f"{target!r} is of type {type(found).__name__}; expected {expected}, "
         "or a function without arguments that gives one"
     )
 
