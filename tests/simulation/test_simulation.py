@@ -15,22 +15,31 @@ WORLDS = 3000
 CHUNKS = 10
 
 
+FAULTS = ("blip", "lost reply", "latency", "pause", "death", "gone", "refused")
+
+
+@pytest.fixture(scope="module")
+def totals() -> Counter[str]:
+    """How often each thing happened in the worlds so far."""
+    return Counter()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_every_run_comes_to_its_fault_free_result(chunk: int, scaled: Callable[[int], int]) -> None:
-    size = scaled(WORLDS // CHUNKS)
-    totals: Counter[str] = Counter()
-    for seed in range(chunk * 100_000, chunk * 100_000 + size):
+def test_every_run_comes_to_its_fault_free_result(
+    chunk: int, scaled: Callable[[int], int], totals: Counter[str]
+) -> None:
+    for seed in range(chunk * 100_000, chunk * 100_000 + scaled(WORLDS // CHUNKS)):
         report = simulate(seed)
         assert not report.problems, str(report)
-        totals.update(report.counts)
-    if size >= 100:
-        rare = [what for what in FAULTS if not totals[what]]
-        assert not rare, f"this many worlds without any {rare} prove nothing"
+        totals.update(report.counts, worlds=1)
 
 
-FAULTS = ("blip", "lost reply", "latency", "pause", "death", "gone", "refused")
+def test_the_worlds_had_every_fault(totals: Counter[str]) -> None:
+    if totals["worlds"] < WORLDS // 3:
+        pytest.skip("the rarest fault is seen in one of some hundred worlds")
+    assert [what for what in FAULTS if not totals[what]] == []
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -182,6 +182,10 @@ class Driver:
             due = self._watch.next_look if due is None else min(due, self._watch.next_look)
         return due
 
+    async def leave(self) -> None:
+        """Clear up after the pool was taken over; nothing else may be done with it any more."""
+        await self._watch.leave()
+
     # Reading
 
     async def _admit_new(self, letter: Letter) -> None:

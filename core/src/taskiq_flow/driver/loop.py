@@ -53,11 +53,13 @@ class DriverLoop:
         pauses = backoffs()
         while True:
             began: float | None = None
+            driver: Driver | None = None
             try:
                 lease = await self._acquire()
                 began = self._clock.now()
+                driver = self._make_driver(lease)
                 try:
-                    await self._drive(self._make_driver(lease))
+                    await self._drive(driver)
                 except asyncio.CancelledError:
                     await self._give_back(lease)
                     raise
@@ -65,6 +67,7 @@ class DriverLoop:
                 return
             except LeaseLost:
                 logger.warning("another driver has taken pool %r over", self._pool)
+                await self._leave(driver)
             except Exception:
                 if began is not None and self._clock.now() - began > _LEASE_SECONDS:
                     pauses = backoffs()
@@ -85,6 +88,14 @@ class DriverLoop:
             await self._store.leases.release(lease)
         except Exception:
             logger.exception("cannot give the lease of pool %r back", self._pool)
+
+    async def _leave(self, driver: Driver | None) -> None:
+        """Clear up behind a driver that was held up while it wrote letters."""
+        try:
+            if driver is not None:
+                await driver.leave()
+        except Exception:
+            logger.exception("letters to lost workers of pool %r may be left", self._pool)
 
     async def _drive(self, driver: Driver) -> None:
         driving = _Driving(driver, self._pool, self._store, self._clock, until_idle=self._until_idle)

@@ -75,11 +75,19 @@ class WorkerWatch:
 
     async def bury(self) -> None:
         """Forget the lost workers, and the letters that they will never read."""
-        inbox = self._store.inbox
         while self.gone:
             worker = self.gone[0]
-            address = address_of(worker)
-            while taken := await inbox.take(address):
-                await inbox.acknowledge(address, [token for token, _ in taken])
+            await self._clear(worker)
             await self._store.workers.remove(worker)
             del self.gone[0]
+
+    async def leave(self) -> None:
+        """Clear the letters to workers that were buried by the driver that took over; they were written too late."""
+        there = {worker.id for worker in await self._store.workers.list(self._pool)}
+        for worker in sorted(self._addressed - there - {self._own}):
+            await self._clear(worker)
+
+    async def _clear(self, worker: str) -> None:
+        address = address_of(worker)
+        while taken := await self._store.inbox.take(address):
+            await self._store.inbox.acknowledge(address, [token for token, _ in taken])
