@@ -11,8 +11,6 @@ from benchmarks.measure import Row
 
 __all__ = ["table", "write"]
 
-_BEGIN, _END = "<!-- table -->", "<!-- end of table -->"
-
 
 def table(rows: Iterable[Row]) -> str:
     """Give rows as a Markdown table, with the versions that they are about.
@@ -25,13 +23,15 @@ def table(rows: Iterable[Row]) -> str:
     return "\n".join([*lines, "", f"Measured with {versions}."])
 
 
-def write(text: str, path: Path) -> None:
+def write(text: str, path: Path, name: str = "table") -> None:
     """Put a table between the markers of a file.
 
+    :param name: What the markers say: ``<!-- NAME -->`` and ``<!-- end of NAME -->``.
     :raises ValueError: the markers are not there.
     """
-    before, begin, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    first, last = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, begin, rest = path.read_text(encoding="utf-8").partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{path.name} has no lines {_BEGIN!r} and {_END!r} to write the table between")
+        raise ValueError(f"{path.name} has no lines {first!r} and {last!r} to write the table between")
     path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

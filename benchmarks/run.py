@@ -18,7 +18,7 @@ from benchmarks import graphs, in_memory, startup  # noqa: E402
 from benchmarks.measure import Row  # noqa: E402
 from benchmarks.report import table, write  # noqa: E402
 
-PARTS = ("memory", "growth", "graph", "startup", "pool")
+PARTS = ("memory", "growth", "graph", "startup", "schedulers", "pool")
 
 
 def measure(parts: list[str], count: int, repeat: int) -> list[Row]:
@@ -63,10 +63,17 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     parts = options.only or [part for part in PARTS if part != "pool" or options.pool]
-    text = table(measure(parts, options.nodes, options.repeat))
-    print(text)
+    texts: dict[str, str] = {}
+    if measured := [part for part in parts if part != "schedulers"]:
+        texts["table"] = table(measure(measured, options.nodes, options.repeat))
+    if "schedulers" in parts:
+        from benchmarks import schedulers
+
+        texts["schedulers"] = schedulers.table()
+    print("\n\n".join(texts.values()))
     if not options.only:
-        write(text, options.readme)
+        for name, text in texts.items():
+            write(text, options.readme, name)
 
 
 if __name__ == "__main__":

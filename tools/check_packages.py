@@ -30,9 +30,14 @@ print(*[importlib.metadata.version(name) for name in sys.argv[1:]])
 def build(target: Path) -> list[Path]:
     """Build one wheel for each distribution."""
     for folder in FOLDERS:
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-        subprocess.run([*command, "--wheel-dir", str(target), str(folder)], check=True)
+        build_one(folder, target)
     return sorted(target.glob("*.whl"))
+
+
+def build_one(folder: Path, target: Path) -> None:
+    """Build the wheel of a folder."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", str(target), str(folder)], check=True)
 
 
 def metadata(wheel: Path) -> tuple[str, list[str]]:
@@ -84,6 +89,7 @@ def check(work: Path) -> None:
     if missing := [name for name in described if name != "taskiq-flow" and name not in listed]:
         raise SystemExit(f"taskiq flow plugins does not list {', '.join(missing)}")
     use(programs, work)
+    extend(programs, work)
     print(f"{len(wheels)} distributions built, installed and used: {', '.join(sorted(described))}")
 
 
@@ -99,6 +105,18 @@ def use(programs: Path, work: Path) -> None:
         f"root={sample}",
     ]
     subprocess.run(command, cwd=work / "project", check=True)
+
+
+def extend(programs: Path, work: Path) -> None:
+    """Begin a plugin with what is installed, install it as well, and let the doctor look at everything."""
+    begin = [str(programs / "taskiq"), "flow", "new-plugin", "acme", "--kind", "scheduler"]
+    subprocess.run(begin, cwd=work, check=True)
+    build_one(work / "acme", work / "acme-wheels")
+    install = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    wheel = next((work / "acme-wheels").glob("*.whl"))
+    subprocess.run([*install, "--no-index", str(wheel)], check=True)
+    environment = {**os.environ, "TASKIQ_FLOW_SCHEDULER": "acme", "COLUMNS": "200"}
+    subprocess.run([str(programs / "taskiq"), "flow", "doctor"], cwd=work, env=environment, check=True)
 
 
 def _named(requirement: str, names: dict[str, list[str]]) -> bool:

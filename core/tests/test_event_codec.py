@@ -69,6 +69,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "progress": numbers,
     "outputs": many,
     "seconds": numbers,
+    "taken_from": texts,
     "failure": failures,
     "retry_at": st.none() | numbers,
     "reason": st.text(st.characters(), max_size=12),

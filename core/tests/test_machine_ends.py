@@ -50,7 +50,7 @@ def test_cancelling_in_every_state() -> None:
     assert table.states == states
     assert table(cancel("enough")) == [
         "withdraw a",
-        "release b#1 to w1",
+        "release b#1",
         "release c#1 to w2",
         "stop retry:d:2",
     ]
@@ -174,7 +174,7 @@ def test_what_is_outstanding_in_every_state() -> None:
     table(cancel())
     assert table.replayed().outstanding() == [
         "start attempt:c:1 due 5",
-        "release b#1 to w1",
+        "release b#1",
         "release c#1 to w2",
     ]
 

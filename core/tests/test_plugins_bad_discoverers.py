@@ -43,6 +43,48 @@ class Dwindling(Finding):
         return self.found
 
 
+class Asynchronous(Finding):
+    async def find(self) -> Any:
+        return []
+
+
+class Silent(Finding):
+    def find(self) -> Any:
+        return None
+
+
+class HalfWay(Finding):
+    def find(self) -> Any:
+        yield source("a")
+        raise KeyError("no more")
+
+
+class LosesTheRest(EntryPointDiscoverer):
+    """Gives up at the first distribution that it cannot read."""
+
+    def find(self) -> Sequence[TaskSource]:
+        import importlib_metadata
+
+        try:
+            for distribution in importlib_metadata.distributions():
+                _ = distribution.metadata["Name"].lower(), distribution.entry_points
+        except Exception:
+            return [*super().find()][:0]
+        return super().find()
+
+
+class TakesAnySetting(Finding):
+    @classmethod
+    def from_settings(cls, settings: Any) -> Any:
+        return cls()
+
+
+class WantsSettings(Finding):
+    @classmethod
+    def from_settings(cls, settings: Any) -> Any:
+        return cls(settings["folder"])
+
+
 def source(name: str, *, distribution: str = "acme", target: str = "acme") -> TaskSource:
     return TaskSource(
         name=name, origin=TaskOrigin(distribution=distribution, version="1", target=target), load=lambda: None
@@ -52,6 +94,13 @@ def source(name: str, *, distribution: str = "acme", target: str = "acme") -> Ta
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
+        (Asynchronous(), "find() must answer at once, found a coroutine"),
+        (Silent(), "find() must give sources, if only an empty list, found None"),
+        (HalfWay(), "find() must never raise, found KeyError: 'no more'"),
+        (TakesAnySetting(), "must refuse an unknown setting with a PluginError"),
+        (WantsSettings(), "from_settings({}) must give a discoverer, found KeyError"),
+        (LosesTheRest(), "a broken distribution must not hide others, and "),
+        (Finding(TaskSource(name="a", origin=source("a").origin, load=5)), "something to call as load"),  # type: ignore[arg-type]
         (Finding("acme"), "must give objects of TaskSource, found 'acme'"),
         (Finding(source("")), "a source must have a name"),
         (Finding(source("a", distribution="")), "the source 'a' must name its distribution"),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json as standard_json
 import pickle
+import threading
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import pytest
+from pydantic import TypeAdapter
 
 from fake_distributions import alone  # noqa: F401 - a fixture
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializer import Serializer
 from taskiq_flow.serializers.json import JsonSerializer
-from taskiq_flow.testing import (
-    check_serializer,
-)
+from taskiq_flow.testing import check_serializer
+from taskiq_flow.testing.serializers import check_safety
 
 
 class Bad(JsonSerializer):
@@ -132,6 +135,125 @@ class LosesOne(Bad):
         return super().join(list(parts)[:40])
 
 
+class Asynchronous(Bad):
+    async def dumps(self, value: Any) -> bytes:  # type: ignore[override]
+        return super().dumps(value)
+
+
+class Chained(Bad):
+    name: ClassVar[str] = "bad+fast"
+
+
+class Stamps(Bad):
+    """Writes when it was written."""
+
+    count: ClassVar[int] = 0
+
+    def dumps(self, value: Any) -> bytes:
+        Stamps.count += 1
+        return super().dumps(value) + b" " * (Stamps.count % 7)
+
+
+class Evaluates(Bad):
+    """Reads what JSON does not know as Python."""
+
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        try:
+            return super().loads(data, type_)
+        except PayloadError:
+            try:
+                return eval(data.decode())
+            except Exception:
+                raise PayloadError("it cannot be read") from None
+
+
+class Tagged(Bad):
+    """Keeps JSON for what is plain and puts a pickle behind a tag for the rest."""
+
+    def dumps(self, value: Any) -> bytes:
+        text = super().dumps(value)
+        plain = isinstance(value, (str, int, float, type(None)))
+        return text if plain else b"P:" + super().dumps(base64.b64encode(pickle.dumps(value, 4)).decode())
+
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        if not data.startswith(b"P:"):
+            return super().loads(data, type_)
+        try:
+            value = pickle.loads(base64.b64decode(super().loads(data[2:], str), validate=True))
+        except Exception as error:
+            raise PayloadError(f"it cannot be read: {error}") from None
+        return TypeAdapter(type_).validate_python(value) if type_ is not Any else value
+
+
+class RawPickle(Bad):
+    """Has a header of its own, and believes the rest."""
+
+    def dumps(self, value: Any) -> bytes:
+        return b"ACME1" + pickle.dumps(value, 4)
+
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        if not data.startswith(b"ACME1"):
+            raise PayloadError("it is not ours")
+        try:
+            return pickle.loads(data[5:])
+        except Exception as error:
+            raise PayloadError(str(error)) from None
+
+
+class CachesById(Bad):
+    """Remembers what it wrote by the object's identity."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: dict[int, tuple[Any, bytes]] = {}
+
+    def dumps(self, value: Any) -> bytes:
+        if isinstance(value, list):
+            return self.written.setdefault(id(value), (value, super().dumps(value)))[1]
+        return super().dumps(value)
+
+
+class LeaksErrors(Bad):
+    """Raises what its library raises."""
+
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        try:
+            return super().loads(data, type_)
+        except PayloadError:
+            standard_json.loads(data)
+            raise
+
+
+class OneAtATime(Bad):
+    """Uses a buffer of its own, without a lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.users = 0
+        self.here = threading.Barrier(2)
+
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            try:
+                # Two of the kit's threads meet here, whatever the machine; alone, one goes on.
+                self.here.wait(0.5)
+            except threading.BrokenBarrierError:
+                return super().loads(data, type_)
+            return None
+        return super().loads(data, type_)
+
+
+class SplitsTwice(Bad):
+    """Gives the elements of the elements."""
+
+    def split(self, data: bytes) -> list[bytes]:
+        parts = super().split(data)
+        return super().split(parts[0]) if len(parts) == 1 and parts[0][:1] == b"[" else parts
+
+    def join(self, parts: Iterable[bytes]) -> bytes:
+        return super().join(reversed(list(parts)))
+
+
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
@@ -147,6 +269,13 @@ class LosesOne(Bad):
         (Forgives, "read as <class 'int'> must be refused"),
         (ReadsHalf, "which is damaged, must be refused"),
         (Trusts, "loads() ran code that was in the data"),
+        (Asynchronous, "dumps() must answer at once, found a coroutine"),
+        (Chained, "the name must not have a plus sign in it, found 'bad+fast'"),
+        (Stamps, "was written as"),
+        (CachesById, "a list that grew must be written as it is now"),
+        (LeaksErrors, "must survive or be refused with a PayloadError, found ValueError"),
+        (OneAtATime, "used from several threads at once:"),
+        (SplitsTwice, "join() must give the list"),
         (SplitsAnything, "split() of {'a': 1}, which is no list, must be refused"),
         (LosesOne, "join() must give the list"),
     ],
@@ -155,3 +284,33 @@ def test_a_bad_serializer_is_caught(bad: type[Serializer], said: str) -> None:
     with pytest.raises(AssertionError) as caught:
         check_serializer(bad())
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (Evaluates, 'loads() ran code that was in the data, b"__import__('),
+        (RawPickle, "loads() ran code that was put into what it had written, b'ACME1"),
+        (Tagged, "loads() unpickled"),
+    ],
+)
+def test_one_that_believes_what_anybody_could_have_written_is_caught(
+    bad: type[Serializer], said: str
+) -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_safety(bad())
+    assert said in str(caught.value)
+
+
+def test_one_that_unpickles_only_what_it_has_signed_is_safe() -> None:
+    class Signed(RawPickle):
+        def dumps(self, value: Any) -> bytes:
+            data = super().dumps(value)
+            return hmac.digest(b"key", data, "sha256") + data
+
+        def loads(self, data: bytes, type_: Any = Any) -> Any:
+            if not hmac.compare_digest(hmac.digest(b"key", data[32:], "sha256"), data[:32]):
+                raise PayloadError("it was tampered with")
+            return super().loads(data[32:], type_)
+
+    check_safety(Signed())

@@ -39,11 +39,11 @@ def load(folder: Path, environment: dict[str, str] | None = None, **arguments: A
     return FlowConfig.load(directory=folder, environment=environment or {}, **arguments)
 
 
-def test_without_any_configuration_there_are_the_defaults(tmp_path: Path) -> None:
+def test_without_any_configuration_nothing_is_named(tmp_path: Path) -> None:
     write(tmp_path, "[project]\nname = 'x'")
 
     assert load(tmp_path) == FlowConfig(
-        store="memory://", scheduler="fifo", serializer="json", retry="none", blocked=frozenset()
+        store=None, scheduler=None, serializer=None, retry=None, retry_options=None, blocked=frozenset()
     )
 
 
@@ -136,7 +136,8 @@ def test_every_mistake_in_the_file_is_told(tmp_path: Path) -> None:
 
     assert str(caught.value) == (
         f"[tool.taskiq-flow] of {path} cannot be used: there is no setting 'shceduler' (did you mean 'scheduler'?); "
-        "there is no setting 'colour'; there are 'store', 'scheduler', 'serializer', 'retry', 'block'; "
+        "there is no setting 'colour'; there are 'store', 'scheduler', 'serializer', 'retry', 'discoverer', 'block', "
+        "'tasks', 'codecs', 'claim_check', 'blobs', 'max_value_bytes'; "
         "'store' must be a name, found 5; 'retry' must be a name, found ''; "
         "'block' must be a list of names, found 'acme'"
     )
@@ -168,3 +169,44 @@ def test_names_to_block_are_a_list(tmp_path: Path) -> None:
         PluginError, match=r"blocked is a list of names, found the text 'acme'; write \['acme'\]"
     ):
         load(tmp_path, blocked="acme")
+
+
+def test_retries_can_be_configured_with_options(tmp_path: Path) -> None:
+    path = write(tmp_path, "[tool.taskiq-flow.retry]\npolicy = 'acme'\nmax_retries = 5\n")
+
+    found = load(tmp_path)
+    assert (found.retry, found.retry_options) == ("acme", {"max_retries": 5})
+    assert found.sources["retry"] == str(path)
+    # The first who says anything of it says all of it.
+    found = load(tmp_path, {"TASKIQ_FLOW_RETRY": ' {"delay": 2}'})
+    assert (found.retry, found.retry_options, found.sources["retry"]) == (None, {"delay": 2}, "environment")
+    found = load(tmp_path, {"TASKIQ_FLOW_RETRY": ' {"delay": 2}'}, retry="standard")
+    assert (found.retry, found.retry_options) == ("standard", None)
+    found = load(tmp_path, retry={"policy": "standard"})
+    assert (found.retry, found.retry_options, found.sources["retry"]) == ("standard", {}, "argument")
+
+
+@pytest.mark.parametrize(
+    ("environment", "argument", "said"),
+    [
+        ("{max_retries: 3}", None, r"TASKIQ_FLOW_RETRY is '\{max_retries: 3\}', which is no JSON object"),
+        (
+            '{"policy": 3}',
+            None,
+            "TASKIQ_FLOW_RETRY cannot be used: 'policy' of 'retry' must be a name, found 3",
+        ),
+        ("", {"policy": ""}, "retry cannot be used: 'policy' of 'retry' must be a name, found ''"),
+    ],
+)
+def test_options_for_retries_that_cannot_be_read_are_refused(
+    tmp_path: Path, environment: str, argument: Any, said: str
+) -> None:
+    with pytest.raises(PluginError, match=said):
+        load(tmp_path, {"TASKIQ_FLOW_RETRY": environment}, retry=argument)
+
+
+def test_the_policy_of_the_file_is_a_name_too(tmp_path: Path) -> None:
+    write(tmp_path, "[tool.taskiq-flow.retry]\npolicy = 5\n")
+
+    with pytest.raises(PluginError, match="cannot be used: 'policy' of 'retry' must be a name, found 5"):
+        load(tmp_path)

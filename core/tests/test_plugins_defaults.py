@@ -14,7 +14,7 @@ from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
 from taskiq_flow.errors import PluginError, RetryException
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.retries.none import NoRetry
-from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision
+from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell
 from taskiq_flow.schedulers.fifo import FifoScheduler
 
@@ -83,7 +83,8 @@ def test_a_task_that_asks_for_a_retry_is_told_what_to_install() -> None:
     found = decision(FailureKind.EXCEPTION, 1, RetryException("again", delay=5))
 
     assert found == GiveUp(
-        reason="the task asks for a retry, which needs a plugin; install taskiq-flow-retry"
+        reason="the task asks for a retry, which needs a plugin; install taskiq-flow-retry, or select its policy "
+        "'standard'"
     )
 
 
@@ -92,7 +93,8 @@ def test_options_for_retries_need_a_plugin() -> None:
     with pytest.raises(PluginError) as caught:
         NoRetry.from_options({"max_retries": 3, "delay": 5.0})
     assert str(caught.value) == (
-        "the retry options 'delay', 'max_retries' need a plugin for retries; install taskiq-flow-retry"
+        "the retry options 'delay', 'max_retries' need a plugin for retries; install taskiq-flow-retry, or select "
+        "its policy 'standard'"
     )
 
 
@@ -124,3 +126,34 @@ def test_task_modules_are_listed_by_name_and_imported_when_they_are_loaded(insta
     assert found[0].load() == ["a task"]
     with pytest.raises(ImportError, match="no sound card"):
         found[2].load()
+
+
+class Stubborn(RetryPolicy):
+    """Knows the two small methods only."""
+
+    name = "stubborn"
+
+    def should_retry(self, attempt: int, exception: BaseException | None) -> bool:
+        return attempt < 3
+
+    def get_delay(self, attempt: int) -> float:
+        return 2.0 * attempt
+
+
+@pytest.mark.parametrize("kind", list(FailureKind))
+def test_simple_policies_give_up_on_what_fails_again_every_time(kind: FailureKind) -> None:
+    failed = FailedAttempt(failure=Failure(kind=kind, message=""))
+    found = Stubborn().decide(failed, 2, CELL)
+
+    if kind in (FailureKind.REJECTED, FailureKind.CANCELLED):
+        assert found == GiveUp(reason=f"gave up: the attempt was {kind.value}")
+    else:
+        assert found == Retry(delay=4.0)
+        assert Stubborn().decide(failed, 3, CELL) == GiveUp()
+
+
+def test_a_cell_knows_how_long_it_has_been_tried() -> None:
+    assert CellView(run="r", path="a", task="t", now=50.0).elapsed == 0.0
+    assert CellView(run="r", path="a", task="t", first_started_at=40.0, now=50.0).elapsed == 10.0
+    # Clocks of two machines differ.
+    assert CellView(run="r", path="a", task="t", first_started_at=60.0, now=50.0).elapsed == 0.0

@@ -255,6 +255,7 @@ def test_a_name_that_is_not_there_brings_what_is_there_and_the_closest(installed
         ("serializers", "msgpack", "; install taskiq-flow-serializers"),
         ("retry_policies", "exponential", "; install taskiq-flow-retry"),
         ("stores", "redis", "; install taskiq-flow-redis"),
+        ("discoverers", "installed", "; install taskiq-flow-discovery"),
         ("commands", "wave", "no command 'wave'; there is none"),
     ],
 )

@@ -171,8 +171,14 @@ async def test_the_worker_asks_with_the_exception(broker: InMemoryBroker, value:
     assert len(calls) == 5
 
 
-async def test_what_cannot_be_carried_is_not_tried_again(broker: InMemoryBroker) -> None:
-    Flow(broker, retry=Thrice)
+async def test_what_cannot_be_carried_is_not_tried_again_by_simple_policies(broker: InMemoryBroker) -> None:
+    class Always(RetryPolicy):
+        name = "always"
+
+        def should_retry(self, attempt: int, exception: BaseException | None) -> bool:
+            return attempt < 5
+
+    Flow(broker, retry=Always)
     calls: list[int] = []
 
     @broker.task
@@ -348,7 +354,7 @@ async def test_a_bad_scheduler_is_logged_and_passed_over(
     with caplog.at_level(logging.ERROR, logger="taskiq_flow"):
         assert await value(Pipeline(broker).map(step).map(step), [1, 2]) == [3, 4]
     assert words in caplog.text
-    assert "using 'fifo' for this turn" in caplog.text
+    assert "using 'first-fit' for this turn" in caplog.text
 
 
 async def test_a_scheduler_may_leave_it_to_the_default(broker: InMemoryBroker, value: Any) -> None:

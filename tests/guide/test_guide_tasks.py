@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 from taskiq import Context, InMemoryBroker, TaskiqDepends
 
+import taskiq_flow
 from taskiq_flow import (
     CPUProfile,
     DataflowPipeline,
@@ -22,6 +23,7 @@ from taskiq_flow import (
     pipeline_task,
     pipeline_task_multi_output,
 )
+from taskiq_flow.plugins import metadata
 
 OPTIONS: dict[str, Any] = {
     "timeout": 30,
@@ -277,10 +279,12 @@ async def test_the_default_scheduler_says_that_it_reads_no_resources(
 
 def test_a_resource_scheduler_is_a_distribution_of_its_own() -> None:
     with pytest.raises(PluginError, match="install taskiq-flow-resources"):
-        Flow(InMemoryBroker(), scheduler="best-fit")
+        Flow(InMemoryBroker(), scheduler="best-fit", blocked=["resources"])
 
 
-def test_the_pool_of_the_guide_names_its_distribution() -> None:
+def test_the_pool_of_the_guide_names_its_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(vars(taskiq_flow), "ResourceAwareWorkerPool", raising=False)
+    monkeypatch.setattr(metadata, "installed", lambda group: ())
     with pytest.raises(ImportError, match="install taskiq-flow-resources"):
         from taskiq_flow import ResourceAwareWorkerPool  # noqa: F401
 

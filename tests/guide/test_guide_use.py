@@ -21,7 +21,7 @@ from taskiq_flow import (
     pipeline_task,
 )
 
-# 6: retries come with a distribution of their own; the core says which one.
+# 6: retries come with a distribution of their own; without it the core says which one.
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,8 @@ from taskiq_flow import (
     ids=["retry_policy", "max_retries"],
 )
 async def test_retry_options_name_the_distribution(broker: InMemoryBroker, options: dict[str, Any]) -> None:
+    Flow(broker, blocked=["retry"])
+
     @broker.task(**options)
     async def flaky() -> None:
         raise AssertionError("must not run")
@@ -39,6 +41,8 @@ async def test_retry_options_name_the_distribution(broker: InMemoryBroker, optio
 
 
 async def test_pipeline_retry_names_the_distribution(broker: InMemoryBroker) -> None:
+    Flow(broker, blocked=["retry"])
+
     @broker.task
     async def flaky() -> None:
         raise AssertionError("must not run")
@@ -53,6 +57,7 @@ async def test_a_task_that_asks_for_a_retry_is_told_what_is_missing(broker: InMe
     from taskiq.exceptions import RetryException  # type: ignore[attr-defined]
 
     assert RetryException is taskiq_flow.RetryException
+    Flow(broker, blocked=["retry"])
 
     @broker.task
     async def conditional(allowed: bool) -> None:
@@ -65,7 +70,9 @@ async def test_a_task_that_asks_for_a_retry_is_told_what_is_missing(broker: InMe
     with pytest.raises(RetryException, match="a network error, try again"):
         await handle.result(timeout=20)
     reasons = [event.reason async for event in handle.events() if hasattr(event, "failure")]
-    assert reasons == ["the task asks for a retry, which needs a plugin; install taskiq-flow-retry"]
+    assert reasons == [
+        "the task asks for a retry, which needs a plugin; install taskiq-flow-retry, or select its policy 'standard'"
+    ]
     with pytest.raises(ValueError, match="not this one"):
         await (await pipeline.kiq(False)).result(timeout=20)
 
@@ -74,7 +81,7 @@ async def test_a_task_that_asks_for_a_retry_is_told_what_is_missing(broker: InMe
 async def test_a_task_on_its_own_that_cannot_be_retried_says_so_in_the_log(
     broker: InMemoryBroker, caplog: pytest.LogCaptureFixture, asked: str
 ) -> None:
-    Flow(broker)
+    Flow(broker, blocked=["retry"])
     options = {"max_retries": 3} if asked == "by an option" else {}
 
     @broker.task(**options)

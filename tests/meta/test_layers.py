@@ -27,7 +27,8 @@ THIRD_PARTY = {
 
 # What a layer of the core may import from the core: itself, and what stands in its row.
 DATA = {"errors", "payloads", "graph"}
-CONTRACTS = DATA | {"retry", "scheduler", "serializer", "discoverer", "command", "store", "machine", "clock"}
+SELECTED = {"retry", "scheduler", "serializer", "discoverer", "command", "store"}
+CONTRACTS = DATA | SELECTED | {"pools", "machine", "clock"}
 ALLOWED = {
     "graph": DATA,
     "machine": DATA | {"retry"},
@@ -43,6 +44,7 @@ FORBIDDEN = {
     "plugins": ABOVE | {"driver", "worker"},
     "hookspecs": ABOVE | {"driver", "worker"},
     "builders": {"driver", "stores", "plugins", "testing", ""},
+    "discovery": {"driver", "stores", "flow", "handle", "testing", ""},
     "testing": {"builders", "driver", "worker", "stores", ""},
 }
 # A middleware added the taskiq way is one more door to a Flow.

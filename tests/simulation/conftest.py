@@ -11,7 +11,8 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "core" / "tests")]
 
 
-@pytest.fixture(autouse=True, scope="package")
+# For each test: a folder is no package to pytest, so a fixture of a package would last to the end of all tests.
+@pytest.fixture(autouse=True)
 def _plugins_loaded_once() -> Iterator[None]:
     from sim_process import plugins_loaded_once
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,12 +34,17 @@ PARTS = ("runs", "log", "inbox", "blobs", "leases", "workers")
 @contextmanager
 def plugins_loaded_once() -> Iterator[None]:
     """Give all flows the same configuration and plugins: reading them again takes longer than most worlds last."""
-    config = FlowConfig.load(store="memory://", scheduler="fifo", serializer="json", retry="none", blocked=())
-    plugins = Plugins.load(config)
+    config, plugins = _loaded()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FlowConfig, "load", lambda **_: config)
         patch.setattr(Plugins, "load", lambda *_, **__: plugins)
         yield
+
+
+@cache
+def _loaded() -> tuple[FlowConfig, Plugins]:
+    config = FlowConfig.load(store="memory://", scheduler="fifo", serializer="json", retry="none", blocked=())
+    return config, Plugins.load(config)
 
 
 class SimulatedCrash(BaseException):

@@ -12,6 +12,7 @@ from taskiq_flow import (
     CPUProfile,
     DataflowPipeline,
     DataflowRegistry,
+    Flow,
     Pipeline,
     RAMProfile,
     RunHandle,
@@ -108,6 +109,7 @@ async def dataflows() -> None:
     assert_type(await dataflow.kiq(path=""), RunHandle[dict[str, Any]])
     assert_type(await dataflow.kiq_dataflow(path=""), dict[str, Any])
     assert_type(DataflowRegistry().register_task(load, output="x"), DataflowRegistry)
+    assert_type(DataflowPipeline.from_installed(outputs=["report"]), DataflowPipeline)
     assert_type(DataflowPipeline.from_registry(broker, DataflowRegistry()).with_timeout(1), DataflowPipeline)
 
 
@@ -140,3 +142,9 @@ async def decorated(x: int) -> str:
 
 async def decorated_tasks_in_pipelines() -> None:
     assert_type(await (await Pipeline(broker, decorated).kiq(1)).result(), str)
+
+
+async def a_resumed_run_has_the_type_of_the_old_one() -> None:
+    flow, old = Flow.of(broker), await Pipeline(broker, decorated).kiq(1)
+    assert_type(await flow.resume(old), RunHandle[str])
+    assert_type(await flow.resume(old.id), RunHandle[dict[str, Any]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taskiq_flow._taskiq import offer_retry_exception
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from taskiq_flow.builders.annotations import (
         CPUProfile,
         RAMProfile,
+        ResourceProfile,
         TaskInfo,
         pipeline_task,
         pipeline_task_multi_output,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         LeaseLost,
         PayloadError,
         PluginError,
+        ResumeError,
         RetryException,
         RunCancelled,
         RunError,
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 
 offer_retry_exception()
 
+# What plugins have and people expect to find here: their entry points of this group say where it is.
+_NAMES = "taskiq_flow.names"
 _ELSEWHERE = {"ResourceAwareWorkerPool": "taskiq-flow-resources"}
 # Where each public name is; it is imported when somebody asks for it, so that starting up stays quick.
 _HOMES = {
@@ -69,6 +73,8 @@ _HOMES = {
     "Placement": "scheduler",
     "PluginError": "errors",
     "RAMProfile": "builders.annotations",
+    "ResourceProfile": "builders.annotations",
+    "ResumeError": "errors",
     "Retry": "retry",
     "RetryException": "errors",
     "RetryPolicy": "retry",
@@ -90,7 +96,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is not None:
         found: object = getattr(importlib.import_module(f"{__name__}.{home}"), name)
@@ -98,6 +104,12 @@ def __getattr__(name: str) -> object:
         globals()[name] = found
         return found
     if name in _ELSEWHERE:
+        from taskiq_flow.plugins.metadata import installed
+
+        for offer in installed(_NAMES):
+            if offer.name == name:
+                globals()[name] = offer.entry_point.load()
+                return globals()[name]
         # Only an ImportError keeps its text in ``from taskiq_flow import …``.
         raise ImportError(f"{name} is not part of the core; install {_ELSEWHERE[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -122,6 +134,8 @@ __all__ = [
     "Placement",
     "PluginError",
     "RAMProfile",
+    "ResourceProfile",
+    "ResumeError",
     "Retry",
     "RetryException",
     "RetryPolicy",

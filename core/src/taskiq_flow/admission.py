@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -26,45 +26,63 @@ logger = logging.getLogger("taskiq_flow")
 
 @define
 class Admission:
-    """Checks a graph and its inputs against what the flow has."""
+    """Checks a graph and its inputs against what the flow has.
+
+    :param limits: What is counted whoever schedules.
+    :param find_installed: Registers the tasks of installed distributions, called when one is missing; ``None`` where
+        the application did not ask for them.
+    """
 
     broker: AsyncBroker
     policies: Policies
     codec: Codec
     scheduler: Scheduler
+    find_installed: Callable[[], None] | None = None
+    limits: Mapping[str, float] = field(factory=dict)
     _told_of_resources: bool = field(default=False, init=False)
 
     def check(self, graph: Graph, inputs: Mapping[str, Any]) -> None:
         """Refuse what cannot be run.
 
         :raises GraphError: inputs are missing or unknown, or tasks are not registered with the broker.
-        :raises PluginError: nodes want retries that no installed policy can give.
+        :raises PluginError: nodes want retries that no installed policy can give, or serializers that cannot be used.
         """
         check_inputs(graph, inputs)
         self._check_tasks(graph)
         self._check_resources(graph)
 
-    def encoded(self, inputs: Mapping[str, Any]) -> dict[str, Value]:
+    def encoded(self, inputs: Mapping[str, Any], serializer: str | None = None) -> dict[str, Value]:
         """Encode a run's inputs.
 
+        :param serializer: The serializer to do so; by default that of the flow.
+        :raises PluginError: it cannot be used.
         :raises PayloadError: one cannot be encoded; the error names it.
         """
-        return {name: self._encoded(name, value) for name, value in inputs.items()}
+        if serializer is not None:
+            self.codec.require(serializer)
+        return {name: self._encoded(name, value, serializer) for name, value in inputs.items()}
 
-    def _encoded(self, name: str, value: Any) -> Value:
+    def _encoded(self, name: str, value: Any, serializer: str | None) -> Value:
         try:
-            return self.codec.encode(value)
+            return self.codec.encode(value, serializer)
         except PayloadError as error:
             raise PayloadError(f"input {name!r}: {error}") from error
 
     def _check_tasks(self, graph: Graph) -> None:
         missing: list[str] = []
-        unretried: dict[str, list[str]] = {}
+        unusable: dict[str, list[str]] = {}
+        serializers: dict[str, list[str]] = {}
         fine: set[str] = set()
         for path, node in task_nodes(graph):
+            if node.options.serializer is not None:
+                serializers.setdefault(node.options.serializer, []).append(path)
             if node.task in fine and node.options.retry is None:
                 continue
             task = self.broker.find_task(node.task)
+            if task is None and self.find_installed is not None:
+                self.find_installed()
+                self.find_installed = None
+                task = self.broker.find_task(node.task)
             if task is None:
                 missing.append(f"node {path!r} applies task {node.task!r}, which its broker does not have")
                 continue
@@ -74,13 +92,18 @@ class Admission:
                 self.policies.find(policy_of(task), node.options.retry)
                 fine.add(node.task)
             except PluginError as error:
-                unretried.setdefault(str(error), []).append(path)
+                unusable.setdefault(str(error), []).append(path)
         if missing:
             raise GraphError(f"{problem}; import the module that has it" for problem in missing)
-        if unretried:
+        for name, paths in serializers.items():
+            try:
+                self.codec.require(name)
+            except PluginError as error:
+                unusable.setdefault(str(error), []).extend(paths)
+        if unusable:
             raise PluginError(
                 "\n".join(
-                    f"nodes {', '.join(map(repr, paths))}: {error}" for error, paths in unretried.items()
+                    f"nodes {', '.join(map(repr, paths))}: {error}" for error, paths in unusable.items()
                 )
             )
 
@@ -88,7 +111,7 @@ class Admission:
         """Say once that resources are asked for which the scheduler does not look at."""
         if self.scheduler.reads_resources or self._told_of_resources:
             return
-        asking = next((path for path, node in task_nodes(graph) if node.options.resources), None)
+        asking = next((path for path, node in task_nodes(graph) if node.options.resources.keys() - self.limits.keys()), None)
         if asking is not None:
             self._told_of_resources = True
             logger.warning(

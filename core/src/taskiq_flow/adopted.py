@@ -7,8 +7,9 @@ from typing import Any
 from taskiq import AsyncBroker
 from taskiq.result import TaskiqResult
 
+from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.codec import Codec
-from taskiq_flow.errors import RunError
+from taskiq_flow.errors import BlobNotFound, PayloadError, RunError
 from taskiq_flow.failures import revive
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.store import RunOutcome, RunRecord
@@ -22,7 +23,9 @@ ADOPTED_OUTPUT = "result"
 """The name of its one output."""
 
 
-async def store_result(broker: AsyncBroker, record: RunRecord, outcome: RunOutcome, codec: Codec) -> None:
+async def store_result(
+    broker: AsyncBroker, record: RunRecord, outcome: RunOutcome, codec: Codec, checks: ClaimChecks
+) -> None:
     """Put the outcome of an adopted message where its sender waits for it."""
     task_id = record.labels.get(ADOPTED)
     if task_id is None:
@@ -34,10 +37,16 @@ async def store_result(broker: AsyncBroker, record: RunRecord, outcome: RunOutco
         )
         for cell, (attempt, failure) in outcome.failures.items():
             error = revive(cell, attempt, failure, record.id)
-    value = outcome.outputs.get(ADOPTED_OUTPUT)
+    found: Any = None
+    if (value := outcome.outputs.get(ADOPTED_OUTPUT)) is not None:
+        try:
+            found = codec.decode(await checks.redeem(record.id, value))
+        except (PayloadError, BlobNotFound) as unreadable:
+            # Nothing would come of trying again; and the sender waits.
+            error = unreadable
     result: TaskiqResult[Any] = TaskiqResult(
         is_err=error is not None,
-        return_value=None if value is None else codec.read(value),
+        return_value=found,
         execution_time=round(outcome.at - record.created_at, 2),
         error=error,
     )

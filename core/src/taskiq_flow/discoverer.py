@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import frozen
+from typing_extensions import Self
+
+from taskiq_flow.errors import PluginError
 
 __all__ = ["Discoverer", "TaskOrigin", "TaskSource"]
 
@@ -17,15 +20,24 @@ class TaskOrigin:
 
     :param distribution: The distribution that offers it.
     :param version: That distribution's version.
-    :param target: What is loaded, as ``module:object``.
+    :param target: What is loaded, as ``module`` or ``module:object``.
     """
 
     distribution: str
     version: str
     target: str
 
+    @property
+    def release(self) -> str:
+        """The distribution and its version."""
+        return f"{self.distribution} {self.version}"
+
     def __str__(self) -> str:
-        return f"{self.distribution} {self.version} ({self.target})"
+        return f"{self.release} ({self.target})"
+
+
+def _unchanged(name: str) -> str | None:
+    return name
 
 
 @frozen(kw_only=True)
@@ -35,11 +47,14 @@ class TaskSource:
     :param name: The name under which it was found.
     :param origin: Where it comes from.
     :param load: Imports it, and gives a module, a callable or an object with tasks.
+    :param rename: Gives the name under which one of its tasks is to be registered, from the name that its author gave
+        it; ``None`` leaves the task out.
     """
 
     name: str
     origin: TaskOrigin
     load: Callable[[], Any]
+    rename: Callable[[str], str | None] = _unchanged
 
 
 class Discoverer(ABC):
@@ -51,6 +66,22 @@ class Discoverer(ABC):
     """
 
     name: ClassVar[str]
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """Make one with what the configuration says; by default any setting is refused, and none is needed.
+
+        :param settings: The table ``[tool.taskiq-flow.tasks]``, under what the environment says: the text of
+            ``TASKIQ_FLOW_TASKS_DENY`` as ``deny``, and so on.
+        :raises PluginError: there are settings that it does not have.
+        """
+        if settings:
+            raise PluginError(
+                f"discoverer {cls.name!r} has no settings, found {', '.join(map(repr, sorted(settings)))} in "
+                "[tool.taskiq-flow.tasks] or the environment; select a discoverer that has them, such as 'installed' "
+                "of taskiq-flow-discovery"
+            )
+        return cls()
 
     @abstractmethod
     def find(self) -> Sequence[TaskSource]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any, Union
+from typing import Any
 
 from attrs import field, frozen
 
 from taskiq_flow.errors import PayloadError
-from taskiq_flow.payloads import ClaimCheck, Payload
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value
 
 __all__ = ["ENVELOPE", "Envelope", "address_of"]
 
@@ -24,7 +24,6 @@ ENVELOPE = "taskiq_flow"
 _VERSION = 1
 _EXTRAS = frozenset({"serializer", "retry", "resources", "first_started_at"})
 
-Argument = Union[Payload, ClaimCheck]
 
 
 @frozen
@@ -45,7 +44,7 @@ class Envelope:
     run: str
     cell: str
     attempt: int
-    arguments: Mapping[str, Argument] = field(factory=dict)
+    arguments: Mapping[str, Value] = field(factory=dict)
     outputs: tuple[str, ...] = ()
     extras: Mapping[str, Any] = field(factory=dict)
 
@@ -81,7 +80,9 @@ class Envelope:
             raise PayloadError(f"the message's envelope is damaged: {error}") from error
 
 
-def _argument_to_wire(value: Argument) -> list[Any]:
+def _argument_to_wire(value: Value) -> list[Any]:
+    if isinstance(value, ListedValue):
+        return [None, [_argument_to_wire(part) for part in value.parts]]
     if isinstance(value, ClaimCheck):
         return [value.serializer, None, value.key, value.size]
     try:
@@ -90,7 +91,9 @@ def _argument_to_wire(value: Argument) -> list[Any]:
         return [value.serializer, base64.b64encode(value.data).decode(), "base64"]
 
 
-def _argument_from_wire(wire: list[Any]) -> Argument:
+def _argument_from_wire(wire: list[Any]) -> Value:
+    if wire[0] is None:
+        return ListedValue(tuple([_argument_from_wire(part) for part in wire[1]]))
     if len(wire) == 2:
         return Payload(wire[0], wire[1].encode())
     if wire[1] is None:

@@ -8,11 +8,13 @@
     ├── PayloadError          a value cannot be encoded, decoded or is too large
     ├── StoreError            the store refused or lost something
     │   ├── RunNotFound       no run of that id
+    │   ├── BlobNotFound      a large value is gone
     │   └── LeaseLost         another holder took the lease over
     ├── RunError              a run did not succeed
     │   ├── CellFailed        one cell's final failure, with its story
     │   ├── RunCancelled      the run was cancelled
     │   └── RunTimedOut       the run's own time limit passed
+    ├── ResumeError           a run cannot be resumed
     ├── UnschedulableError    no worker could ever run what was submitted
     ├── UsageError            a command cannot be carried out as it was given
     └── InvalidTransition     a defect of the machine or of whoever feeds it events
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from taskiq_flow.payloads import Failure
 
 __all__ = [
+    "BlobNotFound",
     "CellFailed",
     "FlowError",
     "GraphError",
@@ -34,6 +37,7 @@ __all__ = [
     "LeaseLost",
     "PayloadError",
     "PluginError",
+    "ResumeError",
     "RetryException",
     "RunCancelled",
     "RunError",
@@ -81,6 +85,20 @@ class RunNotFound(StoreError):
     def __init__(self, run: str) -> None:
         self.run = run
         super().__init__(f"no run {run!r} in this store; it may have been deleted by age")
+
+
+class BlobNotFound(StoreError):
+    """A large value is not where it was put, and asking again will not bring it back.
+
+    :param run: The run's id.
+    :param key: The blob's key.
+    :param place: Where it was looked for.
+    """
+
+    def __init__(self, run: str, key: str, place: str = "this store") -> None:
+        self.run = run
+        self.key = key
+        super().__init__(f"no blob {key!r} of run {run!r} in {place}; it goes when its run is deleted")
 
 
 class LeaseLost(StoreError):
@@ -131,6 +149,19 @@ class RunCancelled(RunError):
 
 class RunTimedOut(RunError):
     """The run did not finish within its own time limit."""
+
+
+class ResumeError(FlowError):
+    """A run cannot be resumed: it is not over, has nothing left to do, or was resumed already.
+
+    :param run: The run's id.
+    :param resumed_as: The run that resumes it; empty where there is none.
+    """
+
+    def __init__(self, message: str, *, run: str = "", resumed_as: str = "") -> None:
+        self.run = run
+        self.resumed_as = resumed_as
+        super().__init__(message)
 
 
 class UnschedulableError(FlowError):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import traceback
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from taskiq_flow.errors import CellFailed, PayloadError
 from taskiq_flow.payloads import Failure, FailureKind
 
-__all__ = ["failure_of", "revive"]
+__all__ = ["failure_of", "plain_attributes", "revive"]
 
 # An exception may carry a whole response or a data frame in its text; what is stored has a bound.
 _LONGEST_TEXT = 20_000
@@ -34,8 +36,28 @@ def failure_of(exception: BaseException, kind: FailureKind | None = None) -> Fai
     )
 
 
-def revive(cell: str, attempt: int, failure: Failure, run: str = "") -> BaseException:
+def plain_attributes(exception: BaseException) -> dict[str, Any]:
+    """Give what an exception of another process has besides its arguments, as far as that is plain JSON.
+
+    Retry policies look at it. HTTP clients keep a whole response there, of which the wish to be asked later is kept.
+    """
+    found: dict[str, Any] = {}
+    for name, value in list(getattr(exception, "__dict__", {}).items()):
+        if not name.startswith("__") and (text := _as_json(value)) is not None:
+            found[name] = json.loads(text)
+    try:
+        asked = exception.response.headers["Retry-After"]  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - most exceptions have no response, and what foreign ones have may raise anything
+        return found
+    return {"retry_after": str(asked), **found}
+
+
+def revive(
+    cell: str, attempt: int, failure: Failure, run: str = "", attributes: Mapping[str, Any] | None = None
+) -> BaseException:
     """Give the exception of a failed cell.
+
+    :param attributes: What :func:`plain_attributes` gave, where that is known.
 
     Where the class is loaded in this process, it is an instance of that class, with the cell in a note and a
     :class:`~taskiq_flow.CellFailed` with the whole story as its cause; otherwise it is the ``CellFailed``. What is no
@@ -46,6 +68,10 @@ def revive(cell: str, attempt: int, failure: Failure, run: str = "") -> BaseExce
     exception = _instance(_loaded_class(failure.type), failure)
     if exception is None:
         return story
+    if attributes:
+        # A class without a dictionary, or with properties of these names, keeps its own.
+        with contextlib.suppress(AttributeError, TypeError):
+            exception.__dict__.update(attributes)
     exception.__cause__ = story
     note = f"in cell {cell!r}, attempt {attempt}" + (f", of run {run}" if run else "")
     notes: list[str] = getattr(exception, "__notes__", [])
@@ -69,11 +95,16 @@ def _text_of(exception: BaseException) -> str:
 
 
 def _plain_args(exception: BaseException) -> tuple[Any, ...] | None:
+    text = _as_json(exception.args)
+    return None if text is None else tuple(json.loads(text))
+
+
+def _as_json(value: Any) -> str | None:
     try:
-        text = json.dumps(exception.args)
+        text = json.dumps(value)
     except (TypeError, ValueError, RecursionError):
         return None
-    return tuple(json.loads(text)) if len(text) <= _LONGEST_TEXT else None
+    return text if len(text) <= _LONGEST_TEXT else None
 
 
 def _bounded(text: str) -> str:

@@ -7,18 +7,24 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeVar, overload
 
+from attrs import evolve
 from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, InMemoryBroker
 
 from taskiq_flow.admission import Admission
 from taskiq_flow.background import persevere
+from taskiq_flow.carriage import SizeLimit, codec_of, names_of, setting_of, store_with
+from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.clock import Clock, SystemClock
-from taskiq_flow.codec import Codec
+from taskiq_flow.discoverer import Discoverer
+from taskiq_flow.discovery import Catalogue, load_catalogue, make_discoverer
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.driver.loop import DriverLoop
 from taskiq_flow.driver.placing import Placer
+from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.errors import PluginError
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.handle import RunHandle
@@ -26,17 +32,25 @@ from taskiq_flow.machine.events import RunStarted
 from taskiq_flow.machine.machine import DEFAULT_WINDOW
 from taskiq_flow.plugins import FlowConfig, Plugins
 from taskiq_flow.policies import Policies
+from taskiq_flow.pools import WorkerPool
+from taskiq_flow.resumption import resumed_already, resumption_of
 from taskiq_flow.retry import RetryPolicy
-from taskiq_flow.scheduler import Scheduler
-from taskiq_flow.schedulers.fifo import FifoScheduler
+from taskiq_flow.scheduler import Scheduler, WorkerView
+from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.seat import Seat
-from taskiq_flow.store import Lease, Letter, RunRecord, RunStore, WorkerInfo
+from taskiq_flow.serializer import ByteCodec
+from taskiq_flow.staffing import Staffing, origins_of, versions_of
+from taskiq_flow.store import BlobStore, Lease, Letter, RunRecord, RunStore, WorkerInfo
 from taskiq_flow.worker.decorated import FlowTask, adopt_tasks
 from taskiq_flow.worker.middleware import PipelineMiddleware
 from taskiq_flow.worker.processes import Processes
+from taskiq_flow.worker.strangers import StrangerFormatter
 from taskiq_flow.worker.worker import Worker
+from taskiq_flow.workplace import Workplace, as_pool, effective_limits
 
 __all__ = ["Flow"]
+
+T = TypeVar("T")
 
 _HEARTBEAT_SECONDS = 5.0
 _LOST_AFTER_SECONDS = 20.0
@@ -58,10 +72,22 @@ class Flow:
     :param store: A store or the URL of one.
     :param scheduler: A scheduler or the name of one.
     :param serializer: The name of the serializer.
-    :param retry: The class of retry policies or its name.
+    :param codecs: What changes encoded values, in order: names of codecs, or codecs.
+    :param claim_check: Bytes (or a text such as ``256KiB``) above which a value is kept as a blob; ``None`` for never.
+    :param blobs: Where blobs are kept, or its URL; the store itself unless told otherwise.
+    :param max_value_bytes: How many bytes (or a text) a value may have; ``None`` for no limit.
+    :param retry: What decides about failures where neither task nor pipeline says anything: a policy, its options, or
+        the name or class of one, which then reads the options of tasks and pipelines too.
     :param plugins: Modules or objects with hooks, besides what is installed.
     :param blocked: Names of plugins that are not loaded.
-    :param pool: The pool that its runs belong to.
+    :param discover: Whether the tasks of installed distributions are registered with the broker, in worker processes as
+        they start: ``True`` for those that the configured discoverer finds; or another discoverer, or its name.
+    :param pool: The pool that its runs belong to: a name, or a pool as it is declared.
+    :param limits: How much of these names all runs of the pool together may occupy, such as ``{"db": 5}``; beside those
+        of the pool, and before them.
+    :param capacity: What the worker of this process has, such as ``{"cpu": 4, "ram_mb": 8192}``; found out by a plugin
+        unless told.
+    :param queue: The queue that only the worker of this process reads; empty for none.
     :param processes: How many processes execute synchronous tasks; ``None`` for threads.
     :param window: How many items of a map are open at once, where the map does not say.
     :param clock: Tells the time.
@@ -76,10 +102,18 @@ class Flow:
         store: str | RunStore | None = None,
         scheduler: str | Scheduler | None = None,
         serializer: str | None = None,
-        retry: str | type[RetryPolicy] | None = None,
+        codecs: Sequence[str | ByteCodec] | None = None,
+        claim_check: SizeLimit = ...,
+        blobs: str | BlobStore | None = None,
+        max_value_bytes: SizeLimit = ...,
+        retry: str | Mapping[str, Any] | RetryPolicy | type[RetryPolicy] | None = None,
         plugins: Iterable[Any] = (),
         blocked: Iterable[str] | None = None,
-        pool: str = "default",
+        discover: bool | str | Discoverer = False,
+        pool: str | WorkerPool = "default",
+        limits: Mapping[str, float] | None = None,
+        capacity: Mapping[str, float] | None = None,
+        queue: str = "",
         processes: int | None = None,
         window: int = DEFAULT_WINDOW,
         clock: Clock | None = None,
@@ -93,22 +127,31 @@ class Flow:
             store=store if isinstance(store, str) else None,
             scheduler=scheduler if isinstance(scheduler, str) else None,
             serializer=serializer,
-            retry=retry if isinstance(retry, str) else None,
+            retry=retry if isinstance(retry, (str, Mapping)) else None,
             blocked=blocked,
+            codecs=names_of(codecs),
+            claim_check=setting_of(claim_check),
+            blobs=blobs if isinstance(blobs, str) else None,
+            max_value_bytes=setting_of(max_value_bytes),
+            discoverer=discover if isinstance(discover, str) else None,
         )
         self.broker = broker
-        self.pool = pool
+        declared = as_pool(pool)
+        self.pool = declared.name
         self.plugins = Plugins.load(config, explicit=plugins)
         self.clock = SystemClock() if clock is None else clock
-        self.store = store if isinstance(store, RunStore) else self.plugins.open_store(config.store)
+        selected = {axis: self.plugins.selection(axis).name for axis in ("store", "scheduler", "serializer")}
+        if config.scheduler is None and declared.scheduler is not None:
+            selected["scheduler"] = declared.scheduler
+        self.store = store if isinstance(store, RunStore) else self.plugins.open_store(selected["store"])
         self.scheduler = (
-            scheduler if isinstance(scheduler, Scheduler) else self.plugins.schedulers[config.scheduler]()
+            scheduler if isinstance(scheduler, Scheduler) else self.plugins.schedulers[selected["scheduler"]]()
         )
-        # Asking the table first makes an unknown name an error that says what there is.
-        self.plugins.serializers[config.serializer]
-        self.codec = Codec(self.plugins.serializers, config.serializer)
-        chosen = self.plugins.retry_policies[config.retry] if not isinstance(retry, type) else retry
-        self.policies = Policies(chosen)
+        self.codec = codec_of(self.plugins, selected["serializer"], codecs)
+        self.store = store_with(self.store, blobs, self.plugins)
+        self.claim_checks = ClaimChecks(self.store, self.clock, config.claim_check)
+        self.policies = Policies.choose(self.plugins, retry)
+        self._discoverer = make_discoverer(self.plugins, discover) if discover else None
         self._window = window
         self._embedded = isinstance(broker, InMemoryBroker)
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -116,39 +159,95 @@ class Flow:
         self.worker = Worker(
             broker,
             name=self._name,
-            pool=pool,
+            pool=self.pool,
             store=self.store,
             codec=self.codec,
+            checks=self.claim_checks,
             policies=self.policies,
             clock=self.clock,
             processes=self._processes,
             wake=self.drive,
         )
-        self._placer = Placer(self.scheduler, FifoScheduler())
+        self._workplace = Workplace(
+            declared,
+            effective_limits(declared, limits),
+            self.scheduler,
+            self._embedded,
+            capacity,
+            self.plugins.worker_capacity,
+        )
+        self._queue = queue
+        self._placer = Placer(self.scheduler, default_for(self.scheduler), self._workplace.limits)
+        self._durations = Durations()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._seat = Seat(self.drive)
         self._lives = 0
-        self._admission = Admission(broker, self.policies, self.codec, self.scheduler)
+        self._staffing = Staffing(self.pool, self.store, self.clock)
+        self._admission = Admission(
+            broker,
+            self.policies,
+            self.codec,
+            self.scheduler,
+            self._bind_installed if self._discoverer else None,
+            self.limits,
+        )
         self._install(middleware)
 
     @classmethod
-    def of(cls, broker: AsyncBroker) -> Flow:
+    def of(cls, broker: AsyncBroker, *, pool: WorkerPool | None = None) -> Flow:
         """Give the flow of a broker. A bare in-memory broker gets one with all defaults.
 
-        :raises PluginError: another broker has none.
+        :param pool: The pool that it must have, or is made with.
+        :raises PluginError: another broker has none, or the flow has another pool.
         """
         flow = _flow_on(broker)
-        if flow is not None:
-            return flow
-        if isinstance(broker, InMemoryBroker):
+        if flow is None and isinstance(broker, InMemoryBroker):
             # Several threads may start the first pipeline at once.
             with _MAKING:
-                return _flow_on(broker) or cls(broker)
+                flow = _flow_on(broker) or cls(broker, pool="default" if pool is None else pool)
+        if flow is not None:
+            if pool is not None and flow._workplace.pool != pool:
+                raise PluginError(
+                    f"the broker has a flow with another pool ({flow.pool!r}) already; give the pool where that is "
+                    "made, Flow(broker, pool=…), or before the first pipeline is started"
+                )
+            return flow
         raise PluginError(
             f"{type(broker).__name__} has no flow; add one where the broker is made: "
             "flow = Flow(broker, store='…'), with a store that all processes can reach"
         )
+
+    @property
+    def discoverer(self) -> Discoverer:
+        """Who finds tasks in installed distributions.
+
+        :raises PluginError: the configuration selects one that is not there, or does not have its settings.
+        """
+        return self._discoverer or make_discoverer(self.plugins)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The tasks of installed distributions; their modules are imported when this is first asked for.
+
+        :raises PluginError: the configuration selects a discoverer that is not there.
+        """
+        return load_catalogue(self.discoverer)
+
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """How much of these names all runs of the pool together may occupy."""
+        return self._workplace.limits
+
+    @property
+    def declared_workers(self) -> tuple[WorkerView, ...]:
+        """The workers that are known beforehand; embedded, all that there are."""
+        return self._workplace.workers
+
+    @property
+    def capacity(self) -> Mapping[str, float]:
+        """What the worker of this process has, by resource name; empty where that is not known."""
+        return self._workplace.capacity
 
     @property
     def processes(self) -> int | None:
@@ -168,6 +267,7 @@ class Flow:
         single: str | None = None,
         returns: Mapping[str, Any] | None = None,
         labels: Mapping[str, str] | None = None,
+        serializer: str | None = None,
     ) -> RunHandle[Any]:
         """Start a run.
 
@@ -176,24 +276,63 @@ class Flow:
         :param single: The name of the output that is the run's value; ``None`` for a dictionary of all outputs.
         :param returns: The annotation to decode each output by.
         :param labels: Words about the run, for people, tenants and schedulers.
+        :param serializer: The serializer of the inputs; by default that of the flow.
         :raises GraphError: inputs are missing or unknown, or tasks are not registered with the broker.
         :raises PayloadError: an input cannot be encoded.
-        :raises PluginError: nodes want retries that no installed policy can give.
+        :raises PluginError: nodes want retries that no installed policy can give, or serializers that cannot be used.
+        :raises StoreError: a large input cannot be kept.
+        :raises UnschedulableError: no live worker has some of the tasks, or none has them in this side's version; or
+            nodes ask for more than any worker or limit could ever give.
         """
         self._admission.check(graph, inputs)
         record = RunRecord(
             id=uuid.uuid4().hex,
             pool=self.pool,
             graph=graph,
-            inputs=self._admission.encoded(inputs),
+            inputs=self._admission.encoded(inputs, serializer),
             created_at=self.clock.now(),
             labels={} if labels is None else dict(labels),
+            origins=await self._check_staff(graph),
         )
         await self.drive()
-        await self.store.runs.create(record)
-        await self.store.inbox.put(self.pool, [Letter(run=record.id, event=RunStarted(at=record.created_at))])
-        await self.drive()
+        try:
+            record = evolve(record, inputs=await self.claim_checks.check_in_inputs(record.id, record.inputs))
+            await self._announce(record)
+        except BaseException:
+            await self.claim_checks.drop_orphans(record.id)
+            raise
         return RunHandle(self, record, single=single, returns=returns)
+
+    @overload
+    async def resume(self, run: RunHandle[T]) -> RunHandle[T]: ...
+    @overload
+    async def resume(self, run: str) -> RunHandle[dict[str, Any]]: ...
+    async def resume(self, run: str | RunHandle[Any]) -> RunHandle[Any]:
+        """Let a new run go on where another one has ended: of its graph, only what had not succeeded is executed.
+
+        What waits for a map that had left items out is done again. The id follows from the old one (``3f2a``,
+        ``3f2a~2``, ``3f2a~3``), and a run is resumed once at most.
+
+        :param run: The run that is over, or its id; with the id alone, the value is a dictionary of all outputs.
+        :raises ResumeError: it is not over, has nothing left to do, or was resumed already.
+        :raises FlowError: there is none of that id, or it could not be run any more; as for :meth:`submit`.
+        """
+        await self.drive()
+        old = await self.store.runs.get(run if isinstance(run, str) else run.id)
+        self._admission.check(old.graph, old.inputs)
+        old = evolve(old, origins=await self._check_staff(old.graph))
+        record = await resumption_of(old, store=self.store, read=self.codec.read, now=self.clock.now())
+        if not await self._announce(record):
+            raise resumed_already(old.id)
+        return RunHandle(self, record) if isinstance(run, str) else run.followed_by(record)
+
+    async def _announce(self, record: RunRecord) -> bool:
+        """Create a run, and tell its driver; ``False`` when there is one of that id already."""
+        created = await self.store.runs.create(record)
+        letter = Letter(run=record.id, event=RunStarted(at=record.created_at))
+        await self.store.inbox.put(record.pool, [letter])
+        await self.drive()
+        return created
 
     async def drive(self) -> None:
         """See to it that somebody drives: embedded, a task of the running event loop does while there are runs.
@@ -215,12 +354,18 @@ class Flow:
             self._tasks.append(loop.create_task(self._embedded_life()))
 
     async def startup(self) -> None:
-        """Start this process's part, as taskiq starts the broker: a worker process listens, and drives or stands by."""
+        """Start this process's part, as taskiq starts the broker: a worker process listens, and drives or stands by.
+
+        :raises PluginError: tasks of installed distributions are wanted, and several of them have one name.
+        """
+        if self._discoverer is not None and (self._embedded or self.broker.is_worker_process):
+            self._bind_installed()
         adopt_tasks(self.broker)
         loop = asyncio.get_running_loop()
         if not self._embedded or not self._seat.held_beside(loop):
             await self._enter(loop)
         if self.broker.is_worker_process and not self._tasks:
+            StrangerFormatter.install(self.broker, worker=self.worker.id, store=self.store, clock=self.clock)
             self._tasks = [
                 loop.create_task(persevere("reading letters", self.worker.listen, self.clock)),
                 loop.create_task(persevere("announcing this worker", self._beat, self.clock)),
@@ -252,6 +397,16 @@ class Flow:
         if self._loop is not None:
             await self.store.shutdown()
             self._loop = None
+
+    def _bind_installed(self) -> None:
+        self.catalogue.bind(self.broker)
+
+    async def _check_staff(self, graph: Graph) -> dict[str, str]:
+        """See that workers have a graph's tasks and room, and say where those come from that were discovered."""
+        origins = origins_of(self.broker, graph)
+        live = () if self._embedded else await self._staffing.check(graph, origins)
+        self._workplace.check(graph, live)
+        return {name: str(origin) for name, origin in origins.items()}
 
     def _install(self, middleware: PipelineMiddleware | None) -> None:
         adopt_tasks(self.broker)
@@ -293,7 +448,10 @@ class Flow:
             info = WorkerInfo(
                 id=self.worker.id,
                 pool=self.pool,
+                capacity=self.capacity,
+                queue=self._queue,
                 tasks=frozenset(self.broker.get_all_tasks()),
+                versions=versions_of(self.broker),
                 expires_at=self.clock.now() + _LOST_AFTER_SECONDS,
             )
             await self.store.workers.announce(info)
@@ -317,12 +475,16 @@ class Flow:
             broker=self.broker,
             store=self.store,
             codec=self.codec,
+            checks=self.claim_checks,
             policies=self.policies,
             placer=self._placer,
             plugins=self.plugins,
             clock=self.clock,
             window=self._window,
             worker=self.worker.id,
+            declared=self.declared_workers,
+            embedded=self._embedded,
+            durations=self._durations,
         )
 
 

@@ -11,12 +11,14 @@ from taskiq.exceptions import TaskiqResultTimeoutError
 from taskiq.result import TaskiqResult
 
 from taskiq_flow.errors import CellFailed, RunCancelled, RunError, RunTimedOut
+from taskiq_flow.explainer import Explainer
 from taskiq_flow.failures import revive
 from taskiq_flow.machine.events import CancelRequested, Event
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.transitions import RunStatus
-from taskiq_flow.payloads import ClaimCheck, Failure, ListedValue, Payload, Value
+from taskiq_flow.payloads import Failure, Value
 from taskiq_flow.store import Letter, RunOutcome, RunRecord
+from taskiq_flow.waiting import RunDescription, WaitingCell
 
 if TYPE_CHECKING:
     from taskiq_flow.flow import Flow
@@ -60,6 +62,10 @@ class RunHandle(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<RunHandle {self.id}>"
+
+    def followed_by(self, record: RunRecord) -> RunHandle[T]:
+        """Give the handle of a run that resumes this one; its value is decoded as this one's."""
+        return RunHandle(self._flow, record, single=self._single, returns=self._returns)
 
     async def result(self, timeout: float | None = None) -> T:
         """Wait for the run and give its value.
@@ -118,6 +124,17 @@ class RunHandle(Generic[T]):
         """Say where the run stands."""
         record = await self._flow.store.runs.get(self.id)
         return (await self._replay()).status if record.outcome is None else record.outcome.status
+
+    async def explain(self) -> list[WaitingCell]:
+        """Say why cells wait, those that could run first: what they lack, and who has it. None when the run is over.
+
+        It is worked out from the logs of all runs of the pool, which takes as long as they are long.
+        """
+        return await Explainer(self._flow).explain(self.id)
+
+    async def describe(self) -> RunDescription:
+        """Say how the run stands: its status, how many cells are in which state, and why cells wait."""
+        return await Explainer(self._flow).describe(self.id)
 
     async def outputs(self) -> dict[str, Any]:
         """Give the outputs that there are by now, decoded, by name; of a failed run, those that were produced."""
@@ -178,14 +195,8 @@ class RunHandle(Generic[T]):
         return None if value is None else await self._decoded(self._single, value)
 
     async def _decoded(self, name: str, value: Value) -> Any:
-        return self._flow.codec.decode(await self._fetched(value), self._returns.get(name, Any))
-
-    async def _fetched(self, value: Value) -> Value:
-        if isinstance(value, ClaimCheck):
-            return Payload(value.serializer, await self._flow.store.blobs.get(self.id, value.key))
-        if isinstance(value, ListedValue):
-            return ListedValue(tuple([await self._fetched(part) for part in value.parts]))
-        return value
+        whole = await self._flow.claim_checks.redeem(self.id, value)
+        return self._flow.codec.decode(whole, self._returns.get(name, Any))
 
     def _error_of(self, outcome: RunOutcome) -> BaseException | None:
         if outcome.status is RunStatus.SUCCEEDED:

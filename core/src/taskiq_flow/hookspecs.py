@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     )
     from taskiq_flow.retry import RetryPolicy
     from taskiq_flow.scheduler import Scheduler
-    from taskiq_flow.serializer import Serializer
-    from taskiq_flow.store import RunOutcome, RunRecord, RunStore, WorkerInfo
+    from taskiq_flow.serializer import ByteCodec, Serializer
+    from taskiq_flow.store import BlobStore, RunOutcome, RunRecord, RunStore, WorkerInfo
 
 __all__ = [
     "API_VERSION",
@@ -48,6 +48,8 @@ __all__ = [
     "flow_cell_progressed",
     "flow_cell_retried",
     "flow_cell_started",
+    "flow_register_blob_stores",
+    "flow_register_codecs",
     "flow_register_commands",
     "flow_register_discoverers",
     "flow_register_retry_policies",
@@ -57,6 +59,7 @@ __all__ = [
     "flow_route_cell",
     "flow_run_finished",
     "flow_run_started",
+    "flow_worker_capacity",
     "flow_worker_lost",
     "hookimpl",
     "hookspec",
@@ -116,6 +119,34 @@ def flow_register_serializers() -> Iterable[type[Serializer]]:  # type: ignore[e
 
 
 @hookspec
+def flow_register_codecs() -> Iterable[type[ByteCodec]]:  # type: ignore[empty-body]
+    """Offer codecs, which compress or encrypt encoded values, each selectable by its ``name``.
+
+    Called once for each :class:`~taskiq_flow.flow.Flow`, in the client and in every worker process, before anything
+    runs; a class is called when the codec is selected, or when a payload that it changed is first read. An exception
+    here stops the start-up with an error that names the distribution.
+
+    :returns: Classes that pass ``taskiq_flow.testing.ByteCodecKit`` and can be called without arguments; the name stands
+        in the id of every payload that was changed.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def flow_register_blob_stores() -> Iterable[type[BlobStore]]:  # type: ignore[empty-body]
+    """Offer places for large values outside of the store, each selectable by the URL schemes in its ``schemes``.
+
+    Called once for each :class:`~taskiq_flow.flow.Flow`, in the client and in every worker process, before anything
+    runs. An exception here stops the start-up with an error that names the distribution.
+
+    :returns: Classes; objects are made of them with ``from_url``.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
 def flow_register_stores() -> Iterable[type[RunStore]]:  # type: ignore[empty-body]
     """Offer stores, each selectable by the URL schemes in its ``schemes``.
 
@@ -135,7 +166,7 @@ def flow_register_discoverers() -> Iterable[type[Discoverer]]:  # type: ignore[e
     Called once for each :class:`~taskiq_flow.flow.Flow`, in the client and in every worker process, before anything
     runs. An exception here stops the start-up with an error that names the distribution.
 
-    :returns: Classes that pass ``taskiq_flow.testing.DiscovererKit`` and can be called without arguments.
+    :returns: Classes that pass ``taskiq_flow.testing.DiscovererKit``; objects are made of them with ``from_settings``.
 
     .. versionadded:: 0.1
     """
@@ -175,6 +206,21 @@ def flow_route_cell(
     :param worker: The worker that the cell was placed on; ``None`` where any worker of the pool may take it.
     :param queue: The queue that the placement or the node asks for; empty for none.
     :returns: Labels for the taskiq message, or ``None`` to leave it to the next plugin.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec(firstresult=True)
+def flow_worker_capacity() -> Mapping[str, float] | None:
+    """Say what the worker of this process has: ``cpu`` in cores, ``ram_mb`` in mebibytes, others by name.
+
+    Called once in each worker process, before it announces itself; and in a process with an in-memory broker, when a
+    scheduler reads resources and neither pool nor flow says what there is. Not called where ``Flow(capacity=…)`` says
+    it. Without an answer the capacity is unknown, and nobody keeps to it. An exception here, or an answer that is not
+    a mapping of numbers, is logged with the origin, and the capacity counts as unknown.
+
+    :returns: Amounts by resource name, or ``None`` to leave it to the next plugin.
 
     .. versionadded:: 0.1
     """

@@ -12,7 +12,16 @@ from typing import Any, Union
 
 from attrs import field, frozen
 
-__all__ = ["ClaimCheck", "Failure", "FailureKind", "ListedValue", "Payload", "Value"]
+__all__ = [
+    "ClaimCheck",
+    "Failure",
+    "FailureKind",
+    "ListedValue",
+    "Payload",
+    "Value",
+    "encoded_size",
+    "has_claim_checks",
+]
 
 
 @frozen
@@ -34,11 +43,14 @@ class ClaimCheck:
     :param serializer: The id of the serializer that wrote the blob.
     :param key: The blob's key in the store.
     :param size: Length of the blob in bytes.
+    :param reads_as: What guards and filters see in its place: a small value that is as true, and equal to the same
+        things; ``None`` where none of them looks at it.
     """
 
     serializer: str
     key: str
     size: int
+    reads_as: Payload | None = None
 
 
 @frozen
@@ -58,6 +70,20 @@ class ListedValue:
 
 
 Value = Union[Payload, ClaimCheck, ListedValue]
+
+
+def has_claim_checks(value: Value) -> bool:
+    """Whether some of a value is kept as blobs."""
+    if type(value) is Payload:
+        return False
+    return not isinstance(value, ListedValue) or any(map(has_claim_checks, value.parts))
+
+
+def encoded_size(value: Value) -> int:
+    """Give how many bytes a value has, blobs included."""
+    if isinstance(value, Payload):
+        return len(value.data)
+    return value.size if isinstance(value, ClaimCheck) else sum(map(encoded_size, value.parts))
 
 
 class FailureKind(str, enum.Enum):

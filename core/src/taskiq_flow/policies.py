@@ -2,36 +2,72 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
 from taskiq_flow.errors import PluginError
 from taskiq_flow.machine.events import CellFailed
-from taskiq_flow.payloads import FailureKind
 from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
+
+if TYPE_CHECKING:
+    from taskiq_flow.plugins import Plugins
 
 __all__ = ["Policies"]
 
 logger = logging.getLogger("taskiq_flow")
+
+# Reasons are for people, and stand in every log.
+_LONGEST_REASON = 1_000
+_MOST_KEPT = 1_000
 
 
 @define
 class Policies:
     """Finds the policy for a task: its own object, then options (its own or its pipeline's), then the configured one.
 
-    :param selected: The configured class of policies; it reads the options.
+    :param selected: The class of policies that reads the options.
+    :param default: What decides where nobody said anything.
     """
 
     selected: type[RetryPolicy]
-    _default: RetryPolicy = field(init=False)
+    _default: RetryPolicy = field()
     _made: dict[str, RetryPolicy] = field(factory=dict, init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._default = self.selected.from_options({})
+    @_default.default
+    def _unasked(self) -> RetryPolicy:
+        return self.selected.unasked()
+
+    @classmethod
+    def choose(cls, plugins: Plugins, given: object) -> Policies:
+        """Give the policies of a flow.
+
+        :param plugins: What is installed, with the configuration that selects among it.
+        :param given: What the flow was made with, besides names and options, which the configuration has.
+        :raises PluginError: there is no such policy, or it does not understand its options.
+        """
+        if isinstance(given, type) and issubclass(given, RetryPolicy):
+            return cls(given)
+        if given is not None and not isinstance(given, (str, Mapping, RetryPolicy)):
+            raise PluginError(
+                f"retry is {given!r}; give a RetryPolicy, its class or name, or a mapping of its options"
+            )
+        selected = plugins.retry_policies[plugins.selection("retry").name]
+        options = plugins.config.retry_options
+        if isinstance(given, RetryPolicy):
+            return cls(selected, given)
+        if options is None:
+            return cls(selected)
+        try:
+            return cls(selected, selected.from_options(options))
+        except PluginError as error:
+            source = plugins.config.sources.get("retry", "the configuration")
+            raise PluginError(f"retry ({source}): {error}") from error
 
     def find(self, own: RetryPolicy | None, options: Mapping[str, Any] | None) -> RetryPolicy:
         """Give the policy.
@@ -47,8 +83,22 @@ class Policies:
         key = json.dumps(options, sort_keys=True, default=repr)
         policy = self._made.get(key)
         if policy is None:
-            policy = self._made[key] = self.selected.from_options(options)
+            if len(self._made) >= _MOST_KEPT:
+                # Somebody makes up options as they go; a process that lives long must not remember all of them.
+                self._made.clear()
+            policy = self._made[key] = self._make(options)
         return policy
+
+    def _make(self, options: Mapping[str, Any]) -> RetryPolicy:
+        try:
+            return self.selected.from_options(options)
+        except PluginError:
+            raise
+        except Exception as error:
+            name = getattr(self.selected, "name", self.selected.__name__)
+            raise PluginError(
+                f"retry policy {name!r} cannot be made of its options: {type(error).__name__}: {_shown(error, str)}"
+            ) from error
 
     def judge(
         self,
@@ -63,8 +113,7 @@ class Policies:
     ) -> CellFailed:
         """Ask the policy, and give its decision as the event to log.
 
-        A policy that cannot be made, that raises, or that answers with something else than a decision gives up. It is
-        not asked about what cannot be carried, which would fail again every time.
+        A policy that cannot be made, that raises, or that answers with something else than a decision gives up.
 
         :param own: The object that the task was decorated with.
         :param options: What the node says.
@@ -72,19 +121,12 @@ class Policies:
         :param now: Seconds since the epoch.
         :param lingers: Whether the attempt still occupies its worker.
         """
-        decision: RetryDecision
-        try:
-            if failed.failure.kind is FailureKind.REJECTED:
-                decision = GiveUp(reason="what cannot be carried fails again every time")
-            else:
-                decision = _ask(self.find(own, options), failed, attempt, cell)
-        except PluginError as error:
-            decision = GiveUp(reason=str(error))
+        decision = self._decide(own, options, failed, attempt, evolve(cell, now=now))
         event = CellFailed(
             cell=cell.path,
             attempt=attempt,
             failure=failed.failure,
-            reason=decision.reason,
+            reason=_shown(decision.reason, str, _LONGEST_REASON),
             lingers=lingers,
             at=now,
         )
@@ -98,6 +140,20 @@ class Policies:
             priority=decision.priority,
         )
 
+    def _decide(
+        self,
+        own: RetryPolicy | None,
+        options: Mapping[str, Any] | None,
+        failed: FailedAttempt,
+        attempt: int,
+        cell: CellView,
+    ) -> RetryDecision:
+        try:
+            policy = self.find(own, options)
+        except PluginError as error:
+            return GiveUp(reason=str(error))
+        return _ask(policy, failed, attempt, cell)
+
 
 def _ask(policy: RetryPolicy, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
     name = getattr(policy, "name", type(policy).__name__)
@@ -105,8 +161,46 @@ def _ask(policy: RetryPolicy, failed: FailedAttempt, attempt: int, cell: CellVie
         decision = policy.decide(failed, attempt, cell)
     except Exception as error:
         logger.exception("retry policy %r raised; cell %r gets no further attempt", name, cell.path)
-        return GiveUp(reason=f"retry policy {name!r} raised {type(error).__name__}: {error}")
-    if not isinstance(decision, (Retry, GiveUp)):
-        logger.error("retry policy %r answered %r instead of Retry or GiveUp", name, decision)
-        return GiveUp(reason=f"retry policy {name!r} answered {decision!r} instead of Retry or GiveUp")
+        return GiveUp(reason=f"retry policy {name!r} raised {type(error).__name__}: {_shown(error, str)}")
+    if problem := _problem(decision):
+        if inspect.iscoroutine(decision):
+            decision.close()
+        answer = _shown(decision, repr)
+        logger.error("retry policy %r answered %s%s", name, answer, problem)
+        return GiveUp(reason=f"retry policy {name!r} answered {answer}{problem}")
     return decision
+
+
+def _shown(value: object, text_of: Callable[[object], str], longest: int = 300) -> str:
+    """Give a short text of what somebody else's code made, which may raise even now."""
+    try:
+        text = text_of(value)
+    except Exception as error:  # noqa: BLE001 - as said
+        return f"<{type(value).__name__} whose text raises {type(error).__name__}>"
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def _problem(decision: object) -> str:
+    """Say what is wrong with a decision, so that nothing gets into the log which nobody can carry out."""
+    if not isinstance(decision, (Retry, GiveUp)):
+        return " instead of Retry or GiveUp"
+    if not isinstance(decision.reason, str):
+        return ", whose reason must be a text"
+    if isinstance(decision, GiveUp):
+        return ""
+    if not _is_number(decision.delay):
+        return ", whose delay must be a finite number of seconds"
+    if not all(
+        isinstance(name, str) and _is_number(amount) and amount >= 0
+        for name, amount in (decision.resources or {}).items()
+    ):
+        return ", whose resources must be finite numbers from 0"
+    if not isinstance(decision.queue, (str, type(None))) or not isinstance(
+        decision.priority, (int, type(None))
+    ):
+        return ", whose queue must be a text and whose priority a whole number"
+    return ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

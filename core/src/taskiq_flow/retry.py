@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Union
 
 from attrs import field, frozen
 
-from taskiq_flow.payloads import Failure
+from taskiq_flow.errors import PluginError
+from taskiq_flow.payloads import Failure, FailureKind
 
-__all__ = ["CellView", "FailedAttempt", "GiveUp", "Retry", "RetryDecision", "RetryPolicy"]
+__all__ = [
+    "CellView",
+    "FailedAttempt",
+    "GiveUp",
+    "Retry",
+    "RetryDecision",
+    "RetryPolicy",
+    "option_problems",
+    "plain_options",
+]
 
 
 @frozen(kw_only=True)
@@ -53,6 +63,7 @@ class CellView:
     :param task: The task's name.
     :param resources: What the attempt occupied.
     :param first_started_at: When the first attempt started, in seconds since the epoch; ``None`` where unknown.
+    :param now: The time of the question, in seconds since the epoch.
     """
 
     run: str
@@ -60,6 +71,12 @@ class CellView:
     task: str
     resources: Mapping[str, float] = field(factory=dict)
     first_started_at: float | None = None
+    now: float = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first attempt started; 0 where none did."""
+        return 0.0 if self.first_started_at is None else max(0.0, self.now - self.first_started_at)
 
 
 @frozen(kw_only=True)
@@ -80,9 +97,11 @@ class RetryPolicy(ABC):
     Implementations pass ``taskiq_flow.testing.RetryPolicyKit``.
 
     :cvar name: The name that configuration selects it by.
+    :cvar preferred: Whether this very class, not what is derived from it, is the default instead of the core's.
     """
 
     name: ClassVar[str]
+    preferred: ClassVar[bool] = False
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> RetryPolicy:
@@ -90,13 +109,30 @@ class RetryPolicy(ABC):
 
         :raises PluginError: an option is unknown or has a wrong value.
         """
-        return cls(**options)
+        try:
+            return cls(**options)
+        except TypeError as error:
+            said = (
+                f"does not take the options {', '.join(map(repr, options))}" if options else "needs options"
+            )
+            name = getattr(cls, "name", cls.__name__)
+            raise PluginError(f"retry policy {name!r} {said}: {error}") from error
+
+    @classmethod
+    def unasked(cls) -> RetryPolicy:
+        """Make the policy of cells about which neither task, nor pipeline, nor configuration says anything."""
+        return cls.from_options({})
 
     def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
-        """Answer for an attempt that failed.
+        """Answer for an attempt that failed, of whatever kind the failure is.
+
+        A value that cannot be encoded, decoded or carried would fail again every time, and an attempt that was
+        cancelled is not wanted: :meth:`should_retry` is not asked about these.
 
         :param attempt: Which one it was, counted from 1.
         """
+        if failed.failure.kind in (FailureKind.REJECTED, FailureKind.CANCELLED):
+            return GiveUp(reason=f"gave up: the attempt was {failed.failure.kind.value}")
         if self.should_retry(attempt, failed.exception):
             return Retry(delay=self.get_delay(attempt))
         return GiveUp()
@@ -108,3 +144,28 @@ class RetryPolicy(ABC):
     def get_delay(self, attempt: int) -> float:
         """Seconds to wait between this attempt (counted from 1) and the next."""
         return 0.0
+
+
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give options as they stand in graphs: exception classes become ``module:qualname``, all else stays as it is."""
+    return {name: _plain(value) for name, value in options.items()}
+
+
+def option_problems(options: Mapping[Any, Any]) -> Iterator[str]:
+    """Say which options cannot stand in a graph, or travel with a message, however right they are."""
+    for name, value in options.items():
+        if not isinstance(name, str):
+            yield f"the retry options have the name {name!r}; give texts as names"
+        elif callable(value) and not isinstance(value, type):
+            yield (
+                f"the retry option {name!r} is a function, which cannot travel with a graph; decorate the task with a "
+                f"policy object that has it, such as retry_policy=StandardRetry({name}=…)"
+            )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, type) and issubclass(value, BaseException):
+        return f"{value.__module__}:{value.__qualname__}"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(each) for each in value]
+    return value

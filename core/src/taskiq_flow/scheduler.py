@@ -25,6 +25,12 @@ class ReadyCell:
     :param queue: The queue that the node or a retry asks for; empty for any.
     :param labels: The run's labels.
     :param ready_at: Since when it has been ready, in seconds since the epoch.
+    :param limits: How much it will take of the pool's limits, by name. What is shown at once fits into them together,
+        so that a scheduler need not look.
+    :param rank: Its upward rank: the seconds from its start to the end of its run, along the longest path. A cell of an
+        item that has begun has the rank of its map, so that items are finished first. Only for schedulers that use it.
+    :param depth: How many items of maps it is in that have begun. It is shown before the cells of its priority that
+        are less deep, so that maps are worked off item by item.
     """
 
     run: str
@@ -37,6 +43,9 @@ class ReadyCell:
     queue: str = ""
     labels: Mapping[str, str] = field(factory=dict)
     ready_at: float = 0.0
+    limits: Mapping[str, float] = field(factory=dict)
+    rank: float = 0.0
+    depth: int = 0
 
 
 @frozen(kw_only=True)
@@ -44,6 +53,8 @@ class RunningCell:
     """A cell that occupies capacity: dispatched, running, or given up but not yet gone.
 
     :param worker: The worker that holds it; empty where none was chosen.
+    :param limits: How much it takes of the pool's limits, by name.
+    :param labels: The run's labels.
     """
 
     run: str
@@ -51,6 +62,8 @@ class RunningCell:
     task: str
     worker: str = ""
     resources: Mapping[str, float] = field(factory=dict)
+    limits: Mapping[str, float] = field(factory=dict)
+    labels: Mapping[str, str] = field(factory=dict)
 
 
 @frozen(kw_only=True)
@@ -91,14 +104,17 @@ class Scheduler(ABC):
     Implementations pass ``taskiq_flow.testing.SchedulerKit``.
 
     :cvar name: The name that configuration selects it by.
-    :cvar lookahead: How many ready cells it is shown at most: the higher priority first, then the oldest.
+    :cvar lookahead: How many ready cells it is shown at most: the higher priority first, then those of items that have
+        begun, then the oldest.
     :cvar reads_resources: Whether it keeps to the workers' capacity; with ``False`` the core says so when a graph asks
         for resources.
+    :cvar uses_rank: Whether it looks at the rank of cells, which is worked out only for those who do.
     """
 
     name: ClassVar[str]
     lookahead: ClassVar[int] = 1000
     reads_resources: ClassVar[bool] = True
+    uses_rank: ClassVar[bool] = False
 
     @abstractmethod
     def place(
@@ -109,8 +125,33 @@ class Scheduler(ABC):
     ) -> Iterable[Placement] | None:
         """Choose which of the ready cells are dispatched now, and where.
 
-        :param ready: Cells, the higher priority first, then in the order in which they became ready.
+        :param ready: Cells, the higher priority first, then the deeper ones, then in the order in which they became
+            ready; with several lines (:meth:`line_of`) that is the order within each.
         :param workers: The pool's live workers, by id.
         :param running: What is in use; the sum of its resources is what the workers cannot offer.
         :returns: Placements in the order to dispatch; ``None`` to use the default scheduler for this turn.
         """
+
+    def line_of(self, cell: ReadyCell) -> str:
+        """Name the line that a cell waits in; by default all wait in one.
+
+        Of several lines one cell each is shown in turns. A scheduler that is fair to runs or tenants thus sees some cells
+        of each, however many one of them has.
+        """
+        return ""
+
+    def explain(self, cell: ReadyCell, workers: Sequence[WorkerView], running: Sequence[RunningCell]) -> str:
+        """Say why a ready cell waits, for people; by default, what there is too little of.
+
+        Asked when somebody wants to know, in any process, and never by a driver. Limits of the pool are the core's to
+        explain. When it raises, or gives no text, the default answer is given.
+
+        :param cell: A cell that was shown to :meth:`place`.
+        :param workers: The pool's live workers, by id.
+        :param running: What is in use.
+        :returns: One sentence that begins with a small letter, without a period.
+        """
+        # Late, because it looks into machines, and who writes a scheduler needs only this module.
+        from taskiq_flow.reasons import room_reason
+
+        return room_reason(cell, workers, running)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-__all__ = ["Serializer"]
+__all__ = ["ByteCodec", "Serializer"]
 
 
 class Serializer(ABC):
@@ -49,3 +49,35 @@ class Serializer(ABC):
     def join(self, parts: Iterable[bytes]) -> bytes:
         """Give the encoded list of encoded elements."""
         return self.dumps([self.loads(part) for part in parts])
+
+
+class ByteCodec(ABC):
+    """Changes encoded values as they go into messages, logs and blobs, and back: compresses or encrypts them.
+
+    Codecs stand in a row behind a serializer, and a payload's id names those that changed it, in their order:
+    ``json+zstd+encrypted``. One object may be used from several threads at once. Objects that are given to a flow with
+    a pool of processes can be pickled. Implementations pass ``taskiq_flow.testing.ByteCodecKit``.
+
+    :cvar name: What selects the codec, and what is stored with every payload that it changed; without ``+``. Never
+        give the name to another format.
+    :ivar max_bytes: How much :meth:`decode` may give at most; the flow sets it where it is ``None``. A codec whose
+        output can be much longer than its input must not make more than that.
+    """
+
+    name: ClassVar[str]
+    max_bytes: int | None = None
+
+    @abstractmethod
+    def encode(self, data: bytes) -> bytes:
+        """Change the bytes.
+
+        :returns: The changed bytes; or ``data`` itself, the very object, to leave it as it is. The payload's id does
+            not name the codec then.
+        """
+
+    @abstractmethod
+    def decode(self, data: bytes) -> bytes:
+        """Give the bytes back that :meth:`encode` was given.
+
+        :raises PayloadError: they are damaged, were tampered with, or are too long.
+        """

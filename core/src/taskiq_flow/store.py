@@ -22,6 +22,7 @@ from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, Value
 
 __all__ = [
+    "BlobStore",
     "Blobs",
     "Inbox",
     "Lease",
@@ -45,6 +46,7 @@ class RunOutcome:
     :param status: One of the final states.
     :param outputs: The outputs that were produced, by name; of a failed run, those that were.
     :param failures: For each failed cell its last attempt and what went wrong.
+    :param left_out: The same for cells of items that a map left out because of it (``skip_errors``).
     :param reason: Why a run without failed cells ended otherwise than well (cancelled, timed out).
     :param timed_out: Whether it ended because its own time limit passed.
     :param at: When, in seconds since the epoch.
@@ -53,6 +55,7 @@ class RunOutcome:
     status: RunStatus
     outputs: Mapping[str, Value] = field(factory=dict)
     failures: Mapping[str, tuple[int, Failure]] = field(factory=dict)
+    left_out: Mapping[str, tuple[int, Failure]] = field(factory=dict)
     reason: str = ""
     timed_out: bool = False
     at: float = 0.0
@@ -68,6 +71,9 @@ class RunRecord:
     :param inputs: The encoded inputs.
     :param created_at: Seconds since the epoch.
     :param labels: Free words for people, tenants and schedulers.
+    :param origins: Where its tasks were discovered, by the task's name: distribution, version and function. Tasks that
+        the application has itself are not in it.
+    :param resumes: The id of the run that it resumes, whose results it takes over; empty for none.
     :param outcome: ``None`` until the run has finished.
     """
 
@@ -77,6 +83,8 @@ class RunRecord:
     inputs: Mapping[str, Value] = field(factory=dict)
     created_at: float = 0.0
     labels: Mapping[str, str] = field(factory=dict)
+    origins: Mapping[str, str] = field(factory=dict)
+    resumes: str = ""
     outcome: RunOutcome | None = None
 
 
@@ -119,6 +127,7 @@ class WorkerInfo:
     :param pool: Its pool.
     :param capacity: What it offers, by resource name; an empty mapping means unknown.
     :param tasks: The names of the tasks it can run; ``None`` when it did not say.
+    :param versions: For those of them that were discovered, the distribution and its version, by the task's name.
     :param queue: The queue that only this worker reads; empty where there is none.
     :param expires_at: When it counts as lost unless it is heard of again, in seconds since the epoch.
     """
@@ -127,6 +136,7 @@ class WorkerInfo:
     pool: str
     capacity: Mapping[str, float] = field(factory=dict)
     tasks: frozenset[str] | None = None
+    versions: Mapping[str, str] = field(factory=dict)
     queue: str = ""
     expires_at: float = 0.0
 
@@ -292,12 +302,35 @@ class Blobs(ABC):
     async def get(self, run: str, key: str) -> bytes:
         """Give the bytes.
 
-        :raises StoreError: there is nothing under that key of that run.
+        :raises StoreError: there is nothing under that key of that run: a
+            :class:`~taskiq_flow.errors.BlobNotFound`, so that nobody asks again.
         """
 
     @abstractmethod
     async def delete_run(self, run: str) -> None:
         """Forget all blobs of a run."""
+
+
+class BlobStore(Blobs):
+    """A place for large values outside of the store, chosen by a URL of its own (``Flow(blobs="s3://…")``).
+
+    It may be used from several threads, event loops and processes at once.
+
+    :cvar schemes: URL schemes that choose it.
+    """
+
+    schemes: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    @abstractmethod
+    def from_url(cls, url: str) -> BlobStore:
+        """Make one from its URL, without connecting yet."""
+
+    async def startup(self) -> None:
+        """Connect; by default there is nothing to do."""
+
+    async def shutdown(self) -> None:
+        """Disconnect; by default there is nothing to do."""
 
 
 class Leases(ABC):
@@ -343,9 +376,11 @@ class RunStore(ABC):
     """A store: six parts and a life cycle.
 
     :cvar schemes: URL schemes that choose this store.
+    :cvar drops_runs: Whether it forgets finished runs without being asked.
     """
 
     schemes: ClassVar[tuple[str, ...]] = ()
+    drops_runs: ClassVar[bool] = False
 
     runs: RunTable
     log: RunLog

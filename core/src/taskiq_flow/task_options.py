@@ -8,13 +8,23 @@ from typing import Any
 from attrs import field, frozen
 from taskiq import AsyncTaskiqDecoratedTask
 
+from taskiq_flow.discoverer import TaskOrigin
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import DEFAULT_OPTIONS, NodeOptions
-from taskiq_flow.retry import RetryPolicy
+from taskiq_flow.retry import RetryPolicy, option_problems, plain_options
 
-__all__ = ["TaskOptions", "keep_options", "options_of", "policy_of", "task_options"]
+__all__ = [
+    "TaskOptions",
+    "keep_options",
+    "keep_origin",
+    "options_of",
+    "origin_of",
+    "policy_of",
+    "task_options",
+]
 
 _KEPT = "__taskiq_flow_options__"
+_ORIGIN = "__taskiq_flow_origin__"
 
 
 @frozen(kw_only=True)
@@ -49,6 +59,9 @@ class TaskOptions:
             left["priority"], priority = priority, 0
         elif not isinstance(priority, int) or isinstance(priority, bool):
             problems.append(f"priority is {priority!r}; give a whole number")
+        serializer = left.pop("serializer", None)
+        if serializer is not None and (not isinstance(serializer, str) or not serializer):
+            problems.append(f"serializer is {serializer!r}; give the name of one, such as 'json', or leave it out")
         queue = left.pop("queue", None) or left.get("queue_name")
         retry, policy = _retry(left.pop("retry_policy", None), left.pop("max_retries", None), problems)
         nested = left.pop("labels", None)
@@ -63,6 +76,7 @@ class TaskOptions:
             retry=retry,
             queue=None if queue is None else str(queue),
             priority=priority,
+            serializer=serializer,
             labels={key: value for key, value in labels.items() if key != "queue_name"},
         )
         if queue is not None:
@@ -92,15 +106,20 @@ def _retry(
         problems.append(f"max_retries is {max_retries!r}; give a whole number, 0 or more")
         max_retries = None
     if isinstance(policy, RetryPolicy):
+        if max_retries is not None:
+            problems.append("max_retries and a policy object are both given; say it to the object")
         return None, policy
     if policy is not None and not isinstance(policy, Mapping):
         problems.append(f"retry_policy is {policy!r}; give a mapping of options, or a RetryPolicy")
         policy = None
     if policy is None and max_retries is None:
         return None, None
-    options = dict(policy or {})
-    if max_retries is not None:
-        options["max_retries"] = max_retries
+    problems.extend(option_problems(policy or {}))
+    options = plain_options(policy or {})
+    if max_retries is not None and options.setdefault("max_retries", max_retries) != max_retries:
+        problems.append(
+            f"max_retries is {max_retries}, and retry_policy says {options['max_retries']!r}; give one of them"
+        )
     return options, None
 
 
@@ -133,3 +152,14 @@ def options_of(task: object) -> NodeOptions:
 def policy_of(task: object) -> RetryPolicy | None:
     """Give the retry policy object that a task was decorated with, if any."""
     return task_options(task).policy
+
+
+def keep_origin(task: AsyncTaskiqDecoratedTask[Any, Any], origin: TaskOrigin) -> None:
+    """Keep with a task which distribution it was discovered in."""
+    task.__dict__[_ORIGIN] = origin
+
+
+def origin_of(task: object) -> TaskOrigin | None:
+    """Give the distribution that a task was discovered in; ``None`` for one that the application has itself."""
+    origin = getattr(task, "__dict__", {}).get(_ORIGIN)
+    return origin if isinstance(origin, TaskOrigin) else None

@@ -68,8 +68,9 @@ def test_an_unknown_command_is_a_misuse(capfd: pytest.CaptureFixture[str]) -> No
 
 
 def test_the_hook_offers_the_standard_commands() -> None:
-    assert [command.name for command in flow_register_commands()] == ["run", "graph", "plugins"]
-    assert {"run", "graph", "plugins"} <= set(Plugins.load().commands)
+    standard = ["run", "graph", "plugins", "new-plugin", "doctor"]
+    assert [command.name for command in flow_register_commands()] == standard
+    assert set(standard) <= set(Plugins.load().commands)
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -109,7 +110,9 @@ def test_plugins_are_listed_with_their_origins(taskiq_flow: Any, shop: Path) -> 
         "problem": "",
         "offers": {"commands": ["hello"]},
     }
-    assert found["plugins"]["cli"]["offers"] == {"commands": ["graph", "plugins", "run"]}
+    assert found["plugins"]["cli"]["offers"] == {
+        "commands": ["doctor", "graph", "new-plugin", "plugins", "run"]
+    }
     assert found["plugins"]["defaults"]["offers"]["stores"] == ["memory"]
     assert found["selected"]["scheduler"] == {"name": "fifo", "source": "environment"}
     assert found["selected"]["store"] == {"name": "memory://", "source": "default"}
@@ -150,9 +153,43 @@ def test_what_plugins_disagree_on_and_what_nobody_offers(taskiq_flow: Any, shop:
     )
 
 
-def test_a_command_of_another_plugin_can_be_called(taskiq_flow: Any, shop: Path) -> None:
-    install(shop, "hello", HELLO)
+PREFERRED = """
+from taskiq_flow.hookspecs import hookimpl
+from taskiq_flow.serializers.json import JsonSerializer
+
+class Preferred(JsonSerializer):
+    name = "NAME"
+    preferred = True
+
+@hookimpl
+def flow_register_serializers():
+    return [Preferred]
+"""
+
+
+def test_what_is_selected_is_told_with_the_reason(taskiq_flow: Any, shop: Path) -> None:
+    install(shop, "hello", PREFERRED.replace("NAME", "hello"))
+    found = listing(taskiq_flow, shop, 0)
+    assert found["selected"]["serializer"] == {"name": "hello", "source": "preferred by acme-hello 2.3"}
+    assert (
+        "serializer: hello  (preferred by acme-hello 2.3)"
+        in taskiq_flow("plugins", PYTHONPATH=str(shop)).stdout
+    )
+    install(shop, "hullo", PREFERRED.replace("NAME", "hullo"))
+    found = listing(taskiq_flow, shop, 1)
+    assert found["selected"]["serializer"] == {"name": "?", "source": "several are preferred, see below"}
+    assert (
+        "'hello' (acme-hello 2.3) and 'hullo' (acme-hullo 2.3) wants to be preferred" in found["problems"][0]
+    )
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_a_command_of_another_plugin_can_be_called(taskiq_flow: Any, shop: Path, lazy: bool) -> None:
+    # With its line given, the list does without registering the command.
+    code = HELLO.replace("Greet.", "Say hello.").replace("name =", "help = 'Greet.'; name =")
+    install(shop, "hello", code if lazy else HELLO)
     assert "Greet." in taskiq_flow(PYTHONPATH=str(shop)).stdout
+    assert ("Say hello." in taskiq_flow("hello", "--help", PYTHONPATH=str(shop)).stdout) is lazy
     assert taskiq_flow("hello", PYTHONPATH=str(shop)).stdout == "hello from a plugin\n"
 
 
@@ -161,7 +198,18 @@ def test_a_command_of_another_plugin_can_be_called(taskiq_flow: Any, shop: Path)
     [
         ("import taskiq_flow_cli.entry", {"typer", "rich", "taskiq_flow", "pluggy"}),
         ("import taskiq_flow_cli.plugin", {"typer", "rich"}),
-        ("import taskiq_flow_cli.app as a; a.main([])", {"rich", "taskiq_flow", "pluggy", "multiprocessing"}),
+        # The help loads every plugin's own module, and those of the commands; nothing that they will need one day.
+        (
+            "import taskiq_flow_cli.app as a; a.main([])",
+            {
+                "rich",
+                "taskiq_flow.flow",
+                "taskiq_flow.graph",
+                "taskiq_flow.store",
+                "taskiq_flow.plugins.manager",
+            }
+            | {"taskiq_flow.scheduler", "tenacity", "psutil", "numpy", "zstandard", "fsspec"},
+        ),
     ],
 )
 def test_starting_is_light(statement: str, absent: set[str]) -> None:

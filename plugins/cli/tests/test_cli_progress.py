@@ -13,6 +13,7 @@ from taskiq_flow.graph import FirstOf, Guard, Input, InputSpec, MapNode, Output,
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.payloads import Failure, FailureKind, Payload
+from taskiq_flow.waiting import WaitingCell
 from taskiq_flow_cli.progress import Progress
 from taskiq_flow_cli.rows import Row, visible
 
@@ -234,6 +235,36 @@ def test_progress_of_running_cells_counts_for_parts() -> None:
     assert progress.rows[1].fraction == pytest.approx(1.5 / 4)
     progress.apply(ev.CellProgressed(cell="m[1]/f", attempt=1, progress=7))
     assert progress.rows[1].fraction == pytest.approx(2 / 4)
+
+
+def test_a_reason_belongs_to_the_node_of_its_cell_until_the_next_one_is_given() -> None:
+    found = Progress(MAPPED)
+    reasons = [
+        WaitingCell(path="m[0]/f", state="ready", since=0.0, reason="no room"),
+        WaitingCell(path="m[1]/f", state="ready", since=0.0, reason="another"),
+        WaitingCell(path="z", state="pending", since=0.0, reason="waits for 'm'"),
+        WaitingCell(path="", state="pending", since=0.0, reason="no driver"),
+    ]
+    found.explain(reasons)
+    assert {row.name: row.why for row in found.rows} == {"a": "", "m": "no room", "z": ""}
+    found.explain([])
+    assert not any(row.why for row in found.rows)
+
+
+def test_a_run_stands_where_a_node_could_run_and_nothing_of_it_does() -> None:
+    found = Progress(CHAIN)
+    stands = [found.stands]
+    for event in (
+        ev.CellDispatched(cell="a", attempt=1),
+        ev.CellStarted(cell="a", attempt=1),
+        ev.CellSucceeded(cell="a", attempt=1, outputs=(ONE,)),
+        ev.CellDispatched(cell="b", attempt=1),
+        ev.CellStarted(cell="b", attempt=1),
+        ev.CellSucceeded(cell="b", attempt=1, outputs=(ONE,)),
+    ):
+        found.apply(event)
+        stands.append(found.stands)
+    assert stands == [True, True, False, True, True, False, False]
 
 
 def test_a_failure_is_handed_out_with_what_comes_next() -> None:

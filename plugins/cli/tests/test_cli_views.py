@@ -6,6 +6,7 @@ import io
 import json
 
 import pytest
+from attrs import evolve
 from rich.console import Console
 
 from taskiq_flow import CellFailed
@@ -67,6 +68,14 @@ def test_a_row_says_what_is_known_of_its_node() -> None:
     )
 
 
+def test_the_last_failure_says_why_nobody_tries_again() -> None:
+    last = Mishap(cell="step", attempt=3, failure=BOOM, reason="gave up:\n2 of 2 retries used", forgiven=True)
+    line = mishap_line(last)
+    assert line.startswith("step: failed, attempt 3 (timeout): ValueError: bad")
+    assert line.endswith("thing; gave up:\\n2 of 2 retries used; left out")
+    assert len(mishap_line(evolve(last, reason="x" * 10_000))) < 1_000
+
+
 @pytest.mark.parametrize("width", [30, 50, 71, 72, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     lines = drawn(width)
@@ -82,6 +91,19 @@ def test_rows_that_do_not_fit_are_counted() -> None:
     lines = drawn(height=10)
     assert len(lines) <= 9
     assert "  and 1 succeeded, 1 pending" in lines
+
+
+def test_a_node_of_which_nothing_runs_says_why() -> None:
+    found = progress()
+    found.rows[1].why, found.rows[4].why = "limit 'db' is reached", "it needs 4 of 'cpu'"
+    screen, raw = console()
+    screen.print(picture(found, screen, "shop", 1.0))
+    lines = [line.rstrip() for line in raw.getvalue().decode().splitlines()]
+    assert lines[5].endswith("pending, it needs 4 of 'cpu'")
+    assert not any("limit" in line for line in lines), "something of it runs"
+    stream = io.StringIO()
+    PlainView(found, stream, "shop").tick(5.0)
+    assert stream.getvalue().splitlines()[-1] == "  later waits: it needs 4 of 'cpu'"
 
 
 def test_the_live_view_gives_the_cursor_back() -> None:

@@ -24,10 +24,13 @@ from taskiq_flow.errors import GraphError
 from taskiq_flow.signatures import TaskSignature, read_signature
 
 __all__ = [
+    "RENAMED",
     "CPUProfile",
     "RAMProfile",
+    "ResourceProfile",
     "TaskInfo",
     "TaskSpec",
+    "is_annotated",
     "name_of",
     "pipeline_task",
     "pipeline_task_multi_output",
@@ -38,7 +41,8 @@ __all__ = [
 
 _T = TypeVar("_T")
 _ATTRIBUTE = "__taskiq_flow__"
-_RENAMED = "__taskiq_original"
+RENAMED = "__taskiq_original"
+"""What taskiq puts behind the name of a function that it decorates; under it, the function is in its module too."""
 
 
 @frozen(kw_only=True)
@@ -126,6 +130,49 @@ class RAMProfile:
         return _say(task, TaskSpec(resources={"ram_mb": self.ram_mb}))
 
 
+# The same thing under another name would be counted beside it, and by nobody.
+_USUAL_RESOURCES = {"cpu_units": "cpu", "cpu_cores": "cpu", "cores": "cpu", "ram_gb": "ram_mb", "memory_mb": "ram_mb"}
+
+
+@frozen(init=False)
+class ResourceProfile:
+    """How much of any resources, by name, an attempt occupies: of its worker, or of a limit of the pool.
+
+    ::
+
+        @broker.task
+        @ResourceProfile(gpu=1, licence=2)
+        def train(data: list[float]) -> float: ...
+
+    :param resources: Amounts, 0 or more. ``cpu`` and ``ram_mb`` are those of :class:`CPUProfile` and
+        :class:`RAMProfile`; here ``cpu`` may be 0, for what only waits.
+    :raises GraphError: there are none, or not all of them are such numbers.
+    """
+
+    resources: Mapping[str, float] = field(hash=False)
+
+    def __init__(self, **resources: float) -> None:
+        problems = [
+            f"{name} is {amount!r}; give a number, 0 or more"
+            for name, amount in resources.items()
+            if not _is_number(amount) or amount < 0
+        ]
+        problems += [
+            f"{name} is counted as {_USUAL_RESOURCES[name]!r}; give {_USUAL_RESOURCES[name]} instead"
+            for name in resources
+            if name in _USUAL_RESOURCES
+        ]
+        if not resources:
+            problems.append("ResourceProfile stands there without resources; write @ResourceProfile(gpu=1)")
+        if problems:
+            raise GraphError(problems)
+        self.__attrs_init__(resources)
+
+    def __call__(self, task: _T) -> _T:
+        """Attach this to a function or a task."""
+        return _say(task, TaskSpec(resources=self.resources))
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -194,9 +241,14 @@ def name_of(obj: object) -> str:
     if isinstance(obj, AsyncKicker):
         obj = task_of(obj)
     name = getattr(obj, "__name__", None) or getattr(obj, "task_name", None) or type(obj).__name__
-    while name.endswith(_RENAMED):
-        name = name[: -len(_RENAMED)]
+    while name.endswith(RENAMED):
+        name = name[: -len(RENAMED)]
     return str(name)
+
+
+def is_annotated(obj: object) -> bool:
+    """Whether anything was said of a function or a task."""
+    return isinstance(getattr(obj, _ATTRIBUTE, None), TaskSpec)
 
 
 def signature_of(obj: object) -> TaskSignature:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from taskiq_flow.builders.plans import Plan
 from taskiq_flow.builders.steps import CallStep
 from taskiq_flow.graph._words import Suggestions, quoted
@@ -66,7 +68,9 @@ def check_predicate(plan: Plan, problems: list[str]) -> None:
     :param problems: What is wrong is added here.
     """
     answers = plan.signature.returns
-    if isinstance(answers, type) and answers is not object and not issubclass(answers, int):
+    # Any is a class, from Python 3.11 on.
+    open_ended = answers is object or answers is Any
+    if isinstance(answers, type) and not open_ended and not issubclass(answers, int):
         problems.append(
             f"task {plan.name!r} decides a branch but returns {answers.__name__}; let it return a bool"
         )

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Self
 
 from taskiq_flow.builders.options import graph_with_defaults
-from taskiq_flow.errors import GraphError
+from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph.model import ErrorMode, Graph
+from taskiq_flow.retry import option_problems, plain_options
 
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
+
+    from taskiq_flow.pools import WorkerPool
 
 __all__ = ["Builder"]
 
@@ -33,6 +36,7 @@ class Builder(ABC):
         self.broker = broker
         self.name = name
         self._retry: Mapping[str, Any] | None = None
+        self._serializer: str | None = None
         self._timeout: float | None = None
         self._on_error: ErrorMode | None = None
         self._compiled: Graph | None = None
@@ -76,7 +80,7 @@ class Builder(ABC):
         :param max_attempts: Attempts, the first included.
         :param delay: Seconds before the second attempt.
         :param backoff: What the delay is multiplied with for each further attempt.
-        :param options: Further options of the retry policy, plain JSON values.
+        :param options: Further options of the retry policy: plain JSON values, and exception classes.
         :raises GraphError: a value is impossible; all of them are listed.
         """
         problems: list[str] = []
@@ -88,10 +92,24 @@ class Builder(ABC):
             problems.append(f"delay is {delay!r}; give a number of seconds, 0 or more")
         if backoff is not None and (not _is_number(backoff) or backoff <= 0):
             problems.append(f"backoff is {backoff!r}; give a factor above 0, such as 2")
+        problems.extend(option_problems(options))
         if problems:
             raise GraphError(problems)
         named = {"max_attempts": max_attempts, "delay": delay, "backoff": backoff}
-        self._retry = {**{name: value for name, value in named.items() if value is not None}, **options}
+        self._retry = plain_options(
+            {**{name: value for name, value in named.items() if value is not None}, **options}
+        )
+        return self._changed()
+
+    def with_serializer(self, name: str | None) -> Self:
+        """Say which serializer writes the inputs, and the outputs of all nodes whose task says nothing of it.
+
+        :param name: Its name; ``None`` for that of the flow.
+        :raises GraphError: it is no name.
+        """
+        if name is not None and (not isinstance(name, str) or not name):
+            raise GraphError(f"the serializer is {name!r}; give the name of one, such as 'json', or None")
+        self._serializer = name
         return self._changed()
 
     def with_timeout(self, seconds: float | None) -> Self:
@@ -104,6 +122,24 @@ class Builder(ABC):
             raise GraphError(f"the time limit is {seconds!r}; give a number of seconds above 0, or None")
         self._timeout = seconds
         return self._changed()
+
+    def with_pool(self, pool: WorkerPool) -> Self:
+        """Say whose workers there are: an in-memory broker without a flow gets one with this pool.
+
+        A pool belongs to the broker's flow, and so to everything that is started there.
+
+        :param pool: A pool as it is declared, such as ``ResourceAwareWorkerPool(workers=[…])``.
+        :raises PluginError: it is no pool; the broker has a flow with another one, or needs a flow to be made for it.
+        """
+        from taskiq_flow.flow import Flow  # the flow knows the builders
+        from taskiq_flow.pools import WorkerPool
+
+        if not isinstance(pool, WorkerPool):
+            raise PluginError(
+                f"the pool is {pool!r}; give a WorkerPool, such as ResourceAwareWorkerPool(workers=[…])"
+            )
+        Flow.of(self.broker, pool=pool)
+        return self
 
     def on_error(self, mode: ErrorMode) -> Self:
         """Say what a final failure does to the rest of a run.

@@ -68,6 +68,7 @@ class _Setting:
     """What holds for some of the steps: those of one pipeline, or of one side of a branch."""
 
     retry: Mapping[str, Any] | None = None
+    serializer: str | None = None
     on_error: ErrorMode | None = None
     when: Guard | None = None
 
@@ -145,6 +146,7 @@ class _Scope:
             )
         return _Setting(
             setting.retry if chain.retry is None else chain.retry,
+            setting.serializer if chain.serializer is None else chain.serializer,
             setting.on_error if chain.on_error is None else chain.on_error,
             setting.when,
         )
@@ -203,7 +205,7 @@ class _Scope:
                 outputs=(name,),
                 after=after,
                 when=setting.when,
-                options=self.plans.options(step.task, setting.retry, setting.on_error),
+                options=self.plans.options(step.task, setting.retry, setting.on_error, setting.serializer),
                 description=plan.description,
                 accepts=plan.signature.accepts,
                 returns=plan.returns,
@@ -292,7 +294,7 @@ def compile_chain(broker: AsyncBroker, chain: Chain) -> Compiled:
     on_error = chain.on_error or "stop"
     scope = _Scope(Plans(broker, on_error))
     # The graph itself carries the error mode of the outermost pipeline; nodes only carry what differs from it.
-    flow = scope.begin(chain, _Setting(chain.retry))
+    flow = scope.begin(chain, _Setting(chain.retry, chain.serializer))
     graph = scope.finish(flow.value, name=chain.name, on_error=on_error, timeout=chain.timeout)
     if graph is None:
         raise GraphError(scope.plans.problems)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
 from typing_extensions import Self
 
 from taskiq_flow.builders.annotations import name_of, signature_of, spec_of
@@ -22,6 +23,7 @@ from taskiq_flow.graph.model import Graph
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
 
+    from taskiq_flow.discoverer import Discoverer
     from taskiq_flow.handle import RunHandle
 
 __all__ = ["DataflowPipeline"]
@@ -44,6 +46,7 @@ class DataflowPipeline(Builder):
     def __init__(self, broker: AsyncBroker, *, outputs: Iterable[str] | None = None, name: str = "") -> None:
         super().__init__(broker, name=name)
         self._outputs = None if outputs is None else wanted_outputs(outputs)
+        self._wants_what_is_added = False
         self._registry = DataflowRegistry()
         self._names = Names()
         self._foreign: list[str] = []
@@ -104,6 +107,49 @@ class DataflowPipeline(Builder):
             pipeline._names.give(place.name)
             if isinstance(place, TaskPlace):
                 pipeline._check_broker(place.task)
+        return pipeline
+
+    @classmethod
+    def from_installed(
+        cls,
+        broker: AsyncBroker | None = None,
+        *,
+        outputs: Iterable[str],
+        prefer: Mapping[str, str] | None = None,
+        discoverer: Discoverer | str | None = None,
+        name: str = "",
+    ) -> Self:
+        """Make the smallest pipeline that produces what is asked for, of the tasks in installed distributions.
+
+        What they need and none of them produces is an input; what is added to the pipeline afterwards, it produces as
+        well. The tasks that are taken are registered with the broker; worker processes register all there are where
+        their flow was made with ``discover=True``.
+
+        :param broker: The broker that runs them, by default the one that taskiq's shared tasks are sent with
+            (``async_shared_broker.default_broker(…)``), or where there is none a new one in memory.
+        :param outputs: What is wanted.
+        :param prefer: Where several tasks produce a name: the distribution or the task that shall, by that name.
+        :param discoverer: Who finds the tasks, by default the discoverer of the broker's flow, or the configured one.
+        :param name: For people.
+        :raises GraphError: nobody produces an output, or several do; says where was looked, and what cannot be used.
+        :raises PluginError: there is no such discoverer.
+        """
+        from taskiq_flow.discovery import catalogue_for, usual_broker
+        from taskiq_flow.discovery.choosing import choose
+
+        wanted = wanted_outputs(outputs)
+        broker = usual_broker() if broker is None else broker
+        pipeline = cls(broker, outputs=wanted, name=name)
+        problems: list[str] = []
+        for task in choose(catalogue_for(broker, discoverer or True), wanted, prefer):
+            try:
+                place = evolve(task.place, name=pipeline._names.give(task.place.name), task=task.bind(broker))
+                pipeline._registry.add(place)
+            except GraphError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise GraphError(problems)
+        pipeline._wants_what_is_added = True
         return pipeline
 
     def map(
@@ -219,7 +265,9 @@ class DataflowPipeline(Builder):
         flow = Flow.of(self.broker)
         graph = self.graph
         returns = {name: annotation_of(graph, source) for name, source in graph.outputs.items()}
-        handle: RunHandle[dict[str, Any]] = await flow.submit(graph, inputs, returns=returns)
+        handle: RunHandle[dict[str, Any]] = await flow.submit(
+            graph, inputs, returns=returns, serializer=self._serializer
+        )
         return handle
 
     async def kiq_dataflow(self, /, **inputs: Any) -> dict[str, Any]:
@@ -243,10 +291,13 @@ class DataflowPipeline(Builder):
             on_error=self._on_error or "stop",
             timeout=self._timeout,
             retry=self._retry,
+            serializer=self._serializer,
         )
 
     def _add(self, place: Place) -> Self:
         self._registry.add(place)
+        if self._wants_what_is_added and self._outputs is not None:
+            self._outputs += place.outputs
         return self._changed()
 
     def _check_broker(self, task: Any) -> None:

@@ -44,13 +44,18 @@ def broker_problem(broker: AsyncBroker, task: object) -> str | None:
 
 
 def node_options(
-    task: object, *, retry: Mapping[str, Any] | None = None, on_error: ErrorMode | None = None
+    task: object,
+    *,
+    retry: Mapping[str, Any] | None = None,
+    on_error: ErrorMode | None = None,
+    serializer: str | None = None,
 ) -> NodeOptions:
     """Give the options of a node that applies a task.
 
     :param task: A task or a kicker; labels that were set on a kicker go over those of its task.
     :param retry: What the pipeline says of retries; a task that says something itself keeps that.
     :param on_error: The error mode of the pipeline that the step came with, where it differs from the graph's.
+    :param serializer: The serializer that the pipeline chose; a task that chose one itself keeps that.
     """
     # The worker's side imports the builders' annotations; at the top of the module this would be a circle.
     from taskiq_flow.task_options import options_of
@@ -62,11 +67,14 @@ def node_options(
         changes["resources"] = {**options.resources, **resources}
     if isinstance(task, AsyncKicker):
         changes.update(_set_on_kicker(task, options))
-    return with_defaults(evolve(options, **changes) if changes else options, retry, on_error)
+    return with_defaults(evolve(options, **changes) if changes else options, retry, on_error, serializer)
 
 
 def with_defaults(
-    options: NodeOptions, retry: Mapping[str, Any] | None, on_error: ErrorMode | None = None
+    options: NodeOptions,
+    retry: Mapping[str, Any] | None,
+    on_error: ErrorMode | None = None,
+    serializer: str | None = None,
 ) -> NodeOptions:
     """Fill in what a pipeline says for all of its nodes, where the options say nothing."""
     changes: dict[str, Any] = {}
@@ -74,6 +82,8 @@ def with_defaults(
         changes["retry"] = retry
     if on_error is not None and options.on_error is None:
         changes["on_error"] = on_error
+    if serializer is not None and options.serializer is None:
+        changes["serializer"] = serializer
     return evolve(options, **changes) if changes else options
 
 
@@ -86,6 +96,8 @@ def _set_on_kicker(kicker: AsyncKicker[Any, Any], options: NodeOptions) -> dict[
         changes["queue"] = str(queue)
     if own.get("timeout") is not None:
         changes["timeout"] = float(own["timeout"])
+    if isinstance(own.get("serializer"), str):
+        changes["serializer"] = own.pop("serializer")
     if isinstance(own.get("priority"), int):
         changes["priority"] = own.pop("priority")
     labels = {name: value for name, value in own.items() if name not in ("queue", "queue_name", "timeout")}
@@ -95,19 +107,22 @@ def _set_on_kicker(kicker: AsyncKicker[Any, Any], options: NodeOptions) -> dict[
 
 
 def graph_with_defaults(
-    graph: Graph, retry: Mapping[str, Any] | None, on_error: ErrorMode | None = None
+    graph: Graph,
+    retry: Mapping[str, Any] | None,
+    on_error: ErrorMode | None = None,
+    serializer: str | None = None,
 ) -> Graph:
     """Give the body of a map with what the pipelines around it say for all of its nodes.
 
     :param on_error: The error mode that was chosen for the body: a run asks its outermost graph and its nodes only.
     """
-    if retry is None and on_error is None:
+    if retry is None and on_error is None and serializer is None:
         return graph
     nodes: dict[str, Node] = {}
     for name, node in graph.nodes.items():
         if isinstance(node, MapNode):
-            body = graph_with_defaults(node.body, retry, on_error)
+            body = graph_with_defaults(node.body, retry, on_error, serializer)
             nodes[name] = evolve(node, body=body, options=with_defaults(node.options, None, on_error))
         else:
-            nodes[name] = evolve(node, options=with_defaults(node.options, retry, on_error))
+            nodes[name] = evolve(node, options=with_defaults(node.options, retry, on_error, serializer))
     return evolve(graph, nodes=nodes)

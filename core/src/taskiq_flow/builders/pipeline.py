@@ -277,7 +277,9 @@ class Pipeline(Builder, Generic[_P, _R]):
         inputs = _by_name(self._positional, args, kwargs)
         (single, source), *_ = graph.outputs.items()
         returns = {single: annotation_of(graph, source)}
-        handle: RunHandle[_R] = await flow.submit(graph, inputs, single=single, returns=returns)
+        handle: RunHandle[_R] = await flow.submit(
+            graph, inputs, single=single, returns=returns, serializer=self._serializer
+        )
         return handle
 
     def _compile(self) -> Graph:
@@ -289,6 +291,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         return Chain(
             steps=tuple(self._steps),
             retry=self._retry,
+            serializer=self._serializer,
             on_error=self._on_error,
             timeout=self._timeout,
             name=self.name,

@@ -63,7 +63,7 @@ class TaskPlace:
         needs = needs_of(name, signature, inputs, given)
         return cls(name=name, task=task, outputs=outputs, needs=needs, description=description)
 
-    def node(self, wiring: Wiring, retry: Retry) -> TaskNode:
+    def node(self, wiring: Wiring, retry: Retry, serializer: str | None = None) -> TaskNode:
         """Give the node, with the data that exists."""
         signature = signature_of(self.task)
         return TaskNode(
@@ -74,7 +74,7 @@ class TaskPlace:
                 need.parameter for need in self.needs if not need.required and need.data in wiring
             ),
             outputs=self.outputs,
-            options=node_options(self.task, retry=retry),
+            options=node_options(self.task, retry=retry, serializer=serializer),
             description=self.description,
             accepts=signature.accepts,
             returns=signature.returns_for(len(self.outputs)),
@@ -113,12 +113,12 @@ class MapPlace:
         )
         return (Need(self.item, self.over, declared=True), *shared)
 
-    def node(self, wiring: Wiring, retry: Retry) -> MapNode:
+    def node(self, wiring: Wiring, retry: Retry, serializer: str | None = None) -> MapNode:
         """Give the node, with the data that exists."""
         shared = [need for need in self.needs[1:] if need.data in wiring]
         return MapNode(
             name=self.name,
-            body=graph_with_defaults(self.body, retry),
+            body=graph_with_defaults(self.body, retry, None, serializer),
             items=wiring[self.over],
             item=self.item,
             params={need.parameter: wiring[need.data] for need in shared},

@@ -55,7 +55,7 @@ class Plans:
     on_error: ErrorMode
     problems: list[str] = field(factory=list)
     _plans: dict[int, Plan] = field(factory=dict)
-    _options: dict[tuple[int, int, str | None], NodeOptions] = field(factory=dict)
+    _options: dict[tuple[int, int, str | None, str | None], NodeOptions] = field(factory=dict)
 
     def of(self, task: Any) -> Plan:
         """Give the plan of a task or a kicker."""
@@ -65,12 +65,18 @@ class Plans:
             plan = self._plans[id(task)] = self._read(task)
         return plan
 
-    def options(self, task: Any, retry: Mapping[str, Any] | None, on_error: ErrorMode | None) -> NodeOptions:
+    def options(
+        self,
+        task: Any,
+        retry: Mapping[str, Any] | None,
+        on_error: ErrorMode | None,
+        serializer: str | None = None,
+    ) -> NodeOptions:
         """Give the options of nodes that apply a task; one object for all of them."""
-        key = (id(task), id(retry), on_error)
+        key = (id(task), id(retry), on_error, serializer)
         options = self._options.get(key)
         if options is None:
-            options = node_options(task, retry=retry, on_error=on_error)
+            options = node_options(task, retry=retry, on_error=on_error, serializer=serializer)
             self._options[key] = options
         return options
 

@@ -146,6 +146,7 @@ class DataflowRegistry:
         on_error: ErrorMode = "stop",
         timeout: float | None = None,
         retry: Mapping[str, Any] | None = None,
+        serializer: str | None = None,
     ) -> Graph:
         """Compile to a graph.
 
@@ -154,6 +155,7 @@ class DataflowRegistry:
         :param on_error: What a final failure does to the rest of the run.
         :param timeout: Seconds that a run may take.
         :param retry: Options of the retry policy for nodes whose task says nothing of retries.
+        :param serializer: The serializer of outputs for nodes whose task says nothing of it.
         :raises GraphError: with every problem of the graph.
         """
         if not self._places:
@@ -165,7 +167,7 @@ class DataflowRegistry:
         nodes: list[Node] = []
         for place, needs in self._wired():
             existing = {need.data: wiring[need.data] for need in needs}
-            nodes.append(place.node(existing, retry))
+            nodes.append(place.node(existing, retry, serializer))
         annotations = input_annotations(nodes)
         graph = build_graph(
             nodes,

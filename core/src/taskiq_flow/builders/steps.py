@@ -41,6 +41,7 @@ class Chain:
 
     :param steps: One after the other.
     :param retry: Options of the retry policy.
+    :param serializer: The serializer of outputs.
     :param on_error: The error mode, where one was chosen.
     :param timeout: The time limit of a run.
     :param name: For people.
@@ -48,6 +49,7 @@ class Chain:
 
     steps: tuple[Step, ...] = ()
     retry: Mapping[str, Any] | None = None
+    serializer: str | None = None
     on_error: ErrorMode | None = None
     timeout: float | None = None
     name: str = ""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from taskiq_flow.discoverer import Discoverer, TaskOrigin, TaskSource
+from taskiq_flow.errors import PluginError
 
 __all__ = ["GROUP", "EntryPointDiscoverer"]
 
 GROUP = "taskiq_flow.tasks"
+
+_FORM = re.compile(r"\w[\w.]*(\s*:\s*\w[\w.]*)?\s*(\[.*\])?\s*")
 
 
 class EntryPointDiscoverer(Discoverer):
@@ -25,7 +30,15 @@ class EntryPointDiscoverer(Discoverer):
             TaskSource(
                 name=each.name,
                 origin=TaskOrigin(distribution=each.distribution, version=each.version, target=each.target),
-                load=each.entry_point.load,
+                load=partial(_load, each.entry_point),
             )
             for each in installed(GROUP)
         ]
+
+
+def _load(entry_point: Any) -> Any:
+    if not _FORM.fullmatch(entry_point.value):
+        raise PluginError(
+            f"{entry_point.value!r} names nothing that could be imported; write module or module:object"
+        )
+    return entry_point.load()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from attrs import define, field
 
+from taskiq_flow.legible import Legible
+from taskiq_flow.machine.events import CellSucceeded
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.transitions import RunStatus
+from taskiq_flow.payloads import ClaimCheck, Value
 from taskiq_flow.store import RunOutcome, RunRecord
 
 __all__ = ["ActiveRun"]
@@ -20,15 +23,21 @@ class ActiveRun:
     :ivar id: Its id.
     :ivar broken: Why it cannot be driven any further; empty where it can.
     :ivar logged: How many events its log has.
+    :ivar kept: Results that it takes over from the run that it resumes, by cell, as long as they were not needed.
+    :ivar legible: Lets its guards and filters see large values.
+    :ivar lightened: Large arguments that were put together here, by identity, and the claim checks that are sent.
     :ivar heard_at: When it was heard of last, in seconds since the epoch.
     """
 
     record: RunRecord
     machine: RunMachine
+    legible: Legible
     broken: str = ""
     logged: int = 0
+    kept: dict[str, CellSucceeded] = field(factory=dict)
     heard_at: float = 0.0
     id: str = field(init=False)
+    lightened: dict[int, tuple[Value, ClaimCheck]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.id = self.record.id
@@ -53,6 +62,7 @@ class ActiveRun:
             status=RunStatus.FAILED if self.broken else machine.status,
             outputs=machine.outputs(),
             failures=dict(machine.failures),
+            left_out=dict(machine.suppressed),
             reason=self.broken or machine.reason,
             timed_out=machine.timed_out,
             at=at,

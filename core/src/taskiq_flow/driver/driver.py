@@ -8,34 +8,38 @@ these steps loses nothing: what was not acknowledged is taken again, and what wa
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from taskiq import AsyncBroker
 
 from taskiq_flow.adopted import store_result
+from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.clock import Clock
 from taskiq_flow.codec import Codec
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.expansions import Expansions
+from taskiq_flow.driver.floor import Floor
+from taskiq_flow.driver.kept import KeptResults
 from taskiq_flow.driver.mail import Mail
-from taskiq_flow.driver.placing import Placer, ReadyQueue, SeenCells
+from taskiq_flow.driver.placing import Placer
+from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.driver.releases import Releases
 from taskiq_flow.driver.sender import Outgoing, Sender
 from taskiq_flow.driver.telling import observes_cells, tell_cells
 from taskiq_flow.driver.timers import Timers
 from taskiq_flow.driver.watch import WorkerWatch
-from taskiq_flow.errors import InvalidTransition, LeaseLost, PayloadError, RunNotFound
+from taskiq_flow.errors import InvalidTransition, LeaseLost, PayloadError, ResumeError, RunNotFound
 from taskiq_flow.failures import failure_of
-from taskiq_flow.graph.model import TaskNode
+from taskiq_flow.legible import Legible
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
-from taskiq_flow.payloads import FailureKind
+from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.plugins import Plugins
 from taskiq_flow.policies import Policies
 from taskiq_flow.retry import CellView, FailedAttempt
-from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell
+from taskiq_flow.scheduler import Placement, WorkerView
 from taskiq_flow.store import Lease, Letter, RunRecord, RunStore
 from taskiq_flow.task_options import policy_of
 
@@ -54,6 +58,9 @@ class Driver:
     :param pool: The pool's name.
     :param lease: The right to do so; replaced by the one who renews it.
     :param worker: The worker in the same process, if there is one.
+    :param declared: The workers that the pool was declared with.
+    :param embedded: Whether this process executes all that is placed on them.
+    :param durations: How long tasks take, as far as this process knows; gets to know more.
 
     :ivar sender: What it sends messages with.
     """
@@ -66,36 +73,41 @@ class Driver:
         broker: AsyncBroker,
         store: RunStore,
         codec: Codec,
+        checks: ClaimChecks,
         policies: Policies,
         placer: Placer,
         plugins: Plugins,
         clock: Clock,
         window: int,
         worker: str = "",
+        declared: Sequence[WorkerView] = (),
+        embedded: bool = False,
+        durations: Durations | None = None,
     ) -> None:
         self.pool = pool
         self.lease = lease
-        self.sender = Sender(broker, store, clock)
         self._broker = broker
         self._store = store
         self._codec = codec
+        self._checks = checks
         self._policies = policies
-        self._placer = placer
         self._plugins = plugins
         self._clock = clock
         self._window = window
         self._observed = observes_cells(plugins.notify)
         self._runs: dict[str, ActiveRun] = {}
-        self._ready = ReadyQueue()
         self._timers = Timers()
-        self._watch = WorkerWatch(pool, store, worker)
+        self._watch = WorkerWatch(pool, store, worker, declared=declared, embedded=embedded)
+        self.sender = Sender(broker, store, clock, self._watch.lacks)
+        self._floor = Floor(pool, placer, self._watch, Durations() if durations is None else durations)
         self._releases = Releases(pool, store, self._timers, self._watch)
-        self._mail = Mail(pool, codec, plugins, self._watch)
+        self._mail = Mail(pool, codec, checks, plugins, self._watch)
         self._now = clock.now()
         # What a turn collects before it is written, and then done.
         self._log: dict[str, list[ev.Event]] = {}
         self._outbox: list[tuple[ActiveRun, do.Dispatch]] = []
-        self._expansions = Expansions(store, codec)
+        self._expansions = Expansions(checks, codec)
+        self._kept = KeptResults(store)
         self._finished: dict[str, ActiveRun] = {}
         # Whether an append has failed, and may have been done all the same.
         self._unsure = False
@@ -113,14 +125,15 @@ class Driver:
     async def resume(self) -> None:
         """Take over the runs that another driver has left unfinished."""
         self._now = self._clock.now()
+        await self._floor.recall(self._store)
         records = await self._store.runs.list(pool=self.pool, active=True, limit=_EVERYTHING)
         for record in reversed(records):  # the oldest first
             events = await self._store.log.read(record.id)
-            run = self._admit(record)
+            run = await self._admit(record)
             run.logged = len(events)
             if not events:
                 # Its client has died before it could announce the run.
-                self._begin(run)
+                await self._begin(run)
                 continue
             try:
                 for event in events:
@@ -132,6 +145,7 @@ class Driver:
                 self._break(run, error)
 
     def _replay(self, run: ActiveRun, event: ev.Event) -> None:
+        self._floor.observe(run, event)
         try:
             run.machine.apply(event)
         except InvalidTransition:
@@ -151,7 +165,11 @@ class Driver:
             if run is None:
                 await self._admit_new(letter)
             elif type(letter.event) is not ev.RunStarted:
-                self._apply(run, letter.event)
+                event = await run.legible.prepare(letter.event)
+                if type(event) is ev.CellDispatched:
+                    # That of a run that was adopted: its message was there before it was.
+                    self._floor.withdraw(run.id, event.cell)
+                self._apply(run, event)
         due = self._timers.next_due()
         if due is not None and due <= now:
             for run_id, timer in self._timers.pop_due(now):
@@ -159,11 +177,15 @@ class Driver:
                     self._fire(run, timer)
         if now >= self._watch.next_look:
             await self._look()
+        for run, event in self._kept.take(now):
+            self._apply(run, event)
         if self._expansions:
             while (read := await self._expansions.read(now)) is not None:
-                self._apply(*read)
-        if self._ready:
-            self._place()
+                run, event = read
+                self._apply(run, await run.legible.prepare(event))
+        if self._floor:
+            for placements in self._floor.place(self._runs):
+                self._dispatch_all(placements)
         if self._log or taken:
             await self._append()
         if self._finished:
@@ -180,7 +202,7 @@ class Driver:
         if self._runs:
             # Nobody writes a letter about a worker that dies, or a run that is deleted.
             due = self._watch.next_look if due is None else min(due, self._watch.next_look)
-        return due
+        return now if self._kept else due
 
     async def leave(self) -> None:
         """Clear up after the pool was taken over; nothing else may be done with it any more."""
@@ -198,19 +220,27 @@ class Driver:
             return
         if record.outcome is not None:
             return
-        run = self._admit(record)
-        self._begin(run)
+        run = await self._admit(record)
+        await self._begin(run)
         if isinstance(letter.event, ev.CancelRequested):
             self._apply(run, letter.event)
 
-    def _begin(self, run: ActiveRun) -> None:
+    async def _begin(self, run: ActiveRun) -> None:
         if (tell := self._plugins.notify.run_started) is not None:
             tell(run.record)
-        self._apply(run, ev.RunStarted(inputs=run.record.inputs, window=self._window, at=self._now))
+        started = ev.RunStarted(inputs=run.record.inputs, window=self._window, at=self._now)
+        self._apply(run, await run.legible.prepare(started))
 
-    def _admit(self, record: RunRecord) -> ActiveRun:
+    async def _admit(self, record: RunRecord) -> ActiveRun:
         machine = RunMachine(record.graph, read=self._codec.read, window=self._window)
-        run = self._runs[record.id] = ActiveRun(record, machine, heard_at=self._now)
+        run = ActiveRun(record, machine, Legible(record, self._codec, self._checks), heard_at=self._now)
+        # Before it is known here: the store may fail, and then all of this is done again.
+        try:
+            await self._kept.load(run)
+        except ResumeError as error:
+            self._break(run, error)
+        self._runs[record.id] = run
+        self._floor.admit(run)
         return run
 
     def _apply(self, run: ActiveRun, event: ev.Event) -> None:
@@ -220,8 +250,11 @@ class Driver:
         machine = run.machine
         version = machine.version
         try:
+            if type(event) is ev.CellFailed and event.retry_at is not None:
+                event = self._floor.judged(run, event)
             instructions = machine.apply(event)
             if machine.version != version:
+                self._floor.observe(run, event)
                 events = self._log.get(run.id)
                 if events is None:
                     self._log[run.id] = [event]
@@ -238,30 +271,18 @@ class Driver:
     def _break(self, run: ActiveRun, error: Exception) -> None:
         """End a run whose machine is in no known state, so that nobody waits for it for ever."""
         run.broken = f"internal error: {type(error).__name__}: {error}"
-        self._ready.forget_run(run.id)
+        self._floor.clear(run.id)
         self._finished[run.id] = run
 
     # Doing what machines say
 
     def _enqueue(self, run: ActiveRun, order: do.Enqueue) -> None:
-        node = order.node
-        self._ready.add(
-            ReadyCell(
-                run=run.id,
-                path=order.cell,
-                node=node.name,
-                task=node.task,
-                attempt=order.attempt,
-                resources=order.resources,
-                priority=order.priority,
-                queue=order.queue,
-                labels=run.record.labels,
-                ready_at=self._now,
-            )
-        )
+        if self._kept.answers(run, order):
+            return
+        self._floor.enqueue(run, order, self._now)
 
     def _withdraw(self, run: ActiveRun, order: do.Withdraw) -> None:
-        self._ready.remove((run.id, order.cell))
+        self._floor.withdraw(run.id, order.cell)
 
     def _dispatch(self, run: ActiveRun, order: do.Dispatch) -> None:
         self._outbox.append((run, order))
@@ -270,6 +291,11 @@ class Driver:
         self._expansions.add(run, order)
 
     def _ask_policy(self, run: ActiveRun, order: do.AskPolicy) -> None:
+        self._apply(run, self._judged(run, order, order.failure, lingers=order.lingers))
+
+    def _judged(
+        self, run: ActiveRun, order: do.AskPolicy | do.Dispatch, failure: Failure, *, lingers: bool = False
+    ) -> ev.CellFailed:
         cell = run.machine.cells.active[order.cell]
         view = CellView(
             run=run.id,
@@ -278,16 +304,15 @@ class Driver:
             resources=cell.resources,
             first_started_at=cell.first_started_at,
         )
-        judged = self._policies.judge(
-            FailedAttempt(failure=order.failure),
+        return self._policies.judge(
+            FailedAttempt(failure=failure),
             view,
             own=policy_of(self._broker.find_task(order.node.task)),
             options=order.node.options.retry,
             attempt=order.attempt,
             now=self._now,
-            lingers=order.lingers,
+            lingers=lingers,
         )
-        self._apply(run, judged)
 
     def _later_release(self, run: ActiveRun, order: do.Release) -> None:
         self._releases.add(run, order)
@@ -309,7 +334,7 @@ class Driver:
 
     async def _look(self) -> None:
         """Look for what nobody writes letters about."""
-        holders = {cell.worker for run in self._runs.values() for cell in run.machine.occupying()}
+        holders = {cell.holder for run in self._runs.values() for cell in run.machine.occupying()}
         for worker in await self._watch.lost(self._now, holders - {""}):
             self._lose(worker)
         for run in list(self._runs.values()):
@@ -327,23 +352,10 @@ class Driver:
         for run in list(self._runs.values()):
             self._apply(run, ev.WorkerLost(worker=worker, at=self._now))
 
-    def _place(self) -> None:
-        """Place what is ready; once more where the scheduler has placed all that it was shown, and there is more."""
-        while self._ready:
-            count = 0
-            for run in self._runs.values():
-                cells = run.machine.cells
-                count += len(cells.in_flight) + len(cells.lingering)
-            running = SeenCells(count, self._running())
-            placements = self._placer.place(self._ready, self._watch.views, running)
-            self._dispatch_all(placements)
-            if len(placements) < self._placer.lookahead:
-                return
-
     def _dispatch_all(self, placements: Iterable[Placement]) -> None:
         for placement in placements:
             run = self._runs.get(placement.run)
-            cell = self._ready.remove((placement.run, placement.path))
+            cell = self._floor.withdraw(placement.run, placement.path)
             if run is not None and cell is not None:
                 self._apply(
                     run,
@@ -354,15 +366,6 @@ class Driver:
                         queue=placement.queue,
                         at=self._now,
                     ),
-                )
-
-    def _running(self) -> Iterator[RunningCell]:
-        for run in self._runs.values():
-            for cell in run.machine.occupying():
-                node = cell.node
-                assert isinstance(node, TaskNode)
-                yield RunningCell(
-                    run=run.id, path=cell.path, task=node.task, worker=cell.worker, resources=cell.resources
                 )
 
     async def _append(self) -> None:
@@ -416,7 +419,7 @@ class Driver:
         for run_id, run in list(self._finished.items()):
             outcome = run.outcome(self._now)
             try:
-                await store_result(self._broker, run.record, outcome, self._codec)
+                await store_result(self._broker, run.record, outcome, self._codec, self._checks)
                 await self._store.runs.finish(run_id, outcome, lease=self.lease)
             except RunNotFound:
                 self._drop(run_id)
@@ -443,7 +446,7 @@ class Driver:
 
     def _forget(self, run_id: str) -> None:
         self._runs.pop(run_id, None)
-        self._ready.forget_run(run_id)
+        self._floor.forget(run_id)
 
     async def _send(self) -> None:
         outgoing: list[Outgoing] = []
@@ -451,12 +454,9 @@ class Driver:
         for run, order in self._outbox:
             if run.awaits(order.cell, order.attempt):
                 try:
-                    outgoing.append(self._mail.message(run, order))
+                    outgoing.append(await self._mail.message(run, order))
                 except PayloadError as error:
-                    failure = failure_of(error, FailureKind.REJECTED)
-                    event = ev.CellFailed(
-                        cell=order.cell, attempt=order.attempt, failure=failure, at=self._now
-                    )
+                    event = self._judged(run, order, failure_of(error, FailureKind.REJECTED))
                     letters.append(Letter(run=run.id, event=event))
         if letters:
             await self._store.inbox.put(self.pool, letters)

@@ -7,14 +7,14 @@ from collections import deque
 
 from attrs import define
 
+from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.codec import Codec
 from taskiq_flow.driver.active import ActiveRun
-from taskiq_flow.errors import PayloadError, StoreError
+from taskiq_flow.errors import BlobNotFound, PayloadError, StoreError
 from taskiq_flow.failures import failure_of
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
-from taskiq_flow.payloads import ClaimCheck, FailureKind, Payload, Value
-from taskiq_flow.store import RunStore
+from taskiq_flow.payloads import ClaimCheck, FailureKind, Value
 
 __all__ = ["Expansions"]
 
@@ -35,8 +35,8 @@ class _Wish:
 class Expansions:
     """Reads the items of maps, from blobs where they are kept there."""
 
-    def __init__(self, store: RunStore, codec: Codec) -> None:
-        self._store = store
+    def __init__(self, checks: ClaimChecks, codec: Codec) -> None:
+        self._checks = checks
         self._codec = codec
         self._wishes: deque[_Wish] = deque()
 
@@ -67,10 +67,11 @@ class Expansions:
     async def _answer(self, wish: _Wish, now: float) -> ev.Event | None:
         run, cell = wish.run, wish.order.cell
         try:
-            items = self._codec.items(await self._fetched(run.id, wish.order.items))
+            items = await self._items(run.id, cell, wish.order.items)
         except (PayloadError, StoreError) as error:
             wish.tries += 1
-            if isinstance(error, StoreError) and wish.tries < _TRIES:
+            lasting = isinstance(error, (PayloadError, BlobNotFound))
+            if not lasting and wish.tries < _TRIES:
                 logger.warning("cannot read the items of %r of run %s yet: %s", cell, run.id, error)
                 wish.due = now + _SECONDS_BETWEEN_TRIES
                 return None
@@ -78,7 +79,13 @@ class Expansions:
             return ev.CellFailed(cell=cell, attempt=1, failure=failure, at=now)
         return ev.MapExpanded(cell=cell, items=items, at=now)
 
-    async def _fetched(self, run: str, value: Value) -> Value:
+    async def _items(self, run: str, cell: str, value: Value) -> tuple[Value, ...]:
         if isinstance(value, ClaimCheck):
-            return Payload(value.serializer, await self._store.blobs.get(run, value.key))
-        return value
+            value = await self._checks.redeem_once(run, value)
+        items = self._codec.items(value)
+        if not any(map(self._checks.is_large, items)):
+            return items
+        # What is too large for a message is too large for the log as well.
+        kept = tuple([await self._checks.check_in(run, f"items/{cell}", item) for item in items])
+        await self._checks.drop_orphans(run)
+        return kept

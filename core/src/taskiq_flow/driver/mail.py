@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
+from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.codec import Codec
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.sender import Outgoing
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.envelope import Envelope
+from taskiq_flow.errors import PayloadError, StoreError
 from taskiq_flow.machine import instructions as do
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Value, encoded_size
 from taskiq_flow.plugins import Plugins
+from taskiq_flow.sizes import shown_size
 
 __all__ = ["Mail"]
+
+logger = logging.getLogger("taskiq_flow")
 
 
 class Mail:
@@ -22,14 +29,19 @@ class Mail:
     :param pool: The pool whose driver wants the outcomes.
     """
 
-    def __init__(self, pool: str, codec: Codec, plugins: Plugins, watch: WorkerWatch) -> None:
+    def __init__(
+        self, pool: str, codec: Codec, checks: ClaimChecks, plugins: Plugins, watch: WorkerWatch
+    ) -> None:
         self._pool = pool
         self._codec = codec
+        self._checks = checks
         self._plugins = plugins
         self._watch = watch
 
-    def message(self, run: ActiveRun, order: do.Dispatch) -> Outgoing:
+    async def message(self, run: ActiveRun, order: do.Dispatch) -> Outgoing:
         """Give the message of an attempt.
+
+        Large arguments become claim checks, once for all cells that get them.
 
         :raises PayloadError: its arguments cannot be put together.
         """
@@ -44,11 +56,40 @@ class Mail:
             extras["resources"] = cell.resources
         if cell.first_started_at is not None:
             extras["first_started_at"] = cell.first_started_at
-        arguments = {name: self._codec.flat(value) for name, value in order.params.items()}
+        arguments = {}
+        for name, value in order.params.items():
+            if type(value) is ListedValue or self._checks.is_large(value):
+                value = await self._light(run, name, value)
+            arguments[name] = value
         envelope = Envelope(self._pool, run.id, order.cell, order.attempt, arguments, node.outputs, extras)
         labels: Mapping[str, Any] = options.labels
         if order.queue or order.worker:
-            worker = self._watch.infos.get(order.worker)
+            worker = self._watch.info_of(order.worker)
             routed = self._plugins.route_cell(run.id, order.cell, node.task, worker, order.queue)
             labels = {**labels, **routed}
         return Outgoing(node.task, envelope, labels, run.awaits)
+
+    async def _light(self, run: ActiveRun, name: str, value: Value) -> Value:
+        """Give what is sent of an argument that is put together here, or is large although it was no worker's output.
+
+        :raises PayloadError: it cannot be put together, or is too large.
+        """
+        if (kept := run.lightened.get(id(value))) is not None:
+            return kept[1]
+        size, limit = encoded_size(value), self._codec.max_value_bytes
+        if limit is not None and size > limit:
+            raise PayloadError(
+                f"parameter {name!r}: the value has {shown_size(size)}, more than the {shown_size(limit)} that one may "
+                "have; collect less, or raise max_value_bytes"
+            )
+        flat = self._codec.flat(value)
+        try:
+            light = await self._checks.check_in(run.id, "arguments", flat)
+        except StoreError as error:
+            logger.warning("%s; it is sent as it is", error)
+            return flat
+        if isinstance(light, ClaimCheck):
+            # The value is kept too, so that no other one gets its identity.
+            run.lightened[id(value)] = (value, light)
+            await self._checks.drop_orphans(run.id)
+        return light

@@ -1,196 +1,167 @@
-"""The ready cells of a pool, and the scheduler's answer checked before it is believed."""
+"""The scheduler's answer, checked before it is believed."""
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
-from typing import TypeVar, overload
+from collections.abc import Mapping, Sequence
 
 from attrs import define, field
 
+from taskiq_flow.driver.lines import CellKey, LimitRoom, ReadyQueue, SeenCells
+from taskiq_flow.pools import fits, total_of
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
 
 __all__ = ["Placer", "ReadyQueue", "SeenCells"]
 
-T = TypeVar("T")
-
 logger = logging.getLogger("taskiq_flow")
-
-CellKey = tuple[str, str]
-"""Run and path."""
-
-
-class ReadyQueue:
-    """Cells that could be dispatched: the higher priority first, then in the order in which they became ready."""
-
-    def __init__(self) -> None:
-        # An ordinary dictionary looks at every deleted entry again when it is read from the front.
-        self._by_priority: dict[int, OrderedDict[CellKey, ReadyCell]] = {0: OrderedDict()}
-        self._priorities: list[int] = [0]
-        self._where: dict[CellKey, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._where)
-
-    def __contains__(self, key: CellKey) -> bool:
-        return key in self._where
-
-    def __getitem__(self, key: CellKey) -> ReadyCell:
-        return self._by_priority[self._where[key]][key]
-
-    def add(self, cell: ReadyCell) -> None:
-        """Add a cell behind those of its priority."""
-        key = (cell.run, cell.path)
-        cells = self._by_priority.get(cell.priority)
-        if cells is None:
-            cells = self._by_priority[cell.priority] = OrderedDict()
-            self._priorities = sorted(self._by_priority, reverse=True)
-        cells[key] = cell
-        self._where[key] = cell.priority
-
-    def remove(self, key: CellKey) -> ReadyCell | None:
-        """Take a cell out; ``None`` when it is not there."""
-        priority = self._where.pop(key, None)
-        return None if priority is None else self._by_priority[priority].pop(key)
-
-    def forget_run(self, run: str) -> None:
-        """Take all cells of a run out."""
-        for key in [key for key in self._where if key[0] == run]:
-            self.remove(key)
-
-    def first(self, count: int) -> SeenCells[ReadyCell]:
-        """Give the cells that are first in line; to be looked at before the queue changes."""
-        lines = [self._by_priority[priority].values() for priority in self._priorities]
-        line: Iterable[ReadyCell] = lines[0] if len(lines) == 1 else chain.from_iterable(lines)
-        return SeenCells(min(count, len(self._where)), iter(line))
-
-
-class SeenCells(Sequence[T]):
-    """Cells that a scheduler is shown, collected only as far as it looks at them.
-
-    A scheduler that places by number looks at few of them, in each of many turns.
-
-    :param count: How many there are.
-    :param cells: Gives them, and maybe more than these.
-    """
-
-    def __init__(self, count: int, cells: Iterator[T]) -> None:
-        self._count = count
-        self._rest = cells
-        self._seen: list[T] = []
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self._up_to(self._count))
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[T]: ...
-    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        """Give one cell, or some."""
-        if isinstance(index, slice):
-            start, stop, step = index.indices(self._count)
-            return self._up_to(stop if step > 0 else self._count)[start:stop:step]
-        return self._up_to(index + 1 if 0 <= index < self._count else self._count)[index]
-
-    def _up_to(self, count: int) -> list[T]:
-        missing = count - len(self._seen)
-        if missing > 0:
-            self._seen.extend(islice(self._rest, missing))
-        return self._seen
 
 
 @define
 class Placer:
-    """Asks the scheduler and checks its answer: only cells that are ready, each once, within capacity.
+    """Asks the scheduler and checks its answer: only cells that are ready, each once, within capacity and limits.
 
     An answer that breaks a rule is logged and the default scheduler is asked instead, for this turn.
 
     :param scheduler: The selected scheduler.
     :param default: The one that never fails.
+    :param limits: How much of these names all runs together may occupy.
     """
 
     scheduler: Scheduler
     default: Scheduler
-    _complained: set[str] = field(factory=set, init=False)
+    limits: Mapping[str, float] = field(factory=dict)
+    _complained: dict[str, None] = field(factory=dict, init=False)
 
     @property
     def lookahead(self) -> int:
         """How many ready cells the scheduler is shown at most."""
         return self.scheduler.lookahead
 
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """What was wrong with the scheduler's answers, each thing once."""
+        return tuple(self._complained)
+
     def place(
         self, ready: ReadyQueue, workers: Sequence[WorkerView], running: Sequence[RunningCell]
     ) -> list[Placement]:
         """Give the placements of this turn, in the order to dispatch."""
-        shown = ready.first(self.scheduler.lookahead)
+        shown = self.shown(ready, running)
         try:
             answer = self.scheduler.place(shown, workers, running)
             placements = None if answer is None else list(answer)
-            problem = None if placements is None else _problem(placements, ready, workers, running)
+            problem = None if placements is None else self._problem(placements, ready, workers, running)
         except Exception as error:  # a plugin's fault must not stop the pool
-            logger.exception("scheduler %r raised", self.scheduler.name)
             placements, problem = None, f"it raised {type(error).__name__}: {error}"
+            if problem not in self._complained:
+                logger.exception("scheduler %r raised", self.scheduler.name)
         if placements is not None and problem is None:
             return placements
         if problem is not None and problem not in self._complained:
-            self._complained.add(problem)
+            self._complained[problem] = None
             logger.error(
                 "scheduler %r answered nonsense: %s; using %r for this turn",
                 self.scheduler.name,
                 problem,
                 self.default.name,
             )
-        return list(self.default.place(ready.first(self.default.lookahead), workers, running) or ())
+        shown = ready.first(self.default.lookahead, self._limit_room(ready, running))
+        return list(self.default.place(shown, workers, running) or ())
 
+    def shown(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> SeenCells[ReadyCell]:
+        """Give the cells that the scheduler is shown."""
+        return ready.first(self.scheduler.lookahead, self._limit_room(ready, running))
 
-def _problem(
-    placements: Sequence[Placement],
-    ready: ReadyQueue,
-    workers: Sequence[WorkerView],
-    running: Sequence[RunningCell],
-) -> str | None:
-    seen: set[CellKey] = set()
-    placed: dict[str, list[Mapping[str, float]]] = {}
-    for placement in placements:
-        if not isinstance(placement, Placement):
-            return f"it gave {type(placement).__name__} instead of Placement"
-        key = (placement.run, placement.path)
-        if key not in ready:
-            return f"it placed cell {placement.path!r} of run {placement.run!r}, which was not ready"
-        if key in seen:
-            return f"it placed cell {placement.path!r} of run {placement.run!r} twice"
-        seen.add(key)
-        if placement.worker:
-            placed.setdefault(placement.worker, []).append(ready[key].resources)
-    return _overbooked(placed, workers, running) if placed else None
+    def _limit_room(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> LimitRoom | None:
+        return LimitRoom(self.limits, running) if self.limits and ready.limited else None
+
+    def _problem(
+        self,
+        placements: Sequence[Placement],
+        ready: ReadyQueue,
+        workers: Sequence[WorkerView],
+        running: Sequence[RunningCell],
+    ) -> str | None:
+        chosen: dict[CellKey, tuple[ReadyCell, str]] = {}
+        for placement in placements:
+            if not isinstance(placement, Placement):
+                return f"it gave {type(placement).__name__} instead of Placement"
+            key = (placement.run, placement.path)
+            if key not in ready:
+                return f"it placed cell {placement.path!r} of run {placement.run!r}, which was not ready"
+            if key in chosen:
+                return f"it placed cell {placement.path!r} of run {placement.run!r} twice"
+            chosen[key] = (ready[key], placement.worker)
+        placed = list(chosen.values())
+        return (
+            self._beyond_limits([cell for cell, _ in placed], running)
+            or _overbooked(placed, workers, running)
+            or (_overfull(placed, workers, running) if self.scheduler.reads_resources else None)
+        )
+
+    def _beyond_limits(self, placed: Sequence[ReadyCell], running: Sequence[RunningCell]) -> str | None:
+        taken = total_of(cell.limits for cell in placed if cell.limits)
+        if not taken:
+            return None
+        used = total_of(cell.limits for cell in running if cell.limits)
+        for name, amount in taken.items():
+            total = amount + used.get(name, 0.0)
+            if amount and not fits({name: total}, self.limits):
+                return f"it would have {total:g} of {name!r} in use, and the limit is {self.limits.get(name, 0):g}"
+        return None
 
 
 def _overbooked(
-    placed: Mapping[str, Sequence[Mapping[str, float]]],
-    workers: Sequence[WorkerView],
-    running: Sequence[RunningCell],
+    placed: Sequence[tuple[ReadyCell, str]], workers: Sequence[WorkerView], running: Sequence[RunningCell]
 ) -> str | None:
+    """Say which worker would have to carry more than it can."""
+    demands: dict[str, list[Mapping[str, float]]] = {}
+    for cell, name in placed:
+        if name:
+            demands.setdefault(name, []).append(cell.resources)
+    if not demands:
+        return None
     known = {worker.id: worker for worker in workers}
-    for name, demands in placed.items():
+    held: dict[str, list[Mapping[str, float]]] = {}
+    for other in running:
+        if other.worker in demands:
+            held.setdefault(other.worker, []).append(other.resources)
+    for name, asked in demands.items():
         worker = known.get(name)
         if worker is None:
             return f"it placed a cell on worker {name!r}, which there is not"
-        if not worker.capacity:
-            continue
-        used: dict[str, float] = {}
-        held = [cell.resources for cell in running if cell.worker == name]
-        for demand in (*held, *demands):
-            for resource, amount in demand.items():
-                used[resource] = used.get(resource, 0.0) + amount
-        for resource, amount in used.items():
-            offered = worker.capacity.get(resource, 0.0)
-            # Fractions of cores add up with rounding errors.
-            if amount > offered + 1e-9 and any(demand.get(resource) for demand in demands):
-                return f"it would have {amount:g} of {resource!r} in use on worker {name!r}, which has {offered:g}"
+        if worker.capacity:
+            found = _excess(asked, held.get(name, ()), worker.capacity)
+            if found:
+                resource, amount, offered = found
+                return (
+                    f"it would have {amount:g} of {resource!r} in use on worker {name!r}, "
+                    f"which has {offered:g}"
+                )
+    return None
+
+
+def _overfull(
+    placed: Sequence[tuple[ReadyCell, str]], workers: Sequence[WorkerView], running: Sequence[RunningCell]
+) -> str | None:
+    """Say what the pool as a whole would have too little of, where cells are placed on no worker in particular."""
+    if all(name for _, name in placed) or not workers or not all(worker.capacity for worker in workers):
+        return None
+    asked = [cell.resources for cell, _ in placed]
+    found = _excess(asked, [cell.resources for cell in running], total_of(each.capacity for each in workers))
+    if found is None:
+        return None
+    resource, amount, offered = found
+    return f"it would have {amount:g} of {resource!r} in use, and all workers together have {offered:g}"
+
+
+def _excess(
+    asked: Sequence[Mapping[str, float]], held: Sequence[Mapping[str, float]], room: Mapping[str, float]
+) -> tuple[str, float, float] | None:
+    """Give a resource that is asked for and would be exceeded, with what would be in use and what there is."""
+    used = total_of(held)
+    for resource, amount in total_of(asked).items():
+        total = amount + used.get(resource, 0.0)
+        if amount > 0 and not fits({resource: total}, room):
+            return resource, total, room.get(resource, 0.0)
     return None

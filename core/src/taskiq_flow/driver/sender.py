@@ -20,6 +20,7 @@ from taskiq.utils import maybe_awaitable
 
 from taskiq_flow.clock import Clock
 from taskiq_flow.envelope import ENVELOPE, Envelope
+from taskiq_flow.errors import UnschedulableError
 from taskiq_flow.failures import failure_of
 from taskiq_flow.machine.events import CellFailed
 from taskiq_flow.payloads import FailureKind
@@ -59,11 +60,16 @@ class Sender:
 
     :param broker: The user's broker.
     :param store: Where the news goes of what can never be sent.
+    :param lacks: Whether no worker has a task. taskiq's receiver drops what it does not know, so such a message waits
+        until there is a worker that does; in memory this is not asked, because sending shows it.
 
     :ivar in_place: Whether sending a message executes it.
     """
 
-    def __init__(self, broker: AsyncBroker, store: RunStore, clock: Clock) -> None:
+    def __init__(
+        self, broker: AsyncBroker, store: RunStore, clock: Clock, lacks: Callable[..., bool]
+    ) -> None:
+        self._lacks = lacks
         self._broker = broker
         self._store = store
         self._clock = clock
@@ -123,6 +129,10 @@ class Sender:
             return
         try:
             try:
+                if not self._in_memory and self._lacked(outgoing.task):
+                    raise UnschedulableError(
+                        f"no live worker of pool {envelope.pool!r} has task {outgoing.task!r}"
+                    )
                 await self._kick_once(outgoing)
             except UnknownTaskError as error:
                 await self._report(envelope, error, FailureKind.REJECTED)
@@ -169,7 +179,7 @@ class Sender:
         sending = [each for each in middlewares if type(each).pre_send is not TaskiqMiddleware.pre_send]
         if (
             not sending
-            and type(broker.formatter) is ProxyFormatter
+            and type(getattr(broker.formatter, "inner", broker.formatter)) is ProxyFormatter
             and type(broker.serializer) is JSONSerializer
         ):
             # The same message as taskiq would make, without the models in between.
@@ -187,6 +197,9 @@ class Sender:
             if type(middleware).post_send is not TaskiqMiddleware.post_send:
                 message = TaskiqMessage(**fields) if message is None else message
                 await maybe_awaitable(middleware.post_send(message))
+
+    def _lacked(self, task: str) -> bool:
+        return self._lacks(task, here=self._broker.find_task(task) is not None)
 
     async def _report(self, envelope: Envelope, error: BaseException, kind: FailureKind) -> None:
         event = CellFailed(

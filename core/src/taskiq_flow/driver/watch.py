@@ -13,6 +13,8 @@ __all__ = ["WorkerWatch"]
 _SECONDS_BETWEEN_LOOKS = 1.0
 # A worker that comes back after a long pause may claim before it is heard of again.
 _SECONDS_UNKNOWN = 20.0
+# A worker that was lost may come back, so what it could hold is remembered.
+_MOST_SIZES = 100
 
 
 class WorkerWatch:
@@ -24,16 +26,29 @@ class WorkerWatch:
     :param pool: The pool's name.
     :param own: The worker in the driver's own process. It is alive as long as the driver is, even where a busy event
         loop has kept it from saying so.
+    :param declared: The workers that the pool was declared with.
+    :param embedded: Whether these are all there are, and this process executes what is placed on any of them.
 
     :ivar infos: The live workers by id.
-    :ivar views: The same as schedulers see them.
+    :ivar views: The workers as schedulers see them.
     :ivar next_look: When it will look again, in seconds since the epoch.
     :ivar gone: The lost workers that are still to be buried.
     """
 
-    def __init__(self, pool: str, store: RunStore, own: str) -> None:
+    def __init__(
+        self,
+        pool: str,
+        store: RunStore,
+        own: str,
+        *,
+        declared: Sequence[WorkerView] = (),
+        embedded: bool = False,
+    ) -> None:
         self.infos: dict[str, WorkerInfo] = {}
-        self.views: Sequence[WorkerView] = ()
+        self._declared = {worker.id: worker for worker in declared}
+        self._embedded = embedded
+        self._seen: dict[object, WorkerView] = {}
+        self.views: Sequence[WorkerView] = self._views(())
         self.gone: list[str] = []
         self._pool = pool
         self._store = store
@@ -54,12 +69,14 @@ class WorkerWatch:
         self.infos = {
             worker.id: worker for worker in found if worker.expires_at > now or worker.id == self._own
         }
-        self.views = tuple(
-            WorkerView(id=worker.id, capacity=worker.capacity, queue=worker.queue)
-            for worker in self.infos.values()
+        self.views = self._views(
+            [
+                WorkerView(id=worker.id, capacity=worker.capacity, queue=worker.queue)
+                for worker in self.infos.values()
+            ]
         )
         lost = [worker.id for worker in found if worker.id not in self.infos]
-        unknown = {*holders} - {worker.id for worker in found} - {self._own}
+        unknown = {*holders} - {worker.id for worker in found} - {self._own} - self._declared.keys()
         self._unknown_since = {worker: self._unknown_since.get(worker, now) for worker in sorted(unknown)}
         lost += [worker for worker, since in self._unknown_since.items() if now - since >= _SECONDS_UNKNOWN]
         # One that said goodbye leaves no trace but the letters that came too late.
@@ -67,6 +84,53 @@ class WorkerWatch:
         self._addressed -= departed
         self.gone += (worker for worker in [*lost, *sorted(departed)] if worker not in self.gone)
         return lost
+
+    @property
+    def known(self) -> Sequence[WorkerView]:
+        """All workers that there can be: those declared, and one for each size that was ever seen."""
+        return (*self._declared.values(), *self._seen.values())
+
+    def info_of(self, worker: str) -> WorkerInfo | None:
+        """Give a worker that cells may be placed on; ``None`` when there is none of that id."""
+        declared = self._declared.get(worker)
+        if declared is None:
+            return self.infos.get(worker)
+        return WorkerInfo(id=worker, pool=self._pool, capacity=declared.capacity, queue=declared.queue)
+
+    def place_of(self, placed: str, worker: str) -> str:
+        """Give the worker that an attempt's resources are counted for.
+
+        :param placed: The worker that it was placed on.
+        :param worker: The worker that has claimed it. Behind a declared worker this is somebody whom schedulers do not
+            see; and where workers share a queue, it need not be the one that was meant.
+        """
+        return worker if worker and worker in self._shown else placed
+
+    def _views(self, live: Sequence[WorkerView]) -> Sequence[WorkerView]:
+        if self._embedded:
+            views = tuple(self._declared.values())
+        else:
+            # A declared worker with a queue stands for whoever reads that queue.
+            routed = [worker for worker in self._declared.values() if worker.queue]
+            queues = {worker.queue for worker in routed}
+            others = [
+                worker for worker in live if worker.queue not in queues and (worker.queue or not routed)
+            ]
+            views = (*routed, *others)
+            for worker in others:
+                if len(self._seen) < _MOST_SIZES:
+                    self._seen.setdefault((frozenset(worker.capacity.items()), worker.queue), worker)
+        self._shown = {worker.id for worker in views}
+        return views
+
+    def lacks(self, task: str, *, here: bool) -> bool:
+        """Whether no live worker has a task, so that a message about it would be lost.
+
+        :param here: Whether this process has it, whose own worker is perhaps not heard of yet.
+        """
+        if not self.infos:
+            return not here
+        return not any(worker.tasks is None or task in worker.tasks for worker in self.infos.values())
 
     def write_to(self, worker: str) -> str:
         """Give the address for a letter to a worker, and remember to clear it when the worker is gone."""

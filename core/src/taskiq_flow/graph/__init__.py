@@ -26,6 +26,7 @@ from taskiq_flow.graph.model import (
     TaskNode,
 )
 from taskiq_flow.graph.order import leaves, predecessors, subgraph_for, topological_order
+from taskiq_flow.graph.ranks import upward_ranks
 from taskiq_flow.graph.render import FORMATS, render
 from taskiq_flow.graph.types import can_fit
 
@@ -58,4 +59,5 @@ __all__ = [
     "to_data",
     "to_json",
     "topological_order",
+    "upward_ranks",
 ]

@@ -75,6 +75,7 @@ class Cells:
                 node=cell.node,
                 state=cell.state,
                 attempt=cell.attempt,
+                placed=cell.placed,
                 worker=cell.worker,
                 resources=cell.resources,
             )

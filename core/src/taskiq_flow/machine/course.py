@@ -133,6 +133,7 @@ class Course:
                 resources=cell.resources,
                 queue=cell.queue,
                 priority=cell.priority,
+                depth=cell.depth,
             )
         )
 
@@ -145,7 +146,7 @@ class Course:
                 node=node,
                 attempt=cell.attempt,
                 params=cell.params,
-                worker=cell.worker,
+                worker=cell.placed,
                 queue=cell.sent_to,
             )
         )

@@ -108,12 +108,14 @@ class CellSucceeded:
 
     :param outputs: One value for each of the node's outputs, in order.
     :param seconds: How long the task itself ran.
+    :param taken_from: The run in which the task ran, where that was an earlier one, which this one resumes.
     """
 
     cell: str
     attempt: int
     outputs: tuple[Value, ...] = ()
     seconds: float = 0.0
+    taken_from: str = ""
     at: float = 0.0
 
 

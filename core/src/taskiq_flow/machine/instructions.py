@@ -34,6 +34,7 @@ class Enqueue:
     :param resources: What it will occupy.
     :param queue: The queue asked for; empty for none.
     :param priority: Higher goes first.
+    :param depth: How many items of maps it is in that have begun; among equals, deeper goes first.
     """
 
     cell: str
@@ -42,6 +43,7 @@ class Enqueue:
     resources: Mapping[str, float]
     queue: str
     priority: int
+    depth: int = 0
 
 
 @frozen(kw_only=True)

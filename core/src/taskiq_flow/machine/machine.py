@@ -168,8 +168,8 @@ class RunMachine(Course):
             self._ask(cell, failure, True)
 
     def _worker_lost(self, event: ev.WorkerLost) -> None:
-        held = [cell for cell in self.cells.in_flight.values() if cell.worker == event.worker]
-        gone = [key for key, cell in self.cells.lingering.items() if cell.worker == event.worker]
+        held = [cell for cell in self.cells.in_flight.values() if cell.holder == event.worker]
+        gone = [key for key, cell in self.cells.lingering.items() if cell.holder == event.worker]
         if held or gone:
             self.version += 1
         for key in gone:
@@ -201,7 +201,7 @@ class RunMachine(Course):
             raise InvalidTransition(event.cell, "CellDispatched", self.cells.story(event.cell))
         self.cells.move(cell, Trigger.PLACED)
         self.version += 1
-        cell.worker = event.worker
+        cell.placed = event.worker
         cell.sent_to = event.queue or cell.queue
         self.cells.in_flight[cell.path] = cell
         self._dispatch(cell)
@@ -212,7 +212,7 @@ class RunMachine(Course):
             return
         self.cells.move(cell, Trigger.CLAIMED)
         self.version += 1
-        cell.worker = event.worker or cell.worker
+        cell.worker = event.worker
         if cell.first_started_at is None:
             cell.first_started_at = event.at
         timeout = cell.node.options.timeout
@@ -315,7 +315,7 @@ class RunMachine(Course):
         del self.cells.in_flight[cell.path]
         self._stop_timers(cell)
         cell.attempt += 1
-        cell.worker = ""
+        cell.placed = cell.worker = ""
         cell.unjudged = None
         cell.vacated = False
         cell.resources = cell.resources if event.resources is None else event.resources

@@ -27,7 +27,9 @@ class Cell:
     :ivar node: That node.
     :ivar state: Where it stands.
     :ivar attempt: The current attempt, counted from 1.
-    :ivar worker: Who holds the current attempt, where that is known.
+    :ivar placed: The worker of the pool that the current attempt was placed on, and that its resources are counted
+        for; empty where any worker may take it.
+    :ivar worker: The worker that has claimed the current attempt; empty until that is known.
     :ivar resources: What the current attempt occupies, or will occupy.
     :ivar queue: The queue that it asks for; empty for none.
     :ivar sent_to: The queue that the current attempt was sent to; empty for the default.
@@ -48,6 +50,7 @@ class Cell:
     node: Node
     state: CellState
     attempt: int = 1
+    placed: str = ""
     worker: str = ""
     resources: Mapping[str, float] = field(factory=dict)
     queue: str = ""
@@ -60,6 +63,22 @@ class Cell:
     story: list[CellState] = field(factory=list)
     params: Mapping[str, Value] = field(factory=dict)
     items: Items | None = None
+
+    @property
+    def holder(self) -> str:
+        """Who has the current attempt: the worker that claimed it, or else the one that it was placed on."""
+        return self.worker or self.placed
+
+    @property
+    def depth(self) -> int:
+        """How many items of maps it is in that have begun: its own, and those around that."""
+        depth = 0
+        scope, begun = self.scope, self.attempt > 1
+        while scope.parent is not None:
+            begun = begun or scope.left < len(scope.plan.nodes)
+            depth += begun
+            scope = scope.parent.scope
+        return depth
 
 
 @define(eq=False)

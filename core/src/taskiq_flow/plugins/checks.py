@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from taskiq_flow import hookspecs
-from taskiq_flow.graph._words import Suggestions, quoted
 from taskiq_flow.hookspecs import API_VERSION, PREFIX, PROJECT
 
 __all__ = ["HOOKS", "problems_of"]
@@ -62,6 +61,9 @@ def _function_problems(name: str, function: Callable[..., Any], options: dict[st
     hook = options.get("specname") or name
     if hook not in HOOKS:
         if not options.get("optionalhook"):
+            # Late: it comes with the whole package of graphs, and names are seldom wrong.
+            from taskiq_flow.graph._words import Suggestions, quoted
+
             hint = Suggestions(HOOKS).hint(hook) or f"; there are {quoted(sorted(HOOKS))}"
             yield f"there is no hook {hook!r}{hint}"
         return
@@ -76,9 +78,13 @@ def _function_problems(name: str, function: Callable[..., Any], options: dict[st
         yield f"{name}() is a generator, which would never run; make it a plain function"
     positional, by_keyword = _required(function)
     if unknown := [each for each in positional if each not in HOOKS[hook]]:
-        yield f"{name}() wants {quoted(unknown)}, and the hook has {quoted(HOOKS[hook]) or 'no arguments'}"
+        yield f"{name}() wants {_quoted(unknown)}, and the hook has {_quoted(HOOKS[hook]) or 'no arguments'}"
     if by_keyword:
-        yield f"{name}() takes {quoted(by_keyword)} by keyword only, and hooks are called by position"
+        yield f"{name}() takes {_quoted(by_keyword)} by keyword only, and hooks are called by position"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def _required(function: Callable[..., Any]) -> tuple[list[str], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -11,30 +12,48 @@ from typing import Any
 from attrs import field, frozen
 
 from taskiq_flow.errors import PluginError
-from taskiq_flow.graph._words import Suggestions, quoted
+from taskiq_flow.plugins.value_settings import VALUE_KEYS, read_values, value_problem, values_from_environment
+from taskiq_flow.sizes import DEFAULT_CLAIM_CHECK, DEFAULT_MAX_VALUE_BYTES
 
 __all__ = ["FlowConfig"]
 
-_SELECTIONS = ("store", "scheduler", "serializer", "retry")
-_KEYS = (*_SELECTIONS, "block")
+_SELECTIONS = ("store", "scheduler", "serializer", "retry", "discoverer")
+_KEYS = (*_SELECTIONS, "block", "tasks", *VALUE_KEYS)
+_TASKS = "TASKIQ_FLOW_TASKS_"
 
 
 @frozen(kw_only=True)
 class FlowConfig:
-    """What was configured, whoever said it.
+    """What was configured, whoever said it; ``None`` where nobody said anything.
+
+    What is selected then is for :meth:`Plugins.selection` to say, which knows what is installed.
 
     :param store: The URL of the store.
     :param scheduler: The name of the scheduler.
     :param serializer: The name of the serializer.
     :param retry: The name of the retry policy.
+    :param retry_options: Options of the retry policy for all tasks and pipelines that say nothing of retries.
+    :param discoverer: The name of the discoverer of tasks.
+    :param tasks: Settings of the discoverer, as it understands them.
+    :param codecs: The names of the codecs behind the serializer, in order.
+    :param claim_check: Bytes above which a value is kept as a blob; ``None`` for never.
+    :param blobs: The URL of where blobs are kept; ``None`` for the store itself.
+    :param max_value_bytes: How many bytes a value may have; ``None`` for no limit.
     :param blocked: Plugins that are not loaded, by their own name or by that of their distribution.
     :param sources: For each setting that is not a default, who said it, for people.
     """
 
-    store: str = "memory://"
-    scheduler: str = "fifo"
-    serializer: str = "json"
-    retry: str = "none"
+    store: str | None = None
+    scheduler: str | None = None
+    serializer: str | None = None
+    retry: str | None = None
+    retry_options: Mapping[str, Any] | None = field(default=None, hash=False)
+    discoverer: str | None = None
+    tasks: Mapping[str, Any] = field(factory=dict, hash=False)
+    codecs: tuple[str, ...] = ()
+    claim_check: int | None = DEFAULT_CLAIM_CHECK
+    blobs: str | None = None
+    max_value_bytes: int | None = DEFAULT_MAX_VALUE_BYTES
     blocked: frozenset[str] = frozenset()
     sources: Mapping[str, str] = field(factory=dict, eq=False)
 
@@ -45,28 +64,48 @@ class FlowConfig:
         store: str | None = None,
         scheduler: str | None = None,
         serializer: str | None = None,
-        retry: str | None = None,
+        retry: str | Mapping[str, Any] | None = None,
+        discoverer: str | None = None,
         blocked: Iterable[str] | None = None,
+        codecs: Iterable[str] | None = None,
+        claim_check: int | str | None = None,
+        blobs: str | None = None,
+        max_value_bytes: int | str | None = None,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
     ) -> FlowConfig:
-        """Take each setting from the first that has it: argument, environment, file, default.
+        """Take each setting from the first that has it: argument, environment, file.
 
-        The environment has ``TASKIQ_FLOW_STORE``, ``…_SCHEDULER``, ``…_SERIALIZER``, ``…_RETRY`` and ``…_BLOCK`` (names
-        with commas between them); the file is the nearest ``pyproject.toml``, and in it ``[tool.taskiq-flow]``.
+        The environment has ``TASKIQ_FLOW_STORE``, ``…_SCHEDULER``, ``…_SERIALIZER``, ``…_RETRY``, ``…_DISCOVERER`` and
+        ``…_BLOCK`` (names with commas between them), and ``…_TASKS_NAME`` for a setting of the discoverer, which goes
+        over the one of that name in the file's table ``tasks``; the file is the nearest ``pyproject.toml``, and in it
+        ``[tool.taskiq-flow]``.
+        ``…_CODECS`` (names with commas between them), ``…_CLAIM_CHECK``, ``…_BLOBS`` and ``…_MAX_VALUE_BYTES`` say how
+        values are carried; sizes are numbers of bytes, such as ``262144`` or ``256KiB``, or ``none``.
+        ``retry`` is a name or a table of options (in the environment: a JSON object), of which ``policy`` may give the
+        name.
 
         :param store: The URL of the store.
         :param scheduler: The name of the scheduler.
         :param serializer: The name of the serializer.
-        :param retry: The name of the retry policy.
+        :param retry: The name of the retry policy, or options for it.
+        :param discoverer: The name of the discoverer of tasks.
         :param blocked: Plugins to block; takes the place of what environment and file say.
+        :param codecs: The names of the codecs, in order.
+        :param claim_check: Bytes above which a value is kept as a blob, or ``none`` for never.
+        :param blobs: The URL of where blobs are kept.
+        :param max_value_bytes: How many bytes a value may have, or ``none`` for no limit.
         :param environment: What to read instead of the process's environment.
         :param directory: Where to begin looking for the file, instead of the working directory.
-        :raises PluginError: the file cannot be read, or has settings that do not exist.
+        :raises PluginError: environment or file cannot be read, or the file has settings that do not exist.
         """
         if isinstance(blocked, str):
             raise PluginError(f"blocked is a list of names, found the text {blocked!r}; write [{blocked!r}]")
-        given = (store, scheduler, serializer, retry, blocked)
+        if isinstance(retry, Mapping) and (wrong := _policy_problem(retry)):
+            raise PluginError(f"retry cannot be used: {wrong}")
+        names = None if codecs is None else list(codecs)
+        carried = (names, claim_check, blobs, max_value_bytes)
+        given = (store, scheduler, serializer, retry, discoverer, blocked, None, *carried)
         layers: tuple[tuple[str, Mapping[str, Any]], ...] = (
             ("argument", dict(zip(_KEYS, given, strict=True))),
             ("environment", _from_environment(os.environ if environment is None else environment)),
@@ -80,6 +119,14 @@ class FlowConfig:
                     values[key], sources[key] = settings[key], source
                     break
         block = frozenset(values.pop("block", ()))
+        # Setting by setting, unlike the others: the environment adds one, or goes over one of the file.
+        values["tasks"] = {
+            key: value for _, layer in reversed(layers) for key, value in (layer.get("tasks") or {}).items()
+        }
+        if isinstance(values.get("retry"), Mapping):
+            options = dict(values.pop("retry"))
+            values |= {"retry": options.pop("policy", None), "retry_options": options}
+        values |= read_values({key: values[key] for key in VALUE_KEYS if key in values}, sources)
         return cls(**values, blocked=block, sources=sources)
 
 
@@ -87,10 +134,34 @@ def _from_environment(environment: Mapping[str, str]) -> Mapping[str, Any]:
     settings: dict[str, Any] = {
         key: environment[name] for key in _SELECTIONS if environment.get(name := f"TASKIQ_FLOW_{key.upper()}")
     }
+    if settings.get("retry", "").lstrip().startswith("{"):
+        settings["retry"] = _options(settings["retry"])
     # An empty list is a statement too: block nothing, whatever the file says.
     if (names := environment.get("TASKIQ_FLOW_BLOCK")) is not None:
         settings["block"] = [name.strip() for name in names.split(",") if name.strip()]
-    return settings
+    tasks = {
+        name[len(_TASKS) :].lower(): text for name, text in environment.items() if name.startswith(_TASKS)
+    }
+    settings |= values_from_environment(environment)
+    return {**settings, "tasks": tasks} if tasks else settings
+
+
+def _options(text: str) -> Mapping[str, Any]:
+    try:
+        options: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise PluginError(
+            f"TASKIQ_FLOW_RETRY is {text!r}, which is no JSON object ({error}); "
+            """write a name, or options such as {"max_retries": 3}"""
+        ) from error
+    if wrong := _policy_problem(options):
+        raise PluginError(f"TASKIQ_FLOW_RETRY cannot be used: {wrong}")
+    return options
+
+
+def _policy_problem(options: Mapping[str, Any]) -> str:
+    name = options.get("policy", "standard")
+    return "" if isinstance(name, str) and name else f"'policy' of 'retry' must be a name, found {name!r}"
 
 
 def _from_file(directory: Path | None) -> tuple[str, Mapping[str, Any]]:
@@ -137,11 +208,22 @@ def _problems(table: Any) -> list[str]:
     problems = []
     for key, value in table.items():
         if key not in _KEYS:
+            from taskiq_flow.graph._words import Suggestions, quoted
+
             hint = Suggestions(_KEYS).hint(key) or f"; there are {quoted(_KEYS)}"
             problems.append(f"there is no setting {key!r}{hint}")
         elif key == "block":
             if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
                 problems.append(f"'block' must be a list of names, found {value!r}")
+        elif key == "tasks":
+            if not isinstance(value, dict):
+                problems.append(f"'tasks' must be a table of settings, found {value!r}")
+        elif key in VALUE_KEYS:
+            if wrong := value_problem(key, value):
+                problems.append(wrong)
+        elif key == "retry" and isinstance(value, dict):
+            if wrong := _policy_problem(value):
+                problems.append(wrong)
         elif not isinstance(value, str) or not value:
             problems.append(f"{key!r} must be a name, found {value!r}")
     return problems

@@ -9,6 +9,9 @@ __all__ = ["to_install"]
 _BY_NAME: Mapping[str, Mapping[str, str]] = {
     "scheduler": dict.fromkeys(("best-fit", "critical-path", "fair-share"), "taskiq-flow-resources"),
     "serializer": dict.fromkeys(("msgpack", "cbor", "numpy", "arrow", "pickle"), "taskiq-flow-serializers"),
+    "codec": dict.fromkeys(("zstd", "encrypted"), "taskiq-flow-serializers"),
+    "blob store": dict.fromkeys(("file", "memory", "s3", "gs", "az", "sftp"), "taskiq-flow-serializers"),
+    "discoverer": {"installed": "taskiq-flow-discovery"},
     "store": {"sqlite": "taskiq-flow-sql", "postgresql": "taskiq-flow-sql", "redis": "taskiq-flow-redis"},
 }
 

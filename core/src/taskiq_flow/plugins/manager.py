@@ -6,25 +6,24 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import pluggy
 from attrs import field, frozen
 
-from taskiq_flow import hookspecs
 from taskiq_flow.command import Command
 from taskiq_flow.discoverer import Discoverer
 from taskiq_flow.errors import PluginError
-from taskiq_flow.hookspecs import PROJECT
 from taskiq_flow.plugins.calls import Call, decider
-from taskiq_flow.plugins.checks import HOOKS
+from taskiq_flow.plugins.commands import COMMANDS
 from taskiq_flow.plugins.config import FlowConfig
 from taskiq_flow.plugins.loading import DEFAULTS, LoadedPlugin, load_plugins
 from taskiq_flow.plugins.observers import Observers
 from taskiq_flow.plugins.origins import PluginOrigin
+from taskiq_flow.plugins.registration import answers_of, calls_of
+from taskiq_flow.plugins.selection import Selection, select
 from taskiq_flow.plugins.tables import Axis, OfferTable, offers_on
 from taskiq_flow.retry import RetryPolicy
 from taskiq_flow.scheduler import Scheduler
-from taskiq_flow.serializer import Serializer
-from taskiq_flow.store import RunStore, WorkerInfo
+from taskiq_flow.serializer import ByteCodec, Serializer
+from taskiq_flow.store import BlobStore, RunStore, WorkerInfo
 
 __all__ = ["Plugins"]
 
@@ -32,9 +31,20 @@ _AXES = {
     "retry_policies": Axis("retry policy", "flow_register_retry_policies", RetryPolicy),
     "schedulers": Axis("scheduler", "flow_register_schedulers", Scheduler),
     "serializers": Axis("serializer", "flow_register_serializers", Serializer),
+    "codecs": Axis("codec", "flow_register_codecs", ByteCodec),
+    "blob_stores": Axis("blob store", "flow_register_blob_stores", BlobStore, key="schemes"),
     "stores": Axis("store", "flow_register_stores", RunStore, key="schemes"),
     "discoverers": Axis("discoverer", "flow_register_discoverers", Discoverer),
-    "commands": Axis("command", "flow_register_commands", Command),
+    "commands": COMMANDS,
+}
+
+# The settings that select among the offers, and the tables that they select from.
+_SELECTED = {
+    "store": "stores",
+    "scheduler": "schedulers",
+    "serializer": "serializers",
+    "retry": "retry_policies",
+    "discoverer": "discoverers",
 }
 
 _Router = Callable[[str, str, str, "WorkerInfo | None", str], Mapping[str, Any]]
@@ -49,11 +59,14 @@ class Plugins:
     :param retry_policies: Classes by name.
     :param schedulers: Classes by name.
     :param serializers: Classes by name.
+    :param codecs: Classes by name.
+    :param blob_stores: Classes by URL scheme.
     :param stores: Classes by URL scheme.
     :param discoverers: Classes by name.
     :param commands: Classes by name.
     :param notify: The observers.
     :param route_cell: Gives the labels of a cell's message, as the hook ``flow_route_cell`` describes.
+    :param worker_capacity: Gives what this process has, as the hook ``flow_worker_capacity`` describes.
     """
 
     config: FlowConfig
@@ -61,11 +74,14 @@ class Plugins:
     retry_policies: OfferTable[RetryPolicy]
     schedulers: OfferTable[Scheduler]
     serializers: OfferTable[Serializer]
+    codecs: OfferTable[ByteCodec]
+    blob_stores: OfferTable[BlobStore]
     stores: OfferTable[RunStore]
     discoverers: OfferTable[Discoverer]
     commands: OfferTable[Command]
     notify: Observers
     route_cell: _Router = field(repr=False)
+    worker_capacity: Callable[[], Mapping[str, float]] = field(repr=False)
     _explicit: tuple[Any, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -81,11 +97,11 @@ class Plugins:
         if not isinstance(explicit, (str, types.ModuleType)):
             explicit = tuple(explicit)
         loaded = tuple(load_plugins(explicit, config.blocked))
-        calls = _calls(loaded)
+        calls = calls_of(loaded)
         tables: dict[str, Any] = {}
         problems: list[str] = []
         for attribute, axis in _AXES.items():
-            answers, failed = _answers(calls[axis.hook])
+            answers, failed = answers_of(calls[axis.hook])
             offers, wrong = offers_on(axis, answers)
             problems += failed + wrong
             tables[attribute] = OfferTable(axis.kind, offers)
@@ -96,6 +112,7 @@ class Plugins:
             loaded=loaded,
             notify=Observers.of(calls),
             route_cell=_router(calls["flow_route_cell"]),
+            worker_capacity=decider(calls["flow_worker_capacity"], dict),
             explicit=tuple(explicit),
             **tables,
         )
@@ -105,18 +122,27 @@ class Plugins:
         """Where each plugin comes from, by the plugin's name, in the order of loading."""
         return {each.name: each.origin for each in self.loaded}
 
+    def selection(self, axis: str) -> Selection:
+        """Give what is used on an axis: what the configuration names, or what a plugin prefers, or the core's.
+
+        :param axis: One of ``store``, ``scheduler``, ``serializer``, ``retry``.
+        :raises PluginError: nothing is named, and several classes are preferred.
+        """
+        return select(axis, self.config, getattr(self, _SELECTED[axis]))
+
     def open_store(self, url: str) -> RunStore:
         """Make a store from its URL, without connecting yet.
 
         :raises PluginError: no plugin offers the URL's scheme.
         """
-        scheme, separator, _ = url.partition("://")
-        if not separator or not scheme:
-            known = ", ".join(f"{each}://" for each in self.stores)
-            raise PluginError(
-                f"{url!r} is not the URL of a store; expected one that begins with one of {known}"
-            )
-        return self.stores[scheme].from_url(url)
+        return self.stores[_scheme(url, "store", self.stores)].from_url(url)
+
+    def open_blobs(self, url: str) -> BlobStore:
+        """Make a place for large values from its URL, without connecting yet.
+
+        :raises PluginError: no plugin offers the URL's scheme.
+        """
+        return self.blob_stores[_scheme(url, "blob store", self.blob_stores)].from_url(url)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Modules and functions cannot be sent to another process; what names them can, and is loaded again there.
@@ -126,37 +152,18 @@ class Plugins:
         return _load_again, (self.config, given)
 
 
+def _scheme(url: str, kind: str, offered: Iterable[str]) -> str:
+    scheme, separator, _ = url.partition("://")
+    if not separator or not scheme:
+        known = ", ".join(f"{each}://" for each in offered) or "nothing, as no plugin offers any"
+        raise PluginError(
+            f"{url!r} is not the URL of a {kind}; expected one that begins with one of {known}"
+        )
+    return scheme
+
+
 def _load_again(config: FlowConfig, explicit: tuple[Any, ...]) -> Plugins:
     return Plugins.load(config, explicit=explicit)
-
-
-def _calls(loaded: Sequence[LoadedPlugin]) -> dict[str, list[Call]]:
-    """Give the implementations of each hook, in pluggy's order: the last loaded is called first."""
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(hookspecs)
-    owners = {id(each.plugin): each for each in loaded}
-    for each in loaded:
-        manager.register(each.plugin, name=each.name)
-    manager.check_pending()
-    return {
-        hook: [
-            Call(hook, owners[id(found.plugin)], found.function, tuple(found.argnames))
-            for found in reversed(getattr(manager.hook, hook).get_hookimpls())
-        ]
-        for hook in HOOKS
-    }
-
-
-def _answers(calls: Sequence[Call]) -> tuple[list[tuple[LoadedPlugin, Any]], list[str]]:
-    answers: list[tuple[LoadedPlugin, Any]] = []
-    problems: list[str] = []
-    # In the order of loading, so that an error about two names the one that was there first first.
-    for call in reversed(calls):
-        try:
-            answers.append((call.plugin, call.function()))
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises; all of them are told
-            problems.append(f"{call.hook}() of {call.plugin.origin} failed: {type(error).__name__}: {error}")
-    return answers, problems
 
 
 def _router(calls: Sequence[Call]) -> _Router:

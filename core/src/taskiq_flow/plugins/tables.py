@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar
 from attrs import frozen
 
 from taskiq_flow.errors import PluginError
-from taskiq_flow.graph._words import Suggestions
 from taskiq_flow.plugins.hints import to_install
 from taskiq_flow.plugins.loading import LoadedPlugin
 
@@ -48,6 +47,11 @@ class OfferTable(Mapping[str, type[T_co]], Generic[T_co]):
     def __repr__(self) -> str:
         return f"<{self._kind}: {self._listing()}>"
 
+    @property
+    def kind(self) -> str:
+        """What error texts call one of them."""
+        return self._kind
+
     def plugin_of(self, name: str) -> LoadedPlugin:
         """Give the plugin that offers a name."""
         self[name]
@@ -56,6 +60,9 @@ class OfferTable(Mapping[str, type[T_co]], Generic[T_co]):
     def _missing(self, name: str) -> str:
         verb = "there are" if len(self) > 1 else "there is only"
         found = f"no {self._kind} {name!r}; {verb if self._offers else 'there is'} {self._listing()}"
+        # Late: it comes with the whole package of graphs, and names are seldom wrong.
+        from taskiq_flow.graph._words import Suggestions
+
         if hint := Suggestions(self._offers).hint(name):
             return found + hint
         distribution = to_install(self._kind, name)

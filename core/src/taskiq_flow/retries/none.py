@@ -13,6 +13,7 @@ from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecis
 __all__ = ["NoRetry"]
 
 _ATTEMPTS_OF_LOST = 3
+_WHAT_TO_DO = "install taskiq-flow-retry, or select its policy 'standard'"
 # Options that ask for what happens here anyway.
 _NO_RETRIES = {"max_retries": 0, "max_attempts": 1}
 
@@ -31,7 +32,7 @@ class NoRetry(RetryPolicy):
         asking = [name for name, value in options.items() if _NO_RETRIES.get(name) != value]
         if asking:
             raise PluginError(
-                f"the retry options {quoted(sorted(asking))} need a plugin for retries; install taskiq-flow-retry"
+                f"the retry options {quoted(sorted(map(str, asking)))} need a plugin for retries; {_WHAT_TO_DO}"
             )
         return cls()
 
@@ -42,5 +43,5 @@ class NoRetry(RetryPolicy):
                 return Retry(reason="the worker was lost")
             return GiveUp(reason=f"the worker of attempt {attempt} was lost too")
         if isinstance(failed.exception, RetryException):
-            return GiveUp(reason="the task asks for a retry, which needs a plugin; install taskiq-flow-retry")
+            return GiveUp(reason=f"the task asks for a retry, which needs a plugin; {_WHAT_TO_DO}")
         return GiveUp()

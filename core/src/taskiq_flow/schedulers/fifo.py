@@ -40,3 +40,9 @@ class FifoScheduler(Scheduler):
         if room <= 0:
             return ()
         return [Placement(run=cell.run, path=cell.path) for cell in ready[:room]]
+
+    def explain(self, cell: ReadyCell, workers: Sequence[WorkerView], running: Sequence[RunningCell]) -> str:
+        """Say how many cells are in flight."""
+        if len(running) >= self.max_in_flight:
+            return f"{len(running)} of {self.max_in_flight} cells are in flight"
+        return "it is placed in the driver's next turn"

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import sys
-import types
-import typing
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Callable
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.errors import PydanticUserError
-from typing_extensions import (
-    NotRequired,
-    Required,
-    TypeAliasType,
-    TypedDict,
-    get_type_hints,
-)
+from typing_extensions import TypeAliasType
+
+from taskiq_flow.serializers._rewriting import Rewriting
 
 __all__ = ["Adapters", "is_missing"]
 
@@ -35,9 +28,12 @@ class Adapters:
 
     Annotations are told apart by identity first: ``int | str`` and ``str | int`` are equal, and yet they may decode one
     text differently.
+
+    :param special: Gives what a class is read by where a format has its own way; ``None`` for most classes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, special: Callable[[type[Any]], Any]) -> None:
+        self._special = special
         self._by_identity: dict[int, tuple[Any, TypeAdapter[Any]]] = {}
         self._by_text: dict[tuple[Any, str], TypeAdapter[Any]] = {}
 
@@ -62,17 +58,16 @@ class Adapters:
             key = (annotation, repr(annotation))
             known = self._by_text.get(key)
         except TypeError:
-            return _adapter(annotation)
+            return _adapter(annotation, self._special)
         if known is None:
             if len(self._by_text) >= _KEPT:
                 self._by_text.clear()
-            known = self._by_text[key] = _adapter(annotation)
+            known = self._by_text[key] = _adapter(annotation, self._special)
         return known
 
 
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    if sys.version_info < (3, 12):
-        annotation = _portable(annotation)
+def _adapter(annotation: Any, special: Callable[[type[Any]], Any]) -> TypeAdapter[Any]:
+    annotation = Rewriting(special).of(annotation)
     try:
         return TypeAdapter(annotation, config=_CONFIG)
     except PydanticUserError as error:
@@ -84,45 +79,3 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     # A plain dataclass or typed dictionary takes the configuration from what stands around it, so let something.
     alias: Any = TypeAliasType("Value", annotation)
     return TypeAdapter(alias, config=_CONFIG)
-
-
-def _portable(annotation: Any) -> Any:
-    """Replace typed dictionaries of :mod:`typing`, which pydantic refuses before Python 3.12."""
-    if (
-        isinstance(annotation, type)
-        and type(annotation).__module__ == "typing"
-        and typing.is_typeddict(annotation)
-    ):
-        return _portable_dictionary(annotation)
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is None or origin is typing.Literal or not arguments:
-        return annotation
-    replaced = tuple(_portable(argument) for argument in arguments)
-    if all(new is old for new, old in zip(replaced, arguments, strict=True)):
-        return annotation
-    if origin is Annotated:
-        return Annotated.__class_getitem__((replaced[0], *arguments[1:]))
-    if origin is types.UnionType:
-        return functools.reduce(_union, replaced)
-    if hasattr(annotation, "copy_with"):
-        return annotation.copy_with(replaced)
-    return origin[replaced]
-
-
-@functools.cache
-def _portable_dictionary(annotation: Any) -> Any:
-    hints = get_type_hints(annotation, include_extras=True)
-    fields = {
-        name: (Required if name in annotation.__required_keys__ else NotRequired)[_portable(_bare(hint))]
-        for name, hint in hints.items()
-    }
-    make: Any = TypedDict
-    return make(annotation.__name__, fields)
-
-
-def _bare(hint: Any) -> Any:
-    return get_args(hint)[0] if get_origin(hint) in (Required, NotRequired) else hint
-
-
-def _union(left: Any, right: Any) -> Any:
-    return Union[left, right]

@@ -1,15 +1,23 @@
-"""Finding what cannot be encoded, and writing sets in an order that does not depend on the process."""
+"""Finding what cannot be encoded, and what JSON needs care with: the order of sets, and keys that are no text."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-__all__ = ["holds_set", "offender", "with_sorted_sets"]
+from pydantic_core import from_json
+
+from taskiq_flow.serializers._records import field_names
+
+__all__ = ["needs_care", "offender", "with_care"]
 
 _SETS = (set, frozenset)
-_LEAVES = frozenset({str, int, float, bool, type(None), bytes})
+_NONE = type(None)
+_LEAVES = frozenset({str, int, float, bool, _NONE, bytes})
+# Each step down encodes what is below again.
+_DEEPEST = 200
+_TEXT = frozenset({str})
 
 
 def offender(
@@ -23,7 +31,7 @@ def offender(
     """
     reason: Exception | None = None
     seen: set[int] = set()
-    while True:
+    for _ in range(_DEEPEST):
         seen.add(id(value))
         for place, part in _parts(value):
             if id(part) in seen:
@@ -34,7 +42,8 @@ def offender(
                 value, path, reason = part, path + place, error
                 break
         else:
-            return value, _cut(path), reason
+            break
+    return value, _cut(path), reason
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
@@ -50,14 +59,8 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         for part in value:
             yield f", element {_short(part)}", part
     else:
-        for name in _field_names(type(value)):
+        for name in field_names(type(value)) or tuple(getattr(type(value), "__pydantic_fields__", ())):
             yield f".{name}", getattr(value, name, None)
-
-
-def _field_names(kind: type[Any]) -> Iterable[str]:
-    if dataclasses.is_dataclass(kind):
-        return [field.name for field in dataclasses.fields(kind)]
-    return getattr(kind, "__pydantic_fields__", ())
 
 
 def _cut(path: str) -> str:
@@ -72,47 +75,59 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else text[:37] + "…"
 
 
-def holds_set(value: Any) -> bool:
-    """Whether there is a set in plain containers; for values without cycles."""
+def needs_care(value: Any) -> bool:
+    """Whether plain containers hold sets, or keys that are no text; for values without cycles."""
     open_ = [value]
     while open_:
         current = open_.pop()
         if isinstance(current, dict):
+            if not _TEXT.issuperset(map(type, current)):
+                return True
             inside: Iterable[Any] = current.values()
         elif isinstance(current, (list, tuple)):
             inside = current
         elif isinstance(current, _SETS):
             return True
-        elif _is_plain_dataclass(type(current)):
-            inside = [getattr(current, each.name) for each in dataclasses.fields(current)]
         else:
-            continue
+            names = field_names(type(current))
+            if names is None:
+                continue
+            inside = [getattr(current, name) for name in names]
         # Most containers hold plain values only, and this sees it without a loop of ours.
         if not _LEAVES.issuperset(map(type, inside)):
             open_.extend(inside)
     return False
 
 
-def with_sorted_sets(value: Any, encode: Callable[[Any], bytes]) -> Any:
+def with_care(value: Any, encode: Callable[[Any], bytes]) -> Any:
     """Give the same value with lists in place of sets, in the order of their encoded elements.
 
     A set within a pydantic model stays as it is: how it is written is the model's affair.
+
+    :raises TypeError: a key's text would not be read as that key.
+    :raises ValueError: two keys would become one text.
     """
     if type(value) in _LEAVES:
         return value
     if isinstance(value, _SETS):
-        return sorted((with_sorted_sets(each, encode) for each in value), key=encode)
+        return sorted((with_care(each, encode) for each in value), key=encode)
     if isinstance(value, dict):
-        return {key: with_sorted_sets(each, encode) for key, each in value.items()}
+        _check_keys(value, encode)
+        return {key: with_care(each, encode) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [with_sorted_sets(each, encode) for each in value]
-    if _is_plain_dataclass(type(value)):
-        return {
-            each.name: with_sorted_sets(getattr(value, each.name), encode)
-            for each in dataclasses.fields(value)
-        }
+        return [with_care(each, encode) for each in value]
+    names = field_names(type(value))
+    if names is not None:
+        return {name: with_care(getattr(value, name), encode) for name in names}
     return value
 
 
-def _is_plain_dataclass(kind: type[Any]) -> bool:
-    return dataclasses.is_dataclass(kind) and not hasattr(kind, "__pydantic_serializer__")
+def _check_keys(value: dict[Any, Any], encode: Callable[[Any], bytes]) -> None:
+    kinds = set(map(type, value))
+    for kind in kinds:
+        if kind is _NONE or issubclass(kind, (tuple, frozenset)) or field_names(kind) is not None:
+            raise TypeError(f"a key of type {kind.__qualname__} cannot be told from its text")
+    if len(kinds) > 1:
+        texts = Counter(key for each in value for key in from_json(encode({each: None})))
+        if again := next((text for text, times in texts.items() if times > 1), None):
+            raise ValueError(f"two keys become the same text {_short(again)}")

@@ -7,6 +7,7 @@ For each kind of plugin there is a function that makes all checks and raises
 from __future__ import annotations
 
 from taskiq_flow.testing.clock import FakeClock
+from taskiq_flow.testing.codecs import ByteCodecKit, check_codec
 from taskiq_flow.testing.discoverers import DiscovererKit, check_discoverer
 from taskiq_flow.testing.retries import RetryPolicyKit, check_retry_policy
 from taskiq_flow.testing.schedulers import SchedulerKit, check_scheduler
@@ -14,12 +15,14 @@ from taskiq_flow.testing.serializers import SerializerKit, check_serializer
 from taskiq_flow.testing.store import StoreKit, check_store
 
 __all__ = [
+    "ByteCodecKit",
     "DiscovererKit",
     "FakeClock",
     "RetryPolicyKit",
     "SchedulerKit",
     "SerializerKit",
     "StoreKit",
+    "check_codec",
     "check_discoverer",
     "check_retry_policy",
     "check_scheduler",

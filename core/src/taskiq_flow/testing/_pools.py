@@ -9,7 +9,7 @@ from attrs import frozen
 
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, WorkerView
 
-__all__ = ["Situation", "broken_rules", "situations"]
+__all__ = ["Situation", "broken_rules", "crowd", "naive_placements", "situations"]
 
 _CAPACITIES: Sequence[Mapping[str, float]] = (
     {"cpu": 4.0, "ram_mb": 8192.0},
@@ -52,8 +52,7 @@ def situations(count: int, *, feasible: bool = False) -> Iterator[Situation]:
             for number in range(choice.randint(1 if feasible else 0, 4))
         )
         ready = [_ready(choice, number) for number in range(choice.randint(1, 24))]
-        # As the core shows them: the higher priority first, then the oldest.
-        ready.sort(key=lambda cell: -cell.priority)
+        ready.sort(key=_as_shown)
         if feasible:
             ready = [
                 cell for cell in ready if any(fits(cell.resources, worker.capacity) for worker in workers)
@@ -61,6 +60,39 @@ def situations(count: int, *, feasible: bool = False) -> Iterator[Situation]:
             yield Situation(ready=tuple(ready), workers=workers, running=())
         else:
             yield Situation(ready=tuple(ready), workers=workers, running=tuple(_running(choice, workers)))
+
+
+def crowd(ready: int, workers: int) -> Situation:
+    """Give a large situation: a full look ahead, and a pool of mixed workers that are half busy."""
+    choice = random.Random(7)
+    pool = tuple(
+        WorkerView(id=f"w{number:03d}", capacity=dict(choice.choice(_CAPACITIES[:-1])))
+        for number in range(workers)
+    )
+    cells = sorted((_ready(choice, number) for number in range(ready)), key=_as_shown)
+    return Situation(ready=tuple(cells), workers=pool, running=tuple(_running(choice, pool)))
+
+
+def naive_placements(situation: Situation) -> list[Placement]:
+    """Place each cell on the first worker that has room: the plainest way, to compare others with."""
+    used = {
+        worker.id: [each.resources for each in situation.running if each.worker == worker.id]
+        for worker in situation.workers
+    }
+    totals = {name: _total(amounts) for name, amounts in used.items()}
+    placed = []
+    for cell in situation.ready:
+        for worker in situation.workers:
+            if fits(total := _total([totals[worker.id], cell.resources]), worker.capacity):
+                totals[worker.id] = total
+                placed.append(Placement(run=cell.run, path=cell.path, worker=worker.id))
+                break
+    return placed
+
+
+def _as_shown(cell: ReadyCell) -> tuple[int, int]:
+    """As the core shows them: the higher priority first, then what is deeper in maps, then the oldest."""
+    return -cell.priority, -cell.depth
 
 
 def fits(demand: Mapping[str, float], room: Mapping[str, float]) -> bool:
@@ -134,6 +166,8 @@ def _ready(choice: random.Random, number: int) -> ReadyCell:
         queue=choice.choice(("", "", "slow")),
         labels={"tenant": choice.choice("ab")},
         ready_at=float(number),
+        rank=float(choice.randint(0, 5)),
+        depth=choice.choice((0, 0, 1)),
     )
 
 

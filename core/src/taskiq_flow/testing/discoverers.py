@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from taskiq_flow.discoverer import Discoverer, TaskSource
-from taskiq_flow.testing.kit import Kit, expect
+from taskiq_flow.errors import PluginError
+from taskiq_flow.testing.kit import Kit, check_name, expect, not_awaited, raises
 
 __all__ = [
     "DiscovererKit",
@@ -18,6 +19,7 @@ __all__ = [
     "check_description",
     "check_discoverer",
     "check_laziness",
+    "check_settings",
     "check_sources",
 ]
 
@@ -40,6 +42,10 @@ class DiscovererKit(Kit):
         """It has a name."""
         check_description(self.make())
 
+    def test_settings(self) -> None:
+        """It is made of no settings, and refuses an unknown one by name."""
+        check_settings(self.make())
+
     def test_sources(self) -> None:
         """Its sources are in order, and say where they come from."""
         check_sources(self.make())
@@ -59,6 +65,7 @@ def check_discoverer(discoverer: Discoverer) -> None:
     :raises AssertionError: it does not do what the core relies on.
     """
     check_description(discoverer)
+    check_settings(discoverer)
     check_sources(discoverer)
     check_laziness(discoverer)
     check_broken_distributions(discoverer)
@@ -66,9 +73,28 @@ def check_discoverer(discoverer: Discoverer) -> None:
 
 def check_description(discoverer: Discoverer) -> None:
     """Check that it has a name."""
-    expect(isinstance(discoverer, Discoverer), f"{discoverer!r} must be a Discoverer")
-    name = getattr(discoverer, "name", None)
-    expect(isinstance(name, str) and name, f"the name must be a text that is not empty, found {name!r}")
+    check_name(discoverer, Discoverer)
+
+
+def check_settings(discoverer: Discoverer) -> None:
+    """Check that the class makes a discoverer of no settings, and refuses unknown ones."""
+    try:
+        made = type(discoverer).from_settings({})
+    except Exception as error:
+        raise AssertionError(
+            f"from_settings({{}}) must give a discoverer, found {type(error).__name__}: {error}"
+        ) from error
+    expect(isinstance(made, Discoverer), f"from_settings({{}}) must give a discoverer, found {made!r}")
+    refusal = raises(
+        PluginError,
+        "from_settings() must refuse an unknown setting with a PluginError",
+        type(discoverer).from_settings,
+        {"no_such_setting": "1"},
+    )
+    expect(
+        "no_such_setting" in str(refusal),
+        f"the error must name the unknown setting, found {str(refusal)!r}",
+    )
 
 
 def check_sources(discoverer: Discoverer) -> None:
@@ -76,7 +102,7 @@ def check_sources(discoverer: Discoverer) -> None:
     found = _find(discoverer)
     for source in found:
         expect(isinstance(source, TaskSource), f"find() must give objects of TaskSource, found {source!r}")
-        expect(source.name, f"a source must have a name, found {source!r}")
+        expect(isinstance(source.name, str) and source.name, f"a source must have a name, found {source!r}")
         expect(source.origin.distribution, f"the source {source.name!r} must name its distribution")
         expect(source.origin.target, f"the source {source.name!r} must say what is loaded")
         expect(callable(source.load), f"the source {source.name!r} must have something to call as load")
@@ -103,18 +129,29 @@ def check_laziness(discoverer: Discoverer) -> None:
 
 def check_broken_distributions(discoverer: Discoverer) -> None:
     """Check that distributions with broken metadata on ``sys.path`` do not make it raise or lose others."""
-    before = [(source.name, str(source.origin)) for source in _find(discoverer)]
     with tempfile.TemporaryDirectory() as folder:
-        _write_broken(Path(folder))
+        # One that is as it should be, so that there is something to lose for those who read entry points.
+        _write(Path(folder), "fine", "nowhere.at.all")
         sys.path.insert(0, folder)
         importlib.invalidate_caches()
         try:
+            before = [(source.name, str(source.origin)) for source in _find(discoverer)]
+            _write_broken(Path(folder))
+            importlib.invalidate_caches()
             found = [(source.name, str(source.origin)) for source in _find(discoverer)]
         finally:
             sys.path.remove(folder)
             importlib.invalidate_caches()
     missing = [name for name, origin in before if (name, origin) not in found]
     expect(not missing, f"a broken distribution must not hide others, and {', '.join(missing)} went missing")
+
+
+def _write(folder: Path, name: str, target: str) -> None:
+    info = folder / f"acme_{name}-1.0.dist-info"
+    info.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: acme-{name}\nVersion: 1.0\n"
+    (info / "METADATA").write_text(metadata, encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[taskiq_flow.tasks]\n{name} = {target}\n", encoding="utf-8")
 
 
 def _write_broken(folder: Path) -> None:
@@ -126,16 +163,17 @@ def _write_broken(folder: Path) -> None:
     without_name.mkdir()
     (without_name / "METADATA").write_text("Metadata-Version: 2.1\n", encoding="utf-8")
     (without_name / "entry_points.txt").write_text(points.format("nameless"), encoding="utf-8")
-    garbled = folder / "acme_garbled-1.0.dist-info"
-    garbled.mkdir()
-    (garbled / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: acme-garbled\nVersion: 1.0\n", encoding="utf-8"
-    )
-    (garbled / "entry_points.txt").write_bytes(b"[taskiq_flow.tasks\n\xff\xfe no equals sign\n= = =\n")
+    _write(folder, "garbled", "")
+    garbled = folder / "acme_garbled-1.0.dist-info" / "entry_points.txt"
+    garbled.write_bytes(b"[taskiq_flow.tasks\n\xff\xfe no equals sign\n= = =\n")
 
 
 def _find(discoverer: Discoverer) -> Sequence[TaskSource]:
     try:
-        return list(discoverer.find())
+        found = not_awaited("find", discoverer.find())
+        expect(found is not None, "find() must give sources, if only an empty list, found None")
+        return list(found)
+    except AssertionError:
+        raise
     except Exception as error:
         raise AssertionError(f"find() must never raise, found {type(error).__name__}: {error}") from error

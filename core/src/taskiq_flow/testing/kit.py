@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import unittest
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable, Mapping
+from threading import Thread
+from types import MappingProxyType
+from typing import Any, ClassVar
 
-__all__ = ["Kit", "expect", "raises"]
+__all__ = ["Kit", "answer_within", "check_name", "expect", "not_awaited", "raises"]
 
 
 class Kit(ABC):
     """Base of the kits: classes with ``test_…`` methods, which pytest collects from a subclass named ``Test…``.
 
     A subclass says what it tests by :meth:`make`, and what its implementation cannot do by the kit's class variables.
-    It may add tests. It cannot override one, so that passing a kit means the same everywhere.
+    It may add tests. It cannot override one, so that passing a kit means the same everywhere; what the implementation
+    does not keep on purpose is waived, with the reason, and reported as skipped::
+
+        class TestAcme(SerializerKit):
+            waived = {"typed_values": "carries tables only"}
+
+    :cvar waived: The reason for each test that is skipped, by its name without ``test_``.
     """
+
+    waived: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        inherited = {name for base in cls.__mro__[1:] for name in vars(base) if name.startswith("test_")}
-        if overridden := sorted(inherited & set(vars(cls))):
+        tests = {name for base in cls.__mro__[1:] for name in vars(base) if name.startswith("test_")}
+        problems = []
+        if overridden := sorted(tests & set(vars(cls))):
+            problems.append(f"overrides {', '.join(overridden)}")
+        if unknown := sorted(name for name in cls.waived if f"test_{name}" not in tests):
+            problems.append(f"waives {', '.join(unknown)}, which the kit does not have")
+        if silent := sorted(
+            name for name, why in cls.waived.items() if not (isinstance(why, str) and why.strip())
+        ):
+            problems.append(f"waives {', '.join(silent)} without a reason")
+        if problems:
             raise TypeError(
-                f"{cls.__qualname__} overrides {', '.join(overridden)}; the tests of a kit are the contract, so give "
-                "another name to further tests and declare by class variables what cannot be done"
+                f"{cls.__qualname__} {' and '.join(problems)}; the tests of a kit are the contract, so give another "
+                "name to further tests, and list in `waived` what the implementation does not keep, with a reason for "
+                "each"
             )
+        for name in vars(cls).get("waived", ()):
+            setattr(cls, f"test_{name}", _skipping(getattr(cls, f"test_{name}"), cls.waived[name]))
 
     @abstractmethod
     def make(self) -> Any:
         """Give a new object of the implementation."""
+
+
+def _skipping(test: Callable[..., Any], reason: str) -> Callable[[Any], None]:
+    @functools.wraps(test)
+    def skip(self: Any) -> None:
+        raise unittest.SkipTest(f"waived: {reason}")
+
+    return skip
 
 
 def expect(condition: object, sentence: str) -> None:
@@ -50,3 +84,49 @@ def raises(expected: type[Exception], sentence: str, function: Any, *arguments: 
         raise AssertionError(f"{sentence}; found {type(error).__name__}: {error}") from error
     shown = repr(result)
     raise AssertionError(f"{sentence}; found {shown if len(shown) <= 100 else shown[:99] + '…'}")
+
+
+def check_name(implementation: Any, base: type[Any]) -> None:
+    """Check that an object is of the right kind, and that it has a name that can be selected."""
+    expect(isinstance(implementation, base), f"{implementation!r} must be a {base.__name__}")
+    name = getattr(implementation, "name", None)
+    expect(
+        isinstance(name, str) and name and name == name.strip(),
+        f"the name must be a text that is not empty, without spaces around it, found {name!r}",
+    )
+
+
+def not_awaited(method: str, answer: Any) -> Any:
+    """Give an answer, unless somebody would have to await it first."""
+    if inspect.iscoroutine(answer):
+        answer.close()
+    elif not inspect.isasyncgen(answer):
+        return answer
+    raise AssertionError(f"{method}() must answer at once, found a coroutine; make it a plain function")
+
+
+def answer_within(seconds: float, method: str, function: Callable[[], Any]) -> Any:
+    """Call a function that may never come back, and give what it gives.
+
+    :param seconds: How long to wait; what does not come back is left behind in a thread.
+    :param method: What the error calls it.
+    :raises AssertionError: there was no answer in that time.
+    """
+    answers: list[Any] = []
+    errors: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            answers.append(function())
+        except BaseException as error:  # noqa: BLE001 - it is raised again where somebody waits for it
+            errors.append(error)
+
+    thread = Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    expect(
+        answers, f"{method}() gave no answer within {seconds:.3g} s; it must neither wait nor search for long"
+    )
+    return answers[0]

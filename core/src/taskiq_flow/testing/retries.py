@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from taskiq_flow.errors import PluginError, RetryException
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
-from taskiq_flow.testing.kit import Kit, expect, raises
+from taskiq_flow.testing.kit import Kit, answer_within, check_name, expect, not_awaited, raises
 
 __all__ = [
     "RetryPolicyKit",
     "check_decisions",
     "check_description",
+    "check_discretion",
     "check_end",
+    "check_limit",
     "check_options",
+    "check_promptness",
     "check_retry_policy",
     "check_statelessness",
 ]
 
 _ATTEMPTS = (1, 2, 3, 4, 5, 10, 30, 100)
 _LAST = 10_000
-_CELL = CellView(
-    run="r1", path="tracks[3]/features", task="app:features", resources={"cpu": 1.0, "ram_mb": 512.0}
-)
+_PATIENCE_SECONDS = 5.0
+# What no policy may retry for ever, even one that is endless: the same value cannot be carried next time, and nobody
+# wants an attempt that was cancelled.
+_HOPELESS = (FailureKind.REJECTED, FailureKind.CANCELLED)
 
 
 class RetryPolicyKit(Kit):
@@ -54,6 +59,18 @@ class RetryPolicyKit(Kit):
         """It is made of no options, and refuses an unknown one by name."""
         check_options(self.make())
 
+    def test_promptness(self) -> None:
+        """It decides at once."""
+        check_promptness(self.make())
+
+    def test_limit(self) -> None:
+        """Where it takes ``max_retries``, it keeps to it."""
+        check_limit(self.make())
+
+    def test_discretion(self) -> None:
+        """It changes nothing that it is shown."""
+        check_discretion(self.make())
+
     def test_decisions(self) -> None:
         """It decides about every kind of failure, with and without the exception."""
         check_decisions(self.make())
@@ -64,8 +81,7 @@ class RetryPolicyKit(Kit):
 
     def test_end(self) -> None:
         """It gives up some time."""
-        if not self.endless:
-            check_end(self.make())
+        check_end(self.make(), endless=self.endless)
 
 
 def check_retry_policy(policy: RetryPolicy, *, endless: bool = False) -> None:
@@ -76,25 +92,55 @@ def check_retry_policy(policy: RetryPolicy, *, endless: bool = False) -> None:
     :raises AssertionError: it does not do what the core relies on.
     """
     check_description(policy)
+    # Before what would wait for ever with a policy that does.
+    check_promptness(policy)
     check_options(policy)
     # First, while the object is new: what counts may have come to an end of its counting later.
     check_statelessness(policy)
     check_decisions(policy)
-    if not endless:
-        check_end(policy)
+    check_limit(policy)
+    check_discretion(policy)
+    check_end(policy, endless=endless)
 
 
 def check_description(policy: RetryPolicy) -> None:
     """Check that it has a name."""
-    expect(isinstance(policy, RetryPolicy), f"{policy!r} must be a RetryPolicy")
-    name = getattr(policy, "name", None)
-    expect(isinstance(name, str) and name, f"the name must be a text that is not empty, found {name!r}")
+    check_name(policy, RetryPolicy)
+
+
+def check_promptness(policy: RetryPolicy, *, allowed: float = _PATIENCE_SECONDS) -> None:
+    """Check that it decides at once, because the worker, or the driver of the pool, does nothing else meanwhile.
+
+    :param allowed: Seconds that a hundred decisions may take.
+    """
+    failed = list(_failures())
+    # Another object, so that one that counts its calls is still new when that is checked.
+    try:
+        another = type(policy).from_options({})
+    except Exception:  # noqa: BLE001 - that is for check_options to say
+        another = policy
+
+    def ask() -> bool:
+        for number in range(100):
+            _decide(another, failed[number % len(failed)], 1)
+        return True
+
+    answer_within(allowed, "asked a hundred times, decide", ask)
 
 
 def check_options(policy: RetryPolicy) -> None:
-    """Check that the class makes a policy of no options, and refuses unknown ones."""
-    made = type(policy).from_options({})
-    expect(isinstance(made, RetryPolicy), f"from_options({{}}) must give a policy, found {made!r}")
+    """Check that the class makes equal policies of equal options, of none too, and refuses unknown ones."""
+    given: dict[str, Any] = {}
+    made = [_made(policy, given) for _ in range(2)]
+    expect(not given, f"from_options() must not change the options, found {given!r}")
+    for failed in _failures():
+        for attempt in _ATTEMPTS:
+            first, second = (type(_decide(each, failed, attempt)).__name__ for each in made)
+            expect(
+                first == second,
+                f"two policies of the same options must decide alike, found {first} and {second}, "
+                f"asked {_about(failed, attempt)}",
+            )
     error = raises(
         PluginError,
         "from_options() must refuse an unknown option with a PluginError",
@@ -125,18 +171,77 @@ def check_statelessness(policy: RetryPolicy) -> None:
         )
 
 
-def check_end(policy: RetryPolicy) -> None:
-    """Check that it gives up in the end, whatever the failure."""
+def check_limit(policy: RetryPolicy) -> None:
+    """Check that a policy which takes ``max_retries`` allows that many retries, and not one more."""
+    for allowed in (0, 3):
+        try:
+            limited = type(policy).from_options({"max_retries": allowed})
+        except PluginError:
+            continue
+        for failed in _failures():
+            decision = _decide(limited, failed, allowed + 1)
+            # A lost worker is not the task's fault, so a policy may count it apart.
+            expect(
+                isinstance(decision, GiveUp) or failed.failure.kind is FailureKind.WORKER_LOST,
+                f"with max_retries={allowed} it must give up at attempt {allowed + 1}, found {decision!r}, "
+                f"asked {_about(failed, allowed + 1)}",
+            )
+
+
+def check_discretion(policy: RetryPolicy) -> None:
+    """Check that it changes neither the failure, nor the exception, nor the cell."""
     for failed in _failures():
+        error = failed.exception
+        cell = _cell()
+        before = copy.deepcopy((failed.failure, cell, _state(error)))
+        for attempt in _ATTEMPTS:
+            _decide(policy, failed, attempt, cell)
+        after = (failed.failure, cell, _state(error))
+        expect(after == before, f"decide() must change nothing that it is shown: {before} became {after}")
+
+
+def check_end(policy: RetryPolicy, *, endless: bool = False) -> None:
+    """Check that it gives up in the end, whatever the failure.
+
+    :param endless: Whether it may retry for ever what could succeed one day.
+    """
+    for failed in _failures():
+        if endless and failed.failure.kind not in _HOPELESS:
+            continue
         expect(
             isinstance(_decide(policy, failed, _LAST), GiveUp),
-            f"it still retries, asked {_about(failed, _LAST)}; declare it endless if that is meant",
+            f"it still retries, asked {_about(failed, _LAST)}; "
+            + ("that cannot succeed" if endless else "declare it endless if that is meant"),
         )
 
 
-def _decide(policy: RetryPolicy, failed: FailedAttempt, attempt: int) -> Any:
+def _made(policy: RetryPolicy, options: Mapping[str, Any]) -> RetryPolicy:
+    cls = type(policy)
     try:
-        return policy.decide(failed, attempt, _CELL)
+        made = not_awaited("from_options", cls.from_options(options))
+    except PluginError as error:
+        raise AssertionError(
+            f"from_options({options!r}) must give a policy, found PluginError: {error}"
+        ) from error
+    expect(isinstance(made, RetryPolicy), f"from_options({options!r}) must give a policy, found {made!r}")
+    return cast("RetryPolicy", made)
+
+
+def _state(error: BaseException | None) -> Any:
+    return None if error is None else (error.args, dict(vars(error)), str(error))
+
+
+def _cell() -> CellView:
+    return CellView(
+        run="r1", path="tracks[3]/features", task="app:features", resources={"cpu": 1.0, "ram_mb": 512.0}
+    )
+
+
+def _decide(policy: RetryPolicy, failed: FailedAttempt, attempt: int, cell: CellView | None = None) -> Any:
+    try:
+        return not_awaited("decide", policy.decide(failed, attempt, cell or _cell()))
+    except AssertionError:
+        raise
     except Exception as error:
         asked = _about(failed, attempt)
         raise AssertionError(f"decide() raised {type(error).__name__}: {error}, asked {asked}") from error
@@ -164,20 +269,24 @@ def _failures() -> Iterator[FailedAttempt]:
 
 
 def _problem(decision: RetryDecision | Any) -> str:
+    if not isinstance(decision, (Retry, GiveUp)):
+        return f"decide() must answer Retry or GiveUp, found {decision!r}"
+    if not isinstance(decision.reason, str):
+        return f"the reason must be a text, found {decision.reason!r}"
     if isinstance(decision, GiveUp):
         return ""
-    if not isinstance(decision, Retry):
-        return f"decide() must answer Retry or GiveUp, found {decision!r}"
-    delay = decision.delay
-    if (
-        isinstance(delay, bool)
-        or not isinstance(delay, (int, float))
-        or not math.isfinite(delay)
-        or delay < 0
-    ):
-        return f"the delay must be a number of seconds that is not negative, found {delay!r}"
-    if decision.resources is not None:
-        wrong = {name: amount for name, amount in decision.resources.items() if not amount >= 0}
-        if wrong:
-            return f"resources must not be negative, found {wrong}"
+    if not _is_amount(decision.delay):
+        return f"the delay must be a number of seconds that is not negative, found {decision.delay!r}"
+    wrong = {name: each for name, each in (decision.resources or {}).items() if not _is_amount(each)}
+    if wrong:
+        return f"resources must be numbers that are not negative, found {wrong}"
+    if not isinstance(decision.queue, (str, type(None))):
+        return f"the queue must be a text, found {decision.queue!r}"
+    if type(decision.priority) not in (int, type(None)):
+        return f"the priority must be a whole number, found {decision.priority!r}"
     return ""
+
+
+def _is_amount(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= 0

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import copy
-import inspect
+import time
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
-from taskiq_flow.testing._pools import Situation, broken_rules, situations
-from taskiq_flow.testing.kit import Kit, expect
+from taskiq_flow.testing._pools import Situation, broken_rules, crowd, naive_placements, situations
+from taskiq_flow.testing.kit import Kit, answer_within, check_name, expect, not_awaited
 
 __all__ = [
     "SchedulerKit",
+    "check_construction",
     "check_description",
+    "check_explanation",
+    "check_lines",
     "check_nothing_ready",
     "check_patience",
     "check_progress",
+    "check_promptness",
     "check_purity",
     "check_rules",
     "check_scheduler",
 ]
 
 _ROUNDS = 400
+_MOST_WORKERS = 32
+# How much longer than the plainest way it may take, and what it may take in any case: a driver waits for the answer.
+_TIMES_THE_PLAINEST = 50
+_LEAST_SECONDS = 2.0
 
 
 class SchedulerKit(Kit):
@@ -47,6 +55,14 @@ class SchedulerKit(Kit):
         """It has a name, and its class variables have the right types."""
         check_description(self.make())
 
+    def test_construction(self) -> None:
+        """Its class can be called without arguments, as the core does."""
+        check_construction(self.make())
+
+    def test_promptness(self) -> None:
+        """It answers at once, about few cells and about many."""
+        check_promptness(self.make())
+
     def test_nothing_ready(self) -> None:
         """Without ready cells it places nothing."""
         check_nothing_ready(self.make())
@@ -58,6 +74,14 @@ class SchedulerKit(Kit):
     def test_purity(self) -> None:
         """It answers the same question the same way, and changes nothing that it is shown."""
         check_purity(self.make())
+
+    def test_explanation(self) -> None:
+        """It says in a sentence why a cell waits, and changes nothing by that."""
+        check_explanation(self.make())
+
+    def test_lines(self) -> None:
+        """Each cell has a line, and always the same one."""
+        check_lines(self.make())
 
     def test_progress(self) -> None:
         """All that fits somewhere is placed in the end."""
@@ -77,26 +101,70 @@ def check_scheduler(scheduler: Scheduler, *, may_starve: bool = False) -> None:
     :raises AssertionError: it does not do what the core relies on.
     """
     check_description(scheduler)
+    # Before what would wait for ever with a scheduler that does.
+    check_promptness(scheduler)
     check_nothing_ready(scheduler)
     # First, while the object is new: what counts may have come to an end of its counting later.
     check_purity(scheduler)
     check_rules(scheduler)
+    check_explanation(scheduler)
+    check_lines(scheduler)
     check_progress(scheduler)
     if not may_starve:
         check_patience(scheduler)
+    check_construction(scheduler)
 
 
 def check_description(scheduler: Scheduler) -> None:
     """Check that it has a name, and that its class variables have the right types."""
-    expect(isinstance(scheduler, Scheduler), f"{scheduler!r} must be a Scheduler")
-    name = getattr(scheduler, "name", None)
-    expect(isinstance(name, str) and name, f"the name must be a text that is not empty, found {name!r}")
+    check_name(scheduler, Scheduler)
     lookahead: Any = scheduler.lookahead
     expect(
         type(lookahead) is int and lookahead > 0, f"lookahead must be a positive number, found {lookahead!r}"
     )
-    reads: Any = scheduler.reads_resources
-    expect(isinstance(reads, bool), f"reads_resources must be True or False, found {reads!r}")
+    for attribute in ("reads_resources", "uses_rank"):
+        said: Any = getattr(scheduler, attribute)
+        expect(isinstance(said, bool), f"{attribute} must be True or False, found {said!r}")
+
+
+def check_construction(scheduler: Scheduler) -> None:
+    """Check that the class can be called without arguments."""
+    cls = type(scheduler)
+    try:
+        cls()
+    except Exception as error:
+        raise AssertionError(
+            f"{cls.__name__} must be made without arguments, because configuration gives none; "
+            f"found {type(error).__name__}: {error}"
+        ) from error
+
+
+def check_promptness(scheduler: Scheduler, *, least: float = _LEAST_SECONDS) -> None:
+    """Check that it answers at once: the driver of a pool does nothing else in the meantime.
+
+    What is allowed grows with the time that the plainest way of placing takes on this machine.
+
+    :param least: Seconds that it may take in any case.
+    """
+    # Another object, so that one that counts its calls is still new when purity is checked.
+    try:
+        another = type(scheduler)()
+    except Exception:  # noqa: BLE001 - that is for check_construction to say
+        another = scheduler
+    few = list(situations(20))
+    many = crowd(min(scheduler.lookahead, 1000), _MOST_WORKERS)
+    for questions, asked in ((few, "20 times about a few cells"), ([many], f"about {len(many.ready)} cells")):
+        began = time.perf_counter()
+        for question in questions:
+            naive_placements(question)
+        allowed = max(least, _TIMES_THE_PLAINEST * (time.perf_counter() - began))
+
+        def ask(questions: Sequence[Situation] = questions) -> bool:
+            for question in questions:
+                _answer(another, question)
+            return True
+
+        answer_within(allowed, f"asked {asked}, place", ask)
 
 
 def check_nothing_ready(scheduler: Scheduler) -> None:
@@ -123,8 +191,43 @@ def check_purity(scheduler: Scheduler) -> None:
         first.append(_answer(scheduler, situation))
         expect(situation == before, f"it changed what it was shown: {situation}, which was {before}")
     for situation, expected in reversed(list(zip(asked, first, strict=True))):
-        found = _answer(scheduler, situation)
+        # Equal objects, not the same ones.
+        found = _answer(scheduler, copy.deepcopy(situation))
         expect(found == expected, f"it answered the same question with {expected}, then with {found}")
+
+
+def check_explanation(scheduler: Scheduler) -> None:
+    """Check that it says in one line why a cell waits, whatever it is asked about, and changes nothing by that."""
+    for situation in situations(40):
+        before = copy.deepcopy(situation)
+        for cell in situation.ready:
+            try:
+                found = scheduler.explain(cell, situation.workers, situation.running)
+            except Exception as error:
+                raise AssertionError(
+                    f"explain() must not raise, found {type(error).__name__}: {error}; asked about {cell}"
+                ) from error
+            said = not_awaited("explain", found)
+            expect(
+                isinstance(said, str) and said.strip() and "\n" not in said,
+                f"explain() must give a sentence in one line, found {said!r}; asked about {cell}",
+            )
+        expect(situation == before, f"explain() changed what it was shown: {situation}, which was {before}")
+
+
+def check_lines(scheduler: Scheduler) -> None:
+    """Check that each cell has a line to wait in, and always the same one."""
+    for situation in situations(10):
+        for cell in situation.ready:
+            try:
+                line: Any = scheduler.line_of(cell)
+            except Exception as error:
+                raise AssertionError(
+                    f"line_of() must not raise, found {type(error).__name__}: {error}; asked about {cell}"
+                ) from error
+            expect(isinstance(line, str), f"line_of() must give a text, found {line!r}")
+            again = scheduler.line_of(copy.deepcopy(cell))
+            expect(line == again, f"line_of() must give the same twice, found {line!r} and then {again!r}")
 
 
 def check_progress(scheduler: Scheduler) -> None:
@@ -203,18 +306,21 @@ def _turn(
 
 
 def _answer(scheduler: Scheduler, situation: Situation) -> list[Placement] | None:
-    answer: Iterable[Placement] | Any | None = scheduler.place(
-        situation.ready, situation.workers, situation.running
-    )
-    if answer is None:
-        return None
-    if inspect.iscoroutine(answer):
-        answer.close()
-        raise AssertionError("place() must answer at once, found a coroutine; make it a plain function")
     try:
+        answer: Iterable[Placement] | Any | None = not_awaited(
+            "place", scheduler.place(situation.ready, situation.workers, situation.running)
+        )
+        if answer is None:
+            return None
+        if not hasattr(type(answer), "__iter__"):
+            raise AssertionError(f"place() must give placements or None, found {answer!r}")
         placements = list(answer)
-    except TypeError:
-        raise AssertionError(f"place() must give placements or None, found {answer!r}") from None
+    except AssertionError:
+        raise
+    except Exception as error:
+        raise AssertionError(
+            f"place() must not raise, found {type(error).__name__}: {error}; asked about {situation}"
+        ) from error
     wrong = [each for each in placements if not isinstance(each, Placement)]
     expect(not wrong, f"place() must give objects of Placement, found {wrong!r}")
     return placements

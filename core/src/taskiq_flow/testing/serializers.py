@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import pickle
+import datetime
 import random
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +11,9 @@ from typing import Any
 
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializer import Serializer
+from taskiq_flow.testing._traps import forged, traps, watched
 from taskiq_flow.testing._values import EXTREMES, MISFITS, PLAIN, TYPED, Point, Unencodable, same
-from taskiq_flow.testing.kit import Kit, expect, raises
+from taskiq_flow.testing.kit import Kit, check_name, expect, not_awaited, raises
 
 __all__ = [
     "SerializerKit",
@@ -30,6 +31,9 @@ __all__ = [
     "check_threads",
     "check_typed_values",
 ]
+
+
+_AT = datetime.datetime(2026, 2, 28, tzinfo=datetime.timezone.utc)
 
 
 class SerializerKit(Kit):
@@ -119,9 +123,9 @@ def check_serializer(serializer: Serializer) -> None:
 
 def check_description(serializer: Serializer) -> None:
     """Check that it has a name."""
-    expect(isinstance(serializer, Serializer), f"{serializer!r} must be a Serializer")
-    name = getattr(serializer, "name", None)
-    expect(isinstance(name, str) and name, f"the name must be a text that is not empty, found {name!r}")
+    check_name(serializer, Serializer)
+    # A payload's id puts the names of codecs behind it, with this between them.
+    expect("+" not in serializer.name, f"the name must not have a plus sign in it, found {serializer.name!r}")
 
 
 def check_plain_values(serializer: Serializer) -> None:
@@ -170,6 +174,14 @@ def check_independence(serializer: Serializer) -> None:
         second == [[1], [2]],
         "two readings of one payload must share nothing, and they do",
     )
+    growing = [1]
+    earlier = _dumps(serializer, growing)
+    growing.append(2)
+    expect(
+        same(_loads(serializer, _dumps(serializer, growing)), [1, 2]),
+        "a list that grew must be written as it is now, and it was written as before",
+    )
+    expect(same(_loads(serializer, earlier), [1]), "what was written must not change, and it did")
 
 
 def check_refusals(serializer: Serializer) -> None:
@@ -216,6 +228,8 @@ def check_damage(serializer: Serializer) -> None:
     """Check that data that was cut or has more behind it is refused, and that noise is read or refused."""
     for value in ([1, 2, [3]], {"a": "text", "b": [None]}, "a longer text"):
         data = _dumps(serializer, value)
+        for place in range(len(data)):
+            _reads_or_refuses(serializer, _flipped(data, place), Any)
         for damaged in (*(data[:end] for end in range(len(data))), data + data):
             raises(
                 PayloadError,
@@ -230,24 +244,33 @@ def check_damage(serializer: Serializer) -> None:
             _reads_or_refuses(serializer, noise, annotation)
 
 
-_ran: list[str] = []
-
-
-def _spring() -> None:
-    _ran.append("ran")
-
-
-class _Trap:
-    def __reduce__(self) -> Any:
-        return _spring, ()
-
-
 def check_safety(serializer: Serializer) -> None:
-    """Check that reading bytes from elsewhere runs no code: a pickle must not be believed."""
-    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        _ran.clear()
-        _reads_or_refuses(serializer, pickle.dumps(_Trap(), protocol), Any)
-        expect(not _ran, "loads() ran code that was in the data; nothing read from a store may do that")
+    """Check that reading bytes from elsewhere runs no code: neither a pickle nor an expression may be believed.
+
+    What the serializer itself wrote is forged too. Where it unpickles, it must be sure first that the bytes are its
+    own, by a signature: one changed bit, and nothing may be unpickled.
+    """
+    mine = [_dumps(serializer, value) for value in (Point(1, {"a"}), _AT, {1, 2, 3}, [b"raw"])]
+    with watched() as (sprung, unpickled):
+        for data in traps():
+            _reads_or_refuses(serializer, data, Any)
+            expect(not sprung, f"loads() ran code that was in the data, {data!r}")
+        for data in mine:
+            for trap in forged(data):
+                _reads_or_refuses(serializer, trap, Any)
+                expect(not sprung, f"loads() ran code that was put into what it had written, {trap!r}")
+            unpickled.clear()
+            for place in range(len(data)):
+                _reads_or_refuses(serializer, _flipped(data, place), Any)
+                expect(
+                    not unpickled,
+                    f"loads() unpickled {', '.join(unpickled[:3])} from data that was changed; "
+                    "whoever can write to a store or broker could run code with that",
+                )
+
+
+def _flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
 def check_lists(serializer: Serializer) -> None:
@@ -297,7 +320,7 @@ def check_threads(serializer: Serializer) -> None:
 
 def _loads(serializer: Serializer, data: bytes, annotation: Any = Any) -> Any:
     try:
-        return serializer.loads(data, annotation)
+        return not_awaited("loads", serializer.loads(data, annotation))
     except Exception as error:
         raise AssertionError(
             f"{data!r} must be read as {annotation}, found {type(error).__name__}: {error}"
@@ -306,9 +329,10 @@ def _loads(serializer: Serializer, data: bytes, annotation: Any = Any) -> Any:
 
 def _dumps(serializer: Serializer, value: Any) -> bytes:
     try:
-        return serializer.dumps(value)
+        data: bytes = not_awaited("dumps", serializer.dumps(value))
     except Exception as error:
         raise AssertionError(f"{value!r} must be written, found {type(error).__name__}: {error}") from error
+    return data
 
 
 def _survives(serializer: Serializer, value: Any, called: str) -> None:

@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskiq_flow.codec import Codec
-from taskiq_flow.errors import PayloadError
-from taskiq_flow.payloads import Payload, Value
+from taskiq_flow.errors import PayloadError, StoreError
+from taskiq_flow.payloads import Payload, Value, encoded_size
+from taskiq_flow.sizes import shown_size
 
-__all__ = ["decode_arguments", "encode_outputs"]
+if TYPE_CHECKING:
+    from taskiq_flow.claim_checks import ClaimChecks
+    from taskiq_flow.worker.attempts import Attempt
+
+__all__ = ["decode_arguments", "encode_outputs", "fetched_argument"]
+
+
+async def fetched_argument(
+    name: str, value: Value, attempt: Attempt, checks: ClaimChecks, codec: Codec
+) -> Value:
+    """Give an argument without claim checks.
+
+    :param name: The parameter's name, for errors.
+    :raises PayloadError: it is too large, all in all.
+    :raises StoreError: it cannot be had.
+    """
+    envelope, size = attempt.envelope, encoded_size(value)
+    place = f"parameter {name!r} of task {attempt.shape.task!r} in cell {envelope.cell!r}"
+    if codec.max_value_bytes is not None and size > codec.max_value_bytes:
+        raise PayloadError(
+            f"{place}: the value has {shown_size(size)}, more than the {shown_size(codec.max_value_bytes)} that one "
+            "may have; collect less, or raise max_value_bytes"
+        )
+    try:
+        return await checks.redeem(envelope.run, value)
+    except StoreError as error:
+        error.args = (f"{place}: {error}",)
+        raise
 
 
 def decode_arguments(

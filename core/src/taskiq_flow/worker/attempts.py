@@ -85,7 +85,8 @@ class Attempt(Execution):
         self.seconds = result.seconds
         if isinstance(result.outcome, Failure):
             self.failure = result.outcome
-            raise revive(self.envelope.cell, self.envelope.attempt, result.outcome, self.envelope.run)
+            envelope = self.envelope
+            raise revive(envelope.cell, envelope.attempt, result.outcome, envelope.run, result.attributes)
         self.outputs = result.outcome
 
 
@@ -93,9 +94,11 @@ class Single(Execution):
     """A task that was sent on its own; taskiq's business, unless it fails and a policy wants a retry.
 
     :param message: The message as it came.
+    :param started_at: When it came, in seconds since the epoch.
     """
 
-    def __init__(self, message: TaskiqMessage, executor: Executor) -> None:
+    def __init__(self, message: TaskiqMessage, executor: Executor, started_at: float) -> None:
         super().__init__(executor)
+        self.started_at = started_at
         self.args = list(message.args)
         self.kwargs = dict(message.kwargs)

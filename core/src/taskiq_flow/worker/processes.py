@@ -21,13 +21,13 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Union
 
-from attrs import frozen
+from attrs import field, frozen
 
+from taskiq_flow.codec import CodecRecipe, made_of
 from taskiq_flow.errors import PayloadError
-from taskiq_flow.payloads import Failure, FailureKind, Payload
-from taskiq_flow.serializer import Serializer
+from taskiq_flow.payloads import Failure, FailureKind, Payload, Value
 
-__all__ = ["Job", "JobResult", "ProcessLost", "Processes", "reference_of", "run_job"]
+__all__ = ["Job", "JobResult", "ProcessLost", "Processes", "own_name", "reference_of", "run_job"]
 
 _RENAMED = "__taskiq_original"
 
@@ -46,16 +46,16 @@ class Job:
     :param arguments: Encoded, by parameter name.
     :param outputs: The names of the outputs to unpack the result into.
     :param serializer: The id of the serializer of the outputs.
-    :param serializers: The classes of all serializers, by id.
+    :param codec: What the process makes its codec of.
     """
 
     module: str
     qualname: str
     task: str
-    arguments: Mapping[str, Payload]
+    arguments: Mapping[str, Value]
     outputs: tuple[str, ...]
     serializer: str
-    serializers: tuple[tuple[str, type[Serializer]], ...]
+    codec: CodecRecipe
 
 
 @frozen(kw_only=True)
@@ -64,10 +64,12 @@ class JobResult:
 
     :param outcome: The encoded outputs, or what went wrong.
     :param seconds: How long the function ran.
+    :param attributes: What the exception has besides its arguments, where one was raised.
     """
 
     outcome: Union[tuple[Payload, ...], Failure]
     seconds: float = 0.0
+    attributes: Mapping[str, Any] = field(factory=dict)
 
 
 class Processes:
@@ -175,11 +177,16 @@ def _leave_interrupts_alone() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def own_name(name: str) -> str:
+    """Give the name that a function had before it was decorated: taskiq renames it."""
+    while name.endswith(_RENAMED):
+        name = name[: -len(_RENAMED)]
+    return name
+
+
 def reference_of(function: Any) -> tuple[str, str] | None:
     """Give the module and the name under which a new process finds a task's function; ``None`` when it cannot."""
-    module_name, qualname = function.__module__, function.__qualname__
-    while qualname.endswith(_RENAMED):
-        qualname = qualname[: -len(_RENAMED)]
+    module_name, qualname = function.__module__, own_name(function.__qualname__)
     module = sys.modules.get(module_name)
     if module is None or (module_name == "__main__" and not getattr(module, "__file__", None)):
         return None
@@ -206,30 +213,24 @@ def _warm(modules: tuple[str, ...]) -> int:
     return os.getpid()
 
 
-@functools.lru_cache(maxsize=8)
-def _codec(serializers: tuple[tuple[str, type[Serializer]], ...], default: str) -> Any:
-    from taskiq_flow.codec import Codec
-
-    return Codec(dict(serializers), default)
-
-
 def run_job(job: Job) -> JobResult:
     """Run a job in this process: decode, call, encode. Never raises what a task raises."""
-    from taskiq_flow.failures import failure_of
+    from taskiq_flow.failures import failure_of, plain_attributes
     from taskiq_flow.signatures import read_signature
     from taskiq_flow.worker.arguments import decode_arguments, encode_outputs
 
     started = time.perf_counter()
     try:
         function = _find(importlib.import_module(job.module), job.qualname)
-        codec = _codec(job.serializers, job.serializer)
+        codec = made_of(job.codec)
         accepts = read_signature(function).accepts
         arguments = decode_arguments(accepts, job.task, job.arguments, codec)
         started = time.perf_counter()
         value = function(**arguments)
         seconds = time.perf_counter() - started
-        return JobResult(outcome=encode_outputs(value, job.outputs, codec, None), seconds=seconds)
+        return JobResult(outcome=encode_outputs(value, job.outputs, codec, job.serializer), seconds=seconds)
     except PayloadError as error:
         return JobResult(outcome=failure_of(error, FailureKind.REJECTED))
     except BaseException as error:  # noqa: BLE001 - whatever a task raises is its outcome, SystemExit included
-        return JobResult(outcome=failure_of(error), seconds=time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return JobResult(outcome=failure_of(error), seconds=seconds, attributes=plain_attributes(error))

@@ -16,25 +16,26 @@ from taskiq.message import TaskiqMessage
 from taskiq.result import TaskiqResult
 
 from taskiq_flow.background import backoffs
+from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.clock import Clock
 from taskiq_flow.codec import Codec
 from taskiq_flow.envelope import ENVELOPE, Envelope, address_of
-from taskiq_flow.errors import PayloadError, StoreError
+from taskiq_flow.errors import BlobNotFound, PayloadError, StoreError
 from taskiq_flow.failures import failure_of
 from taskiq_flow.machine import events as ev
-from taskiq_flow.payloads import ClaimCheck, Failure, FailureKind, Payload
+from taskiq_flow.payloads import Failure, FailureKind, Payload, Value
 from taskiq_flow.policies import Policies
 from taskiq_flow.retry import CellView, FailedAttempt
 from taskiq_flow.signatures import PROGRESS_PARAMETER
 from taskiq_flow.store import Letter, RunStore
 from taskiq_flow.task_options import options_of
-from taskiq_flow.worker.adoption import adopt
-from taskiq_flow.worker.arguments import decode_arguments
+from taskiq_flow.worker.adoption import adopt, obstacle
+from taskiq_flow.worker.arguments import decode_arguments, fetched_argument
 from taskiq_flow.worker.attempts import Attempt, AttemptKey, Single
 from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.execution import CURRENT
 from taskiq_flow.worker.outcomes import failed_event, outcome_of
-from taskiq_flow.worker.processes import Job, Processes
+from taskiq_flow.worker.processes import Job, Processes, own_name
 from taskiq_flow.worker.progress import Progress, reporter
 from taskiq_flow.worker.shapes import Shape, shape_of
 from taskiq_flow.worker.slots import Slots
@@ -64,6 +65,7 @@ class Worker:
         pool: str,
         store: RunStore,
         codec: Codec,
+        checks: ClaimChecks,
         policies: Policies,
         clock: Clock,
         processes: Processes | None = None,
@@ -75,6 +77,10 @@ class Worker:
         self._pool = pool
         self._store = store
         self._codec = codec
+        if processes is not None:
+            # That it cannot be sent there is better known now than with the first attempt.
+            assert codec.recipe
+        self._checks = checks
         self._policies = policies
         self._clock = clock
         self._wake = wake
@@ -94,7 +100,7 @@ class Worker:
         assert task is not None, "taskiq drops messages of unknown tasks before it asks middlewares"
         shape = shape_of(task)
         if wire is None:
-            single = Single(message, self._executor)
+            single = Single(message, self._executor, self._clock.now())
             single.enter()
             if shape.reports_progress and PROGRESS_PARAMETER not in message.kwargs:
                 single.arguments = self._progress(shape, message, None)
@@ -108,10 +114,9 @@ class Worker:
         attempt.enter()
         if not shape.is_async:
             await self._take_slot(attempt)
-        # A process decodes its arguments itself.
-        if await self._claim(attempt) and attempt.job is None:
+        if await self._claim(attempt):
             for value in envelope.arguments.values():
-                if type(value) is ClaimCheck:
+                if type(value) is not Payload:
                     await self._fetch(attempt)
                     break
             if not attempt.skip:
@@ -128,6 +133,8 @@ class Worker:
             ):
                 now = self._clock.now()
                 event = outcome_of(execution, result, self._codec, self._policies, now)
+                if type(event) is ev.CellSucceeded:
+                    event = await self._lightened(execution, event)
                 letters = self._letters_of(execution, event)
                 try:
                     await self._store.inbox.put(execution.envelope.pool, letters)
@@ -175,20 +182,8 @@ class Worker:
     # The way in
 
     async def _take_slot(self, attempt: Attempt) -> None:
-        shape, envelope = attempt.shape, attempt.envelope
-        plain = {name: value for name, value in envelope.arguments.items() if isinstance(value, Payload)}
-        if self.processes is not None and shape.reference and len(plain) == len(envelope.arguments):
-            module, qualname = shape.reference
+        if attempt.shape.reference:
             attempt.processes = self.processes
-            attempt.job = Job(
-                module=module,
-                qualname=qualname,
-                task=shape.task,
-                arguments=plain,
-                outputs=envelope.outputs,
-                serializer=envelope.extras.get("serializer") or self._codec.default,
-                serializers=self._codec.classes,
-            )
         attempt.slot = await self._slots.take(None if attempt.processes is None else attempt.processes.room)
 
     async def _claim(self, attempt: Attempt) -> bool:
@@ -239,22 +234,34 @@ class Worker:
     async def _fetch(self, attempt: Attempt) -> None:
         """Get the arguments that are kept as blobs."""
         envelope = attempt.envelope
+        arguments: dict[str, Value] = {}
         try:
-            payloads = {
-                name: value if isinstance(value, Payload) else await self._fetched(envelope.run, value)
-                for name, value in envelope.arguments.items()
-            }
-        except StoreError as error:
+            for name, value in envelope.arguments.items():
+                arguments[name] = await fetched_argument(name, value, attempt, self._checks, self._codec)
+        except PayloadError as error:
             attempt.reject(failure_of(error, FailureKind.REJECTED))
+        except StoreError as error:
+            # What is gone stays away; what failed may be there next time.
+            gone = isinstance(error, BlobNotFound)
+            attempt.reject(failure_of(error, FailureKind.REJECTED if gone else None))
         else:
-            attempt.envelope = evolve(envelope, arguments=payloads)
-
-    async def _fetched(self, run: str, check: ClaimCheck) -> Payload:
-        return Payload(check.serializer, await self._store.blobs.get(run, check.key))
+            attempt.envelope = evolve(envelope, arguments=arguments)
 
     def _prepare(self, attempt: Attempt, message: TaskiqMessage) -> None:
-        """Decode the arguments."""
+        """Decode the arguments, or let a process do so."""
         shape, envelope = attempt.shape, attempt.envelope
+        if attempt.processes is not None and shape.reference is not None:
+            module, qualname = shape.reference
+            attempt.job = Job(
+                module=module,
+                qualname=qualname,
+                task=shape.task,
+                arguments=envelope.arguments,
+                outputs=envelope.outputs,
+                serializer=envelope.extras.get("serializer") or self._codec.default,
+                codec=self._codec.recipe,
+            )
+            return
         try:
             arguments = decode_arguments(shape.accepts, shape.task, envelope.arguments, self._codec)
         except PayloadError as error:
@@ -269,6 +276,15 @@ class Worker:
         return {PROGRESS_PARAMETER: Progress(report, awaited=shape.is_async)}
 
     # The way out
+
+    async def _lightened(self, attempt: Attempt, event: ev.CellSucceeded) -> ev.Event:
+        """Keep large outputs as blobs; where that cannot be done, the attempt has failed."""
+        envelope = attempt.envelope
+        try:
+            return await self._checks.check_in_outputs(envelope.run, event, envelope.outputs)
+        except StoreError as error:
+            failure, now = failure_of(error), self._clock.now()
+            return failed_event(attempt, failure, error, self._policies, now)
 
     def _letters_of(self, attempt: Attempt, event: ev.Event) -> list[Letter]:
         """Let go of an attempt that is over, and give what its driver is to hear."""
@@ -358,7 +374,7 @@ class Worker:
             await self._store.inbox.put(self._pool, [Letter(run=run, event=event)])
 
     async def _adopt(self, execution: Single, message: TaskiqMessage, error: BaseException) -> bool:
-        """Let a driver try a failed task again, where its policy wants that."""
+        """Make a run of a failed task, where its policy wants it to be tried again, or says why it is given up."""
         task = self.broker.find_task(message.task_name)
         if not isinstance(task, FlowTask) or isinstance(error, NoResultError):
             return False
@@ -368,18 +384,38 @@ class Worker:
             FailedAttempt(
                 failure=failure_of(error, FailureKind.TIMEOUT if timed_out else None), exception=error
             ),
-            CellView(run=message.task_id, path=shape.function.__name__, task=shape.task),
+            CellView(
+                run=message.task_id,
+                path=own_name(shape.function.__name__),
+                task=shape.task,
+                resources=options.resources,
+                first_started_at=execution.started_at,
+            ),
             own=shape.policy,
             options=options.retry,
             attempt=1,
             now=self._clock.now(),
         )
-        if judged.retry_at is None:
-            if judged.reason:
-                # A message of its own has no run whose events could say it.
-                logger.warning("task %r gets no further attempt: %s", message.task_name, judged.reason)
+        if judged.retry_at is None and not judged.reason:
+            return False  # nobody had asked for a policy
+        hindrance = obstacle(task, execution)
+        if judged.retry_at is None or hindrance:
+            reason = judged.reason if judged.retry_at is None else hindrance
+            logger.warning("task %r gets no further attempt: %s", message.task_name, reason)
+        if hindrance:
             return False
-        await adopt(self._store, self._pool, self._codec, task, message, execution, judged, worker=self.id)
+        codec, checks = self._codec, self._checks
+        try:
+            adopted = await adopt(
+                self._store, checks, self._pool, codec, task, message, execution, judged, worker=self.id
+            )
+        except Exception:  # a store's; the result of what is over anyway must not depend on it
+            if judged.retry_at is not None:
+                raise
+            logger.exception("task %r is not among the dead letters, because no run can be made", message.task_name)
+            return False
+        if judged.retry_at is None and not adopted:
+            return False  # another message of this id has a run, which stores that one's result
         if self._wake is not None:
             await self._wake()
         return True

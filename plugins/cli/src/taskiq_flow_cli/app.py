@@ -18,8 +18,6 @@ FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
 
-_OURS = frozenset({"taskiq_flow.plugins.defaults", "taskiq_flow_cli.plugin"})
-
 
 def main(args: Sequence[str]) -> int:
     """Run a command.
@@ -76,39 +74,38 @@ def make_app(wanted: str = "") -> typer.Typer:
 
     if wanted in STANDARD:
         STANDARD[wanted](app)
-    elif _only_ours():
-        for register in STANDARD.values():
-            register(app)
-    else:
-        _register_all(app)
+        return app
+    for register in STANDARD.values():
+        register(app)
+    if wanted != "--version":
+        _register_others(app, wanted)
     return app
 
 
-def _register_all(app: typer.Typer) -> None:
-    from taskiq_flow import PluginError
-    from taskiq_flow.plugins import Plugins
+def _register_others(app: typer.Typer, wanted: str) -> None:
+    """Add the commands of other plugins: the one that is wanted as it is, of the others what the list shows."""
+    from taskiq_flow.errors import PluginError
+    from taskiq_flow.plugins import load_commands
 
     try:
-        commands = Plugins.load().commands
+        commands = load_commands()
     except PluginError as error:
-        for register in STANDARD.values():
-            register(app)
         sys.stderr.write(
             f"only the standard commands are there, because a plugin cannot be used: {error}\n"
             "`taskiq flow plugins` lists all of them\n\n"
         )
         return
-    # The standard ones in their order, then those of others by name.
-    for name in (*STANDARD, *(name for name in commands if name not in STANDARD)):
-        if name in commands:
-            commands[name]().register(app)
+    for name, command in commands.items():
+        if name in STANDARD:
+            continue
+        if name == wanted or not command.help:
+            command().register(app)
+        else:
+            app.command(name, help=command.help)(_listed_only)
 
 
-def _only_ours() -> bool:
-    """Whether no other plugin is installed: then the help need not load any, which would triple its time."""
-    from importlib.metadata import entry_points
-
-    return {each.value for each in entry_points(group="taskiq_flow")} <= _OURS
+def _listed_only() -> None:
+    raise AssertionError("this command was not wanted, so it was not registered")
 
 
 def _is_ours(error: Exception) -> bool:

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from taskiq_flow.command import Command
 from taskiq_flow_cli.syntax import STANDARD
 
-__all__ = ["GraphCommand", "PluginsCommand", "RunCommand"]
+__all__ = ["COMMANDS"]
 
 
-class RunCommand(Command):
-    """``taskiq flow run``: start a pipeline and follow its run."""
-
-    name: ClassVar[str] = "run"
-
+class _Standard(Command):
     def register(self, app: Any) -> None:
         STANDARD[self.name](app)
 
 
-class GraphCommand(Command):
-    """``taskiq flow graph``: draw a pipeline."""
-
-    name: ClassVar[str] = "graph"
-
-    def register(self, app: Any) -> None:
-        STANDARD[self.name](app)
-
-
-class PluginsCommand(Command):
-    """``taskiq flow plugins``: list what is installed."""
-
-    name: ClassVar[str] = "plugins"
-
-    def register(self, app: Any) -> None:
-        STANDARD[self.name](app)
+COMMANDS: tuple[type[Command], ...] = tuple(
+    type("StandardCommand", (_Standard,), {"name": name, "__module__": __name__}) for name in STANDARD
+)
+"""``run``, ``graph``, ``plugins`` and the others that are always there, by the table of their syntax."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +13,7 @@ from taskiq import InMemoryBroker
 
 from taskiq_flow import CellFailed, Flow, FlowError, Graph, RunHandle
 from taskiq_flow.errors import UsageError
+from taskiq_flow.explainer import Explainer
 from taskiq_flow_cli.leaving import GRACE_SECONDS, Leaving
 from taskiq_flow_cli.progress import Mishap, Progress
 from taskiq_flow_cli.streams import EventLines
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Ending", "View", "flow_of", "follow"]
 
 _TICK_SECONDS = 0.2
+_SECONDS_BETWEEN_WHYS = 1.0
+# Who asks reads the run's log once more, and that shall not slow a busy run down.
+_SHARE_OF_WHYS = 20
 
 
 class View(Protocol):
@@ -113,6 +118,7 @@ async def follow(
         view.start(handle.id)
     reading = asyncio.ensure_future(_read(handle, progress, view, lines))
     drawing = asyncio.ensure_future(_draw(view, began))
+    asking = asyncio.ensure_future(_ask_why(flow, handle.id, view, progress))
     asked = asyncio.ensure_future(leaving.asked.wait())
     try:
         await asyncio.wait({reading, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -125,9 +131,9 @@ async def follow(
         progress.finish(ending.status)
         return ending
     finally:
-        for task in (reading, drawing, asked):
+        for task in (reading, drawing, asking, asked):
             task.cancel()
-        await asyncio.gather(reading, drawing, asked, return_exceptions=True)
+        await asyncio.gather(reading, drawing, asking, asked, return_exceptions=True)
         if view is not None:
             view.stop(time.monotonic() - began)
 
@@ -147,6 +153,22 @@ async def _draw(view: View | None, began: float) -> None:
     while view is not None:
         view.tick(time.monotonic() - began)
         await asyncio.sleep(_TICK_SECONDS)
+
+
+async def _ask_why(flow: Flow, run: str, view: View | None, progress: Progress) -> None:
+    """Find out now and then why nodes wait."""
+    explainer = Explainer(flow)
+    pause = _SECONDS_BETWEEN_WHYS
+    while view is not None:
+        await asyncio.sleep(pause)
+        if not progress.stands:
+            progress.explain(())
+            continue
+        began = time.monotonic()
+        # Whoever cannot say why must not keep the run from being shown.
+        with contextlib.suppress(FlowError):
+            progress.explain(await explainer.explain(run))
+        pause = max(_SECONDS_BETWEEN_WHYS, _SHARE_OF_WHYS * (time.monotonic() - began))
 
 
 async def _ending(flow: Flow, handle: RunHandle[Any], progress: Progress, began: float) -> Ending:

@@ -14,6 +14,7 @@ __all__ = ["PlainView"]
 _PAUSE_SECONDS = 5.0
 _MOST_MISHAPS = 20
 _MOST_NODES = 30
+_MOST_WAITING = 3
 
 
 class PlainView:
@@ -60,6 +61,9 @@ class PlainView:
         if elapsed - self._last >= _PAUSE_SECONDS:
             self._last = elapsed
             self._write(self._summary(elapsed))
+            waiting = [row for row in self._progress.rows if row.why and not row.running and not row.over]
+            for row in waiting[:_MOST_WAITING]:
+                self._write(f"  {row.name} waits: {row.why}")
 
     def stop(self, elapsed: float) -> None:
         """Write what is new; how the run ended is said in the report."""

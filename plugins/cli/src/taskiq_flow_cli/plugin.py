@@ -15,7 +15,7 @@ __all__ = ["flow_register_commands"]
 
 @hookimpl
 def flow_register_commands() -> Iterable[type[Command]]:
-    """Offer ``run``, ``graph`` and ``plugins``."""
-    from taskiq_flow_cli.commands import GraphCommand, PluginsCommand, RunCommand
+    """Offer the standard commands."""
+    from taskiq_flow_cli.commands import COMMANDS
 
-    return [RunCommand, GraphCommand, PluginsCommand]
+    return COMMANDS

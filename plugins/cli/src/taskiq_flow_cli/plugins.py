@@ -11,10 +11,27 @@ from taskiq_flow import PluginError
 from taskiq_flow.errors import UsageError
 from taskiq_flow.plugins import FlowConfig, Plugins
 
-__all__ = ["InstalledPlugin", "Inventory", "list_plugins", "take_stock"]
+__all__ = ["InstalledPlugin", "Inventory", "list_plugins", "listed", "take_stock", "without_password"]
 
-_AXES = ("retry_policies", "schedulers", "serializers", "stores", "discoverers", "commands")
-_WORDS = {"retry_policies": "retry policies"}
+_AXES = (
+    "retry_policies",
+    "schedulers",
+    "serializers",
+    "codecs",
+    "stores",
+    "blob_stores",
+    "discoverers",
+    "commands",
+)
+_TABLES = {
+    "store": "stores",
+    "scheduler": "schedulers",
+    "serializer": "serializers",
+    "retry": "retry_policies",
+    "discoverer": "discoverers",
+}
+_MOST_NAMES = 12
+_WORDS = {"retry_policies": "retry policies", "blob_stores": "blob stores"}
 
 
 @frozen(kw_only=True)
@@ -141,34 +158,47 @@ def _problems(config: FlowConfig) -> tuple[str, ...]:
         plugins = Plugins.load(config)
     except PluginError as error:
         return tuple(str(error).splitlines())
-    chosen = (
-        (plugins.stores, config.store.partition("://")[0]),
-        (plugins.schedulers, config.scheduler),
-        (plugins.serializers, config.serializer),
-        (plugins.retry_policies, config.retry),
-    )
-    return tuple(problem for table, name in chosen if (problem := _unknown(table, name)))
-
-
-def _unknown(table: Mapping[str, object], name: str) -> str:
-    try:
-        table[name]
-    except PluginError as error:
-        return f"what is selected cannot be used: {error}"
-    return ""
+    found: list[str] = []
+    for axis, table in _TABLES.items():
+        try:
+            name = plugins.selection(axis).name
+            chosen = getattr(plugins, table)[name.partition("://")[0]]
+            if axis == "retry" and config.retry_options is not None:
+                chosen.from_options(config.retry_options)
+        except PluginError as error:
+            found.append(f"what is selected cannot be used: {error}")
+    return tuple(found)
 
 
 def _selected(config: FlowConfig) -> Mapping[str, Mapping[str, str]]:
-    return {
-        axis: {
-            "name": _without_password(getattr(config, axis)),
-            "source": config.sources.get(axis) or "default",
+    try:
+        plugins = Plugins.load(config)
+    except PluginError:
+        # What a broken plugin would have preferred is not known, so this says what was configured.
+        return {
+            axis: _choice(getattr(config, axis) or "?", config.sources.get(axis) or "unknown, see below")
+            for axis in _TABLES
         }
-        for axis in ("store", "scheduler", "serializer", "retry")
-    }
+    chosen: dict[str, Mapping[str, str]] = {}
+    for axis in _TABLES:
+        try:
+            selection = plugins.selection(axis)
+        except PluginError:
+            chosen[axis] = _choice("?", "several are preferred, see below")
+        else:
+            options = (
+                f"; options: {config.sources['retry']}" if axis == "retry" and config.retry_options else ""
+            )
+            chosen[axis] = _choice(selection.name, selection.source + options)
+    return chosen
 
 
-def _without_password(url: str) -> str:
+def _choice(name: str, source: str) -> Mapping[str, str]:
+    return {"name": without_password(name), "source": source}
+
+
+def without_password(url: str) -> str:
+    """Give a URL as people may see it; also a name that is none."""
     scheme, separator, rest = url.partition("://")
     credentials, at, place = rest.rpartition("@")
     return (
@@ -194,7 +224,7 @@ def _write(inventory: Inventory) -> None:
             if each.blocked
             else Text("cannot be used", style="bold red")
             if each.problem
-            else "\n".join(_listed(each.offers)) or "nothing by name",
+            else "\n".join(listed(each.offers)) or "nothing by name",
         )
     console.print(table)
     console.print(Text("\nselected", style="bold"))
@@ -209,5 +239,11 @@ def _write(inventory: Inventory) -> None:
         errors.print(Text(problem, style="red"), soft_wrap=True)
 
 
-def _listed(offers: Mapping[str, Sequence[str]]) -> list[str]:
-    return [f"{_WORDS.get(axis, axis)}: {', '.join(names)}" for axis, names in offers.items()]
+def listed(offers: Mapping[str, Sequence[str]]) -> list[str]:
+    """Give a line for each axis, with the names that are offered there; of very many only the first."""
+    return [f"{_WORDS.get(axis, axis)}: {_names(names)}" for axis, names in offers.items()]
+
+
+def _names(names: Sequence[str]) -> str:
+    rest = len(names) - _MOST_NAMES
+    return ", ".join(names) if rest <= 0 else f"{', '.join(names[:_MOST_NAMES])} and {rest} more"

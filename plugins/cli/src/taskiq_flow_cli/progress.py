@@ -7,7 +7,7 @@ graph; where it would follow from a value, it is shown when something that depen
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
@@ -20,6 +20,7 @@ from taskiq_flow_cli.rows import Row, Spot, lay_out
 
 if TYPE_CHECKING:
     from taskiq_flow.machine.events import Event
+    from taskiq_flow.waiting import WaitingCell
 
 __all__ = ["Mishap", "Progress"]
 
@@ -90,6 +91,25 @@ class Progress:
         """
         call = self._calls.get(type(event).__name__)
         return None if call is None else call(event)
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is a node of which nothing runs although all that it waits for is over."""
+        return any(
+            not spot.row.over
+            and not _runs(spot)
+            and all(self._spots[name].row.over for name in predecessors(spot.node))
+            for spot in self._spots.values()
+        )
+
+    def explain(self, waiting: Iterable[WaitingCell]) -> None:
+        """Keep why nodes wait that have all their inputs; of many cells of a node the first."""
+        for row in self.rows:
+            row.why = ""
+        for cell in waiting:
+            if cell.path and cell.state in ("ready", "dispatched", "waiting"):
+                row = self._spot(cell.path).row
+                row.why = row.why or cell.reason
 
     def finish(self, status: str) -> None:
         """Say how the run ended: nothing is left open then."""
@@ -330,3 +350,7 @@ class Progress:
         for inner in spot.body.values():
             if inner.row is not row:
                 self._close_rows(inner, status)
+
+
+def _runs(spot: Spot) -> bool:
+    return bool(spot.row.running) or any(_runs(inner) for inner in spot.body.values())

@@ -37,6 +37,7 @@ class Row:
     :ivar started: When the first cell was dispatched, in seconds since the epoch.
     :ivar ended: When the last cell ended.
     :ivar fractions: What running cells said of their progress, by path.
+    :ivar why: Why its cells wait, as far as anybody asked; shown only where nothing of it runs.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Row:
     started: float | None = None
     ended: float | None = None
     fractions: dict[str, float] = field(factory=dict)
+    why: str = ""
 
     @property
     def state(self) -> str:

@@ -107,6 +107,8 @@ async def _run(
             )
             code = leaving.code or (SUCCEEDED if ending.status == "succeeded" else FAILED)
             _report(order, title, ending, stdout)
+        except UsageError:
+            raise
         except FlowError as error:
             sys.stderr.write(f"the run was lost: {error}\n")
         finally:

@@ -7,7 +7,14 @@ from typing import Annotated, Optional
 
 import typer
 
-__all__ = ["STANDARD", "register_graph", "register_plugins", "register_run"]
+__all__ = [
+    "STANDARD",
+    "register_doctor",
+    "register_graph",
+    "register_new_plugin",
+    "register_plugins",
+    "register_run",
+]
 
 # ``Optional`` because typer reads these annotations at run time, on Python 3.10 too.
 Target = Annotated[
@@ -126,6 +133,59 @@ def register_plugins(app: typer.Typer) -> None:
         raise typer.Exit(list_plugins(as_json=as_json))
 
 
+def register_new_plugin(app: typer.Typer) -> None:
+    """Add ``new-plugin``."""
+
+    @app.command("new-plugin")
+    def new_plugin(
+        name: Annotated[
+            str, typer.Argument(metavar="NAME", help="The name of the distribution, such as acme-scheduler.")
+        ],
+        kind: Annotated[
+            str,
+            typer.Option("--kind", metavar="KIND", help="scheduler, retry, serializer, discoverer or store."),
+        ],
+        directory: Annotated[
+            Optional[str],
+            typer.Option(
+                "--directory", metavar="DIR", help="Make the folder NAME here, not in the working directory."
+            ),
+        ] = None,
+    ) -> None:
+        """Write a plugin that works: code, conformance tests, README.
+
+        It can be installed, tested and selected at once. Nothing that exists is overwritten.
+        """
+        from taskiq_flow_cli.scaffold.writing import new_plugin as write
+
+        raise typer.Exit(write(name, kind, directory))
+
+
+def register_doctor(app: typer.Typer) -> None:
+    """Add ``doctor``."""
+
+    @app.command("doctor")
+    def doctor(
+        target: Annotated[
+            Optional[str],
+            typer.Argument(
+                metavar="[MODULE:NAME]",
+                help="A flow, a broker or a pipeline, to look at its store, broker and workers too.",
+            ),
+        ] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object to stdout.")] = False,
+        app_dir: AppDir = None,
+    ) -> None:
+        """Check the installation, and an application.
+
+        Looks at versions, plugins, configuration and conformance; of an application at its store, its broker, its
+        workers and their tasks. Starts no run. The exit code is 1 when something should be done.
+        """
+        from taskiq_flow_cli.doctor.examination import examine
+
+        raise typer.Exit(examine(target, as_json=as_json, app_dir=app_dir))
+
+
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
 
@@ -134,5 +194,7 @@ STANDARD: Mapping[str, Callable[[typer.Typer], None]] = {
     "run": register_run,
     "graph": register_graph,
     "plugins": register_plugins,
+    "new-plugin": register_new_plugin,
+    "doctor": register_doctor,
 }
 """What adds each standard command to the application, by the command's name."""

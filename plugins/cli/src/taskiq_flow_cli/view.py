@@ -194,6 +194,8 @@ def _remarks(row: Row, state: str, many: bool) -> Text:
         said.append((f"{row.cancelled} cancelled", _STYLES["cancelled"]))
     if row.retries:
         said.append((f"{row.retries} retried", "yellow"))
+    if row.why and not row.running and not row.over:
+        said.append((row.why, "dim"))
     for place, (word, style) in enumerate(said):
         line.append(", " if place else "")
         line.append(word, style=style)

@@ -29,15 +29,20 @@ def printable(text: str) -> str:
     return "".join(it if it.isprintable() else it.encode("unicode_escape").decode("ascii") for it in text)
 
 
+def _bounded(text: str) -> str:
+    text = printable(text)
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
+
+
 def mishap_line(mishap: Mishap) -> str:
     """Say in one line what went wrong, and whether there will be another attempt."""
-    said = printable(mishap.failure.summary)
-    if len(said) > _LONGEST_MESSAGE:
-        said = f"{said[:_LONGEST_MESSAGE]}…"
+    said = _bounded(mishap.failure.summary)
     if mishap.delay is not None:
         then = f"; again in {seconds(mishap.delay)}"
     else:
-        then = "; left out" if mishap.forgiven else ""
+        # Whoever waits for the end of it wants to know why nobody tries again.
+        then = f"; {_bounded(mishap.reason)}" if mishap.reason else ""
+        then += "; left out" if mishap.forgiven else ""
     kind = "" if mishap.failure.kind.value == "exception" else f" ({mishap.failure.kind.value})"
     verb = "attempt" if mishap.delay is not None else "failed, attempt"
     return f"{mishap.cell}: {verb} {mishap.attempt}{kind}: {said}{then}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-from taskiq_flow.errors import StoreError
+from taskiq_flow.errors import BlobNotFound
 from taskiq_flow.store import Blobs, Lease, Leases, WorkerInfo, WorkerTable
 from taskiq_flow.stores.memory.state import State
 
@@ -29,7 +29,7 @@ class MemoryBlobs(Blobs):
         with self._state.lock:
             data = self._state.blobs.get(run, {}).get(key)
         if data is None:
-            raise StoreError(f"no blob {key!r} of run {run!r} in this store; it goes when its run is deleted")
+            raise BlobNotFound(run, key)
         return data
 
     async def delete_run(self, run: str) -> None:

@@ -91,6 +91,8 @@ def record(run: str = "run", *, pool: str = "pool", created_at: float = 100.0) -
         inputs={"root": VALUE, "größe": TEXT},
         created_at=created_at,
         labels={"team": "größe", "empty": ""},
+        resumes="before",
+        origins={"lib:size": "acme-größe 1.2 (lib:size)"},
     )
 
 
@@ -100,6 +102,7 @@ def finished(status: RunStatus = RunStatus.FAILED, *, at: float = 200.0) -> RunO
         status=status,
         outputs={"sizes": VALUE},
         failures={"sizes[3]/size": (2, FAILURE)},
+        left_out={"sizes[5]/size": (1, FAILURE)},
         reason="because",
         at=at,
     )
@@ -144,7 +147,9 @@ def one_of_each_event() -> list[ev.Event]:
         ev.CellDispatched(cell=cell, attempt=attempt, worker="w1", queue="q", at=at),
         ev.CellStarted(cell=cell, attempt=attempt, worker="w1", at=at),
         ev.CellProgressed(cell=cell, attempt=attempt, progress=0.25, at=at),
-        ev.CellSucceeded(cell=cell, attempt=attempt, outputs=(VALUE, TEXT), seconds=0.1, at=at),
+        ev.CellSucceeded(
+            cell=cell, attempt=attempt, outputs=(VALUE, TEXT), seconds=0.1, taken_from="before", at=at
+        ),
         failed,
         ev.CellCancelled(cell=cell, attempt=attempt, lingers=True, at=at),
         ev.CellReleased(cell=cell, attempt=attempt, at=at),

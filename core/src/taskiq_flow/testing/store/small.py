@@ -74,7 +74,13 @@ def _workers(rig: Rig) -> list[WorkerInfo]:
     soon = rig.clock.now() + rig.ttl
     return [
         WorkerInfo(id="w1", pool="pool", capacity={"cpu": 2.5, "ram_mb": 512.0}, queue="w1", expires_at=soon),
-        WorkerInfo(id="w2", pool="pool", tasks=frozenset({"lib:size", "lib:größe"}), expires_at=soon),
+        WorkerInfo(
+            id="w2",
+            pool="pool",
+            tasks=frozenset({"lib:size", "lib:größe"}),
+            versions={"lib:größe": "acme-größe 1.2"},
+            expires_at=soon,
+        ),
         WorkerInfo(id="w3", pool="pool", tasks=frozenset(), expires_at=soon),
     ]
 

@@ -1,0 +1,18 @@
+"""Tasks of installed distributions: loading what a discoverer found, binding it to a broker, choosing among it."""
+
+from __future__ import annotations
+
+from taskiq_flow.discovery.catalogue import Catalogue, SourceProblem
+from taskiq_flow.discovery.finding import catalogue_for, load_catalogue, make_discoverer, usual_broker
+from taskiq_flow.discovery.installed import InstalledTask, TaskInput
+
+__all__ = [
+    "Catalogue",
+    "InstalledTask",
+    "SourceProblem",
+    "TaskInput",
+    "catalogue_for",
+    "load_catalogue",
+    "make_discoverer",
+    "usual_broker",
+]

@@ -1,0 +1,49 @@
+"""Registering a task of an installed distribution with the application's broker."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
+from taskiq.brokers.shared_broker import AsyncSharedBroker
+
+from taskiq_flow.builders.annotations import name_of
+from taskiq_flow.discoverer import TaskOrigin
+from taskiq_flow.discovery.reading import function_of
+from taskiq_flow.errors import GraphError
+from taskiq_flow.task_options import keep_origin, origin_of
+from taskiq_flow.worker.decorated import FlowTask
+
+__all__ = ["bind_task"]
+
+
+def bind_task(
+    broker: AsyncBroker, name: str, task: Any, origin: TaskOrigin
+) -> AsyncTaskiqDecoratedTask[Any, Any]:
+    """Register a task with a broker under a name, and keep with it where it comes from; again, it changes nothing.
+
+    :param task: A function that knows no broker, a shared task of taskiq, or a task of this very broker.
+    :raises GraphError: the broker has another task of that name, or the task belongs to another broker.
+    """
+    there = broker.local_task_registry.get(name)
+    if there is not None:
+        other = origin_of(there)
+        # A function that makes its tasks anew each time gives the same ones each time.
+        if function_of(there) is not function_of(task) and other != origin:
+            whose = f"is there already, of {other}" if other else "is one that the application has itself"
+            raise GraphError(f"task {name!r} of {origin} {whose}; deny one of them, or give it a prefix")
+        bound = there
+    elif not isinstance(task, AsyncTaskiqDecoratedTask):
+        bound = broker.register_task(task, task_name=name)
+    elif task.broker is broker or isinstance(task.broker, AsyncSharedBroker):
+        bound = copy(task) if isinstance(task, FlowTask) else FlowTask.of(task, broker)
+        bound.task_name = name
+        broker.local_task_registry[name] = bound
+    else:
+        raise GraphError(
+            f"task {name!r} of {origin} belongs to a {type(task.broker).__name__} of its own; decorate "
+            f"{name_of(task)}() with @pipeline_task alone, or with @async_shared_broker.task"
+        )
+    keep_origin(bound, origin)
+    return bound

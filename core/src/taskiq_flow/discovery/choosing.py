@@ -1,0 +1,101 @@
+"""The smallest set of installed tasks that produces what is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from taskiq_flow.discovery.catalogue import Catalogue
+from taskiq_flow.discovery.installed import InstalledTask
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph._words import Suggestions, quoted
+
+__all__ = ["choose"]
+
+
+def choose(
+    catalogue: Catalogue, outputs: Iterable[str], prefer: Mapping[str, str] | None = None
+) -> list[InstalledTask]:
+    """Give the tasks that are needed for some outputs; those that are asked for last.
+
+    What a task needs and nobody produces is an input of the graph. A parameter with a default is no reason to take
+    another task in.
+
+    :param prefer: Who shall produce a name that several tasks produce: a distribution or a task, by the produced name.
+    :raises GraphError: nobody produces an output, or several do and none is preferred; every offender is listed.
+    """
+    prefer = {} if prefer is None else prefer
+    producers = _producers(catalogue)
+    problems = list(_unknown_preferences(producers, prefer))
+    if unknown := [name for name in outputs if name not in producers]:
+        problems.append(_nobody_produces(catalogue, producers, unknown))
+    chosen: dict[str, InstalledTask] = {}
+    ahead = list(reversed(list(outputs)))
+    seen: set[str] = set()
+    while ahead:
+        data = ahead.pop()
+        if data in seen or data not in producers:
+            continue
+        seen.add(data)
+        task = _preferred(data, producers[data], prefer.get(data), problems)
+        if task is None or task.name in chosen:
+            continue
+        if task.name in catalogue.clashes:
+            problems.append(f"{data!r}: {catalogue.clash(task.name)}")
+            continue
+        chosen[task.name] = task
+        ahead += reversed([need.data for need in task.place.needs if need.required or need.declared])
+    if problems:
+        raise GraphError(problems)
+    return list(reversed(chosen.values()))
+
+
+def _producers(catalogue: Catalogue) -> dict[str, list[InstalledTask]]:
+    producers: dict[str, list[InstalledTask]] = {}
+    clashing = (task for tasks in catalogue.clashes.values() for task in tasks)
+    for task in (*catalogue.tasks.values(), *clashing):
+        for output in task.outputs:
+            producers.setdefault(output, []).append(task)
+    return producers
+
+
+def _preferred(
+    data: str, tasks: list[InstalledTask], preferred: str | None, problems: list[str]
+) -> InstalledTask | None:
+    fitting = [
+        each for each in tasks if preferred is None or preferred in (each.name, each.origin.distribution)
+    ]
+    # Tasks that clash by their name are one here; the clash is told by itself.
+    if len({each.name for each in fitting}) == 1:
+        return fitting[0]
+    listed = " and by ".join(f"task {each.name!r} of {each.origin.release}" for each in tasks)
+    if preferred is None:
+        step = f"choose one with prefer={{{data!r}: {tasks[0].origin.distribution!r}}}, or deny the other"
+        if len({each.origin.distribution for each in tasks}) < len(tasks):
+            step = f"choose one by its name with prefer={{{data!r}: {tasks[0].name!r}}}, or deny the other"
+    else:
+        step = (
+            f"prefer says {preferred!r}, which fits {len(fitting) or 'none'} of them; give the name of a task"
+        )
+    problems.append(f"{data!r} is produced by {listed}; {step}")
+    return None
+
+
+def _unknown_preferences(
+    producers: Mapping[str, list[InstalledTask]], prefer: Mapping[str, str]
+) -> Iterator[str]:
+    for data in prefer:
+        if data not in producers:
+            hint = Suggestions(producers).hint(data)
+            yield f"prefer names {data!r}, which no installed task produces{hint}"
+
+
+def _nobody_produces(
+    catalogue: Catalogue, producers: Mapping[str, list[InstalledTask]], unknown: list[str]
+) -> str:
+    suggestions = Suggestions(producers)
+    names = ", ".join(f"{name!r}{suggestions.hint(name)}" for name in unknown)
+    said = f"no installed task produces {names}"
+    if not catalogue.sources:
+        return f"{said}; no distribution offers tasks, or all of them are denied: install one that does"
+    said += f"; looked at {', '.join(catalogue.releases)}, whose tasks produce {quoted(sorted(producers)) or 'nothing'}"
+    return "\n".join([said, *map(str, catalogue.problems)])

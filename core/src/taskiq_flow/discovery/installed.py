@@ -1,0 +1,101 @@
+"""A task of an installed distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
+
+from taskiq_flow.builders.annotations import signature_of, spec_of
+from taskiq_flow.builders.places import TaskPlace
+from taskiq_flow.discoverer import TaskOrigin
+from taskiq_flow.discovery.binding import bind_task
+from taskiq_flow.discovery.reading import function_of
+from taskiq_flow.graph.types import described
+
+__all__ = ["InstalledTask", "TaskInput"]
+
+
+@frozen(kw_only=True)
+class TaskInput:
+    """Data that a task needs.
+
+    :param name: The name of the data.
+    :param type: The type that the task expects, as text; empty where nothing was said.
+    :param required: Whether its parameter has no default.
+    """
+
+    name: str
+    type: str
+    required: bool
+
+
+@frozen(kw_only=True)
+class InstalledTask:
+    """A task of an installed distribution.
+
+    :param name: The name under which it is registered with a broker.
+    :param source: The name of the source that holds it.
+    :param origin: The distribution and its version; the target is the task's own module and function.
+    :param place: What it produces and needs.
+    """
+
+    name: str
+    source: str
+    origin: TaskOrigin
+    place: TaskPlace = field(repr=False)
+
+    @property
+    def module(self) -> str:
+        """The module that it was defined in."""
+        return self.origin.target.partition(":")[0]
+
+    @property
+    def function(self) -> str:
+        """The name of its function."""
+        return self.origin.target.partition(":")[2]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what it produces."""
+        return self.place.outputs
+
+    @property
+    def output_types(self) -> Mapping[str, str]:
+        """The type of each output, as text; empty where nothing was said."""
+        known = signature_of(self.place.task).returns_for(len(self.outputs))
+        kinds = known or [Any] * len(self.outputs)
+        return {name: _text(kind) for name, kind in zip(self.outputs, kinds, strict=True)}
+
+    @property
+    def inputs(self) -> tuple[TaskInput, ...]:
+        """What it needs, in the order of its parameters."""
+        accepts = signature_of(self.place.task).accepts
+        return tuple(
+            TaskInput(name=need.data, type=_text(accepts.get(need.parameter, Any)), required=need.required)
+            for need in self.place.needs
+        )
+
+    @property
+    def description(self) -> str:
+        """What it does, for people; where nothing was said, the first line of its docstring."""
+        said = self.place.description or getattr(function_of(self.place.task), "__doc__", None) or ""
+        return said.strip().partition("\n")[0]
+
+    @property
+    def resources(self) -> Mapping[str, float]:
+        """What an attempt occupies, by resource name."""
+        return spec_of(self.place.task).resources
+
+    def bind(self, broker: AsyncBroker) -> AsyncTaskiqDecoratedTask[Any, Any]:
+        """Register it with a broker, unless it is.
+
+        :raises GraphError: the broker has another task of that name, or the task belongs to another broker.
+        """
+        return bind_task(broker, self.name, self.place.task, self.origin)
+
+
+def _text(annotation: Any) -> str:
+    return "" if annotation is Any else described(annotation)

@@ -1,0 +1,174 @@
+"""Where a pool's cells wait and where they run: all that a scheduler is told, and what it says put to use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.demands import Demands
+from taskiq_flow.driver.placing import Placer, ReadyQueue, SeenCells
+from taskiq_flow.driver.ranks import Durations, Ranks
+from taskiq_flow.driver.watch import WorkerWatch
+from taskiq_flow.graph.model import TaskNode
+from taskiq_flow.machine import events as ev
+from taskiq_flow.machine import instructions as do
+from taskiq_flow.machine.scope import Cell
+from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
+from taskiq_flow.store import RunStore
+
+__all__ = ["Floor"]
+
+
+class Floor:
+    """The cells of all runs of a pool that wait for a place, and those that have one.
+
+    What is in use is derived from the states of cells each time, and never counted up and down.
+
+    :param pool: The pool's name.
+    :param placer: Who asks the scheduler.
+    :param watch: Who knows the workers.
+    :param durations: How long tasks take.
+    """
+
+    def __init__(self, pool: str, placer: Placer, watch: WorkerWatch, durations: Durations) -> None:
+        scheduler = placer.scheduler
+        self._pool = pool
+        self._placer = placer
+        self._watch = watch
+        self._demands = Demands(placer.limits, scheduler)
+        overridden = type(scheduler).line_of is not Scheduler.line_of
+        self._ready = ReadyQueue(scheduler.line_of if overridden else None)
+        self._ranks = Ranks(durations) if scheduler.uses_rank else None
+        # Made anew in each turn, which for the views of hundreds of cells would take longer than everything else; so a
+        # view is used again where nothing has changed that it shows.
+        self._views: dict[Cell, tuple[str, str, Mapping[str, float], RunningCell]] = {}
+        self._views_of: Sequence[WorkerView] = ()
+
+    def __len__(self) -> int:
+        """Give how many cells wait."""
+        return len(self._ready)
+
+    async def recall(self, store: RunStore) -> None:
+        """Learn from runs that are over what the scheduler wants to know."""
+        if self._ranks is not None:
+            await self._ranks.recall(store, self._pool)
+
+    def admit(self, run: ActiveRun) -> None:
+        """Prepare for the cells of a run."""
+        if self._ranks is not None:
+            self._ranks.add(run.id, run.record.graph)
+
+    def observe(self, run: ActiveRun, event: ev.Event) -> None:
+        """See what happens to a run."""
+        if self._ranks is not None:
+            self._ranks.observe(run.id, event)
+
+    def judged(self, run: ActiveRun, event: ev.CellFailed) -> ev.CellFailed:
+        """Give a failure without its retry, where the retry asks for more than any worker or limit could ever give."""
+        cell = run.machine.cells.in_flight.get(event.cell)
+        if cell is None or event.retry_at is None or (event.resources is None and event.queue is None):
+            return event
+        return self._demands.judged(event, cell.resources, cell.queue, self._watch.known)
+
+    def enqueue(self, run: ActiveRun, order: do.Enqueue, now: float) -> None:
+        """Let a cell wait for a place."""
+        node = order.node
+        resources, limits = self._demands.of(order.resources)
+        self._ready.add(
+            ReadyCell(
+                run=run.id,
+                path=order.cell,
+                node=node.name,
+                task=node.task,
+                attempt=order.attempt,
+                resources=resources,
+                priority=order.priority,
+                queue=order.queue,
+                labels=run.record.labels,
+                ready_at=now,
+                limits=limits,
+                rank=0.0 if self._ranks is None else self._ranks.of(run.id, order.cell, order.depth),
+                depth=order.depth,
+            )
+        )
+
+    def cell(self, run: str, cell: str) -> ReadyCell | None:
+        """Give a cell that waits; ``None`` when it does not."""
+        return self._ready.get((run, cell))
+
+    @property
+    def lookahead(self) -> int:
+        """How many cells a scheduler is shown at most."""
+        return self._placer.lookahead
+
+    def shown(self, running: Sequence[RunningCell]) -> Sequence[ReadyCell]:
+        """Give the cells that a scheduler would be shown now.
+
+        :param running: What is in use.
+        """
+        return self._placer.shown(self._ready, running)
+
+    def withdraw(self, run: str, cell: str) -> ReadyCell | None:
+        """Let a cell wait no longer; ``None`` when it does not."""
+        return self._ready.remove((run, cell))
+
+    def clear(self, run: str) -> None:
+        """Let no cell of a run wait any longer."""
+        self._ready.forget_run(run)
+
+    def forget(self, run: str) -> None:
+        """Forget a run."""
+        self.clear(run)
+        if self._ranks is not None:
+            self._ranks.forget(run)
+
+    def place(self, runs: Mapping[str, ActiveRun]) -> Iterator[Sequence[Placement]]:
+        """Give placements to be carried out before the next are asked for.
+
+        There are more than one batch where the scheduler has placed all that it was shown.
+        """
+        while self._ready:
+            placements = self._placer.place(self._ready, self._watch.views, self.running(runs.values()))
+            yield placements
+            if len(placements) < self._placer.lookahead:
+                return
+
+    def running(self, runs: Iterable[ActiveRun]) -> SeenCells[RunningCell]:
+        """Give the cells that occupy capacity."""
+        count = 0
+        for run in runs:
+            cells = run.machine.cells
+            count += len(cells.in_flight) + len(cells.lingering)
+        return SeenCells(count, self._running(runs))
+
+    def _running(self, runs: Iterable[ActiveRun]) -> Iterator[RunningCell]:
+        known = self._views if self._views_of is self._watch.views else {}
+        # Whoever looks stops at the last cell, so nothing would be done after it.
+        fresh = self._views = {}
+        self._views_of = self._watch.views
+        for run in runs:
+            for cell in run.machine.occupying():
+                found = known.get(cell)
+                if (
+                    found is None
+                    or found[0] != cell.placed
+                    or found[1] != cell.worker
+                    or found[2] is not cell.resources
+                ):
+                    found = (cell.placed, cell.worker, cell.resources, self._view_of(run, cell))
+                fresh[cell] = found
+                yield found[3]
+
+    def _view_of(self, run: ActiveRun, cell: Cell) -> RunningCell:
+        node = cell.node
+        assert isinstance(node, TaskNode)
+        resources, limits = self._demands.of(cell.resources)
+        return RunningCell(
+            run=run.id,
+            path=cell.path,
+            task=node.task,
+            worker=self._watch.place_of(cell.placed, cell.worker),
+            resources=resources,
+            limits=limits,
+            labels=run.record.labels,
+        )

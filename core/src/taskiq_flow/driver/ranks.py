@@ -1,0 +1,99 @@
+"""How long tasks take, and so how far the cells of a run are from its end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from attrs import define, field
+
+from taskiq_flow.errors import RunNotFound
+from taskiq_flow.graph.model import Graph, TaskNode
+from taskiq_flow.graph.ranks import upward_ranks
+from taskiq_flow.machine import events as ev
+from taskiq_flow.store import RunStore
+
+__all__ = ["Durations", "Ranks"]
+
+_ITEM = re.compile(r"\[\d+\]")
+_UNKNOWN = 1.0
+# Enough to know the usual tasks, and little to read.
+_RUNS_TO_RECALL = 20
+
+
+@define(eq=False)
+class Durations:
+    """The mean of the seconds that each task has taken."""
+
+    _sums: dict[str, tuple[float, int]] = field(factory=dict, init=False)
+
+    def __len__(self) -> int:
+        return len(self._sums)
+
+    def record(self, task: str, seconds: float) -> None:
+        """Add what an attempt took."""
+        total, number = self._sums.get(task, (0.0, 0))
+        self._sums[task] = (total + seconds, number + 1)
+
+    def mean(self, task: str) -> float:
+        """Give the mean in seconds; 1 where nothing is known."""
+        total, number = self._sums.get(task, (_UNKNOWN, 1))
+        return total / number
+
+
+@define(eq=False)
+class Ranks:
+    """The upward ranks of the nodes of each run, worked out when a driver takes the run up.
+
+    :param durations: What is known of the tasks; outlives the driver where its process does.
+    """
+
+    durations: Durations
+    _by_run: dict[str, Mapping[str, float]] = field(factory=dict, init=False)
+    _tasks: dict[str, Mapping[str, str]] = field(factory=dict, init=False)
+
+    async def recall(self, store: RunStore, pool: str) -> None:
+        """Learn from the last runs of the pool that are over, where nothing is known yet."""
+        if self.durations:
+            return
+        for record in await store.runs.list(pool=pool, active=False, limit=_RUNS_TO_RECALL):
+            try:
+                events = await store.log.read(record.id)
+            except RunNotFound:
+                continue
+            self.add(record.id, record.graph)
+            for event in events:
+                self.observe(record.id, event)
+            self.forget(record.id)
+
+    def add(self, run: str, graph: Graph) -> None:
+        """Work out the ranks of a run."""
+        tasks: dict[str, str] = {}
+
+        def cost(path: str, node: TaskNode) -> float:
+            tasks[path] = node.task
+            return self.durations.mean(node.task)
+
+        self._by_run[run] = upward_ranks(graph, cost)
+        self._tasks[run] = tasks
+
+    def observe(self, run: str, event: ev.Event) -> None:
+        """Learn how long an attempt took."""
+        if type(event) is ev.CellSucceeded:
+            task = self._tasks.get(run, {}).get(_ITEM.sub("[]", event.cell))
+            if task is not None:
+                self.durations.record(task, event.seconds)
+
+    def forget(self, run: str) -> None:
+        """Forget a run."""
+        self._by_run.pop(run, None)
+        self._tasks.pop(run, None)
+
+    def of(self, run: str, cell: str, depth: int) -> float:
+        """Give the rank of a cell.
+
+        :param cell: Its path.
+        :param depth: How many items that have begun it is in; such a cell is ranked as its outermost map.
+        """
+        path = cell.partition("[")[0] if depth else _ITEM.sub("[]", cell)
+        return self._by_run.get(run, {}).get(path, 0.0)

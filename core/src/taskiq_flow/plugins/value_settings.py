@@ -1,0 +1,67 @@
+"""Settings of how values are carried: codecs, and what becomes of large values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from taskiq_flow.errors import PluginError
+from taskiq_flow.sizes import parse_size
+
+__all__ = ["VALUE_KEYS", "read_values", "value_problem", "values_from_environment"]
+
+VALUE_KEYS = ("codecs", "claim_check", "blobs", "max_value_bytes")
+
+_SIZES = ("claim_check", "max_value_bytes")
+_NONE = "none"
+
+
+def values_from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Give those settings that the environment has, as text or as lists of names."""
+    found: dict[str, Any] = {
+        key: environment[name]
+        for key in ("blobs", *_SIZES)
+        if environment.get(name := f"TASKIQ_FLOW_{key.upper()}")
+    }
+    # An empty list is a statement too.
+    if (names := environment.get("TASKIQ_FLOW_CODECS")) is not None:
+        found["codecs"] = [name.strip() for name in names.split(",") if name.strip()]
+    return found
+
+
+def value_problem(key: str, value: Any) -> str:
+    """Say what is wrong with a setting; empty when nothing is."""
+    if key == "codecs":
+        fine = isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value)
+        return "" if fine else f"{key!r} must be a list of names, found {value!r}"
+    if key == "blobs":
+        return "" if isinstance(value, str) and value else f"{key!r} must be a URL, found {value!r}"
+    try:
+        _size(value)
+    except ValueError:
+        return f"{key!r} must be a number of bytes, such as 262144 or '256KiB', or 'none', found {value!r}"
+    return ""
+
+
+def read_values(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+    """Give the settings as the configuration keeps them.
+
+    :param values: Those that somebody has given, by key.
+    :param sources: Who said each, for errors.
+    :raises PluginError: some are impossible; all of them are listed.
+    """
+    found = {key: value_problem(key, value) for key, value in values.items()}
+    if any(found.values()):
+        raise PluginError(
+            "; ".join(f"{problem} ({sources[key]})" for key, problem in found.items() if problem)
+        )
+    read: dict[str, Any] = {key: _size(value) if key in _SIZES else value for key, value in values.items()}
+    return {**read, "codecs": tuple(read["codecs"])} if "codecs" in read else read
+
+
+def _size(value: Any) -> int | None:
+    if isinstance(value, str):
+        return None if value.strip().lower() == _NONE else parse_size(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(value)
+    return value

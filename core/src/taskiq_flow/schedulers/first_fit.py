@@ -1,0 +1,51 @@
+"""First fit: what the core falls back to where capacity must be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from taskiq_flow.pools import Rooms
+from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
+from taskiq_flow.schedulers.fifo import FifoScheduler
+
+__all__ = ["FirstFitScheduler", "default_for"]
+
+
+class FirstFitScheduler(Scheduler):
+    """Puts each cell on the first worker that has room for it, and lets none be overtaken that only has to wait.
+
+    It is not offered for selection: it takes the turns in which a scheduler that reads resources fails.
+
+    :param max_in_flight: How many cells may be dispatched or running at once, over all runs of the pool.
+    """
+
+    name: ClassVar[str] = "first-fit"
+    lookahead: ClassVar[int] = 256
+
+    def __init__(self, max_in_flight: int = 256) -> None:
+        self.max_in_flight = max_in_flight
+
+    def place(
+        self,
+        ready: Sequence[ReadyCell],
+        workers: Sequence[WorkerView],
+        running: Sequence[RunningCell],
+    ) -> Iterable[Placement] | None:
+        """Place cells in order, until one has to wait."""
+        rooms = Rooms(workers, running)
+        placements: list[Placement] = []
+        for cell in ready[: max(0, self.max_in_flight - len(running))]:
+            worker = next((worker for worker in workers if rooms.has_room(cell, worker)), None)
+            if worker is None:
+                if any(rooms.could_hold(cell, worker) for worker in workers):
+                    break
+                continue
+            rooms.take(cell.resources, worker.id)
+            placements.append(Placement(run=cell.run, path=cell.path, worker=worker.id))
+        return placements
+
+
+def default_for(scheduler: Scheduler) -> Scheduler:
+    """Give what takes the turns in which a scheduler fails or wants the default."""
+    return FirstFitScheduler() if scheduler.reads_resources else FifoScheduler()

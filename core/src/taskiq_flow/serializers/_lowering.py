@@ -1,0 +1,59 @@
+"""From objects to plainer values, one step at a time."""
+
+from __future__ import annotations
+
+import os
+import types
+from collections import deque
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from pydantic import SecretBytes, SecretStr
+from pydantic_core import to_jsonable_python
+
+from taskiq_flow.serializers._records import field_names
+
+__all__ = ["lowered"]
+
+_TEXT = (str, int, float)
+_SECRETS = (SecretStr, SecretBytes)
+
+
+def lowered(value: Any) -> Any:
+    """Give what stands for an object: the dictionary of its fields, its elements, its value, or its text.
+
+    What is inside of it stays as it is.
+
+    :raises TypeError: nothing stands for it.
+    """
+    kind = type(value)
+    names = field_names(kind)
+    if names is not None:
+        return {name: getattr(value, name) for name in names}
+    if isinstance(value, _SECRETS):
+        raise TypeError("a secret is written as stars; give what get_secret_value() gives, or encrypt values")
+    serializer = getattr(kind, "__pydantic_serializer__", None)
+    if serializer is not None:
+        plainer = serializer.to_python(value, mode="python", by_alias=True, round_trip=True)
+        if plainer is not value:
+            return plainer
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bytes):
+        return bytes(value)
+    if isinstance(value, (int, float)):
+        return int(value) if isinstance(value, int) else float(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (list, tuple, deque, types.GeneratorType)):
+        return list(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if not isinstance(value, type):
+        text = to_jsonable_python(value)
+        if isinstance(text, _TEXT):
+            return text
+    raise TypeError(f"unable to serialize unknown type {kind.__qualname__}")

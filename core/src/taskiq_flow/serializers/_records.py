@@ -1,0 +1,119 @@
+"""Records: dataclasses, attrs classes and their like, which are written as their fields and built again from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args, get_origin
+
+import attrs
+from typing_extensions import get_type_hints, is_typeddict
+
+__all__ = ["build", "field_names", "fields_to_read", "hints_of", "holds", "is_attrs", "is_record", "is_row"]
+
+_KEPT = 2048
+
+
+def is_attrs(kind: Any) -> bool:
+    """Whether something is a class made with attrs that pydantic does not know by itself."""
+    return isinstance(kind, type) and attrs.has(kind) and field_names(kind) is not None
+
+
+def is_record(kind: Any) -> bool:
+    """Whether something is a plain dataclass or attrs class; those of pydantic have a serializer of their own."""
+    return isinstance(kind, type) and field_names(kind) is not None
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _field_names(kind: Any) -> tuple[str, ...] | None:
+    if hasattr(kind, "__pydantic_serializer__"):
+        return None
+    if dataclasses.is_dataclass(kind):
+        return tuple(each.name for each in dataclasses.fields(kind))
+    if attrs.has(kind):
+        return tuple(each.name for each in attrs.fields(kind))
+    return None
+
+
+def field_names(kind: Any) -> tuple[str, ...] | None:
+    """Give the names of a record's fields; ``None`` for classes that are no plain records."""
+    return _field_names(kind)
+
+
+def fields_to_read(kind: type[Any]) -> dict[str, bool]:
+    """Give the names of a record's fields, and whether each must be there to build one."""
+    if attrs.has(kind):
+        return {each.name: each.init and each.default is attrs.NOTHING for each in attrs.fields(kind)}
+    missing = dataclasses.MISSING
+    return {
+        each.name: each.init and each.default is missing and each.default_factory is missing
+        for each in dataclasses.fields(kind)
+    }
+
+
+def build(kind: type[Any], values: dict[str, Any]) -> Any:
+    """Make a record of its fields.
+
+    :raises Exception: whatever its own code raises.
+    """
+    if attrs.has(kind):
+        places = {each.name: each.alias if each.init else None for each in attrs.fields(kind)}
+    else:
+        places = {each.name: each.name if each.init else None for each in dataclasses.fields(kind)}
+    made = kind(**{place: values[name] for name, place in places.items() if place and name in values})
+    for name, place in places.items():
+        if place is None and name in values:
+            # What its own code had computed; frozen classes let nobody else set it.
+            object.__setattr__(made, name, values[name])
+    return made
+
+
+def hints_of(annotation: Any) -> dict[str, Any]:
+    """Give the annotations of the fields of a class, or of a generic one that was given its parameters.
+
+    :raises NameError: an annotation names what cannot be found.
+    """
+    kind = get_origin(annotation) or annotation
+    hints = get_type_hints(kind, include_extras=True)
+    given = dict(zip(getattr(kind, "__parameters__", ()), get_args(annotation), strict=False))
+    return {name: _filled(hint, given) for name, hint in hints.items()} if given else hints
+
+
+def _filled(hint: Any, given: dict[Any, Any]) -> Any:
+    if isinstance(hint, TypeVar):
+        return given.get(hint, hint)
+    open_ = getattr(hint, "__parameters__", ())
+    if not open_ or isinstance(hint, type):
+        return hint
+    return hint[tuple(given.get(each, each) for each in open_)]
+
+
+def holds(annotation: Any, wanted: Callable[[Any], bool], seen: set[Any] | None = None) -> bool:
+    """Whether reading by an annotation comes upon a class that is wanted.
+
+    :param seen: Classes that were looked into.
+    """
+    seen = set() if seen is None else seen
+    kind = get_origin(annotation) or annotation
+    if wanted(kind):
+        return True
+    if isinstance(kind, type) and kind not in seen and (is_record(kind) or is_row(kind)):
+        seen.add(kind)
+        try:
+            hints = hints_of(annotation)
+        except Exception:  # noqa: BLE001 - pydantic says what is wrong with it
+            return False
+        if any(holds(hint, wanted, seen) for hint in hints.values()):
+            return True
+    if get_origin(annotation) is typing.Literal:
+        return False
+    return any(holds(each, wanted, seen) for each in get_args(annotation))
+
+
+def is_row(kind: Any) -> bool:
+    """Whether something is a typed dictionary or a named tuple."""
+    return is_typeddict(kind) or (
+        isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
+    )

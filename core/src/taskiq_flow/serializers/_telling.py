@@ -1,0 +1,97 @@
+"""What serializers say about values that they cannot write or read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from taskiq_flow.errors import PayloadError
+from taskiq_flow.serializers._finding import offender
+
+__all__ = ["called", "cannot_encode", "cannot_read_by", "damaged", "does_not_fit", "first_line"]
+
+_SHOWN = 5
+_OBJECTS_ONLY = ("needs_python_object", "is_instance_of", "callable_type")
+_UNKNOWN = "unable to serialize unknown type"
+_ADVICE = "a dataclass or a pydantic model, or choose a serializer that carries it"
+
+
+def cannot_encode(
+    value: Any, error: Exception, encode: Callable[[Any], bytes], format_: str, advice: str = ""
+) -> PayloadError:
+    """Say which value cannot be encoded, where it is, and why."""
+    found, path, reason = offender(value, encode)
+    place = f" (at {path})" if path != "result" else ""
+    why = first_line(reason or error)
+    # These words for a type that nothing knows say nothing more than the sentence already does.
+    told = "" if _UNKNOWN in why else f": {why}"
+    return PayloadError(
+        f"cannot encode a value of type {called(found)}{place} as {format_}{told}; "
+        f"{advice or f'give plain data, {_ADVICE}'}"
+    )
+
+
+def damaged(error: Exception, format_: str) -> PayloadError:
+    """Say that bytes are not of the format."""
+    return PayloadError(f"cannot decode as {format_}: {first_line(error)}")
+
+
+def does_not_fit(annotation: Any, error: ValidationError, format_: str) -> PayloadError:
+    """Say where a value does not fit its annotation."""
+    details = error.errors(include_url=False, include_context=False, include_input=True)
+    if format_ == "json" and any(each["type"] in _OBJECTS_ONLY for each in details):
+        return cannot_read_by(annotation, "json has no such values", format_)
+    if details[0]["type"] == "json_invalid":
+        return PayloadError(f"cannot decode as {format_}: {details[0]['msg'].removeprefix('Invalid JSON: ')}")
+    told = [
+        f"{_place(each['loc'])}{each['msg'][:1].lower()}{each['msg'][1:]}, found {_shown(each['input'])}"
+        for each in details[:_SHOWN]
+    ]
+    if len(details) > _SHOWN:
+        told.append(f"and {len(details) - _SHOWN} more")
+    return PayloadError(f"the value does not fit {_named(annotation)}: {'; '.join(told)}")
+
+
+def cannot_read_by(annotation: Any, why: str, format_: str) -> PayloadError:
+    """Say that nothing can be read by an annotation."""
+    return PayloadError(
+        f"cannot decode {format_} as {_named(annotation)}: {why}; annotate plain data, {_ADVICE}"
+    )
+
+
+def called(value: Any) -> str:
+    """Give the name of a value's type."""
+    return type(value).__qualname__
+
+
+def first_line(error: Exception) -> str:
+    """Give what an error says, without what pydantic puts around it."""
+    line = (
+        str(error).partition("\n")[0].removeprefix("Error serializing to JSON: ").removeprefix("ValueError: ")
+    )
+    line = line.removeprefix("PydanticSerializationError: ").removeprefix("Invalid JSON: ").rstrip(".")
+    # Class names keep their capitals.
+    head = line.partition(" ")[0]
+    return (line[:1].lower() + line[1:] if head.istitle() else line) or type(error).__name__
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return f"at {''.join(f'[{step!r}]' for step in location)}: " if location else ""
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = " ".join(repr(value).split()) if type(value) is not str else repr(value)
+    except Exception:  # noqa: BLE001 - a number of too many digits, or the value's own code
+        return f"a {called(value)}"
+    return text if len(text) <= 60 else f"{text[:57]}… (a {called(value)})"
+
+
+def _named(annotation: Any) -> str:
+    return (
+        annotation.__qualname__
+        if isinstance(annotation, type) and not get_args(annotation)
+        else str(annotation)
+    )

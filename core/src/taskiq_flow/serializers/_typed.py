@@ -1,0 +1,131 @@
+"""What serializers of plain data share: types by annotation, and errors that name the place."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from taskiq_flow.errors import PayloadError
+from taskiq_flow.serializer import Serializer
+from taskiq_flow.serializers._annotations import Adapters, is_missing
+from taskiq_flow.serializers._telling import (
+    cannot_encode,
+    cannot_read_by,
+    damaged,
+    does_not_fit,
+    first_line,
+)
+
+__all__ = ["TypedSerializer"]
+
+# A strict model wants instances, and a format has no instances of most classes; numbers stay strict.
+_ABOUT_CLASSES = frozenset(
+    {
+        "bytes_type",
+        "dataclass_exact_type",
+        "dataclass_type",
+        "date_type",
+        "datetime_type",
+        "decimal_type",
+        "frozen_set_type",
+        "is_instance_of",
+        "model_type",
+        "path_type",
+        "set_type",
+        "time_delta_type",
+        "time_type",
+        "tuple_type",
+    }
+)
+
+
+class TypedSerializer(Serializer):
+    """A serializer that is made of two functions: one writes plain data, one reads it.
+
+    Decoding by the annotation, and errors that name the type and the place, are here. A subclass gives :meth:`write`
+    and :meth:`read`; either may raise any exception. To write an object that the format does not know, ask
+    :func:`taskiq_flow.typed.lowered` what stands for it.
+
+    :cvar advice: What to do about a value that cannot be written; ends the error's sentence.
+    """
+
+    advice: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        self._adapters = Adapters(self.special)
+
+    @abstractmethod
+    def write(self, value: Any) -> bytes:
+        """Encode a value.
+
+        :raises Exception: it cannot be encoded.
+        """
+
+    @abstractmethod
+    def read(self, data: bytes) -> Any:
+        """Decode what :meth:`write` wrote, to plain data.
+
+        :raises Exception: it is damaged.
+        """
+
+    def special(self, kind: type[Any]) -> Any:
+        """Give the annotation that a class is read by, where this format has a way of its own to make it.
+
+        :returns: For most classes ``None``.
+        """
+        return None
+
+    def dumps(self, value: Any) -> bytes:
+        """Encode a value.
+
+        :raises PayloadError: the value cannot be encoded; the message names the offending type and where it is.
+        """
+        # Any exception: models bring serializers and validators of their own, here and in loads.
+        try:
+            return self.write(value)
+        except PayloadError:
+            raise
+        except Exception as error:
+            raise cannot_encode(value, error, self.write, self.name, self.advice) from error
+
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        """Decode what :meth:`dumps` wrote.
+
+        :param type_: The annotation to decode by; :data:`typing.Any` when there is none.
+        :raises PayloadError: the data is damaged, or does not fit the annotation.
+        """
+        try:
+            value = self.read(data)
+        except PayloadError:
+            raise
+        except Exception as error:
+            raise damaged(error, self.name) from error
+        return value if is_missing(type_) else self.fitted(value, type_)
+
+    def fitted(self, value: Any, type_: Any) -> Any:
+        """Give plain data as an annotation says.
+
+        :raises PayloadError: it does not fit.
+        """
+        adapter = self._adapter(type_)
+        try:
+            return adapter.validator.validate_python(value)
+        except ValidationError as error:
+            kinds = {each["type"] for each in error.errors(include_input=False, include_url=False)}
+            if not _ABOUT_CLASSES.issuperset(kinds):
+                raise does_not_fit(type_, error, self.name) from error
+            wanted = error
+        except Exception as error:
+            raise cannot_read_by(type_, first_line(error), self.name) from error
+        try:
+            return adapter.validator.validate_python(value, strict=False)
+        except Exception as error:
+            raise does_not_fit(type_, wanted, self.name) from error
+
+    def _adapter(self, type_: Any) -> TypeAdapter[Any]:
+        try:
+            return self._adapters.get(type_)
+        except Exception as error:
+            raise cannot_read_by(type_, first_line(error), self.name) from error

@@ -1,0 +1,112 @@
+"""Whether the live workers of a pool have the tasks of a run, in the version that was meant."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import define, field
+from taskiq import AsyncBroker
+
+from taskiq_flow.admission import task_nodes
+from taskiq_flow.clock import Clock
+from taskiq_flow.discoverer import TaskOrigin
+from taskiq_flow.errors import UnschedulableError
+from taskiq_flow.graph.model import Graph
+from taskiq_flow.store import RunStore, WorkerInfo
+from taskiq_flow.task_options import origin_of
+
+__all__ = ["Staffing", "origins_of", "versions_of"]
+
+logger = logging.getLogger("taskiq_flow")
+
+
+@define
+class Staffing:
+    """Compares a graph with what the workers of a pool announce.
+
+    A pool without any live worker is no reason to refuse: they may start later. Nor is one in which some have a task
+    and others have not; but a message may reach one of those that have not, so that is said once.
+
+    :param pool: The pool's name.
+    :param store: Where workers announce themselves.
+    :param clock: Tells which of them are live.
+    """
+
+    pool: str
+    store: RunStore
+    clock: Clock
+    _told: set[str] = field(factory=set, init=False)
+
+    async def check(self, graph: Graph, origins: Mapping[str, TaskOrigin]) -> Sequence[WorkerInfo]:
+        """Refuse a graph with tasks that no live worker has.
+
+        :param origins: Where tasks were discovered on this side, by the task's name.
+        :returns: The live workers.
+        :raises UnschedulableError: no live worker has some of the tasks, or none has them in this side's version.
+        """
+        now = self.clock.now()
+        live = [each for each in await self.store.workers.list(self.pool) if each.expires_at > now]
+        if not live:
+            self._warn("", f"pool {self.pool!r} has no live worker; runs wait until one starts")
+            return ()
+        self._told.discard("")
+        places: dict[str, str] = {}
+        for path, node in task_nodes(graph):
+            places.setdefault(node.task, path)
+        problems = [
+            f"node {path!r} applies task {task!r}{problem}"
+            for task, path in places.items()
+            for problem in self._problems(task, origins.get(task), live)
+        ]
+        if problems:
+            raise UnschedulableError("\n".join(problems))
+        return live
+
+    def _problems(self, task: str, origin: TaskOrigin | None, live: Sequence[WorkerInfo]) -> Iterator[str]:
+        having = [each for each in live if each.tasks is None or task in each.tasks]
+        count = "the only live worker" if len(live) == 1 else f"any of the {len(live)} live workers"
+        if not having:
+            step = "import the module that has it where they start"
+            if origin is not None:
+                step = f"install {origin.release} there, and make their flow with discover=True"
+            yield f"{f' of {origin.release}' if origin else ''}, unknown to {count} of pool {self.pool!r}; {step}"
+            return
+        fitting = [each for each in having if origin is None or _fits(each.versions.get(task), origin)]
+        if not fitting:
+            assert origin is not None, "without an origin every worker that has the task fits"
+            others = sorted({each.versions[task] for each in having})
+            yield (
+                f" of {origin.release}, and the live workers of pool {self.pool!r} have it of {' and '.join(others)}; "
+                "install the same version on both sides"
+            )
+        elif len(fitting) < len(live):
+            lacking = sorted(each.id for each in live if each not in fitting)
+            self._warn(
+                task,
+                f"task {task!r} is unknown to some workers of pool {self.pool!r}, or there in another version: "
+                f"{', '.join(lacking[:5])}{f' and {len(lacking) - 5} more' if len(lacking) > 5 else ''}",
+            )
+
+    def _warn(self, key: str, text: str) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            logger.warning("%s", text)
+
+
+def origins_of(broker: AsyncBroker, graph: Graph) -> dict[str, TaskOrigin]:
+    """Say where those of a graph's tasks come from that were discovered, by the task's name."""
+    names = sorted({node.task for _, node in task_nodes(graph)})
+    found = {name: origin_of(broker.find_task(name)) for name in names}
+    return {name: origin for name, origin in found.items() if origin is not None}
+
+
+def versions_of(broker: AsyncBroker) -> dict[str, str]:
+    """Give the distribution and version of each of a broker's tasks that was discovered, by the task's name."""
+    found = {name: origin_of(task) for name, task in broker.get_all_tasks().items()}
+    return {name: origin.release for name, origin in found.items() if origin is not None}
+
+
+def _fits(announced: str | None, origin: TaskOrigin) -> bool:
+    """Whether a worker's version of a task is this side's; one that says nothing has it from its application."""
+    return announced is None or announced == origin.release

@@ -1,0 +1,73 @@
+"""Data that runs code where somebody believes it, and a watch over what unpickles."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["Trap", "forged", "traps", "watched"]
+
+_sprung: list[str] = []
+_unpickled: list[str] = []
+_watching = False
+_hooked = False
+_ME = __name__
+
+
+def spring() -> None:
+    """What runs when a trap is believed."""
+    _sprung.append("sprung")
+
+
+class Trap:
+    """Unpickling one of these runs code."""
+
+    def __reduce__(self) -> Any:
+        return spring, ()
+
+
+def traps() -> Iterator[bytes]:
+    """Give data that runs code where it is unpickled, evaluated, or read as YAML or JSON with Python's own tags."""
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        yield pickle.dumps(Trap(), protocol)
+    call = f"__import__({_ME!r}, fromlist=['spring']).spring()"
+    yield call.encode()
+    yield f"[{call}]".encode()
+    yield f"!!python/object/apply:{_ME}.spring []\n".encode()
+    yield f'{{"py/reduce": [{{"py/function": "{_ME}.spring"}}, {{"py/tuple": []}}]}}'.encode()
+    yield f'{{"__class__": "{_ME}.Trap", "__reduce__": ["{_ME}.spring", []]}}'.encode()
+
+
+def forged(data: bytes) -> Iterator[bytes]:
+    """Give what was written with a pickle in it, with a trap in its place."""
+    trap = pickle.dumps(Trap())
+    for start in range(len(data) - 1):
+        if data[start] == 0x80 and 2 <= data[start + 1] <= pickle.HIGHEST_PROTOCOL:
+            yield data[:start] + trap
+
+
+@contextmanager
+def watched() -> Iterator[tuple[list[str], list[str]]]:
+    """Watch what is done in here.
+
+    :returns: What grows when a trap is sprung, and the names of what was looked up for unpickling.
+    """
+    global _hooked, _watching  # noqa: PLW0603 - a hook of the interpreter cannot be taken out again
+    if not _hooked:
+        sys.addaudithook(_audit)
+        _hooked = True
+    _sprung.clear()
+    _unpickled.clear()
+    _watching = True
+    try:
+        yield _sprung, _unpickled
+    finally:
+        _watching = False
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if _watching and event == "pickle.find_class":
+        _unpickled.append(f"{arguments[0]}.{arguments[1]}")

@@ -1,0 +1,160 @@
+"""The order in which schedulers are shown ready cells, and what limits keep back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskiq_flow.driver.lines import LimitRoom, ReadyQueue
+from taskiq_flow.driver.placing import Placer
+from taskiq_flow.pools import total_of
+from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
+from taskiq_flow.schedulers.fifo import FifoScheduler
+
+
+def cell(path: str, **fields: Any) -> ReadyCell:
+    run = fields.pop("run", "r")
+    return ReadyCell(run=run, path=path, node=path, task="t", **fields)
+
+
+def queue_of(*cells: ReadyCell, line_of: Any = None) -> ReadyQueue:
+    queue = ReadyQueue(line_of)
+    for each in cells:
+        queue.add(each)
+    return queue
+
+
+def paths(queue: ReadyQueue, count: int = 100, limits: Mapping[str, float] | None = None) -> list[str]:
+    room = None if limits is None else LimitRoom(limits, ())
+    return [each.path for each in queue.first(count, room)]
+
+
+def test_priority_then_depth_then_age() -> None:
+    queue = queue_of(
+        cell("new"),
+        cell("begun", depth=1),
+        cell("inner", depth=2),
+        cell("urgent", priority=1),
+        cell("late", priority=-1, depth=5),
+        cell("newer"),
+    )
+    assert paths(queue) == ["urgent", "inner", "begun", "new", "newer", "late"]
+    assert paths(queue, 2) == ["urgent", "inner"]
+
+
+def test_what_a_limit_leaves_no_room_for_is_not_shown() -> None:
+    queue = queue_of(
+        cell("a", limits={"db": 1}),
+        cell("b"),
+        cell("c", limits={"db": 1}),
+        cell("d", limits={"db": 1}),
+        cell("e"),
+    )
+    assert paths(queue, limits={"db": 2}) == ["a", "b", "c", "e"]
+    used = RunningCell(run="r", path="x", task="t", limits={"db": 1})
+    assert [each.path for each in queue.first(9, LimitRoom({"db": 2}, [used]))] == ["a", "b", "e"]
+
+
+def test_nobody_overtakes_the_one_who_waits_for_a_limit() -> None:
+    queue = queue_of(
+        cell("large", limits={"db": 3}), cell("small", limits={"db": 1}), cell("net", limits={"net": 1})
+    )
+    assert paths(queue, limits={"db": 2, "net": 1}) == ["net"]
+    assert paths(queue, limits={"db": 4, "net": 1}) == ["large", "small", "net"]
+
+
+def test_lines_are_shown_in_turns() -> None:
+    queue = queue_of(
+        *(cell(f"a{number}", run="a") for number in range(9)),
+        cell("b0", run="b"),
+        cell("b1", run="b"),
+        line_of=lambda each: each.run,
+    )
+    assert paths(queue, 5) == ["a0", "b0", "a1", "b1", "a2"]
+
+
+def test_a_line_that_cannot_be_named_is_the_common_one(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, logger="taskiq_flow"):
+        queue = queue_of(cell("a"), cell("b"), line_of=lambda each: 1 // 0)
+    assert paths(queue) == ["a", "b"]
+    assert len(caplog.records) == 1
+
+
+def test_many_lines_that_came_and_went_leave_nothing_behind() -> None:
+    queue = ReadyQueue(lambda each: each.run)
+    for number in range(1000):
+        queue.add(cell("x", run=f"r{number}"))
+        queue.remove((f"r{number}", "x"))
+    assert len(queue) == 0
+    assert len(queue._buckets) < 200
+    queue.add(cell("y"))
+    assert paths(queue) == ["y"]
+
+
+CELLS = st.lists(
+    st.builds(
+        lambda priority, depth, db, run: {"priority": priority, "depth": depth, "limits": db, "run": run},
+        st.integers(-1, 1),
+        st.integers(0, 2),
+        st.sampled_from([{}, {"db": 1.0}, {"db": 2.0}, {"db": 1.0, "net": 1.0}]),
+        st.sampled_from("ab"),
+    ),
+    max_size=30,
+)
+
+
+@given(CELLS, st.data())
+def test_the_queue_agrees_with_a_list(described: list[dict[str, Any]], data: st.DataObject) -> None:
+    cells = [cell(f"c{number}", **fields) for number, fields in enumerate(described)]
+    queue = queue_of(*cells)
+    gone = data.draw(st.sets(st.integers(0, len(cells) - 1))) if cells else set()
+    for number in gone:
+        assert queue.remove((cells[number].run, cells[number].path)) is cells[number]
+    left = [each for number, each in enumerate(cells) if number not in gone]
+    expected = sorted(left, key=lambda each: (-each.priority, -each.depth))
+    assert list(queue.first(100)) == expected
+    shown = list(queue.first(100, LimitRoom({"db": 3.0, "net": 1.0}, ())))
+    total = total_of(each.limits for each in shown)
+    assert total.get("db", 0) <= 3
+    assert total.get("net", 0) <= 1
+    places = [expected.index(each) for each in shown]
+    assert places == sorted(places)
+    assert {each.path for each in expected if not each.limits} <= {each.path for each in shown}
+
+
+class Greedy(Scheduler):
+    """Places cells that it was not shown."""
+
+    name = "greedy"
+    reads_resources = False
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = keys
+
+    def place(self, ready: Any, workers: Any, running: Any) -> list[Placement]:
+        return [Placement(run="r", path=key) for key in self.keys]
+
+
+def test_limits_are_checked_in_the_answer_too(caplog: pytest.LogCaptureFixture) -> None:
+    queue = queue_of(cell("a", limits={"db": 1}), cell("b", limits={"db": 1}))
+    placer = Placer(Greedy("a", "b"), FifoScheduler(), {"db": 1})
+    assert [each.path for each in placer.place(queue, (), ())] == ["a"]
+    assert "it would have 2 of 'db' in use, and the limit is 1" in caplog.text
+
+
+def test_a_scheduler_that_reads_resources_cannot_fill_the_pool_without_naming_workers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Anywhere(Greedy):
+        reads_resources = True
+
+    workers = [WorkerView(id="w1", capacity={"cpu": 1.0}), WorkerView(id="w2", capacity={"cpu": 1.0})]
+    queue = queue_of(*(cell(name, resources={"cpu": 1.0}) for name in "abc"))
+    placer = Placer(Anywhere("a", "b", "c"), FifoScheduler(1))
+    assert [each.path for each in placer.place(queue, workers, ())] == ["a"]
+    assert "it would have 3 of 'cpu' in use, and all workers together have 2" in caplog.text

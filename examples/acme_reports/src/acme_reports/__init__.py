@@ -1,0 +1,1 @@
+"""Tasks that read texts and report on them."""

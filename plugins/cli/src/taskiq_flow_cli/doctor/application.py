@@ -1,0 +1,212 @@
+"""What an application has: its store, its broker, its workers, and their tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+
+from taskiq import InMemoryBroker
+
+from taskiq_flow import DataflowPipeline, Flow, FlowError, Pipeline
+from taskiq_flow.admission import task_nodes
+from taskiq_flow.errors import StoreError, UsageError
+from taskiq_flow.store import WorkerInfo
+from taskiq_flow.targets import find_flow, find_object, graph_of
+from taskiq_flow.task_options import origin_of
+from taskiq_flow_cli.doctor.findings import Finding, fine, note, problem
+from taskiq_flow_cli.plugins import without_password
+
+__all__ = ["application_findings"]
+
+_SECONDS = 10.0
+_TTL_SECONDS = 5.0
+_MOST_NAMES = 5
+_START = "start `taskiq worker MODULE:BROKER`"
+
+
+async def application_findings(target: str, app_dir: str | None = None) -> AsyncIterator[Finding]:
+    """Look at an application from outside, without starting a run.
+
+    :param target: ``MODULE:NAME`` of a flow, a broker or a pipeline.
+    :param app_dir: A folder that is searched before the working directory.
+    """
+    try:
+        flow = find_flow(target, app_dir)
+        tasks = _tasks(target, app_dir, flow)
+    except UsageError as error:
+        yield problem("application", target, str(error), "correct the name, or what goes wrong in the module")
+        return
+    missing = sorted(name for name in tasks if flow.broker.find_task(name) is None)
+    if missing:
+        yield problem(
+            "tasks", target, f"needs {_listed(missing)}, which its broker does not have", "import the modules"
+        )
+    else:
+        yield fine("tasks", target, f"its broker has {_tasks_of(tasks)}")
+    try:
+        store = await _tried("store", _name_of(flow), lambda: _round_trip(flow), _STORE_ADVICE)
+        yield store
+        yield await _tried("broker", type(flow.broker).__name__, lambda: _started(flow), _BROKER_ADVICE)
+        if store.state.value != "fine":
+            return
+        if isinstance(flow.broker, InMemoryBroker):
+            yield fine("pool", flow.pool, "is in this process, because the broker is in memory")
+        else:
+            async for finding in _pool(flow, tasks):
+                yield finding
+    finally:
+        await _leave(flow)
+
+
+_STORE_ADVICE = (
+    "see that its server runs and that the URL is right (TASKIQ_FLOW_STORE, or where the flow is made)"
+)
+_BROKER_ADVICE = "see that its server runs, and that the address is right where the broker is made"
+
+
+def _tasks(target: str, app_dir: str | None, flow: Flow) -> Sequence[str]:
+    """Give the names of the tasks of a pipeline, or else of all that the broker has."""
+    found = find_object(target, app_dir)
+    if isinstance(found, (DataflowPipeline, Pipeline)):
+        return sorted({node.task for _, node in task_nodes(graph_of(found, ()))})
+    return sorted(flow.broker.get_all_tasks())
+
+
+def _name_of(flow: Flow) -> str:
+    url = flow.plugins.selection("store").name
+    scheme = url.partition("://")[0]
+    # A store that was given as an object says nothing of its URL.
+    return without_password(url) if scheme in type(flow.store).schemes else type(flow.store).__name__
+
+
+async def _tried(area: str, subject: str, attempt: Callable[[], Awaitable[str]], advice: str) -> Finding:
+    try:
+        return fine(area, subject, await asyncio.wait_for(attempt(), _SECONDS))
+    except asyncio.TimeoutError:
+        return problem(area, subject, f"does not answer within {_SECONDS:g} s", advice)
+    except Exception as error:  # noqa: BLE001 - whatever the client of a server raises
+        said = str(error) if isinstance(error, FlowError) else f"{type(error).__name__}: {error}"
+        return problem(area, subject, f"cannot be used: {said}", advice)
+
+
+async def _round_trip(flow: Flow) -> str:
+    """Start the flow's part, and let the store keep something for a moment."""
+    await flow.startup()
+    began = time.perf_counter()
+    mark = f"doctor-{uuid.uuid4().hex}"
+    lease = await flow.store.leases.acquire("doctor", mark, _TTL_SECONDS)
+    if lease is not None:
+        # None says that somebody else is looking just now, which is an answer too.
+        await flow.store.leases.release(lease)
+    try:
+        await flow.store.blobs.put(mark, "look", b"well")
+        if await flow.store.blobs.get(mark, "look") != b"well":
+            raise StoreError("it gives back other bytes than it was given")
+    finally:
+        await flow.store.blobs.delete_run(mark)
+    return f"answers; a lease and a blob there and back took {1000 * (time.perf_counter() - began):.0f} ms"
+
+
+async def _started(flow: Flow) -> str:
+    await flow.broker.startup()
+    return "can be started"
+
+
+async def _leave(flow: Flow) -> None:
+    """Shut down what was started; what cannot be reached cannot be left either."""
+    for part in (flow.broker.shutdown, flow.shutdown):
+        try:
+            await asyncio.wait_for(part(), _SECONDS)
+        except Exception:  # noqa: BLE001 - it was told when it was started
+            continue
+
+
+async def _pool(flow: Flow, tasks: Sequence[str]) -> AsyncIterator[Finding]:
+    now = flow.clock.now()
+    workers = await flow.store.workers.list(flow.pool)
+    live = [each for each in workers if each.expires_at > now]
+    lost = [each for each in workers if each.expires_at <= now]
+    waiting = len(await flow.store.runs.list(pool=flow.pool, active=True, limit=1000))
+    driven = await _is_driven(flow)
+    if lost:
+        yield note(
+            "workers", _listed([each.id for each in lost]), "not heard of in time", "see whether it died"
+        )
+    if live:
+        yield fine("workers", flow.pool, f"{len(live)} alive: {_listed([each.id for each in live])}")
+    else:
+        text = (
+            f"no worker of pool {flow.pool!r} is alive, and {_runs(waiting, 'waits', 'wait')}"
+            if waiting
+            else "none is alive"
+        )
+        yield (problem if waiting else note)("workers", flow.pool, text, _START)
+    if driven:
+        yield fine("pool", flow.pool, f"somebody drives it; {_runs(waiting, 'is active', 'are active')}")
+    elif waiting:
+        yield problem("pool", flow.pool, f"nobody drives it, and {_runs(waiting, 'waits', 'wait')}", _START)
+    else:
+        yield note("pool", flow.pool, "nobody drives it, and no run waits", _START)
+    if live:
+        for finding in _staffed(flow, tasks, live):
+            yield finding
+
+
+async def _is_driven(flow: Flow) -> bool:
+    """Whether somebody holds the right to drive: it can be had only where nobody does."""
+    lease = await flow.store.leases.acquire(f"pool:{flow.pool}", f"doctor-{uuid.uuid4().hex}", 1.0)
+    if lease is None:
+        return True
+    await flow.store.leases.release(lease)
+    return False
+
+
+def _staffed(flow: Flow, tasks: Sequence[str], live: Sequence[WorkerInfo]) -> Iterator[Finding]:
+    wrong = False
+    for name in tasks:
+        lacking = [each.id for each in live if each.tasks is not None and name not in each.tasks]
+        others = _other_versions(flow, name, live)
+        if lacking:
+            wrong = True
+            whom = "every live worker" if len(lacking) == len(live) else _listed(lacking)
+            yield problem(
+                "tasks",
+                name,
+                f"is not known to {whom}",
+                "import the module where the workers start, or install its distribution there; then start them again",
+            )
+        for worker, version in others.items():
+            wrong = True
+            here = _release(flow, name)
+            text = f"is of {version} on {worker}, and of {here} here"
+            yield problem("tasks", name, text, "install the same version on both sides")
+    if not wrong:
+        yield fine("tasks", flow.pool, f"every live worker has {_tasks_of(tasks)}")
+
+
+def _other_versions(flow: Flow, name: str, live: Sequence[WorkerInfo]) -> Mapping[str, str]:
+    here = _release(flow, name)
+    announced = {each.id: each.versions.get(name) for each in live} if here else {}
+    return {worker: version for worker, version in announced.items() if version not in (None, here)}
+
+
+def _release(flow: Flow, name: str) -> str:
+    """Give the distribution and version that a task was discovered in; empty for one of the application."""
+    task = flow.broker.find_task(name)
+    origin = None if task is None else origin_of(task)
+    return "" if origin is None else origin.release
+
+
+def _tasks_of(names: Sequence[str]) -> str:
+    return "all of its tasks" if len(names) != 1 else f"its task {names[0]}"
+
+
+def _runs(count: int, one: str, many: str) -> str:
+    return f"{count} runs {many}" if count > 1 else f"{count or 'no'} run {one}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(sorted(names)[:_MOST_NAMES])
+    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown

@@ -1,0 +1,62 @@
+"""What is selected, and whether it can be made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from taskiq_flow import PluginError
+from taskiq_flow.plugins import FlowConfig, Plugins
+from taskiq_flow_cli.doctor.findings import Finding, fine, problem
+from taskiq_flow_cli.plugins import Inventory, without_password
+
+__all__ = ["configuration_findings"]
+
+_ADVICE = "do what it says, or select another"
+
+
+def configuration_findings(inventory: Inventory, config: FlowConfig) -> Iterator[Finding]:
+    """Make whatever is selected, as a flow does, without connecting to anything."""
+    try:
+        plugins = Plugins.load(config)
+        makers = _makers(plugins, config)
+    except PluginError:
+        # Told where the plugins are looked at; then nothing can be made.
+        makers = {}
+    for axis, choice in inventory.selected.items():
+        said = f"{choice['name']} ({choice['source']})"
+        yield _made(axis, said, makers.get(axis))
+    for axis in makers.keys() - inventory.selected.keys():
+        yield _made(axis, config.sources.get(axis.partition(" ")[0], "configured"), makers[axis])
+
+
+def _makers(plugins: Plugins, config: FlowConfig) -> Mapping[str, Callable[[], object]]:
+    chosen = {axis: plugins.selection(axis).name for axis in ("store", "scheduler", "serializer", "retry")}
+    discoverer = plugins.selection("discoverer").name
+    makers: dict[str, Callable[[], object]] = {
+        "store": lambda: plugins.open_store(chosen["store"]),
+        "scheduler": lambda: plugins.schedulers[chosen["scheduler"]](),
+        "serializer": lambda: plugins.serializers[chosen["serializer"]](),
+        "retry": lambda: _policy(plugins, config, chosen["retry"]),
+        "discoverer": lambda: plugins.discoverers[discoverer].from_settings(config.tasks),
+    }
+    for name in config.codecs:
+        makers[f"codecs {name}"] = lambda name=name: plugins.codecs[name]()  # type: ignore[misc]
+    if config.blobs is not None:
+        makers[f"blobs {without_password(config.blobs)}"] = lambda: plugins.open_blobs(config.blobs or "")
+    return makers
+
+
+def _policy(plugins: Plugins, config: FlowConfig, name: str) -> object:
+    policies = plugins.retry_policies[name]
+    options = config.retry_options
+    return policies.unasked() if options is None else policies.from_options(options)
+
+
+def _made(axis: str, said: str, make: Callable[[], object] | None) -> Finding:
+    try:
+        if make is not None:
+            make()
+    except Exception as error:  # noqa: BLE001 - whatever somebody else's constructor raises
+        why = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+        return problem("configuration", axis, f"{said} cannot be used: {why}", _ADVICE)
+    return fine("configuration", axis, said)

@@ -1,0 +1,82 @@
+"""``taskiq flow doctor``: look at everything, and tell of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TextIO
+
+from attrs import asdict
+
+from taskiq_flow_cli.doctor.findings import Finding, State
+from taskiq_flow_cli.streams import reserved_stdout
+
+__all__ = ["examine"]
+
+_MARKS = {State.FINE: ("✓", "green"), State.NOTE: ("•", "yellow"), State.PROBLEM: ("✗", "bold red")}
+
+
+def examine(target: str | None, *, as_json: bool, app_dir: str | None) -> int:
+    """Look at the installation, and at an application where one is named.
+
+    :param target: ``MODULE:NAME`` of a flow, a broker or a pipeline; ``None`` for none.
+    :param as_json: Write one JSON object to the standard output, and nothing else.
+    :param app_dir: A folder that is searched before the working directory.
+    :returns: The exit code: 1 when something should be done.
+    """
+    with reserved_stdout(as_json) as stdout:
+        findings = asyncio.run(_all(target, app_dir))
+        if as_json:
+            from taskiq_flow_cli.report import as_json as written
+
+            counts = Counter(each.state for each in findings)
+            data = {
+                "findings": [{**asdict(each), "state": each.state.value} for each in findings],
+                "problems": counts[State.PROBLEM],
+                "notes": counts[State.NOTE],
+            }
+            stdout.write(f"{written(data)}\n")
+        else:
+            _write(findings, stdout)
+    return int(any(each.state is State.PROBLEM for each in findings))
+
+
+async def _all(target: str | None, app_dir: str | None) -> list[Finding]:
+    from taskiq_flow_cli.doctor.conformance import conformance_findings
+    from taskiq_flow_cli.doctor.installation import distribution_findings, plugin_findings
+
+    findings = [*distribution_findings(), *plugin_findings(), *conformance_findings()]
+    if target is not None:
+        from taskiq_flow_cli.doctor.application import application_findings
+
+        findings += [each async for each in application_findings(target, app_dir)]
+    return findings
+
+
+def _write(findings: Sequence[Finding], stdout: TextIO) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=stdout if stdout is not sys.stdout else None)
+    area, newline = "", "\n"
+    for each in findings:
+        if each.area != area:
+            area = each.area
+            console.print(Text(f"{'' if each is findings[0] else newline}{area}", style="bold"))
+        mark, style = _MARKS[each.state]
+        line = Text.assemble("  ", (mark, style), f" {each.subject}: {each.text}")
+        console.print(line, soft_wrap=True)
+    todo = [each for each in findings if each.state is not State.FINE and each.advice]
+    problems = sum(each.state is State.PROBLEM for each in findings)
+    notes = sum(each.state is State.NOTE for each in findings)
+    if todo:
+        console.print(Text("\nnext", style="bold"))
+    for each in sorted(todo, key=lambda each: each.state is State.NOTE):
+        console.print(
+            Text.assemble("  ", (each.subject, _MARKS[each.state][1]), f": {each.advice}"), soft_wrap=True
+        )
+    verdict = f"{problems} problem{'s' * (problems != 1)}" if problems else "no problems"
+    more = f", {notes} note{'s' * (notes != 1)}" if notes else ""
+    console.print(Text(f"\n{verdict}{more}", style="bold red" if problems else "bold green"))

@@ -1,0 +1,1 @@
+"""What ``taskiq flow new-plugin`` does: a distribution from a name and a kind."""

@@ -1,0 +1,100 @@
+"""The one name that is given, and all those that are made of it."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+
+from attrs import frozen
+
+from taskiq_flow.errors import FlowError, UsageError
+from taskiq_flow_cli.scaffold.kinds import Kind
+
+__all__ = ["Names", "make_names"]
+
+# A distribution's name, and its one spelling (PEP 508, PEP 503).
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_RUNS = re.compile(r"[-_.]+")
+_LONGEST = 60
+
+
+@frozen(kw_only=True)
+class Names:
+    """What the files call things.
+
+    :param distribution: The distribution, in its one spelling; also the plugin's name and what selects it.
+    :param package: What is imported.
+    :param camel: The same for classes.
+    :param cls: The class that is written.
+    """
+
+    distribution: str
+    package: str
+    camel: str
+    cls: str
+
+
+def make_names(given: str, kind: Kind) -> Names:
+    """Make the names of a new plugin.
+
+    :param given: What somebody wants to call it.
+    :raises UsageError: it cannot be called that; says everything that is wrong with it.
+    """
+    if not _NAME.fullmatch(given) or len(given) > _LONGEST:
+        raise UsageError(
+            f"{given!r} cannot be the name of a distribution; use up to {_LONGEST} letters, digits, '-', '_' and '.', "
+            "with a letter or digit at both ends, such as acme-scheduler"
+        )
+    distribution = _RUNS.sub("-", given).lower()
+    package = distribution.replace("-", "_")
+    problems = [*_package_problems(package), *_installed_problems(distribution, package, kind)]
+    if problems:
+        raise UsageError(f"the plugin cannot be called {given!r}: {'; '.join(problems)}; choose another name")
+    camel = "".join(word.capitalize() for word in distribution.split("-"))
+    cls = camel if camel.lower().endswith(kind.suffix.lower()) else f"{camel}{kind.suffix}"
+    if cls in (kind.base, f"{kind.base}Kit"):
+        # The file imports the protocol by this name.
+        cls = f"My{cls}"
+    return Names(
+        distribution=distribution, package=package, camel=camel.removesuffix(kind.suffix) or camel, cls=cls
+    )
+
+
+def _package_problems(package: str) -> list[str]:
+    if not package.isidentifier():
+        return [f"nobody could import a package {package!r}, which does not begin with a letter"]
+    if keyword.iskeyword(package) or keyword.issoftkeyword(package):
+        return [f"{package!r} is a word of Python"]
+    if package in sys.stdlib_module_names or package in ("tests", "test", "src"):
+        return [f"a package {package!r} would hide the one that Python has or projects use"]
+    return []
+
+
+def _installed_problems(distribution: str, package: str, kind: Kind) -> list[str]:
+    problems = []
+    try:
+        version = metadata.version(distribution)
+        problems.append(f"a distribution {distribution!r} is installed already ({version})")
+    except metadata.PackageNotFoundError:
+        if package.isidentifier() and find_spec(package) is not None:
+            problems.append(f"a package {package!r} can be imported already")
+    if not problems and (owner := _owner(distribution, kind)):
+        problems.append(f"a {kind.word} {distribution!r} is offered by {owner} already")
+    return problems
+
+
+def _owner(name: str, kind: Kind) -> str:
+    from taskiq_flow.plugins import Plugins
+
+    try:
+        plugins = Plugins.load()
+    except FlowError:
+        # Something else is broken, which is no reason not to begin with a plugin.
+        return ""
+    table = getattr(plugins, kind.table)
+    if name in table:
+        return str(table.plugin_of(name).origin.release)
+    return next((str(origin.release) for plugin, origin in plugins.origins.items() if plugin == name), "")

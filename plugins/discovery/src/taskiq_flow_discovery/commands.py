@@ -1,0 +1,21 @@
+"""The command, as the hook hands it over; what it needs is imported when it is called."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from taskiq_flow.command import Command
+
+__all__ = ["TasksCommand"]
+
+
+class TasksCommand(Command):
+    """``taskiq flow tasks``: list the tasks of installed distributions."""
+
+    name: ClassVar[str] = "tasks"
+    help: ClassVar[str] = "List the tasks of installed distributions."
+
+    def register(self, app: Any) -> None:
+        from taskiq_flow_discovery.syntax import register_tasks
+
+        register_tasks(app)

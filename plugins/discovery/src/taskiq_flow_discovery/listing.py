@@ -1,0 +1,153 @@
+"""``taskiq flow tasks``: what is asked, and the answer as plain data."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from difflib import get_close_matches
+from typing import Any
+
+from attrs import frozen
+
+from taskiq_flow.discoverer import Discoverer, TaskOrigin, TaskSource
+from taskiq_flow.discovery import Catalogue, InstalledTask, make_discoverer
+from taskiq_flow.errors import PluginError, UsageError
+from taskiq_flow.plugins import Plugins
+from taskiq_flow.targets import find_flow
+from taskiq_flow_discovery.patterns import fits_source
+
+__all__ = ["Question", "list_tasks"]
+
+
+@frozen(kw_only=True)
+class Question:
+    """What somebody wants to know.
+
+    :param task: A task's name, or its function's; ``None`` for all tasks.
+    :param distribution: A pattern of distributions or sources.
+    :param output: The name of something that the tasks produce.
+    :param load: Whether sources may be imported.
+    :param flow: ``MODULE:NAME`` of the flow whose discoverer is asked.
+    :param app_dir: A folder to look for its module in.
+    """
+
+    task: str | None = None
+    distribution: str | None = None
+    output: str | None = None
+    load: bool = True
+    flow: str | None = None
+    app_dir: str | None = None
+
+
+def list_tasks(question: Question, *, as_json: bool) -> int:
+    """Write down what is installed.
+
+    :param as_json: As one JSON object.
+    :returns: The exit code: 1 when something cannot be used.
+    :raises UsageError: the configuration cannot be used, or there is no such flow or task.
+    """
+    if not question.load and (question.task is not None or question.output is not None):
+        raise UsageError("--no-load imports nothing, so it knows no tasks and outputs; leave one of them out")
+    # What others print when they are imported is no part of the answer.
+    with redirect_stdout(sys.stderr):
+        sources = _sources(question)
+        if question.distribution is not None:
+            sources = [source for source in sources if fits_source(question.distribution, source)]
+        answer = _loaded(question, sources) if question.load else _listed(sources)
+    if as_json:
+        sys.stdout.write(f"{json.dumps(answer)}\n")
+    else:
+        from taskiq_flow_discovery.tables import write_details, write_sources, write_tasks
+
+        write = (
+            write_sources if not question.load else write_tasks if question.task is None else write_details
+        )
+        write(answer)
+    return int(bool(answer["problems"]))
+
+
+def _sources(question: Question) -> Sequence[TaskSource]:
+    try:
+        discoverer: Discoverer
+        if question.flow is not None:
+            discoverer = find_flow(question.flow, question.app_dir).discoverer
+        else:
+            discoverer = make_discoverer(Plugins.load())
+    except PluginError as error:
+        raise UsageError(str(error)) from error
+    return discoverer.find()
+
+
+def _listed(sources: Sequence[TaskSource]) -> dict[str, Any]:
+    return {
+        "sources": [{"source": source.name, **_origin(source.origin)} for source in sources],
+        "problems": [
+            {"source": source.name, **_origin(source.origin), "error": f"there is no module {module!r}"}
+            for source in sources
+            if not _is_there(module := source.origin.target.partition(":")[0].partition(".")[0].strip())
+        ],
+    }
+
+
+def _is_there(module: str) -> bool:
+    """Whether a module could be imported; of a package's modules only the package is looked for, which imports none."""
+    try:
+        return module in sys.modules or importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _loaded(question: Question, sources: Sequence[TaskSource]) -> dict[str, Any]:
+    catalogue = Catalogue.load(sources)
+    tasks = list(catalogue.tasks.values())
+    if question.task is not None:
+        tasks = _named(question.task, catalogue)
+    if question.output is not None:
+        tasks = [task for task in tasks if question.output in task.outputs]
+    problems = [
+        {"source": problem.source, **_origin(problem.origin), "error": problem.error}
+        for problem in catalogue.problems
+    ]
+    problems += [
+        {"source": task.source, **_origin(task.origin), "error": catalogue.clash(name)}
+        for name, clashing in catalogue.clashes.items()
+        for task in clashing[:1]
+    ]
+    return {"tasks": [_task(each) for each in tasks], "problems": problems}
+
+
+def _named(name: str, catalogue: Catalogue) -> list[InstalledTask]:
+    found = [task for task in catalogue.tasks.values() if name in (task.name, task.function)]
+    if found:
+        return found
+    if name in catalogue.clashes:
+        raise UsageError(catalogue.clash(name))
+    known = {key: None for task in catalogue.tasks.values() for key in (task.name, task.function)}
+    close = get_close_matches(name, known, n=3)
+    hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+    looked = ", ".join(catalogue.releases) or "nothing, because no distribution offers tasks"
+    raise UsageError(
+        "\n".join([f"there is no task {name!r}{hint}; looked at {looked}", *map(str, catalogue.problems)])
+    )
+
+
+def _task(task: InstalledTask) -> dict[str, Any]:
+    return {
+        "name": task.name,
+        "description": task.description,
+        "outputs": [{"name": name, "type": kind} for name, kind in task.output_types.items()],
+        "inputs": [{"name": each.name, "type": each.type, "required": each.required} for each in task.inputs],
+        "resources": dict(task.resources),
+        "source": task.source,
+        "distribution": task.origin.distribution,
+        "version": task.origin.version,
+        "module": task.module,
+        "function": task.function,
+    }
+
+
+def _origin(origin: TaskOrigin) -> dict[str, str]:
+    return {"distribution": origin.distribution, "version": origin.version, "target": origin.target}

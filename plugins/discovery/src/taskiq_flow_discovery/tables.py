@@ -1,0 +1,123 @@
+"""The answer of ``taskiq flow tasks``, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["write_details", "write_sources", "write_tasks"]
+
+_Row = Mapping[str, Any]
+
+
+def write_tasks(answer: _Row) -> None:
+    """Write a table of tasks for each distribution, and what cannot be used behind them."""
+    console = Console()
+    by_release = sorted(answer["tasks"], key=lambda task: (_release(task), task["name"]))
+    for release, tasks in groupby(by_release, key=_release):
+        console.print(Text(release, style="bold"))
+        rows = [
+            (
+                _about(task),
+                Text("\n").join(map(_input, task["inputs"])),
+                Text("\n".join(output["name"] for output in task["outputs"])),
+            )
+            for task in tasks
+        ]
+        table = _table("task", "needs", "produces")
+        # Names are not broken for the sake of what stands beside them.
+        table.columns[0].min_width = min(max(len(name.plain.partition("\n")[0]) for name, _, _ in rows), 60)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    if not answer["tasks"]:
+        console.print("no tasks were found")
+    _write_problems(answer["problems"])
+
+
+def write_details(answer: _Row) -> None:
+    """Write all that is known of some tasks, and what cannot be used behind them."""
+    console = Console()
+    for task in answer["tasks"]:
+        console.print(Text(task["name"], style="bold"), soft_wrap=True)
+        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+        table.add_column(style="dim")
+        table.add_column(overflow="fold")
+        rows: list[tuple[str, Any]] = [
+            ("description", Text(task["description"])),
+            ("needs", Text("\n").join(map(_input, task["inputs"]))),
+            ("produces", Text("\n").join(map(_typed, task["outputs"]))),
+            ("occupies", Text(_resources(task))),
+            ("distribution", Text(_release(task))),
+            ("source", Text(task["source"])),
+            ("module", Text(task["module"])),
+            ("function", Text(task["function"])),
+        ]
+        for title, value in rows:
+            if value:
+                table.add_row(title, value)
+        console.print(table)
+    _write_problems(answer["problems"])
+
+
+def write_sources(answer: _Row) -> None:
+    """Write a table of sources, and what cannot be there behind them."""
+    console = Console()
+    if answer["sources"]:
+        table = _table("source", "distribution", "target")
+        for source in answer["sources"]:
+            table.add_row(*map(Text, (source["source"], _release(source), source["target"])))
+        console.print(table)
+    else:
+        console.print("no distribution offers tasks, or all of them are denied")
+    _write_problems(answer["problems"])
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table
+
+
+def _release(row: _Row) -> str:
+    return f"{row['distribution']} {row['version']}"
+
+
+def _about(task: _Row) -> Text:
+    # A name that its author chose does not tell where it is.
+    module = "" if task["module"] in task["name"] else task["module"]
+    below = [line for line in (module, task["description"], _resources(task)) if line]
+    return Text(task["name"]).append("".join(f"\n  {line}" for line in below), style="dim")
+
+
+def _input(data: _Row) -> Text:
+    text = _typed(data)
+    return text if data["required"] else text.append(" (optional)", style="dim")
+
+
+def _typed(data: _Row) -> Text:
+    return Text(f"{data['name']}: {data['type']}" if data["type"] else data["name"])
+
+
+def _resources(task: _Row) -> str:
+    return ", ".join(f"{name} {amount:g}" for name, amount in sorted(task["resources"].items()))
+
+
+def _write_problems(problems: Sequence[_Row]) -> None:
+    errors = Console(stderr=True)
+    for line in _lines(problems):
+        errors.print(Text(line, style="red"), soft_wrap=True)
+
+
+def _lines(problems: Iterable[_Row]) -> Iterable[str]:
+    for problem in problems:
+        yield (
+            f"tasks {problem['source']!r} of {_release(problem)} ({problem['target']}) cannot be used: "
+            f"{problem['error']}"
+        )

@@ -1,0 +1,109 @@
+"""What this process may use: the limits of its control group, and below them what the machine has.
+
+Inside a container the machine's own numbers are those of the host, so the control group is asked first. Version 2 is
+described in the kernel's ``admin-guide/cgroup-v2``, version 1 in ``admin-guide/cgroup-v1`` and ``scheduler/sched-bwc``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+__all__ = ["detect"]
+
+_MEBIBYTE = 1024 * 1024
+
+
+def detect(
+    root: Path = Path("/"), *, cores: float | None = None, memory_mb: float | None = None
+) -> dict[str, float]:
+    """Find out what this process may use.
+
+    :param root: Where ``proc`` and ``sys`` are.
+    :param cores: What the machine lets this process use, instead of asking it.
+    :param memory_mb: What the machine has, in mebibytes, instead of asking it.
+    :returns: ``cpu`` in cores, at least 1, so that a worker with a part of a core can run tasks that say nothing; and
+        ``ram_mb`` in mebibytes.
+    """
+    folders = list(_folders(root))
+    cpus = [_machine_cores() if cores is None else cores]
+    memory = [_machine_memory() if memory_mb is None else memory_mb]
+    for folder in folders:
+        cpus += _quota(folder)
+        cpus += _cpuset(folder)
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            size = _number(folder / name)
+            if size is not None and size > 0:
+                memory.append(size / _MEBIBYTE)
+    return {"cpu": max(1.0, float(min(cpus))), "ram_mb": float(int(min(memory)))}
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """Give the folders of this process's control groups and of those around them, in both versions."""
+    mounted = root / "sys" / "fs" / "cgroup"
+    for line in _text(root / "proc" / "self" / "cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        # Version 2 has one hierarchy, without a name; version 1 has one for each set of controllers.
+        for base in (
+            [mounted]
+            if not controllers
+            else [mounted / controllers, *(mounted / name for name in controllers.split(","))]
+        ):
+            group = PurePosixPath(path.strip() or "/")
+            for each in (group, *group.parents):
+                # In a container that sees the host's path, the group itself is what is mounted.
+                folder = base.joinpath(*(part for part in each.parts if part not in ("/", "..")))
+                if folder.is_dir():
+                    yield folder
+
+
+def _quota(folder: Path) -> Iterator[float]:
+    """Give the cores that a group may use up in each period, where that is limited."""
+    words = _text(folder / "cpu.max").split()
+    if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
+        yield int(words[0]) / int(words[1])
+    quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+    if quota is not None and period is not None and quota > 0 and period > 0:
+        yield quota / period
+
+
+def _cpuset(folder: Path) -> Iterator[float]:
+    """Give how many processors a group may run on, where that is said."""
+    for name in ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus"):
+        count = 0
+        for part in _text(folder / name).strip().split(","):
+            first, dash, last = part.partition("-")
+            last = last if dash else first
+            if first.isdigit() and last.isdigit():
+                count += int(last) - int(first) + 1
+        if count > 0:
+            yield float(count)
+            return
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.lstrip("-").isdigit() else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _machine_cores() -> float:
+    import psutil
+
+    process = psutil.Process()
+    # Not every system has it.
+    affinity = process.cpu_affinity() if hasattr(process, "cpu_affinity") else None
+    return float(len(affinity) if affinity else psutil.cpu_count() or 1)
+
+
+def _machine_memory() -> float:
+    import psutil
+
+    return float(psutil.virtual_memory().total / _MEBIBYTE)

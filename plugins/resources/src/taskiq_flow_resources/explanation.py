@@ -1,0 +1,103 @@
+"""``taskiq flow explain``: how a run stands, and why its cells wait."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attrs import asdict
+
+from taskiq_flow.errors import RunNotFound, UsageError
+from taskiq_flow.flow import Flow
+from taskiq_flow.handle import RunHandle
+from taskiq_flow.scheduler import RunningCell
+from taskiq_flow.targets import find_flow
+from taskiq_flow.waiting import RunDescription, WaitingCell
+from taskiq_flow_resources.simulation.words import seconds
+
+__all__ = ["as_data", "explain_run", "lines_of"]
+
+_MOST_CELLS = 20
+_MOST_HOLDERS = 3
+
+
+def explain_run(target: str, run: str, *, everything: bool, as_json: bool, app_dir: str | None) -> int:
+    """Write down how a run stands.
+
+    :param target: ``MODULE:NAME`` of a flow, a broker or a pipeline.
+    :param run: The run's id.
+    :param everything: Whether to show all cells that wait, instead of the first ones of each state.
+    :param as_json: As one JSON object.
+    :param app_dir: A folder to look for the module in.
+    :returns: The exit code.
+    :raises UsageError: there is no such flow, or no such run in its store.
+    """
+    flow = find_flow(target, app_dir)
+    description, now = asyncio.run(_described(flow, run))
+    if as_json:
+        sys.stdout.write(f"{json.dumps(as_data(description), allow_nan=False)}\n")
+    else:
+        for line in lines_of(description, now, everything=everything):
+            sys.stdout.write(f"{line}\n")
+    return 0
+
+
+async def _described(flow: Flow, run: str) -> tuple[RunDescription, float]:
+    await flow.store.startup()
+    try:
+        record = await flow.store.runs.get(run)
+        return await RunHandle[Any](flow, record).describe(), flow.clock.now()
+    except RunNotFound as error:
+        raise UsageError(f"{error}; a store in memory has only the runs of its own process") from error
+    finally:
+        await flow.store.shutdown()
+
+
+def as_data(description: RunDescription) -> dict[str, Any]:
+    """Give everything as plain data."""
+    data = asdict(description, recurse=True)
+    return {**data, "status": description.status.value}
+
+
+def lines_of(description: RunDescription, now: float, *, everything: bool = False) -> Iterator[str]:
+    """Say how a run stands, in lines.
+
+    :param now: Seconds since the epoch.
+    :param everything: Whether to show all cells that wait.
+    """
+    counts = ", ".join(f"{count} {state}" for state, count in description.counts.items())
+    reason = f" ({description.reason})" if description.reason else ""
+    yield f"run {description.id} {description.status.value}{reason}{f': {counts}' if counts else ''}"
+    if not description.waiting:
+        yield "nothing waits"
+        return
+    shown: Counter[str] = Counter()
+    for cell in description.waiting:
+        shown[cell.state] += 1
+        if everything or shown[cell.state] <= _MOST_CELLS:
+            yield from _lines(cell, description.id, now)
+    for state, count in shown.items():
+        if not everything and count > _MOST_CELLS:
+            yield f"and {count - _MOST_CELLS} more {state}; --all shows them"
+
+
+def _lines(cell: WaitingCell, run: str, now: float) -> Iterator[str]:
+    waited = "" if cell.state == "pending" else f" for {seconds(max(0.0, now - cell.since))}"
+    yield f"{cell.path or 'the run'}  {cell.state}{waited}: {cell.reason}"
+    if cell.holders:
+        yield f"    in use by {_named(cell.holders, run)}"
+
+
+def _named(holders: Sequence[RunningCell], run: str) -> str:
+    names = [
+        each.path
+        + (f" on {each.worker}" if each.worker else "")
+        + ("" if each.run == run else f" of run {each.run}")
+        for each in holders[:_MOST_HOLDERS]
+    ]
+    more = len(holders) - _MOST_HOLDERS
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")

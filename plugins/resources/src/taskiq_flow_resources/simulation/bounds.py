@@ -1,0 +1,86 @@
+"""How short a run could be at best, whatever places its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from taskiq_flow.pools import fits, suits
+from taskiq_flow.rehearsal import Attempt
+from taskiq_flow.scheduler import WorkerView
+
+__all__ = ["Bound", "critical_path", "lower_bounds"]
+
+
+@frozen
+class Bound:
+    """Seconds that no placing of the cells can go below.
+
+    :param seconds: The seconds.
+    :param reason: ``critical path``, or what there is too little of: ``work: cpu``, ``work: gpu of w3``, ``limit: db``.
+    """
+
+    seconds: float
+    reason: str
+
+
+def critical_path(ideal: Sequence[Attempt]) -> tuple[str, ...]:
+    """Give the cells that follow one after the other for as long as the run takes at best.
+
+    :param ideal: The attempts where each cell had a worker of its own.
+    """
+    by_cell = {attempt.cell: attempt for attempt in ideal}
+    path: list[str] = []
+    last = max(ideal, key=lambda attempt: attempt.ended, default=None)
+    while last is not None:
+        path.append(last.cell)
+        last = by_cell.get(last.after)
+    return tuple(reversed(path))
+
+
+def lower_bounds(
+    ideal: Sequence[Attempt], workers: Sequence[WorkerView], limits: Mapping[str, float]
+) -> list[Bound]:
+    """Give the bounds, the largest first.
+
+    Work over capacity: the cells that only some of the workers are large enough for must all be done by these, whatever
+    else they do; with cells that fit everywhere, that is all workers together.
+
+    :param ideal: The attempts where each cell had a worker of its own.
+    :param workers: The workers.
+    :param limits: The pool's limits.
+    """
+    found = [Bound(max((attempt.ended for attempt in ideal), default=0.0), "critical path")]
+    found += _work(ideal, workers)
+    for name, allowed in limits.items():
+        work = sum(attempt.seconds * attempt.limits.get(name, 0.0) for attempt in ideal)
+        if work and allowed > 0:
+            found.append(Bound(work / allowed, f"limit: {name}"))
+    return sorted(found, key=lambda bound: -bound.seconds)
+
+
+def _work(ideal: Sequence[Attempt], workers: Sequence[WorkerView]) -> Iterator[Bound]:
+    capacity = {worker.id: worker.capacity for worker in workers}
+    hosts: dict[tuple[str, tuple[tuple[str, float], ...]], frozenset[str]] = {}
+    work: dict[tuple[str, frozenset[str]], float] = {}
+    for attempt in ideal:
+        demand = (attempt.queue, tuple(attempt.resources.items()))
+        if demand not in hosts:
+            hosts[demand] = frozenset(
+                worker.id
+                for worker in workers
+                if suits(attempt.queue, worker)
+                and (not worker.capacity or fits(attempt.resources, worker.capacity))
+            )
+        for resource, amount in attempt.resources.items():
+            key = (resource, hosts[demand])
+            work[key] = work.get(key, 0.0) + attempt.seconds * amount
+    for resource, group in sorted(work, key=lambda key: (key[0], sorted(key[1]))):
+        if not all(capacity[worker] for worker in group):
+            continue  # one of them takes whatever comes
+        room = sum(capacity[worker].get(resource, 0.0) for worker in group)
+        theirs = sum(amount for (name, part), amount in work.items() if name == resource and part <= group)
+        if theirs and room:
+            few = f" of {', '.join(sorted(group))}" if len(group) < len(workers) else ""
+            yield Bound(theirs / room, f"work: {resource}{few}")

@@ -1,0 +1,192 @@
+"""How long tasks take: given, read from a file, or as a past run measured."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Union
+
+from attrs import field, frozen
+
+from taskiq_flow.errors import UsageError
+from taskiq_flow.graph import Graph, MapNode, TaskNode
+
+__all__ = ["Durations", "Seconds", "node_path", "task_nodes"]
+
+Seconds = Union[float, Sequence[float]]
+"""How long each attempt takes, or one number per item of a map; where there are more items it starts over."""
+
+_ITEM_NUMBER = re.compile(r"\[\d+\]")
+_LAST_NUMBER = re.compile(r"\[(\d+)\][^\[\]]*$")
+
+
+def node_path(cell: str) -> str:
+    """Give the path of a cell's node: ``tracks[]/features`` for ``tracks[3]/features``."""
+    return _ITEM_NUMBER.sub("[]", cell)
+
+
+def task_nodes(graph: Graph, prefix: str = "") -> Iterator[tuple[str, TaskNode]]:
+    """Give every task node of a graph and of the bodies in it, each with its path."""
+    for node in graph.nodes.values():
+        if isinstance(node, MapNode):
+            yield from task_nodes(node.body, f"{prefix}{node.name}[]/")
+        else:
+            yield f"{prefix}{node.name}", node
+
+
+def _numbers(seconds: Seconds) -> tuple[float, ...]:
+    return tuple(seconds) if isinstance(seconds, (list, tuple)) else (seconds,)  # type: ignore[return-value]
+
+
+def _all_numbers(table: Mapping[str, Seconds]) -> dict[str, tuple[float, ...]]:
+    return {name: _numbers(seconds) for name, seconds in table.items()}
+
+
+@frozen
+class Durations:
+    """Seconds by name. The most particular name counts: a cell, a node's path, a node, a task.
+
+    ::
+
+        Durations({"load": 2.0, "tracks[]/features": [1.0, 4.0], "tracks[7]/features": 30.0}, default=0.5)
+
+    :param table: Seconds by the name of a task, a node, a node's path, or a cell's path.
+    :param default: Seconds of everything else.
+    :raises UsageError: something is no number of seconds; every offender is listed.
+    """
+
+    table: Mapping[str, tuple[float, ...]] = field(factory=dict, converter=_all_numbers)
+    default: float = 1.0
+
+    def __attrs_post_init__(self) -> None:
+        problems = [
+            f"{name!r} takes {_shown(each)}; give seconds, 0 or more"
+            for name, numbers in {**self.table, "everything else": (self.default,)}.items()
+            for each in (numbers or ("nothing",))
+            if not _is_seconds(each)
+        ]
+        if problems:
+            raise UsageError("\n".join(problems))
+
+    def of(self, cell: str, node: TaskNode) -> float:
+        """Say how long a cell's attempt takes."""
+        for name in (cell, node_path(cell), node.name, node.task):
+            numbers = self.table.get(name)
+            if numbers is not None:
+                found = _LAST_NUMBER.search(cell)
+                return numbers[int(found[1]) % len(numbers) if found else 0]
+        return self.default
+
+    def check(self, graph: Graph) -> None:
+        """Refuse names that the graph does not have.
+
+        :raises UsageError: there are such names; all of them are listed, with the closest ones that there are.
+        """
+        known: dict[str, None] = {}
+        for path, node in task_nodes(graph):
+            known.update(dict.fromkeys((path, node.name, node.task)))
+        problems = []
+        for name in self.table:
+            if name not in known and node_path(name) not in known:
+                near = get_close_matches(name, known, n=2)
+                hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+                problems.append(
+                    f"there is a duration for {name!r}, which is no task, node or cell here{hint}"
+                )
+        if problems:
+            raise UsageError("\n".join(problems))
+
+    @classmethod
+    def measured(cls, seconds: Mapping[str, float], graph: Graph, *, default: float = 1.0) -> Durations:
+        """Make them of what was measured by cell; cells that were not get the mean of their node, or of their task.
+
+        :param seconds: Seconds by cell.
+        :param graph: The graph that the cells are of.
+        """
+        tasks = {path: node.task for path, node in task_nodes(graph)}
+        by_name: dict[str, list[float]] = {}
+        for cell, each in seconds.items():
+            path = node_path(cell)
+            by_name.setdefault(path, []).append(each)
+            if path in tasks:
+                by_name.setdefault(tasks[path], []).append(each)
+        means: dict[str, Seconds] = {name: fmean(numbers) for name, numbers in by_name.items()}
+        return cls({**means, **seconds}, default)
+
+    @classmethod
+    def read(cls, path: Path, *, default: float = 1.0) -> Durations:
+        """Read a file: JSON (an object of names) or CSV (lines of a name and seconds).
+
+        A name that has several lines of CSV has one number per item.
+
+        :raises UsageError: it cannot be read, or has something else in it.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read the durations in {str(path)!r}: {error}") from error
+        table = _from_json(text, path) if text.lstrip().startswith(("{", "[")) else _from_csv(text, path)
+        try:
+            return cls(table, default)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from error
+
+
+def _from_json(text: str, path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"the durations in {str(path)!r} are no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError(
+            f"the durations in {str(path)!r} are a list; expected an object such as "
+            '{"load": 2.0, "features": [1.0, 4.0]}'
+        )
+    return found
+
+
+def _from_csv(text: str, path: Path) -> dict[str, Any]:
+    table: dict[str, list[Any]] = {}
+    problems: list[str] = []
+    rows: Iterable[list[str]] = csv.reader(io.StringIO(text))
+    for number, row in enumerate(rows, start=1):
+        words = [word.strip() for word in row]
+        if not any(words) or words[0].startswith("#"):
+            continue
+        seconds = _number(words[1]) if len(words) == 2 else None
+        if seconds is not None:
+            table.setdefault(words[0], []).append(seconds)
+        elif number > 1:  # the first line may be a heading
+            problems.append(f"line {number} of {str(path)!r} is {','.join(row)!r}; expected name,seconds")
+    if not problems and not table:
+        problems.append(f"there are no durations in {str(path)!r}; expected lines of name,seconds")
+    if problems:
+        raise UsageError("\n".join(problems))
+    return dict(table)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _is_seconds(value: Any) -> bool:
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value >= 0
+    )
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g} s" if isinstance(value, float) else repr(value)

@@ -1,0 +1,183 @@
+"""Simulating a run: the one function of it, and the same for several schedulers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any, Union
+
+from taskiq_flow.errors import UnschedulableError
+from taskiq_flow.graph import Graph
+from taskiq_flow.plugins import Plugins
+from taskiq_flow.pools import WorkerPool, shortage
+from taskiq_flow.rehearsal import Attempt, Rehearsal, rehearse
+from taskiq_flow.scheduler import Scheduler, WorkerView
+from taskiq_flow_resources.simulation.bounds import critical_path, lower_bounds
+from taskiq_flow_resources.simulation.durations import Durations, Seconds
+from taskiq_flow_resources.simulation.past import Past
+from taskiq_flow_resources.simulation.report import SimulationReport, WorkerUse
+from taskiq_flow_resources.simulation.scenario import Scenario
+
+__all__ = ["AnyScheduler", "compare", "simulate"]
+
+AnyScheduler = Union[str, Scheduler, type[Scheduler]]
+"""A scheduler, its class, or the name of one that is installed."""
+
+_WINDOW = 256
+
+
+def simulate(
+    graph: Graph,
+    pool: WorkerPool | Sequence[WorkerView],
+    scheduler: AnyScheduler,
+    *,
+    durations: Durations | Mapping[str, Seconds] | None = None,
+    items: Mapping[str, int] | None = None,
+    values: Mapping[str, Any] | None = None,
+    past: Past | None = None,
+    window: int = _WINDOW,
+) -> SimulationReport:
+    """Play a run through on a clock that jumps; the same arguments give the same report.
+
+    ::
+
+        report = simulate(pipeline.graph, pool, "best-fit", durations={"features": 12.0}, items={"tracks": 50})
+        print(report.makespan, report.lower_bound, report.bound.reason)
+
+    :param graph: What is run.
+    :param pool: A pool, or its workers.
+    :param scheduler: A scheduler, its class, or the name of one that is installed.
+    :param durations: Seconds by task, node or cell; what is not named takes 1 s, or what ``past`` says.
+    :param items: How many items lists have, by the name of the map or of what it goes over.
+    :param values: What inputs and outputs are, by name, where a guard, a filter or a map looks at them.
+    :param past: A run that took place, to take all that from.
+    :param window: How many items of maps are open at once, where a map does not say.
+    :raises UsageError: names are unknown, or a number of items is missing.
+    :raises UnschedulableError: cells have room on no worker, or are left waiting for ever.
+    :raises PluginError: no scheduler of that name is installed.
+    """
+    return compare(
+        graph,
+        pool,
+        [scheduler],
+        durations=durations,
+        items=items,
+        values=values,
+        past=past,
+        window=window,
+    )[0]
+
+
+def compare(
+    graph: Graph,
+    pool: WorkerPool | Sequence[WorkerView],
+    schedulers: Iterable[AnyScheduler],
+    *,
+    durations: Durations | Mapping[str, Seconds] | None = None,
+    items: Mapping[str, int] | None = None,
+    values: Mapping[str, Any] | None = None,
+    past: Past | None = None,
+    window: int = _WINDOW,
+) -> list[SimulationReport]:
+    """Simulate the same run with several schedulers; as :func:`simulate`.
+
+    :returns: A report for each, in the given order.
+    """
+    made = [_scheduler(each) for each in schedulers]
+    past = Past() if past is None else past
+    table = durations if isinstance(durations, Durations) else Durations(durations or {})
+    if past.seconds:
+        measured = Durations.measured(past.seconds, graph)
+        # What is said here counts more than what was.
+        table = Durations({**measured.table, **table.table}, table.default)
+    scenario = Scenario(graph=graph, durations=table, counts=items or {}, values=values or {}, past=past)
+    if isinstance(pool, WorkerPool):
+        workers, limits = pool.workers, pool.limits
+    else:
+        workers, limits = tuple(pool), {}
+    ideal = rehearse(graph, scenario, limits=limits).attempts
+    scenario.check()
+    _check_room(ideal, workers, limits)
+    return [
+        _report(
+            graph,
+            scheduler,
+            rehearse(
+                graph,
+                scenario,
+                scheduler=scheduler,
+                workers=workers,
+                limits=limits,
+                seen=ideal,
+                window=window,
+            ),
+            ideal,
+            workers,
+            limits,
+        )
+        for scheduler in made
+    ]
+
+
+def _scheduler(given: AnyScheduler) -> Scheduler:
+    if isinstance(given, Scheduler):
+        return given
+    return Plugins.load().schedulers[given]() if isinstance(given, str) else given()
+
+
+def _check_room(ideal: Sequence[Attempt], workers: Sequence[WorkerView], limits: Mapping[str, float]) -> None:
+    if not workers:
+        raise UnschedulableError("the pool has no workers; give it some to simulate with")
+    problems = dict.fromkeys(_without_room(ideal, workers, limits))
+    if problems:
+        raise UnschedulableError("\n".join(problems))
+
+
+def _without_room(
+    ideal: Sequence[Attempt], workers: Sequence[WorkerView], limits: Mapping[str, float]
+) -> Iterator[str]:
+    for attempt in {each.node: each for each in ideal}.values():
+        problem = shortage(attempt.resources, attempt.queue, workers)
+        for name, amount in attempt.limits.items():
+            if amount > limits[name]:
+                problem = f"asks for {amount:g} of {name!r}, and the limit is {limits[name]:g}"
+        if problem:
+            yield f"node {attempt.node!r} {problem}"
+
+
+def _report(
+    graph: Graph,
+    scheduler: Scheduler,
+    rehearsal: Rehearsal,
+    ideal: Sequence[Attempt],
+    workers: Sequence[WorkerView],
+    limits: Mapping[str, float],
+) -> SimulationReport:
+    attempts = rehearsal.attempts
+    return SimulationReport(
+        graph=graph.name,
+        scheduler=scheduler.name,
+        makespan=rehearsal.makespan,
+        bounds=tuple(lower_bounds(ideal, workers, limits)),
+        critical_path=critical_path(ideal),
+        serial=sum(attempt.seconds for attempt in ideal),
+        waited=fmean(each.began - each.ready for each in attempts) if attempts else 0.0,
+        workers=tuple(_use(worker, attempts, rehearsal.makespan) for worker in workers),
+        limits=dict(limits),
+        attempts=attempts,
+        complaints=rehearsal.complaints,
+    )
+
+
+def _use(worker: WorkerView, attempts: Sequence[Attempt], makespan: float) -> WorkerUse:
+    mine = sorted((each for each in attempts if each.worker == worker.id), key=lambda each: each.began)
+    busy, until = 0.0, 0.0
+    for each in mine:
+        busy += max(0.0, each.ended - max(each.began, until))
+        until = max(until, each.ended)
+    used = {
+        name: sum(each.seconds * each.resources.get(name, 0.0) for each in mine) / (capacity * makespan)
+        for name, capacity in worker.capacity.items()
+        if capacity and makespan
+    }
+    return WorkerUse(worker=worker, attempts=len(mine), busy=busy / makespan if makespan else 0.0, used=used)

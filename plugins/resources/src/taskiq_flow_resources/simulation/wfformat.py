@@ -1,0 +1,168 @@
+"""Published workflow traces: instances of WfCommons' WfFormat (https://wfcommons.org), versions 1.5 and 1.6."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from taskiq_flow.errors import GraphError, UsageError
+from taskiq_flow.graph import Graph, NodeOptions, TaskNode, build_graph
+from taskiq_flow_resources.simulation.durations import Durations
+
+__all__ = ["Trace", "read_document", "read_trace", "trace_of"]
+
+_VERSIONS = ("1.5", "1.6")
+_MEBIBYTE = 2.0**20
+_MOST_PROBLEMS = 10
+# Separators of a cell's path, which ids of tasks may have.
+_UNFIT = str.maketrans("/[]", "_()")
+
+
+@frozen(kw_only=True)
+class Trace:
+    """A workflow that ran somewhere.
+
+    :param graph: Its tasks: one node each, whose task is the program's name; ``cpu`` is the number of cores, ``ram_mb``
+        the memory where it was measured.
+    :param durations: How long each took.
+    """
+
+    graph: Graph
+    durations: Durations
+
+
+def read_trace(path: Path) -> Trace:
+    """Read an instance from a file, ``.json`` or ``.json.gz``.
+
+    :raises UsageError: the file cannot be read, or is no instance of a version that is known.
+    """
+    return trace_of(read_document(path), str(path))
+
+
+def read_document(path: Path) -> Any:
+    """Read a JSON file, compressed or not.
+
+    :raises UsageError: it cannot be read, or is no JSON.
+    """
+    try:
+        data = path.read_bytes()
+        return json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"cannot read {str(path)!r}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{str(path)!r} is no JSON: {error}") from error
+
+
+def trace_of(document: Any, name: str = "") -> Trace:
+    """Make a graph of an instance.
+
+    :param document: The instance, as parsed JSON.
+    :param name: Where it comes from, for errors.
+    :raises UsageError: it is no instance of a version that is known, or its parts do not fit together.
+    """
+    version = str(document.get("schemaVersion", "")) if isinstance(document, dict) else ""
+    workflow = document.get("workflow") if isinstance(document, dict) else None
+    if not version or not isinstance(workflow, dict):
+        raise UsageError(
+            f"{name!r} is no WfFormat instance; expected an object with schemaVersion and workflow"
+        )
+    if version not in _VERSIONS:
+        raise UsageError(
+            f"{name!r} is of WfFormat {version}; expected one of {', '.join(_VERSIONS)}, "
+            "to which `wfcommons` converts older ones"
+        )
+    declared = _tasks(workflow, "specification")
+    measured = _tasks(workflow, "execution")
+    if not declared:
+        raise UsageError(f"{name!r} has no tasks in workflow.specification.tasks")
+    by_id = {str(each.get("id")): each for each in measured}
+    problems = list(_problems(declared, measured, by_id))
+    if problems:
+        more = len(problems) - _MOST_PROBLEMS
+        shown = problems[:_MOST_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
+        raise UsageError(f"{name!r} cannot be used:\n" + "\n".join(shown))
+    parents: dict[str, dict[str, None]] = {task["id"]: {} for task in declared}
+    for task in declared:
+        parents[task["id"]].update(dict.fromkeys(task.get("parents") or ()))
+        for child in task.get("children") or ():
+            parents[child][task["id"]] = None
+    nodes = [
+        TaskNode(
+            name=task["id"].translate(_UNFIT),
+            task=str(task.get("name") or task["id"]),
+            after=tuple(each.translate(_UNFIT) for each in parents[task["id"]]),
+            options=NodeOptions(resources=_resources(by_id[task["id"]])),
+        )
+        for task in declared
+    ]
+    try:
+        graph = build_graph(nodes, name=str(document.get("name", "")))
+    except GraphError as error:
+        raise UsageError(f"{name!r} cannot be used:\n{error}") from error
+    seconds = {
+        task["id"].translate(_UNFIT): float(by_id[task["id"]]["runtimeInSeconds"]) for task in declared
+    }
+    return Trace(graph=graph, durations=Durations(seconds))
+
+
+def _tasks(workflow: Mapping[str, Any], part: str) -> Sequence[dict[str, Any]]:
+    section = workflow.get(part)
+    tasks = section.get("tasks") if isinstance(section, dict) else None
+    if not isinstance(tasks, list) or not all(isinstance(each, dict) for each in tasks):
+        return ()
+    return tasks
+
+
+def _problems(
+    declared: Sequence[dict[str, Any]],
+    measured: Sequence[dict[str, Any]],
+    by_id: Mapping[str, dict[str, Any]],
+) -> Iterator[str]:
+    ids: set[str] = set()
+    for number, task in enumerate(declared, start=1):
+        name = task.get("id")
+        if not isinstance(name, str) or not name:
+            yield f"task number {number} of the specification has no id"
+        elif name in ids:
+            yield f"task {name!r} is specified twice"
+        else:
+            ids.add(name)
+    for task in declared:
+        name = task.get("id")
+        for relation in ("parents", "children"):
+            others = task.get(relation) or []
+            for other in others if isinstance(others, list) else [others]:
+                if other not in ids:
+                    yield f"task {name!r} has {other!r} among its {relation}, which is not specified"
+        if name not in by_id:
+            yield f"task {name!r} is not in workflow.execution.tasks, so nobody knows how long it took"
+    for task in measured:
+        name = task.get("id")
+        if not _is_number(task.get("runtimeInSeconds")):
+            yield f"task {name!r} has runtimeInSeconds {task.get('runtimeInSeconds')!r}; expected seconds, 0 or more"
+        for key in ("coreCount", "memoryInBytes"):
+            if key in task and not _is_number(task[key]):
+                yield f"task {name!r} has {key} {task[key]!r}; expected a number, 0 or more"
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value >= 0
+    )
+
+
+def _resources(task: Mapping[str, Any]) -> dict[str, float]:
+    resources = {"cpu": float(task.get("coreCount") or 1)}
+    if task.get("memoryInBytes"):
+        resources["ram_mb"] = task["memoryInBytes"] / _MEBIBYTE
+    return resources

@@ -1,0 +1,292 @@
+"""Small runs whose every attempt is known by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from taskiq_flow.errors import UnschedulableError, UsageError
+from taskiq_flow.graph import (
+    Graph,
+    Guard,
+    Input,
+    InputSpec,
+    MapNode,
+    NodeOptions,
+    Output,
+    TaskNode,
+    build_graph,
+)
+from taskiq_flow.pools import Rooms, WorkerPool
+from taskiq_flow.scheduler import Placement, Scheduler, WorkerView
+from taskiq_flow_resources.simulation import Bound, Durations, SimulationReport, compare, simulate
+
+Row = tuple[str, str, float, float]
+
+ONE = [WorkerView(id="w1", capacity={"cpu": 1.0})]
+TWO = [*ONE, WorkerView(id="w2", capacity={"cpu": 1.0})]
+BIG = [WorkerView(id="w1", capacity={"cpu": 3.0})]
+
+
+def task(name: str, *after: str, priority: int = 0, **resources: float) -> TaskNode:
+    options = NodeOptions(resources=resources, priority=priority)
+    return TaskNode(name=name, task=f"app:{name}", after=after, options=options)
+
+
+def table(report: SimulationReport) -> list[Row]:
+    return [(each.cell, each.worker, each.began, each.ended) for each in report.attempts]
+
+
+DIAMOND = build_graph([task("a"), task("b", "a"), task("c", "a"), task("d", "b", "c")])
+SECONDS: Mapping[str, float] = {"a": 2.0, "b": 3.0, "c": 1.0, "d": 1.0}
+
+
+def test_a_diamond_on_one_worker_is_as_long_as_its_work() -> None:
+    report = simulate(DIAMOND, ONE, "fifo", durations=SECONDS)
+    assert table(report) == [("a", "w1", 0, 2), ("b", "w1", 2, 5), ("c", "w1", 5, 6), ("d", "w1", 6, 7)]
+    assert (report.makespan, report.serial, report.bound) == (7, 7, Bound(7, "work: cpu"))
+    assert report.waited == pytest.approx(3 / 4)
+    assert report.workers[0].busy == 1
+    assert report.workers[0].used == {"cpu": 1.0}
+
+
+def test_a_diamond_on_two_workers_is_as_long_as_its_critical_path() -> None:
+    report = simulate(DIAMOND, TWO, "fifo", durations=SECONDS)
+    assert table(report) == [("a", "w1", 0, 2), ("c", "w2", 2, 3), ("b", "w1", 2, 5), ("d", "w1", 5, 6)]
+    assert report.bounds == (Bound(6, "critical path"), Bound(3.5, "work: cpu"))
+    assert report.critical_path == ("a", "b", "d")
+    assert [(use.attempts, use.busy) for use in report.workers] == [(3, 1.0), (1, pytest.approx(1 / 6))]
+    assert report.ratio == 1
+
+
+def test_what_is_first_in_line_is_not_overtaken_by_what_is_sent_to_nobody() -> None:
+    graph = build_graph([task("a", cpu=2.0), task("b", cpu=2.0), task("c", cpu=1.0)])
+    rows = {
+        "fifo": [("a", "w1", 0, 1), ("b", "w1", 1, 2), ("c", "w1", 1, 2)],
+        "overtaking": [("a", "w1", 0, 1), ("c", "w1", 0, 1), ("b", "w1", 1, 2)],
+    }
+    reports = compare(graph, BIG, ["fifo", Overtaking()])
+    assert {report.scheduler: table(report) for report in reports} == rows
+
+
+def test_the_higher_priority_goes_first() -> None:
+    graph = build_graph([task("a"), task("b", priority=5), task("c", priority=-1)])
+    for scheduler in ("fifo", "best-fit", "fair-share"):
+        report = simulate(graph, ONE, scheduler)
+        assert [each.cell for each in report.attempts] == ["b", "a", "c"]
+
+
+def test_the_critical_path_goes_first_where_durations_are_known() -> None:
+    graph = build_graph([task("short"), task("long"), task("end", "long")])
+    seconds = {"short": 4.0, "long": 3.0, "end": 3.0}
+    first, second = compare(graph, ONE, ["fifo", "critical-path"], durations=seconds)
+    assert [each.cell for each in first.attempts] == ["short", "long", "end"]
+    assert next(each.cell for each in second.attempts) == "long"
+
+
+def test_a_limit_holds_whatever_the_capacity_is() -> None:
+    graph = build_graph([task("a", db=1.0), task("b", db=1.0), task("c")])
+    for scheduler in ("fifo", "best-fit", "critical-path", "fair-share"):
+        report = simulate(graph, WorkerPool(workers=tuple(BIG), limits={"db": 1}), scheduler)
+        assert table(report) == [("a", "w1", 0, 1), ("c", "w1", 0, 1), ("b", "w1", 1, 2)]
+        assert report.bound == Bound(2, "limit: db")
+
+
+def body(**options: Any) -> Graph:
+    inner = build_graph(
+        [TaskNode(name="work", task="app:work", params={"x": Input("item")}, outputs=("y",))],
+        inputs={"item": InputSpec()},
+        outputs={"y": Output("work", "y")},
+    )
+    node = MapNode(name="each", body=inner, items=Input("rows"), outputs=("ys",), collects=("y",), **options)
+    return build_graph([node], inputs={"rows": InputSpec()}, outputs={"ys": Output("each", "ys")})
+
+
+def test_items_have_durations_of_their_own_and_keep_to_the_width_of_their_map() -> None:
+    report = simulate(
+        body(max_parallel=2), BIG, "fifo", durations={"work": [1.0, 3.0, 1.0]}, items={"rows": 4}
+    )
+    assert table(report) == [
+        ("each[0]/work", "w1", 0, 1),
+        ("each[2]/work", "w1", 1, 2),
+        ("each[1]/work", "w1", 0, 3),
+        ("each[3]/work", "w1", 2, 3),
+    ]
+
+
+def test_the_number_of_items_is_asked_for_by_the_name_that_can_be_given() -> None:
+    with pytest.raises(UsageError) as caught:
+        simulate(body(), BIG, "fifo")
+    assert str(caught.value) == "nobody knows how many items map 'each' goes over; say it: --items rows=N"
+    assert len(simulate(body(), BIG, "fifo", items={"each": 3}).attempts) == 3
+    assert len(simulate(body(), BIG, "fifo", items={"each": 0}).attempts) == 0
+    assert len(simulate(body(), BIG, "fifo", values={"rows": ["a", "b"]}).attempts) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"items": {"row": 3}},
+            "there is a number of items for 'row', which no map goes over (did you mean 'rows'?)",
+        ),
+        ({"items": {"rows": -1}}, "the number of items of 'rows' is -1; give a whole number, 0 or more"),
+        (
+            {"values": {"zs": 1}},
+            "there is a value for 'zs', which is no input or output of a task here; there are 'rows', 'item', "
+            "'each[]/item', 'y', 'each[]/y'",
+        ),
+        (
+            {"durations": {"wrk": 1.0}},
+            "there is a duration for 'wrk', which is no task, node or cell here (did you mean 'work'?)",
+        ),
+        ({"durations": {"work": -2.0}}, "'work' takes -2 s; give seconds, 0 or more"),
+        ({"durations": {"work": []}}, "'work' takes 'nothing'; give seconds, 0 or more"),
+    ],
+)
+def test_names_and_numbers_that_cannot_be_are_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        simulate(body(), BIG, "fifo", **{"items": {"rows": 1}, **given})
+    assert str(caught.value) == said
+
+
+BRANCH = build_graph(
+    [
+        TaskNode(name="check", task="app:check", outputs=("kind",)),
+        TaskNode(name="cheap", task="t", when=Guard(Output("check", "kind"), "small")),
+        TaskNode(name="dear", task="t", when=Guard(Output("check", "kind"), "large")),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "ran"),
+    [({}, ["check", "cheap"]), ({"kind": "large"}, ["check", "dear"]), ({"kind": 3}, ["check"])],
+)
+def test_of_a_branch_the_first_side_is_taken_unless_told_otherwise(
+    values: dict[str, Any], ran: list[str]
+) -> None:
+    report = simulate(BRANCH, BIG, "fifo", values=values)
+    assert [each.cell for each in report.attempts] == ran
+
+
+def test_a_filter_keeps_everything_unless_told_otherwise() -> None:
+    inner = build_graph(
+        [TaskNode(name="good", task="app:good", params={"x": Input("item")}, outputs=("ok",))],
+        inputs={"item": InputSpec()},
+        outputs={"ok": Output("good", "ok")},
+    )
+    again = build_graph(
+        [TaskNode(name="use", task="app:use", params={"x": Input("item")}, outputs=("u",))],
+        inputs={"item": InputSpec()},
+        outputs={"u": Output("use", "u")},
+    )
+    graph = build_graph(
+        [
+            MapNode(
+                name="sift",
+                body=inner,
+                items=Input("rows"),
+                outputs=("kept",),
+                collects=("ok",),
+                keep="items",
+            ),
+            MapNode(name="each", body=again, items=Output("sift", "kept"), outputs=("us",), collects=("u",)),
+        ],
+        inputs={"rows": InputSpec()},
+        outputs={"us": Output("each", "us")},
+    )
+    tasks = [each.task for each in simulate(graph, BIG, "fifo", items={"rows": 2}).attempts]
+    assert sorted(tasks) == ["app:good"] * 2 + ["app:use"] * 2
+    none = simulate(graph, BIG, "fifo", items={"rows": 2}, values={"ok": False})
+    assert [each.task for each in none.attempts] == ["app:good"] * 2
+    with pytest.raises(UsageError, match=r"'kept', whose number follows from what comes before it"):
+        simulate(graph, BIG, "fifo", items={"rows": 2, "kept": 1})
+
+
+def test_what_fits_nowhere_is_refused_with_all_offenders() -> None:
+    graph = build_graph([task("a", cpu=4.0), task("b", gpu=1.0), task("c"), task("d", db=9.0)])
+    with pytest.raises(UnschedulableError) as caught:
+        simulate(graph, WorkerPool(workers=tuple(BIG), limits={"db": 5}), "fifo")
+    assert str(caught.value).splitlines() == [
+        "node 'a' asks for 4 of 'cpu', and the largest worker ('w1') has 3",
+        "node 'b' asks for 1 of 'gpu', and no worker has any",
+        "node 'd' asks for 9 of 'db', and the limit is 5",
+    ]
+    with pytest.raises(UnschedulableError, match="the pool has no workers"):
+        simulate(graph, [], "fifo")
+
+
+class Overtaking(Scheduler):
+    name = "overtaking"
+
+    def place(self, ready: Sequence[Any], workers: Any, running: Any) -> list[Placement]:
+        rooms = Rooms(workers, running)
+        found = []
+        for cell in ready:
+            if rooms.has_room(cell, workers[0]):
+                rooms.take(cell.resources, "w1")
+                found.append(Placement(run=cell.run, path=cell.path, worker="w1"))
+        return found
+
+
+class Stubborn(Scheduler):
+    name = "stubborn"
+
+    def place(self, ready: Sequence[Any], workers: Any, running: Any) -> list[Placement]:
+        return []
+
+
+class Greedy(Scheduler):
+    name = "greedy"
+
+    def place(self, ready: Sequence[Any], workers: Any, running: Any) -> list[Placement]:
+        return [Placement(run=cell.run, path=cell.path, worker="w1") for cell in ready]
+
+
+class Broken(Scheduler):
+    name = "broken"
+
+    def place(self, ready: Sequence[Any], workers: Any, running: Any) -> list[Placement]:
+        raise KeyError("rank")
+
+
+def test_a_scheduler_that_never_places_anything_is_told_so() -> None:
+    with pytest.raises(UnschedulableError) as caught:
+        simulate(DIAMOND, ONE, Stubborn)
+    assert str(caught.value) == (
+        "scheduler 'stubborn' leaves 1 cells waiting for ever, with nothing running: 'a'"
+    )
+
+
+@pytest.mark.parametrize(("scheduler", "complaint"), [(Greedy, "2 of 'cpu' in use"), (Broken, "it raised")])
+def test_what_the_core_does_not_accept_is_in_the_report(scheduler: type[Scheduler], complaint: str) -> None:
+    report = simulate(DIAMOND, ONE, scheduler, durations=SECONDS)
+    assert any(complaint in each for each in report.complaints)
+    assert report.makespan == 7, "the default has placed the cells"
+
+
+def test_tasks_that_say_nothing_occupy_one_core() -> None:
+    graph = build_graph([task(name) for name in "abcdef"])
+    for scheduler in ("fifo", "best-fit"):
+        assert simulate(graph, BIG, scheduler).makespan == 2
+
+
+def test_the_work_of_what_only_some_workers_can_hold_is_a_bound() -> None:
+    pool = [WorkerView(id="w1", capacity={"cpu": 4.0}), WorkerView(id="w2", capacity={"cpu": 1.0})]
+    graph = build_graph([task(name, cpu=4.0) for name in "abc"] + [task("d")])
+    report = simulate(graph, pool, "best-fit")
+    assert report.bound == Bound(3, "work: cpu of w1")
+    assert report.makespan == 3
+
+
+def test_the_most_particular_duration_counts() -> None:
+    node = TaskNode(name="work", task="app:work")
+    table = {"app:work": 1.0, "work": 2.0, "each[]/work": [3.0, 4.0], "each[2]/work": 5.0}
+    found = [Durations(table).of(f"each[{number}]/work", node) for number in range(4)]
+    assert found == [3.0, 4.0, 5.0, 4.0]
+    assert Durations(table).of("work", node) == 2.0
+    assert Durations(table).of("other[0]/job", TaskNode(name="job", task="app:work")) == 1.0
+    assert Durations({}, 7.0).of("work", node) == 7.0

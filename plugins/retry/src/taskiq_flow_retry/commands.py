@@ -1,0 +1,21 @@
+"""The command, as the hook hands it over; light, because the list of commands imports it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from taskiq_flow.command import Command
+
+__all__ = ["DeadCommand"]
+
+
+class DeadCommand(Command):
+    """``taskiq flow dead``: what was finally given up."""
+
+    name: ClassVar[str] = "dead"
+    help: ClassVar[str] = "List, replay and discard what was finally given up."
+
+    def register(self, app: Any) -> None:
+        from taskiq_flow_retry.dead.syntax import register_dead
+
+        register_dead(app, self.name, self.help)

@@ -1,0 +1,218 @@
+"""``taskiq flow dead list``, ``replay`` and ``discard``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, TextIO, TypeVar
+
+from attrs import asdict, frozen
+from taskiq import InMemoryBroker
+
+from taskiq_flow import Flow, RunHandle
+from taskiq_flow.errors import FlowError, UsageError
+from taskiq_flow.store import RunStatus
+from taskiq_flow.targets import find_flow
+from taskiq_flow_retry.dead.letters import DeadLetters
+
+__all__ = ["Question", "discard_letters", "list_letters", "replay_runs"]
+
+T = TypeVar("T")
+
+FAILED = 1
+_IN_MEMORY = (
+    "the store of {target} is memory://, which only its own process has: "
+    "this command sees no more than what the module did when it was imported"
+)
+
+
+@frozen(kw_only=True)
+class Question:
+    """What all three commands are told.
+
+    :param target: ``MODULE:NAME``.
+    :param task: Only letters of this task.
+    :param as_json: Write one JSON object to the standard output, and nothing else.
+    :param app_dir: A folder to look for the module in.
+    """
+
+    target: str
+    task: str | None = None
+    as_json: bool = False
+    app_dir: str | None = None
+
+
+def list_letters(question: Question, *, run: str | None, limit: int, replayed: bool, traceback: bool) -> int:
+    """List letters.
+
+    :param run: Only those of this run.
+    :param limit: How many at most.
+    :param replayed: Those that were replayed as well.
+    :param traceback: Whether to show where each was raised.
+    :returns: The exit code.
+    :raises UsageError: there is no such flow.
+    """
+    with _flow_of(question) as (flow, stdout):
+        dead = DeadLetters(flow)
+        letters = _answer(
+            flow, lambda: dead.list(limit=limit, task=question.task, run=run, replayed=replayed)
+        )
+        if question.as_json:
+            _write_json(
+                stdout, {"letters": [{**asdict(letter), "labels": dict(letter.labels)} for letter in letters]}
+            )
+        else:
+            from taskiq_flow_retry.dead.table import write_letters
+
+            write_letters(letters, stdout, limit=limit, traceback=traceback)
+    return 0
+
+
+def replay_runs(question: Question, runs: tuple[str, ...], *, everything: bool, wait: bool) -> int:
+    """Replay runs, and say which runs these are now.
+
+    :param runs: Their ids.
+    :param everything: Every run that has letters.
+    :param wait: Wait for their ends.
+    :returns: The exit code.
+    :raises UsageError: there is no such flow, or it is not clear what to replay.
+    """
+    _check_choice("replay", runs[0] if runs else None, question, everything=everything)
+    # taskiq logs the exceptions of tasks, which are on the list afterwards.
+    logging.getLogger("taskiq.receiver.receiver").addHandler(logging.NullHandler())
+    with _flow_of(question) as (flow, stdout):
+        answers = _answer(flow, lambda: _replayed(flow, runs, question.task, wait=wait))
+        if question.as_json:
+            _write_json(stdout, {"runs": answers})
+        else:
+            _write_replayed(stdout, answers)
+    good = (None, RunStatus.SUCCEEDED.value)
+    return FAILED if any(answer["error"] or answer["status"] not in good for answer in answers) else 0
+
+
+def discard_letters(question: Question, run: str | None, cell: str | None, *, everything: bool) -> int:
+    """Discard letters.
+
+    :param run: The run whose letters these are.
+    :param cell: Only the letter of this cell.
+    :param everything: Every letter there is.
+    :returns: The exit code: 1 when a letter that was named is not there.
+    :raises UsageError: there is no such flow, or it is not clear what to discard.
+    """
+    _check_choice("discard", run, question, everything=everything)
+    with _flow_of(question) as (flow, stdout):
+        dead = DeadLetters(flow)
+        if run is None:
+            gone = _answer(flow, lambda: dead.discard_all(task=question.task))
+        else:
+            gone = _answer(flow, lambda: dead.discard(run, cell))
+            if not gone:
+                there = _answer(flow, lambda: dead.list(run=run, limit=1000))
+                sys.stderr.write(f"{_nothing(run, cell, [letter.cell for letter in there])}\n")
+        if question.as_json:
+            _write_json(stdout, {"discarded": [{"run": letter.run, "cell": letter.cell} for letter in gone]})
+        elif gone or everything:
+            stdout.write(f"{_counted(len(gone), 'letter')} discarded\n")
+    return 0 if gone or everything else FAILED
+
+
+def _check_choice(verb: str, run: str | None, question: Question, *, everything: bool) -> None:
+    if run is None and not everything:
+        raise UsageError(f"name a run to {verb}, or say --all; `taskiq flow dead list` shows what there is")
+    if run is not None and everything:
+        raise UsageError(f"run {run!r} and --all contradict each other; give one of them")
+    if run is not None and question.task is not None:
+        raise UsageError(
+            f"--task chooses among all letters; give it with --all, or {verb} run {run!r} without it"
+        )
+
+
+@contextlib.contextmanager
+def _flow_of(question: Question) -> Iterator[tuple[Flow, TextIO]]:
+    """Give the flow and the standard output; what modules and tasks print goes elsewhere where JSON is wanted."""
+    stdout = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr if question.as_json else stdout):
+        flow = find_flow(question.target, question.app_dir)
+        # With another place for its blobs, a store is the inner one of two.
+        if "memory" in getattr(flow.store, "store", flow.store).schemes:
+            sys.stderr.write(f"{_IN_MEMORY.format(target=question.target)}\n")
+        yield flow, stdout
+    stdout.flush()
+
+
+def _answer(flow: Flow, ask: Callable[[], Awaitable[T]]) -> T:
+    async def answer() -> T:
+        await flow.broker.startup()
+        try:
+            return await ask()
+        finally:
+            await flow.broker.shutdown()
+
+    return asyncio.run(answer())
+
+
+async def _replayed(
+    flow: Flow, runs: tuple[str, ...], task: str | None, *, wait: bool
+) -> list[dict[str, Any]]:
+    dead = DeadLetters(flow)
+    answers: Mapping[str, RunHandle[Any] | FlowError]
+    if runs:
+        answers = {run: await _attempted(dead, run) for run in dict.fromkeys(runs)}
+    else:
+        answers = await dead.replay_all(task=task)
+    rows: list[dict[str, Any]] = []
+    for run, answer in answers.items():
+        row: dict[str, Any] = {"run": run, "resumed_as": None, "status": None, "error": ""}
+        if isinstance(answer, RunHandle):
+            row["resumed_as"] = answer.id
+            # An in-memory broker's runs end with this process.
+            if wait or isinstance(flow.broker, InMemoryBroker):
+                await answer.wait_result()
+                row["status"] = (await answer.status()).value
+        else:
+            row["error"] = str(answer)
+        rows.append(row)
+    return rows
+
+
+async def _attempted(dead: DeadLetters, run: str) -> RunHandle[Any] | FlowError:
+    try:
+        return await dead.replay(run)
+    except FlowError as error:
+        return error
+
+
+def _write_replayed(stdout: TextIO, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        if row["error"]:
+            sys.stderr.write(f"{row['error']}\n")
+        else:
+            status = "" if row["status"] is None else f": {row['status']}"
+            stdout.write(f"{row['run']} is replayed as {row['resumed_as']}{status}\n")
+    if not rows:
+        stdout.write("no dead letters\n")
+
+
+def _nothing(run: str, cell: str | None, there: list[str]) -> str:
+    if cell is None or not there:
+        return f"run {run!r} has no dead letters"
+    near = difflib.get_close_matches(cell, there, n=3)
+    hint = (
+        f" (did you mean {' or '.join(map(repr, near))}?)"
+        if near
+        else f"; they are of {', '.join(map(repr, there[:5]))}"
+    )
+    return f"run {run!r} has no dead letter of cell {cell!r}{hint}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _write_json(stdout: TextIO, data: Mapping[str, Any]) -> None:
+    stdout.write(f"{json.dumps(data)}\n")

@@ -1,0 +1,141 @@
+"""One dead letter, and how a run that is over is read for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from attrs import field, frozen
+
+from taskiq_flow.graph import Graph, MapNode
+from taskiq_flow.machine.events import CellFailed, Event
+from taskiq_flow.payloads import Failure, FailureKind
+from taskiq_flow.store import RunOutcome, RunRecord, RunStatus
+
+__all__ = ["DeadLetter", "cells_given_up", "letters_of", "task_of"]
+
+
+@frozen(kw_only=True)
+class DeadLetter:
+    """Something that gets no further attempt.
+
+    :param run: The run's id.
+    :param pipeline: The name of its pipeline, or of the task where that was sent on its own.
+    :param cell: The cell's path; empty where the run as a whole was given up, because its time was up.
+    :param task: The task's name; empty where no task is to blame.
+    :param attempt: The last attempt, counted from 1; 0 where there was none.
+    :param kind: One of exception, timeout, worker_lost, rejected, cancelled.
+    :param type: ``module:qualname`` of the exception's class; empty where there was no exception.
+    :param message: The exception's text, or a sentence.
+    :param traceback: As the worker formatted it; empty where there was none.
+    :param reason: Why the retry policy gave up, in its words; empty where it said nothing.
+    :param at: When, in seconds since the epoch.
+    :param labels: The run's labels.
+    :param left_out: Whether a map left the item out because of it, and the run went on.
+    :param resumed_as: The run in which it was replayed; empty where it was not.
+    """
+
+    run: str
+    pipeline: str = ""
+    cell: str = ""
+    task: str = ""
+    attempt: int = 0
+    kind: str
+    type: str = ""
+    message: str
+    traceback: str = field(default="", repr=False)
+    reason: str = ""
+    at: float
+    labels: Mapping[str, str] = field(factory=dict)
+    left_out: bool = False
+    resumed_as: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The class and the text in one line, with the kind where it was no exception."""
+        kind = FailureKind(self.kind)
+        said = Failure(kind=kind, type=self.type, message=self.message).summary
+        return said if kind is FailureKind.EXCEPTION else f"{kind.value}: {said}"
+
+
+def cells_given_up(record: RunRecord) -> Iterator[str]:
+    """Give the paths of the cells that a run has given up, an empty one for the run as a whole.
+
+    A run that was cancelled has none: somebody wanted it to end.
+    """
+    outcome = record.outcome
+    if outcome is None or outcome.status is RunStatus.CANCELLED:
+        return
+    if outcome.status is RunStatus.FAILED and not outcome.failures:
+        yield ""
+    yield from outcome.failures
+    yield from outcome.left_out
+
+
+def letters_of(
+    record: RunRecord, log: Iterable[Event], cells: Iterable[str], *, resumed_as: str = ""
+) -> list[DeadLetter]:
+    """Give the dead letters of a run, the newest first.
+
+    :param record: The run, which is over.
+    :param log: Its log.
+    :param cells: Those that are wanted of :func:`cells_given_up`.
+    :param resumed_as: The run that resumes it.
+    """
+    outcome = record.outcome
+    assert outcome is not None, "only a run that is over has dead letters"
+    last = {
+        (event.cell, event.attempt): event
+        for event in log
+        if isinstance(event, CellFailed) and event.retry_at is None
+    }
+    found = [_letter(record, outcome, cell, last, resumed_as) for cell in cells]
+    return sorted(found, key=lambda letter: letter.at, reverse=True)
+
+
+def _letter(
+    record: RunRecord,
+    outcome: RunOutcome,
+    cell: str,
+    last: Mapping[tuple[str, int], CellFailed],
+    resumed_as: str,
+) -> DeadLetter:
+    if not cell:
+        return DeadLetter(
+            run=record.id,
+            pipeline=record.graph.name,
+            kind=(FailureKind.TIMEOUT if outcome.timed_out else FailureKind.EXCEPTION).value,
+            message=outcome.reason,
+            at=outcome.at,
+            labels=record.labels,
+            resumed_as=resumed_as,
+        )
+    left_out = cell not in outcome.failures
+    attempt, failure = (outcome.left_out if left_out else outcome.failures)[cell]
+    event = last.get((cell, attempt))
+    return DeadLetter(
+        run=record.id,
+        pipeline=record.graph.name,
+        cell=cell,
+        task=task_of(record.graph, cell),
+        attempt=attempt,
+        kind=failure.kind.value,
+        type=failure.type,
+        message=failure.message,
+        traceback=failure.traceback,
+        reason="" if event is None else event.reason,
+        at=outcome.at if event is None else event.at,
+        labels=record.labels,
+        left_out=left_out,
+        resumed_as=resumed_as,
+    )
+
+
+def task_of(graph: Graph, cell: str) -> str:
+    """Give the name of the task that a cell applies; empty for a map, and for the run as a whole."""
+    *scopes, name = cell.split("/")
+    for scope in scopes:
+        node = graph.nodes[scope.partition("[")[0]]
+        assert isinstance(node, MapNode), "only maps have items"
+        graph = node.body
+    found = graph.nodes.get(name)
+    return "" if found is None or isinstance(found, MapNode) else found.task

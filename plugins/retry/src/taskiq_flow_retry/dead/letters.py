@@ -1,0 +1,177 @@
+"""The dead-letter list of a flow."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from taskiq_flow import Flow, RunHandle
+from taskiq_flow.errors import FlowError, ResumeError, RunNotFound
+from taskiq_flow.resumption import resumed_id
+from taskiq_flow.store import RunRecord, RunStatus
+from taskiq_flow_retry.dead.letter import DeadLetter, cells_given_up, letters_of, task_of
+from taskiq_flow_retry.dead.marks import is_discarded, mark_discarded
+
+__all__ = ["DeadLetters"]
+
+_FIRST_PAGE = 100
+_PAGE_GROWTH = 4
+
+
+class DeadLetters:
+    """What the runs of a flow's pool have finally given up.
+
+    It is read from the runs themselves, so nothing has to be written when something is given up, and nothing can be
+    lost; a letter is there for as long as its run is.
+
+    ::
+
+        dead = DeadLetters(flow)
+        for letter in await dead.list(task="shop:charge"):
+            print(letter.run, letter.cell, letter.summary)
+        handle = await dead.replay(letter.run)
+
+    :param flow: The flow.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._store = flow.store
+
+    async def list(
+        self, *, limit: int = 100, task: str | None = None, run: str | None = None, replayed: bool = False
+    ) -> Sequence[DeadLetter]:
+        """Give letters: the newest run first, and in a run the newest letter.
+
+        :param limit: How many at most.
+        :param task: Only of this task.
+        :param run: Only of this run.
+        :param replayed: Those that were replayed as well.
+        :raises RunNotFound: there is no run of that id.
+        """
+        found: list[DeadLetter] = []
+        if limit > 0:
+            async with aclosing(self._open(run, task, replayed=replayed)) as letters:
+                async for letter in letters:
+                    found.append(letter)
+                    if len(found) == limit:
+                        break
+        return found
+
+    async def replay(self, run: str) -> RunHandle[dict[str, Any]]:
+        """Resume a run; its letters go from the list. What is given up again is a letter of the new run.
+
+        What had succeeded is not executed again, as :meth:`taskiq_flow.Flow.resume` says. All cells that the run has
+        given up are tried again, those whose letters were discarded too.
+
+        :param run: The run's id.
+        :raises ResumeError: it has no dead letters, or was replayed already.
+        :raises RunNotFound: there is no run of that id.
+        :raises FlowError: it cannot be run any more, for instance because a task of it is gone.
+        """
+        await self._flow.drive()
+        record = await self._store.runs.get(run)
+        if (
+            record.outcome is not None
+            and not await self._resumed_as(run)
+            and not await self.list(run=run, limit=1)
+        ):
+            raise ResumeError(f"run {run!r} has no dead letters: {_why_none(record)}", run=run)
+        return await self._flow.resume(run)
+
+    async def replay_all(
+        self, *, task: str | None = None
+    ) -> Mapping[str, RunHandle[dict[str, Any]] | FlowError]:
+        """Replay every run that has letters, the oldest first; one that cannot be replayed keeps no other from it.
+
+        :param task: Only runs with letters of this task.
+        :returns: For each run its new run, or why there is none.
+        """
+        letters = [letter.run async for letter in self._open(None, task)]
+        answers: dict[str, RunHandle[dict[str, Any]] | FlowError] = {}
+        for run in dict.fromkeys(reversed(letters)):
+            try:
+                answers[run] = await self._flow.resume(run)
+            except FlowError as error:
+                answers[run] = error
+        return answers
+
+    async def discard(self, run: str, cell: str | None = None) -> Sequence[DeadLetter]:
+        """Take letters from the list. The run stays, with the outputs that it has.
+
+        :param run: The run's id.
+        :param cell: The path of the cell; ``None`` for all letters of the run.
+        :returns: The letters that were on the list until now.
+        :raises RunNotFound: there is no run of that id.
+        """
+        found = [letter async for letter in self._open(run, None) if cell in (None, letter.cell)]
+        if found:
+            await mark_discarded(self._store, run, cell, self._flow.clock.now())
+        return found
+
+    async def discard_all(self, *, task: str | None = None) -> Sequence[DeadLetter]:
+        """Take all letters from the list.
+
+        :param task: Only those of this task.
+        :returns: The letters that were on the list until now.
+        """
+        found = [letter async for letter in self._open(None, task)]
+        for letter in found:
+            try:
+                await mark_discarded(self._store, letter.run, letter.cell, self._flow.clock.now())
+            except RunNotFound:
+                continue  # deleted meanwhile, and its letters with it
+        return found
+
+    async def _open(
+        self, run: str | None, task: str | None, *, replayed: bool = False
+    ) -> AsyncGenerator[DeadLetter, None]:
+        await self._flow.drive()
+        async for record in self._records(run):
+            cells = [cell for cell in cells_given_up(record) if task in (None, task_of(record.graph, cell))]
+            if not cells or await is_discarded(self._store, record.id):
+                continue
+            resumed_as = await self._resumed_as(record.id)
+            if resumed_as and not replayed:
+                continue
+            try:
+                log = await self._store.log.read(record.id)
+            except RunNotFound:
+                continue  # deleted meanwhile
+            for letter in letters_of(record, log, cells, resumed_as=resumed_as):
+                if not await is_discarded(self._store, record.id, letter.cell):
+                    yield letter
+
+    async def _records(self, run: str | None) -> AsyncIterator[RunRecord]:
+        """Give one run, or all that are over, as far as somebody looks at them."""
+        if run is not None:
+            yield await self._store.runs.get(run)
+            return
+        seen: set[str] = set()
+        limit = _FIRST_PAGE
+        while True:
+            page = await self._store.runs.list(pool=self._flow.pool, active=False, limit=limit)
+            for record in page:
+                if record.id not in seen:
+                    seen.add(record.id)
+                    yield record
+            if len(page) < limit:
+                return
+            limit *= _PAGE_GROWTH
+
+    async def _resumed_as(self, run: str) -> str:
+        try:
+            found = await self._store.runs.get(resumed_id(run))
+        except RunNotFound:
+            return ""
+        return found.id if found.resumes == run else ""
+
+
+def _why_none(record: RunRecord) -> str:
+    outcome = record.outcome
+    if any(True for _ in cells_given_up(record)):
+        return "they were discarded; Flow.resume tries it again all the same"
+    if outcome is not None and outcome.status is RunStatus.CANCELLED:
+        return "it was cancelled; Flow.resume lets it go on"
+    return "it has succeeded"

@@ -1,0 +1,136 @@
+"""Whether a failure is one of those that a policy names: exception classes, their names, or kinds of failure."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+from taskiq_flow.errors import RetryException
+from taskiq_flow.payloads import Failure, FailureKind
+from taskiq_flow.retry import FailedAttempt
+
+__all__ = ["asks_for_retry", "exception_of", "item_problems", "matching_item", "subject_of", "text_of"]
+
+_KINDS = frozenset(kind.value for kind in FailureKind)
+_NAME = re.compile(r"[^\W\d][\w.<>]*(:[^\W\d][\w.<>]*)?")
+# What stands for a failure that no exception was raised for. Rejected values and cancelled attempts fail again every
+# time, so only their own words name them, never a base class that covers nearly everything.
+_STAND_INS: dict[FailureKind, tuple[type[BaseException], ...]] = {
+    FailureKind.TIMEOUT: (TimeoutError, asyncio.TimeoutError),
+}
+_SUBJECTS = {
+    FailureKind.EXCEPTION: "an exception",
+    FailureKind.TIMEOUT: "a timeout",
+    FailureKind.WORKER_LOST: "a lost worker",
+    FailureKind.REJECTED: "a rejected value",
+    FailureKind.CANCELLED: "a cancelled attempt",
+}
+
+
+def exception_of(failed: FailedAttempt) -> BaseException | None:
+    """Give the exception that the task raised, where the one who asks holds it.
+
+    What is raised in place of it, when its class is unknown in this process or a worker was lost, is not meant.
+    """
+    exception = failed.exception
+    return exception if exception is not None and _full_name(type(exception)) == failed.failure.type else None
+
+
+def asks_for_retry(failed: FailedAttempt) -> bool:
+    """Whether the task itself asked to be tried again."""
+    return isinstance(failed.exception, RetryException) or failed.failure.type == _full_name(RetryException)
+
+
+def matching_item(items: Sequence[Any], failed: FailedAttempt) -> Any | None:
+    """Give the first item that names the failure; ``None`` when none does.
+
+    :param items: Exception classes, which their subclasses match as well, their names, or kinds of failure.
+    """
+    if not items:
+        return None
+    kind = failed.failure.kind
+    classes: tuple[type[BaseException], ...] = ()
+    if kind in (FailureKind.EXCEPTION, FailureKind.TIMEOUT):
+        exception = exception_of(failed)
+        classes = _STAND_INS.get(kind, ()) if exception is None else (type(exception),)
+    names = {*(name for cls in classes for name in _names(cls))}
+    if not classes and kind is FailureKind.EXCEPTION:
+        names = _names_of_unknown(failed.failure)
+    for item in items:
+        if item == kind.value:
+            return item
+        known = _class(item)
+        if item in names or (known is not None and any(issubclass(cls, known) for cls in classes)):
+            return item
+        if known is not None and not names.isdisjoint({_full_name(known)}):
+            return item
+    return None
+
+
+def subject_of(failed: FailedAttempt) -> str:
+    """Give a few words for what went wrong: the name of the exception's class, or the kind."""
+    name = failed.failure.type.rpartition(":")[2].rpartition(".")[2]
+    if name and failed.failure.kind is FailureKind.EXCEPTION:
+        return name
+    return _SUBJECTS[failed.failure.kind]
+
+
+def text_of(item: Any) -> str:
+    """Give an item as people write it."""
+    return item.__qualname__ if isinstance(item, type) else str(item)
+
+
+def item_problems(option: str, items: Iterable[Any]) -> Iterator[str]:
+    """Say what is wrong with what shall name failures."""
+    for item in items:
+        if isinstance(item, type) and issubclass(item, BaseException):
+            continue
+        if not isinstance(item, str) or not _NAME.fullmatch(item):
+            yield (
+                f"{option} has {item!r}; give exception classes, their names such as 'ValueError' or "
+                f"'package.module:Class', or kinds of failure ({', '.join(sorted(_KINDS))})"
+            )
+        elif item not in _KINDS and item.islower() and "." not in item and ":" not in item:
+            from difflib import get_close_matches  # for odd words only
+
+            close = get_close_matches(item, _KINDS, n=1, cutoff=0.75)
+            if close:
+                yield f"{option} has {item!r}; did you mean {close[0]!r}?"
+
+
+def _full_name(cls: type[Any]) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _names(cls: type[BaseException]) -> Iterator[str]:
+    for base in cls.__mro__[:-1]:
+        yield from (
+            base.__name__,
+            base.__qualname__,
+            _full_name(base),
+            f"{base.__module__}.{base.__qualname__}",
+        )
+
+
+def _names_of_unknown(failure: Failure) -> set[str]:
+    """Give the names of a class that is not loaded in this process, so that its bases are not known."""
+    module, _, qualname = failure.type.partition(":")
+    return {failure.type, f"{module}.{qualname}", qualname, qualname.rpartition(".")[2]} - {"", "."}
+
+
+def _class(item: Any) -> type[BaseException] | None:
+    """Give the class that an item is or names, where it is loaded; nothing is imported because an option says so."""
+    if isinstance(item, type):
+        return item
+    module_name, colon, qualname = item.partition(":")
+    if not colon:
+        module_name, _, qualname = item.rpartition(".")
+    found: Any = sys.modules.get(module_name)
+    for part in qualname.split("."):
+        # Not by getattr(): a module may import when it is asked for a name, and a property runs code.
+        found = vars(found).get(part) if isinstance(found, (type, ModuleType)) else None
+    return found if isinstance(found, type) and issubclass(found, BaseException) else None

@@ -1,0 +1,208 @@
+"""The policy that is there once this distribution is installed: exponential backoff with everything it takes."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+from attrs import field, fields_dict, frozen
+
+from taskiq_flow.errors import RetryException
+from taskiq_flow.payloads import Failure, FailureKind
+from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
+from taskiq_flow_retry.asked import asked_delay
+from taskiq_flow_retry.backoff import Backoff
+from taskiq_flow_retry.matching import asks_for_retry, exception_of, matching_item, subject_of, text_of
+from taskiq_flow_retry.options import refuse, unknown_options, value_problems
+from taskiq_flow_retry.scaling import Scaling, scaled
+
+__all__ = ["OnRetry", "StandardRetry"]
+
+logger = logging.getLogger("taskiq_flow")
+
+OnRetry = Callable[[FailedAttempt, int, CellView, Retry], object]
+"""What is told of each retry: the failure, the attempt (counted from 1), the cell and the decision."""
+
+_RETRIES = 3
+
+
+def _listed(given: Any) -> Any:
+    if given is None or isinstance(given, (str, type)):
+        return () if given is None else (given,)
+    # What is no list is refused later, together with all else that is wrong.
+    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, (Mapping, bytes)) else given
+
+
+@frozen(kw_only=True)
+class StandardRetry(RetryPolicy):
+    """Tries again after growing waits, until the attempts or the time are used up.
+
+    Everything but the functions can be said as plain options as well, with names for exception classes::
+
+        @broker.task(retry_policy={"max_retries": 5, "delay": 2, "retry_on": ["ConnectionError"]})
+        @broker.task(retry_policy=StandardRetry(max_retries=5, retry_if=lambda error: error.status >= 500))
+
+    Wait ``k`` is ``delay * backoff ** (k - 1)`` seconds, exactly, unless jitter is asked for.
+
+    :param max_retries: Attempts after the first one; 3 where nothing is said, 0 for none.
+    :param max_attempts: The same said otherwise: the first one included.
+    :param delay: Seconds before the second attempt.
+    :param backoff: What the delay is multiplied with for each further attempt.
+    :param max_delay: No wait is longer, whoever asks for it.
+    :param jitter: ``full`` waits a random part of it, ``proportional`` deviates by up to a fraction of it.
+    :param jitter_fraction: That fraction.
+    :param budget: Seconds since the first attempt's start, past which no attempt is begun.
+    :param retry_on: Only these exceptions and timeouts are tried again; classes (subclasses count), names, or kinds of
+        failure. ``rejected`` and ``cancelled`` are tried again only where they are named here.
+    :param never_on: These are not tried again, whatever else says so.
+    :param retry_if: Whether an exception is to be tried again.
+    :param respect_retry_after: Whether exceptions say how long to wait (``retry_after``, header ``Retry-After``).
+    :param resources: How the next attempt's resources grow, such as ``{"ram_mb": "attempt"}`` for amount x attempt.
+    :param max_resources: What they do not grow beyond.
+    :param queue: The queue of further attempts.
+    :param priority: The priority of further attempts.
+    :param on_retry: Is told of each retry, in the process that decides; what it raises is logged.
+    :param random: Gives numbers from 0 to 1.
+    :raises PluginError: a value is impossible; all of them are listed.
+    """
+
+    name: ClassVar[str] = "standard"
+    preferred: ClassVar[bool] = True
+
+    max_retries: int | None = None
+    max_attempts: int | None = None
+    delay: float = 1.0
+    backoff: float = 2.0
+    max_delay: float | None = None
+    jitter: str | None = None
+    jitter_fraction: float = 0.1
+    budget: float | None = None
+    retry_on: tuple[str | type[BaseException], ...] = field(default=(), converter=_listed)
+    never_on: tuple[str | type[BaseException], ...] = field(default=(), converter=_listed)
+    retry_if: Callable[[BaseException], object] | None = None
+    respect_retry_after: bool = True
+    resources: Scaling = field(factory=dict, hash=False)
+    max_resources: Mapping[str, float] = field(factory=dict, hash=False)
+    queue: str | None = None
+    priority: int | None = None
+    on_retry: OnRetry | None = None
+    random: Callable[[], float] = field(default=random.random, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        refuse(value_problems({name: getattr(self, name) for name in fields_dict(StandardRetry)}))
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> RetryPolicy:
+        """Make the policy of plain options; one that is ``None`` counts as not given.
+
+        :raises PluginError: options are unknown or have impossible values; all of them are listed.
+        """
+        names = [name for name in fields_dict(StandardRetry) if name != "random"]
+        known = {name: value for name, value in options.items() if name in names and value is not None}
+        refuse([*unknown_options(options, names), *value_problems(known)])
+        return cls(**known)
+
+    @classmethod
+    def unasked(cls) -> RetryPolicy:
+        """Make the policy of cells that nobody wanted to be tried again: only they themselves, or a loss, can ask."""
+        from taskiq_flow_retry.unasked import WhenAsked
+
+        return WhenAsked()
+
+    @property
+    def retries(self) -> int:
+        """How many attempts there are after the first one."""
+        if self.max_retries is not None:
+            return self.max_retries
+        return _RETRIES if self.max_attempts is None else self.max_attempts - 1
+
+    def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
+        """Answer for an attempt that failed, with a reason that people understand."""
+        retries = self.retries
+        if attempt > retries:
+            used = f"{retries} of {retries} retries used" if retries else "retries are switched off"
+            return GiveUp(reason=f"gave up: {used}")
+        if not asks_for_retry(failed) and (objection := self._objection(failed)):
+            return GiveUp(reason=f"gave up: {objection}")
+        asked = asked_delay(failed.exception, cell.now, respect_retry_after=self.respect_retry_after)
+        wanted = self.get_delay(attempt) if asked is None else asked
+        delay = min(wanted, self._waits.longest)
+        if self.budget is not None and cell.elapsed + delay > self.budget:
+            return GiveUp(
+                reason=f"gave up: the next attempt would start {_number(cell.elapsed + delay)} s after the first, "
+                f"over the budget of {_number(self.budget)} s"
+            )
+        reason = f"retry {attempt} of {retries} in {_number(delay)} s"
+        if asked is not None:
+            reason += ", as the exception asks"
+            if wanted > delay:
+                reason += f" (for {_number(wanted)} s, above max_delay)"
+        retry = Retry(
+            delay=delay,
+            reason=reason,
+            resources=scaled(self.resources, self.max_resources, attempt, cell.resources),
+            queue=self.queue,
+            priority=self.priority,
+        )
+        self._tell(failed, attempt, cell, retry)
+        return retry
+
+    def should_retry(self, attempt: int, exception: BaseException | None) -> bool:
+        """Whether there is another attempt after this one (counted from 1), as far as the exception says."""
+        if attempt > self.retries:
+            return False
+        if exception is None or isinstance(exception, RetryException):
+            return True
+        cls = type(exception)
+        failure = Failure(kind=FailureKind.EXCEPTION, message="", type=f"{cls.__module__}:{cls.__qualname__}")
+        return not self._objection(FailedAttempt(failure=failure, exception=exception))
+
+    def get_delay(self, attempt: int) -> float:
+        """Seconds between this attempt (counted from 1) and the next, where the exception does not ask for others."""
+        return self._waits.seconds(attempt)
+
+    @property
+    def _waits(self) -> Backoff:
+        return Backoff(
+            delay=self.delay,
+            backoff=self.backoff,
+            max_delay=self.max_delay,
+            jitter=self.jitter or "",
+            fraction=self.jitter_fraction,
+            random=self.random,
+        )
+
+    def _objection(self, failed: FailedAttempt) -> str:
+        """Say what speaks against another attempt; empty when nothing does."""
+        kind, subject = failed.failure.kind, subject_of(failed)
+        never = matching_item(self.never_on, failed)
+        if never is not None:
+            name = text_of(never)
+            itself = name.rpartition(":")[2].rpartition(".")[2] == subject
+            return f"{subject} is in never_on" if itself else f"{subject} is in never_on, by {name}"
+        if matching_item(self.retry_on, failed) is None:
+            if kind is FailureKind.REJECTED:
+                return f"{subject} would be rejected again every time"
+            if kind is FailureKind.CANCELLED:
+                return "the attempt was cancelled"
+            # Whoever lists exceptions speaks of what tasks raise; that a worker dies is nobody's exception.
+            if self.retry_on and kind is not FailureKind.WORKER_LOST:
+                return f"{subject} is not in retry_on"
+        exception = exception_of(failed)
+        if self.retry_if is not None and exception is not None and not self.retry_if(exception):
+            return f"retry_if says no to {subject}"
+        return ""
+
+    def _tell(self, failed: FailedAttempt, attempt: int, cell: CellView, retry: Retry) -> None:
+        if self.on_retry is None:
+            return
+        try:
+            self.on_retry(failed, attempt, cell, retry)
+        except Exception:
+            logger.exception("on_retry of cell %r failed; it is tried again all the same", cell.path)
+
+
+def _number(seconds: float) -> str:
+    return f"{round(seconds, 3):.15g}"

@@ -1,0 +1,151 @@
+"""tenacity's strategies as a retry policy: they answer, and the wait is a timer in the run's log instead of a sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import tenacity
+from attrs import field, frozen
+
+from taskiq_flow.errors import PluginError
+from taskiq_flow.payloads import FailureKind
+from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
+from taskiq_flow_retry.asked import asked_delay
+from taskiq_flow_retry.backoff import LONGEST_WAIT
+from taskiq_flow_retry.matching import asks_for_retry, exception_of, subject_of
+from taskiq_flow_retry.options import refuse, unknown_options
+
+__all__ = ["AttemptLost", "TenacityRetry"]
+
+
+class AttemptLost(Exception):
+    """Stands for a lost worker, where a strategy asks for the exception."""
+
+
+@frozen(kw_only=True)
+class TenacityRetry(RetryPolicy):
+    """Asks tenacity's ``retry``, ``wait`` and ``stop`` strategies about each failed attempt.
+
+    They see a :class:`tenacity.RetryCallState` with the attempt's number, its exception and the time since the first
+    attempt's start, and may be combined as tenacity has it. A lost worker or a timeout asks them as an exception too
+    (:class:`AttemptLost`, :class:`TimeoutError`)::
+
+        TenacityRetry(
+            wait=wait_exponential_jitter(max=60),
+            stop=stop_after_attempt(5) | stop_after_delay(600),
+            retry=retry_if_exception_type(OSError),
+        )
+
+    :param wait: How long to wait; 1, 2, 4 … seconds where nothing is said.
+    :param stop: When to stop; after the fourth attempt where nothing is said.
+    :param retry: What to try again; any exception where nothing is said.
+    :raises PluginError: a strategy is no function of the state, or is asynchronous.
+    """
+
+    name: ClassVar[str] = "tenacity"
+
+    wait: Any = field(factory=lambda: tenacity.wait_exponential(multiplier=1, exp_base=2))
+    stop: Any = field(factory=lambda: tenacity.stop_after_attempt(4))
+    retry: Any = field(factory=tenacity.retry_if_exception_type)
+
+    def __attrs_post_init__(self) -> None:
+        refuse(
+            f"{name} is {strategy!r}; give one of tenacity's {name} strategies that is not asynchronous"
+            for name, strategy in (("wait", self.wait), ("stop", self.stop), ("retry", self.retry))
+            if not _is_strategy(strategy)
+        )
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> RetryPolicy:
+        """Make the policy with its usual strategies: others are objects, which no plain option can be.
+
+        :raises PluginError: there are options.
+        """
+        refuse(unknown_options(options, ["wait", "stop", "retry"]))
+        return cls(**options)
+
+    def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
+        """Ask the strategies, in tenacity's order: whether to retry, how long to wait, whether to stop."""
+        kind = failed.failure.kind
+        if kind in (FailureKind.REJECTED, FailureKind.CANCELLED):
+            return GiveUp(reason=f"gave up: the attempt was {kind.value}")
+        exception = _exception_for(failed)
+        asked = asks_for_retry(failed) or isinstance(exception, tenacity.TryAgain)
+        state = self._state(exception, attempt, cell)
+        # That a worker is lost is nobody's exception: only the stop strategy can be against it.
+        if not asked and kind is not FailureKind.WORKER_LOST and not _answer(self.retry, state):
+            return GiveUp(reason=f"gave up: the retry strategy does not want {subject_of(failed)} again")
+        delay = asked_delay(failed.exception, cell.now, respect_retry_after=False)
+        if delay is None:
+            delay = self._seconds(state)
+        state.upcoming_sleep = delay
+        if _answer(self.stop, state):
+            return GiveUp(reason=f"gave up: the stop strategy ended it after attempt {attempt}")
+        return Retry(delay=delay, reason=f"retry {attempt} in {round(delay, 3):.15g} s")
+
+    def _state(self, exception: BaseException, attempt: int, cell: CellView) -> tenacity.RetryCallState:
+        state = _new_state(self, attempt)
+        for earlier in range(1, attempt):
+            # How long was waited is in the log and not known here, so the wait strategy is asked again. What it drew by
+            # chance is another number now, and more than has passed it cannot have been.
+            state.attempt_number = earlier
+            _fail(state, exception, earlier, cell.elapsed)
+            state.idle_for += self._seconds(state)
+            if state.idle_for >= cell.elapsed:
+                break
+        state.idle_for = min(state.idle_for, cell.elapsed)
+        state.attempt_number = attempt
+        _fail(state, exception, attempt, cell.elapsed)
+        return state
+
+    def _seconds(self, state: tenacity.RetryCallState) -> float:
+        seconds = float(_answer(self.wait, state))
+        if math.isnan(seconds):
+            raise PluginError(f"the wait strategy {self.wait!r} gave {seconds}; it must give seconds")
+        return min(max(0.0, seconds), LONGEST_WAIT)
+
+
+def _new_state(policy: TenacityRetry, attempt: int) -> tenacity.RetryCallState:
+    retrying = tenacity.Retrying(wait=policy.wait, stop=policy.stop, retry=policy.retry)
+    state = tenacity.RetryCallState(retrying, None, (), {})
+    state.attempt_number = attempt
+    state.start_time = 0.0
+    return state
+
+
+def _fail(state: tenacity.RetryCallState, exception: BaseException, attempt: int, elapsed: float) -> None:
+    state.outcome = tenacity.Future(attempt)
+    state.outcome.set_exception(exception)
+    state.outcome_timestamp = elapsed
+
+
+def _exception_for(failed: FailedAttempt) -> BaseException:
+    exception = exception_of(failed)
+    if exception is not None:
+        return exception
+    if failed.failure.kind is FailureKind.TIMEOUT:
+        return TimeoutError(failed.failure.message)
+    if failed.failure.kind is FailureKind.WORKER_LOST:
+        return AttemptLost(failed.failure.message)
+    return failed.exception or RuntimeError(failed.failure.summary)
+
+
+def _answer(strategy: Any, state: tenacity.RetryCallState) -> Any:
+    answer = strategy(state)
+    if inspect.isawaitable(answer):
+        if asyncio.iscoroutine(answer):
+            answer.close()
+        raise PluginError(
+            f"the strategy {strategy!r} is asynchronous; give one of tenacity's plain strategies"
+        )
+    return answer
+
+
+def _is_strategy(strategy: Any) -> bool:
+    if isinstance(strategy, type) or not callable(strategy):
+        return False
+    return not (inspect.iscoroutinefunction(strategy) or inspect.iscoroutinefunction(type(strategy).__call__))

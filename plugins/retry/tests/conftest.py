@@ -1,0 +1,30 @@
+"""Brokers and flows whose time is ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from retry_cases import Make
+from taskiq import InMemoryBroker
+
+from taskiq_flow import Flow, MemoryStore
+from taskiq_flow.testing import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(params=[True, False], ids=["inplace", "background"])
+async def broker(request: pytest.FixtureRequest) -> AsyncIterator[InMemoryBroker]:
+    made: InMemoryBroker = InMemoryBroker(await_inplace=request.param)
+    yield made
+    await made.shutdown()
+
+
+@pytest.fixture
+def flow(broker: InMemoryBroker, clock: FakeClock) -> Make:
+    """Make a flow whose time is ours."""
+    return lambda **options: Flow(broker, clock=clock, store=MemoryStore(clock), **options)

@@ -1,0 +1,113 @@
+"""Values with Arrow tables in them: MessagePack, with each table as an Arrow IPC stream inside."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator
+
+from taskiq_flow_serializers._words import needed
+from taskiq_flow_serializers.msgpack import MsgpackSerializer
+
+__all__ = ["ArrowSerializer"]
+
+# The codes of the extensions. They are the format: never give one another meaning.
+TABLE, BATCH, ARRAY, CHUNKED_ARRAY = 32, 33, 34, 35
+_COLUMN = "values"
+
+
+class ArrowSerializer(MsgpackSerializer):
+    """Arrow tables, record batches and arrays, alone or anywhere in plain data.
+
+    DataFrames of pandas and of polars travel as tables, and come back where the annotation says so; without one they
+    are tables. Nothing is ever pickled: a column of Python objects is refused.
+    """
+
+    name: ClassVar[str] = "arrow"
+    advice: ClassVar[str] = (
+        "give an Arrow table, record batch or array, a DataFrame, plain data, a dataclass or a pydantic model"
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._arrow = needed("pyarrow", self.name)
+
+    def extension(self, value: Any) -> tuple[int, bytes] | None:
+        """Give the code and the data that stand for an object; ``None`` where the format has no extension for it."""
+        arrow = self._arrow
+        if isinstance(value, arrow.Table):
+            return TABLE, self._stream(value.schema, value.to_batches())
+        if isinstance(value, arrow.RecordBatch):
+            return BATCH, self._stream(value.schema, [value])
+        if isinstance(value, arrow.Array):
+            batch = arrow.record_batch([value], names=[_COLUMN])
+            return ARRAY, self._stream(batch.schema, [batch])
+        if isinstance(value, arrow.ChunkedArray):
+            table = arrow.table([value], names=[_COLUMN])
+            return CHUNKED_ARRAY, self._stream(table.schema, table.to_batches())
+        if _is_frame("pandas", value):
+            return self.extension(arrow.Table.from_pandas(value))
+        if _is_frame("polars", value):
+            return self.extension(value.to_arrow())
+        return super().extension(value)
+
+    def object(self, code: int, data: bytes) -> Any:
+        """Give the object that an extension stands for.
+
+        :raises ValueError: there is no such extension, or its data is damaged.
+        """
+        if code not in (TABLE, BATCH, ARRAY, CHUNKED_ARRAY):
+            return super().object(code, data)
+        source = self._arrow.BufferReader(data)
+        with self._arrow.ipc.open_stream(source) as reader:
+            table = reader.read_all()
+            if source.tell() != len(data):
+                raise ValueError("there is more behind the table")
+        # What was changed on its way could make reading a cell reach beyond the buffers.
+        table.validate(full=True)
+        if code == TABLE:
+            return table
+        if code == CHUNKED_ARRAY:
+            return table.column(0)
+        batches = table.to_batches()
+        if not batches:
+            batches = [self._arrow.RecordBatch.from_pylist([], schema=table.schema)]
+        if len(batches) != 1:
+            raise ValueError(f"one record batch is written as one, found {len(batches)}")
+        return batches[0] if code == BATCH else batches[0].column(0)
+
+    def special(self, kind: type[Any]) -> Any:
+        """Give the annotation that a class is read by: DataFrames are made of tables."""
+        if kind.__name__ != "DataFrame":
+            return None
+        package = kind.__module__.partition(".")[0]
+        if package == "pandas":
+            make: Any = self._to_pandas
+        elif package == "polars":
+            make = functools.partial(self._to_polars, kind)
+        else:
+            return None
+        frame: Any = kind
+        return Annotated[frame, BeforeValidator(make)]
+
+    def _stream(self, schema: Any, batches: list[Any]) -> bytes:
+        sink = self._arrow.BufferOutputStream()
+        with self._arrow.ipc.new_stream(sink, schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        data: bytes = sink.getvalue().to_pybytes()
+        return data
+
+    def _to_pandas(self, value: Any) -> Any:
+        return value.to_pandas() if isinstance(value, self._arrow.Table) else value
+
+    def _to_polars(self, kind: Any, value: Any) -> Any:
+        return kind(value) if isinstance(value, self._arrow.Table) else value
+
+
+def _is_frame(package: str, value: Any) -> bool:
+    # A value of a package that nobody has imported cannot exist.
+    found = getattr(sys.modules.get(package), "DataFrame", None)
+    return isinstance(found, type) and isinstance(value, found)

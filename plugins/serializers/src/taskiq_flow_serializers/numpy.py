@@ -1,0 +1,143 @@
+"""Values with NumPy arrays in them: MessagePack, with each array as a ``.npy`` file inside."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any, ClassVar
+
+from taskiq_flow.errors import PayloadError
+from taskiq_flow_serializers._words import needed
+from taskiq_flow_serializers.msgpack import MsgpackSerializer
+
+__all__ = ["NumpySerializer"]
+
+# The codes of the extensions. They are the format: never give one another meaning.
+ARRAY, SCALAR = 16, 17
+
+
+class NumpySerializer(MsgpackSerializer):
+    """NumPy arrays and scalars, alone or anywhere in plain data; nothing is ever pickled.
+
+    Each keeps its type, shape and order in memory. An array that was read is one's own to change. Where a consumer
+    wants plain lists or numbers, it gets them.
+    """
+
+    name: ClassVar[str] = "numpy"
+    advice: ClassVar[str] = (
+        "give arrays of numbers, text, dates or structures of these, plain data, a dataclass or a pydantic model"
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numpy = needed("numpy", self.name)
+        self._format = needed("numpy.lib.format", self.name)
+
+    def extension(self, value: Any) -> tuple[int, bytes] | None:
+        """Give the code and the data that stand for an object; ``None`` where the format has no extension for it."""
+        if isinstance(value, self._numpy.generic):
+            return SCALAR, self._file(self._numpy.asarray(value))
+        if isinstance(value, self._numpy.ndarray):
+            if type(value) not in (self._numpy.ndarray, self._numpy.memmap):
+                raise TypeError(
+                    "only the array in it would come back; give its parts, or numpy.asarray of it"
+                )
+            return ARRAY, self._file(value)
+        return super().extension(value)
+
+    def object(self, code: int, data: bytes) -> Any:
+        """Give the object that an extension stands for.
+
+        :raises ValueError: there is no such extension, or its data is damaged.
+        """
+        if code == ARRAY:
+            return self._array(data)
+        if code == SCALAR:
+            return self._array(data)[()]
+        return super().object(code, data)
+
+    def split(self, data: bytes) -> list[bytes]:
+        """Give the encoded elements of an encoded list, or of an array along its first axis.
+
+        :raises PayloadError: the data is neither.
+        """
+        if not _is_array(data):
+            return super().split(data)
+        array = self.loads(data)
+        if array.ndim == 0:
+            raise PayloadError("expected a list or an array of some dimensions, found one of none")
+        return [self.dumps(element) for element in array]
+
+    def fitted(self, value: Any, type_: Any) -> Any:
+        """Give plain data as an annotation says, with lists and numbers in place of arrays where it wants those.
+
+        :raises PayloadError: it does not fit.
+        """
+        try:
+            return super().fitted(value, type_)
+        except PayloadError:
+            plain = self._plain(value)
+            if plain is value:
+                raise
+            try:
+                return super().fitted(plain, type_)
+            except PayloadError:
+                pass
+            raise
+
+    def _file(self, array: Any) -> bytes:
+        dtype = array.dtype
+        if dtype.hasobject:
+            raise TypeError(f"an array of {dtype} holds Python objects, which only a pickle could carry")
+        described = self._format.descr_to_dtype(self._format.dtype_to_descr(dtype))
+        if described != dtype or dtype.itemsize == 0:
+            raise TypeError(f"an array of {dtype} would come back as one of {described}")
+        stream = io.BytesIO()
+        self._format.write_array(stream, array, allow_pickle=False)
+        # Readers refuse descriptions that are longer than this, because parsing them may take for ever.
+        if stream.getbuffer().nbytes - array.nbytes > 10_000:
+            raise TypeError("the description of its type is too long to be read back")
+        return stream.getvalue()
+
+    def _array(self, data: bytes) -> Any:
+        stream = io.BytesIO(data)
+        version = self._format.read_magic(stream)
+        read = {
+            (1, 0): self._format.read_array_header_1_0,
+            (2, 0): self._format.read_array_header_2_0,
+        }.get(version)
+        if read is None:
+            raise ValueError(f"version {version} of the array format is not written here")
+        shape, fortran, dtype = read(stream)
+        start, count = stream.tell(), math.prod(shape)
+        if dtype.hasobject or dtype.itemsize == 0 or min(shape, default=0) < 0:
+            raise ValueError(f"an array of {dtype} and shape {shape} is not written here")
+        if len(data) - start != count * dtype.itemsize:
+            raise ValueError(
+                f"an array of {dtype} and shape {shape} has {count * dtype.itemsize} bytes, found {len(data) - start}"
+            )
+        if count == 0:
+            return self._numpy.empty(shape, dtype, order="F" if fortran else "C")
+        # A copy that belongs to the array, so that it can be changed.
+        flat = self._numpy.frombuffer(bytearray(memoryview(data)[start:]), dtype, count)
+        return flat.reshape(shape, order="F" if fortran else "C")
+
+    def _plain(self, value: Any) -> Any:
+        """Give lists and numbers in place of arrays; the same object where there are none."""
+        if isinstance(value, (self._numpy.ndarray, self._numpy.generic)):
+            return value.tolist()
+        if type(value) is list:
+            parts = [self._plain(each) for each in value]
+            return value if all(new is old for new, old in zip(parts, value, strict=True)) else parts
+        if type(value) is dict:
+            pairs = {key: self._plain(each) for key, each in value.items()}
+            return value if all(pairs[key] is each for key, each in value.items()) else pairs
+        return value
+
+
+def _is_array(data: bytes) -> bool:
+    head = data[:1]
+    if head in (b"\xc7", b"\xc8", b"\xc9"):
+        place = 1 + (1 << (head[0] - 0xC7))
+        return data[place : place + 1] == bytes([ARRAY])
+    return False
