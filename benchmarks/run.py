@@ -18,7 +18,7 @@ from benchmarks import graphs, in_memory, startup  # noqa: E402
 from benchmarks.measure import Row  # noqa: E402
 from benchmarks.report import table, write  # noqa: E402
 
-PARTS = ("memory", "growth", "graph", "startup", "schedulers", "pool")
+PARTS = ("memory", "growth", "graph", "startup", "schedulers", "serializers", "pool")
 
 
 def measure(parts: list[str], count: int, repeat: int) -> list[Row]:
@@ -37,6 +37,10 @@ def measure(parts: list[str], count: int, repeat: int) -> list[Row]:
         rows += graphs.rows([count, 10 * count], repeat)
     if "startup" in parts:
         rows += startup.rows(max(3, 2 * repeat))
+    if "serializers" in parts:
+        from benchmarks import serializers
+
+        rows += serializers.rows(repeat)
     if "pool" in parts:
         from benchmarks import codebase_pool
 

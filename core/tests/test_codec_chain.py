@@ -197,9 +197,9 @@ def test_codecs_hear_of_the_limit_unless_they_have_one() -> None:
 
 def test_another_process_makes_the_same_codec_once() -> None:
     here = codec("shorter", Masked(0x11), max_value_bytes=1 << 20)
-    first, second = (pickle.loads(pickle.dumps(here.recipe)) for _ in range(2))
-    assert first == here.recipe
-    assert first != codec("shorter").recipe
+    first, second = (pickle.loads(pickle.dumps(here.recipe())) for _ in range(2))
+    assert first == here.recipe()
+    assert first != codec("shorter").recipe()
     there = made_of(first)
     assert there is made_of(second)
     assert there.decode(here.encode(LONG)) == LONG

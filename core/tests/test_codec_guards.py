@@ -8,7 +8,7 @@ import pytest
 
 from carried_values import Listening, Masked, Shelf, SizeTasks, value_of
 from taskiq_flow import Flow, Pipeline
-from taskiq_flow.graph import Guard, Input, InputSpec, ListOf, Output, TaskNode, build_graph
+from taskiq_flow.graph import Guard, Input, InputSpec, ListOf, MapNode, Output, TaskNode, build_graph
 
 
 @pytest.fixture(params=[True, False], ids=["inplace", "background"])
@@ -129,3 +129,56 @@ async def test_a_replay_needs_no_blob_to_decide(broker: Listening) -> None:
     assert machine.status.value == "succeeded"
     states = {path: state.name for path, state in machine.cells.states().items()}
     assert [name for name, state in states.items() if state == "SKIPPED"] == ["size_3"]
+
+
+@pytest.mark.parametrize("over", ["given", "mapped"])
+@pytest.mark.parametrize("wanted", [True, False, ["long " * 9, "yes", [1, "a"]], ["yes"]], ids=repr)
+async def test_guards_that_look_at_items_and_at_what_a_filter_keeps(over: str, wanted: Any) -> None:
+    async def ran(claim_check: int | None) -> list[Any]:
+        broker = Listening(await_inplace=True)
+        flow = Flow(broker, claim_check=claim_check)
+
+        @broker.task("pass")
+        async def passed(value: Any) -> Any:
+            return value
+
+        def node(name: str, source: Any, guard: Guard | None = None) -> TaskNode:
+            return TaskNode(name=name, task="pass", params={"value": source}, outputs=(name,), when=guard)
+
+        item = {"item": InputSpec()}
+        same = build_graph(
+            [node("same", Input("item"))], inputs=item, outputs={"same": Output("same", "same")}
+        )
+        echo = build_graph([], inputs=item, outputs={"echo": Input("item")})
+        looks = build_graph(
+            [node("yes", Input("item"), Guard(Input("item"), "yes")), node("no", Input("item"))],
+            inputs=item,
+            outputs={"yes": Output("yes", "yes"), "no": Output("no", "no")},
+        )
+        items = Input("items") if over == "given" else Output("mapped", "mapped")
+        graph = build_graph(
+            [
+                MapNode(
+                    name="mapped", body=same, items=Input("items"), outputs=("mapped",), collects=("same",)
+                ),
+                MapNode(
+                    name="kept", body=echo, items=items, outputs=("kept",), collects=("echo",), keep="items"
+                ),
+                MapNode(
+                    name="looked", body=looks, items=items, outputs=("yeses", "all"), collects=("yes", "no")
+                ),
+                node("guarded", Output("kept", "kept"), Guard(Output("kept", "kept"), wanted)),
+            ],
+            inputs={"items": InputSpec()},
+            outputs={
+                "guarded": Output("guarded", "guarded"),
+                "yeses": Output("looked", "yeses"),
+                "mapped": Output("mapped", "mapped"),
+            },
+        )
+        lists: list[Any] = [["long " * 9, "", "yes", 0, [1, "a"]], ["", 0], ["yes", ""], []]
+        handles = [await flow.submit(graph, {"items": each}) for each in lists]
+        return [await handle.result(timeout=20) for handle in handles]
+
+    assert await ran(0) == await ran(None)
+    assert await ran(10) == await ran(None)

@@ -324,16 +324,22 @@ def test_an_application_keeps_its_own_tasks(shelf: Shelf) -> None:
     assert "acme_text:load" in broker.local_task_registry
 
 
-def test_a_task_of_a_broker_of_its_own_is_refused(shelf: Shelf) -> None:
+def test_a_task_of_a_broker_of_its_own_hides_no_other_task(
+    shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf.offer("acme-text", "1.2", {"text": "acme_text"}, acme_text=TEXT)
     shelf.offer(
         "acme-own",
         "1",
         acme_own="from taskiq import InMemoryBroker\nb = InMemoryBroker()\n@b.task\ndef f(): ...\n",
     )
-    with pytest.raises(
-        PluginError, match=r"'acme_own:f' of acme-own 1 .* belongs to a InMemoryBroker of its own"
-    ):
-        shelf.catalogue().bind(InMemoryBroker())
+    broker = InMemoryBroker()
+    shelf.catalogue().bind(broker)
+    assert set(broker.local_task_registry) == {"acme_text:load", "acme_text:report", "count_words"}
+    assert (
+        "task 'acme_own:f' of acme-own 1 (acme_own:f) belongs to a broker of its own (InMemoryBroker); decorate f() "
+        "with @pipeline_task alone, or with @async_shared_broker.task"
+    ) in caplog.text
 
 
 def test_annotations_that_cannot_be_read_hide_no_other_task(
@@ -348,7 +354,9 @@ def test_annotations_that_cannot_be_read_hide_no_other_task(
     broker = InMemoryBroker()
     shelf.catalogue().bind(broker)
     assert set(broker.local_task_registry) == {"acme_text:load", "acme_text:report", "count_words"}
-    assert "tasks 'acme_odd' of acme-odd 1 (acme_odd:f) cannot be used: NameError" in caplog.text
+    assert (
+        "task 'acme_odd:f' of acme-odd 1 (acme_odd:f) cannot be registered: NameError: name 'Gone' is not defined"
+    ) in caplog.text
 
 
 def test_a_source_names_its_tasks(shelf: Shelf) -> None:
@@ -372,7 +380,8 @@ def test_a_discoverer_without_settings_refuses_them() -> None:
         EntryPointDiscoverer.from_settings({"deny": ["x"], "allow": []})
     assert str(caught.value) == (
         "discoverer 'entry-points' has no settings, found 'allow', 'deny' in [tool.taskiq-flow.tasks] or the "
-        "environment; select a discoverer that has them, such as 'installed' of taskiq-flow-discovery"
+        'environment; select one that has them, such as that of taskiq-flow-discovery: discoverer = "installed" in '
+        "[tool.taskiq-flow], or TASKIQ_FLOW_DISCOVERER=installed"
     )
 
 
@@ -392,10 +401,20 @@ def test_a_package_that_makes_a_flow_when_it_is_imported(shelf: Shelf) -> None:
     assert (list(catalogue.tasks), catalogue.problems) == (["acme_app:f"], ())
 
 
-def test_importing_the_door_does_not_import_discovery() -> None:
-    code = "import sys, taskiq_flow; print(any('discovery' in name for name in sys.modules))"
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import taskiq_flow",
+        "import taskiq, taskiq_flow; taskiq_flow.Flow(taskiq.InMemoryBroker())",
+        "import taskiq, taskiq_flow; taskiq_flow.Flow(taskiq.InMemoryBroker(), discover=True)",
+    ],
+    ids=["door", "flow", "discovering flow"],
+)
+def test_discovery_and_builders_are_imported_where_they_are_needed(code: str) -> None:
+    heavy = "('taskiq_flow.discovery', 'taskiq_flow.builders')"
+    code = f"{code}\nimport sys\nprint([name for name in sys.modules if name.startswith({heavy})])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_thousand_entry_points_are_listed_from_their_metadata(shelf: Shelf) -> None:

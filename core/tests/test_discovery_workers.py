@@ -165,12 +165,12 @@ async def test_a_worker_starts_beside_a_broken_distribution(
 ) -> None:
     shelf.offer("acme-text", "1.2", acme_text=TEXT)
     shelf.offer("acme-broken", "0.1", acme_broken="raise SystemExit(1)")
-    broker = InMemoryBroker()
-    Flow(broker, discover=True)
-    await broker.startup()
-    assert "count_words" in broker.local_task_registry
+    _, worker, store = ends()
+    Flow(worker, store=store, discover=True)
+    await worker.startup()
+    assert "count_words" in worker.local_task_registry
     assert "tasks 'acme_broken' of acme-broken 0.1 (acme_broken) cannot be used: SystemExit: 1" in caplog.text
-    await broker.shutdown()
+    await worker.shutdown()
 
 
 async def test_a_graph_of_installed_tasks_brings_them_in(shelf: Shelf) -> None:

@@ -121,11 +121,14 @@ def test_two_producers_are_told_and_one_can_be_preferred(shelf: Shelf) -> None:
         shelf.offer(f"acme-{name}", "1", **{f"acme_{name}": module(task(f"load_{name}", "path", "raw"))})
     said = "'raw' is produced by task 'acme_a:load_a' of acme-a 1 and by task 'acme_b:load_b' of acme-b 1; "
     assert refused(["raw"]) == f"{said}choose one with prefer={{'raw': 'acme-a'}}, or deny the other"
-    for choice in ("acme-b", "acme_b:load_b"):
+    for choice in ("acme-b", "Acme_B", "acme_b:load_b"):
         pipeline = DataflowPipeline.from_installed(outputs=["raw"], prefer={"raw": choice})
         assert nodes(pipeline) == {"load_b": "acme_b:load_b"}
     assert refused(["raw"], prefer={"raw": "acme-c"}) == (
-        f"{said}prefer says 'acme-c', which fits none of them; give the name of a task"
+        f"{said}prefer says 'acme-c', which is none of them (did you mean 'acme-b' or 'acme-a'?)"
+    )
+    assert refused(["raw"], prefer={"raw": "zzz"}).endswith(
+        "which is none of them; give the name of one of these tasks or distributions"
     )
     assert "prefer names 'rwa', which no installed task produces (did you mean 'raw'?)" in refused(
         ["raw"], prefer={"rwa": "acme-b"}
@@ -172,6 +175,20 @@ def test_what_is_no_list_of_outputs(shelf: Shelf) -> None:
         DataflowPipeline.from_installed(outputs="report")
     with pytest.raises(GraphError, match="outputs is empty"):
         DataflowPipeline.from_installed(outputs=[])
+    wrong: Any
+    for wrong in (None, 3, ["report", 3]):
+        with pytest.raises(GraphError, match=r"outputs is .*; give a list of names, such as \['report'\]"):
+            DataflowPipeline.from_installed(outputs=wrong)
+    for wrong in ("acme-text", {"report": 3}):
+        with pytest.raises(GraphError, match=r"prefer is .*; say by the name of an output which"):
+            DataflowPipeline.from_installed(outputs=["report"], prefer=wrong)
+
+
+def test_a_broken_task_is_told_to_those_who_need_it(shelf: Shelf) -> None:
+    shelf.offer("acme-odd", "1", acme_odd=module("@pipeline_task(output='x')\ndef f(a: 'Gone'): ..."))
+    assert refused(["x"]) == (
+        "task 'acme_odd:f' of acme-odd 1 (acme_odd:f) cannot be registered: NameError: name 'Gone' is not defined"
+    )
 
 
 def test_a_discoverer_can_be_given(shelf: Shelf) -> None:

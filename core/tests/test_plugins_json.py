@@ -15,7 +15,7 @@ from typing import Annotated, Any, Optional, TypeVar, Union
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializers.json import JsonSerializer
@@ -85,8 +85,13 @@ def test_the_bytes_are_compact_and_always_the_same(value: Any, data: bytes) -> N
 
 def test_equal_sets_are_the_same_bytes_in_every_process() -> None:
     code = (
-        "from taskiq_flow.serializers.json import JsonSerializer as J;"
-        "print(J().dumps([set('abcdefgh'), {'x': frozenset({'one', 'two', 'three'})}]).decode())"
+        "from taskiq_flow.serializers.json import JsonSerializer as J\n"
+        "from pydantic import BaseModel\n"
+        "class Inner(BaseModel): names: set[str]; other: dict[str, object] = {}\n"
+        "class Outer(BaseModel): inner: list[Inner]; at: int = 1\n"
+        "words = {'one', 'two', 'three'}\n"
+        "model = Outer(inner=[Inner(names=words, other={'y': words})])\n"
+        "print(J().dumps([set('abcdefgh'), {'x': frozenset(words)}, model]).decode())"
     )
     found = {
         subprocess.run(
@@ -98,7 +103,24 @@ def test_equal_sets_are_the_same_bytes_in_every_process() -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    assert found == {'[["a","b","c","d","e","f","g","h"],{"x":["one","three","two"]}]\n'}
+    words = '["one","three","two"]'
+    model = f'{{"inner":[{{"names":{words},"other":{{"y":{words}}}}}],"at":1}}'
+    assert found == {f'[["a","b","c","d","e","f","g","h"],{{"x":{words}}},{model}]\n'}
+
+
+def test_bytes_in_a_model_that_are_no_text_are_refused_with_what_to_do() -> None:
+    class Image(BaseModel):
+        raw: bytes
+
+    class Kept(BaseModel):
+        model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+        raw: bytes
+
+    assert json.loads(json.dumps(Image(raw=b"text")), Image) == Image(raw=b"text")
+    assert json.loads(json.dumps(Kept(raw=b"\xff")), Kept) == Kept(raw=b"\xff")
+    said = refused(json.dumps, [Image(raw=b"\xff")])
+    assert "Image (at result[0]) as json: " in said
+    assert "let the model have ConfigDict(ser_json_bytes='base64'" in said
 
 
 def test_nan_and_the_infinities_survive_with_and_without_an_annotation() -> None:

@@ -67,6 +67,14 @@ def test_a_check_of_a_kit_cannot_be_overridden() -> None:
         class Lenient(SchedulerKit):
             def test_rules(self) -> None: ...
 
+    class Forgiving:
+        def test_rules(self) -> None: ...
+
+    with pytest.raises(TypeError, match="Careless overrides test_rules"):
+
+        class Careless(Forgiving, SchedulerKit):
+            pass
+
 
 @pytest.mark.parametrize(
     ("waived", "said"),

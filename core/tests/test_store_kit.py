@@ -177,6 +177,11 @@ def test_a_check_cannot_be_overridden_silently() -> None:
         TypeError, match="Lax overrides test_many_claimers_one_wins and waives unknown nothing"
     ):
         type("Lax", (StoreKit,), {"test_many_claimers_one_wins": nothing})
+    with pytest.raises(TypeError, match="Lax overrides check and waives"):
+        type("Lax", (StoreKit,), {"check": nothing})
+    beside = type("Beside", (), {"test_many_claimers_one_wins": nothing})
+    with pytest.raises(TypeError, match="Lax overrides test_many_claimers_one_wins and waives"):
+        type("Lax", (beside, StoreKit), {})
     with pytest.raises(TypeError, match="waives unknown speed; list the checks"):
         type("Lax", (StoreKit,), {"waived": {"speed": "slow"}})
 

@@ -141,7 +141,7 @@ def test_what_does_not_fit_an_attrs_class_is_named(serializer: Serializer) -> No
         with pytest.raises(PayloadError) as caught:
             serializer.loads(serializer.dumps(value), list[Track])
         assert said in str(caught.value)
-    with pytest.raises(PayloadError, match="Positive: .*'number' must be > 0: -1"):
+    with pytest.raises(PayloadError, match=r"Positive: .*'number' must be > 0: -1"):
         serializer.loads(serializer.dumps({"number": -1}), Positive)
 
 
@@ -157,7 +157,7 @@ def test_errors_name_the_format_and_give_its_advice() -> None:
         PayloadError, match=r"type object \(at result\[0\]\) as acme; give what the advice says$"
     ):
         Acme().dumps([object()])
-    with pytest.raises(PayloadError, match="^cannot decode as acme: expecting value"):
+    with pytest.raises(PayloadError, match=r"^cannot decode as acme: expecting value"):
         Acme().loads(b"?")
     with pytest.raises(PayloadError, match="a secret is written as stars"):
         Acme().dumps({"password": SecretStr("x")})

@@ -149,7 +149,7 @@ def ready_cells_are_forgotten_in_a_takeover(patch: Patch) -> None:
     without(do.Enqueue)(patch)
 
 
-@mutant(deaths=0.03, kills=0.1)
+@mutant(deaths=0.06, kills=0.1)
 def a_lost_worker_is_forgotten_before_that_is_logged(patch: Patch) -> None:
     original = WorkerWatch.lost
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow
+# Whoever comes first waits for wheels and environments.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 Make = Callable[..., Any]
 
@@ -103,6 +104,21 @@ def test_tasks_of_an_installed_package_are_in_the_catalogue(house: Any, tmp_path
     assert done.returncode == 0, done.stderr
     assert "acme-text" in done.stdout
     assert "split" in done.stdout
+
+
+def test_a_discoverer_of_the_house_finds_tasks_where_it_looks(house: Any, tmp_path: Path) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "soup.py").write_text(
+        "from taskiq_flow import pipeline_task\n\n"
+        "@pipeline_task(output='soup')\n"
+        "def cook(water: float) -> str:\n    return f'{water} l of soup'\n",
+        encoding="utf-8",
+    )
+    chosen = {"TASKIQ_FLOW_DISCOVERER": "acme-discoverer", "TASKIQ_FLOW_TASKS_FOLDER": "recipes"}
+    done = house.run("-m", "taskiq", "flow", "tasks", "--json", cwd=tmp_path, **chosen)
+    assert done.returncode == 0, done.stderr
+    [task] = json.loads(done.stdout)["tasks"]
+    assert "cook" in task["name"]
 
 
 def test_the_doctor_finds_nothing_wrong_with_them(house: Any, application: Path) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taskiq_flow.builders.pipeline import Pipeline
     from taskiq_flow.builders.registry import DataflowRegistry
     from taskiq_flow.errors import (
+        BlobNotFound,
         CellFailed,
         FlowError,
         GraphError,
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
     from taskiq_flow.machine.transitions import RunStatus
     from taskiq_flow.retry import GiveUp, Retry, RetryPolicy
     from taskiq_flow.scheduler import Placement, Scheduler
-    from taskiq_flow.serializer import Serializer
-    from taskiq_flow.store import RunStore
+    from taskiq_flow.serializer import ByteCodec, Serializer
+    from taskiq_flow.store import BlobStore, RunStore
     from taskiq_flow.stores.memory import MemoryStore
     from taskiq_flow.worker.middleware import PipelineMiddleware
 
@@ -55,6 +56,9 @@ _NAMES = "taskiq_flow.names"
 _ELSEWHERE = {"ResourceAwareWorkerPool": "taskiq-flow-resources"}
 # Where each public name is; it is imported when somebody asks for it, so that starting up stays quick.
 _HOMES = {
+    "BlobNotFound": "errors",
+    "BlobStore": "store",
+    "ByteCodec": "serializer",
     "CPUProfile": "builders.annotations",
     "CellFailed": "errors",
     "DataflowPipeline": "builders.dataflow",
@@ -116,6 +120,9 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "BlobNotFound",
+    "BlobStore",
+    "ByteCodec",
     "CPUProfile",
     "CellFailed",
     "DataflowPipeline",

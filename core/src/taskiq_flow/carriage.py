@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import EllipsisType
-from typing import Union
+from typing import Any, Union
 
 from taskiq_flow.codec import Codec
 from taskiq_flow.errors import PluginError
@@ -13,24 +13,38 @@ from taskiq_flow.plugins import Plugins
 from taskiq_flow.serializer import ByteCodec
 from taskiq_flow.store import BlobStore, RunStore
 
-__all__ = ["SizeLimit", "codec_of", "names_of", "setting_of", "store_with"]
+__all__ = ["SizeLimit", "codec_of", "settings_of", "store_with"]
 
 SizeLimit = Union[int, str, EllipsisType, None]
 """Bytes, or a text such as ``256KiB``; ``None`` for no limit, and ``...`` for what is configured."""
 
 
-def setting_of(size: SizeLimit) -> int | str | None:
-    """Give a limit as the configuration takes it: ``None`` says nothing there, and ``none`` is no limit."""
+def settings_of(
+    codecs: Sequence[str | ByteCodec] | None,
+    claim_check: SizeLimit,
+    blobs: str | BlobStore | None,
+    max_value_bytes: SizeLimit,
+) -> dict[str, Any]:
+    """Give what a flow was told as :meth:`~taskiq_flow.plugins.FlowConfig.load` takes it.
+
+    :raises PluginError: the codecs are something else.
+    """
+    return {
+        "codecs": _names_of(codecs),
+        "claim_check": _setting_of(claim_check),
+        "blobs": blobs if isinstance(blobs, str) else None,
+        "max_value_bytes": _setting_of(max_value_bytes),
+    }
+
+
+def _setting_of(size: SizeLimit) -> int | str | None:
+    # There, None says nothing, and "none" is no limit.
     if isinstance(size, EllipsisType):
         return None
     return "none" if size is None else size
 
 
-def names_of(codecs: Sequence[str | ByteCodec] | None) -> list[str] | None:
-    """Give the names of codecs.
-
-    :raises PluginError: they are something else.
-    """
+def _names_of(codecs: Sequence[str | ByteCodec] | None) -> list[str] | None:
     if isinstance(codecs, (str, ByteCodec)):
         raise PluginError(f"codecs is a list, found {codecs!r}; write [{codecs!r}]")
     if codecs is None:

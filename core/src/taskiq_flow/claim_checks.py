@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from attrs import evolve, frozen
@@ -90,6 +91,15 @@ class ClaimChecks:
         await self.drop_orphans(run)
         return evolve(event, outputs=tuple(outputs))
 
+    @asynccontextmanager
+    async def new_run(self, run: str) -> AsyncIterator[None]:
+        """Keep inputs of a run that is about to be created; where that comes to nothing, none of them stays."""
+        try:
+            yield
+        except BaseException:
+            await self.drop_orphans(run)
+            raise
+
     async def drop_orphans(self, run: str) -> None:
         """Delete the blobs of a run that is not there; never raises."""
         try:
@@ -99,8 +109,8 @@ class ClaimChecks:
                 await self.store.blobs.delete_run(run)
             except Exception:
                 logger.exception("cannot delete the blobs of run %s, which is not there any more", run)
-        except Exception:
-            logger.exception("cannot tell whether run %s is there; its blobs stay", run)
+        except Exception as error:  # noqa: BLE001 - stores raise what their drivers raise
+            logger.warning("cannot tell whether run %s is there, and any blobs of it stay: %s", run, error)
 
     async def redeem(self, run: str, value: Value) -> Value:
         """Give a value without claim checks.

@@ -53,6 +53,7 @@ class Codec:
         self._given = tuple(codecs)
         self.max_value_bytes = max_value_bytes
         self.default = default
+        self._recipe: CodecRecipe | None = None
         if wrong := [name for name in (*serializers, *installed) if "+" in name]:
             raise PluginError(
                 f"serializers and codecs {', '.join(map(repr, wrong))} have '+' in their names, which stands between "
@@ -68,12 +69,13 @@ class Codec:
         """The names of the codecs that encode, in order."""
         return self._chain
 
-    @functools.cached_property
     def recipe(self) -> CodecRecipe:
-        """What another process makes the same codec of, with :func:`made_of`.
+        """Give what another process makes the same codec of, with :func:`made_of`.
 
         :raises PluginError: a codec cannot be sent there.
         """
+        if self._recipe is not None:
+            return self._recipe
         for each in self._given:
             try:
                 pickle.dumps(each)
@@ -82,7 +84,7 @@ class Codec:
                     f"codec {each!r} cannot be sent to the processes of a flow: {type(error).__name__}: {error}; "
                     "keep what cannot be pickled out of its state"
                 ) from error
-        return CodecRecipe(
+        self._recipe = CodecRecipe(
             id=uuid.uuid4().hex,
             serializers=tuple(sorted(self._factories.items())),
             default=self.default,
@@ -90,6 +92,7 @@ class Codec:
             installed=tuple(sorted(self._codec_factories.items())),
             max_value_bytes=self.max_value_bytes,
         )
+        return self._recipe
 
     def serializer(self, name: str) -> Serializer:
         """Give the serializer of an id.

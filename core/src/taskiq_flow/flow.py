@@ -9,18 +9,17 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from attrs import evolve
 from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, InMemoryBroker
 
 from taskiq_flow.admission import Admission
 from taskiq_flow.background import persevere
-from taskiq_flow.carriage import SizeLimit, codec_of, names_of, setting_of, store_with
+from taskiq_flow.carriage import SizeLimit, codec_of, settings_of, store_with
 from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.clock import Clock, SystemClock
 from taskiq_flow.discoverer import Discoverer
-from taskiq_flow.discovery import Catalogue, load_catalogue, make_discoverer
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.driver.loop import DriverLoop
 from taskiq_flow.driver.placing import Placer
@@ -47,6 +46,9 @@ from taskiq_flow.worker.processes import Processes
 from taskiq_flow.worker.strangers import StrangerFormatter
 from taskiq_flow.worker.worker import Worker
 from taskiq_flow.workplace import Workplace, as_pool, effective_limits
+
+if TYPE_CHECKING:
+    from taskiq_flow.discovery import Catalogue
 
 __all__ = ["Flow"]
 
@@ -129,10 +131,7 @@ class Flow:
             serializer=serializer,
             retry=retry if isinstance(retry, (str, Mapping)) else None,
             blocked=blocked,
-            codecs=names_of(codecs),
-            claim_check=setting_of(claim_check),
-            blobs=blobs if isinstance(blobs, str) else None,
-            max_value_bytes=setting_of(max_value_bytes),
+            **settings_of(codecs, claim_check, blobs, max_value_bytes),
             discoverer=discover if isinstance(discover, str) else None,
         )
         self.broker = broker
@@ -151,7 +150,7 @@ class Flow:
         self.store = store_with(self.store, blobs, self.plugins)
         self.claim_checks = ClaimChecks(self.store, self.clock, config.claim_check)
         self.policies = Policies.choose(self.plugins, retry)
-        self._discoverer = make_discoverer(self.plugins, discover) if discover else None
+        self._discoverer = self.plugins.make_discoverer(discover) if discover else None
         self._window = window
         self._embedded = isinstance(broker, InMemoryBroker)
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -224,7 +223,7 @@ class Flow:
 
         :raises PluginError: the configuration selects one that is not there, or does not have its settings.
         """
-        return self._discoverer or make_discoverer(self.plugins)
+        return self._discoverer or self.plugins.make_discoverer()
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -232,6 +231,9 @@ class Flow:
 
         :raises PluginError: the configuration selects a discoverer that is not there.
         """
+        # Only here: discovery brings the builders with it, which most flows do without.
+        from taskiq_flow.discovery import load_catalogue
+
         return load_catalogue(self.discoverer)
 
     @property
@@ -295,12 +297,9 @@ class Flow:
             origins=await self._check_staff(graph),
         )
         await self.drive()
-        try:
+        async with self.claim_checks.new_run(record.id):
             record = evolve(record, inputs=await self.claim_checks.check_in_inputs(record.id, record.inputs))
             await self._announce(record)
-        except BaseException:
-            await self.claim_checks.drop_orphans(record.id)
-            raise
         return RunHandle(self, record, single=single, returns=returns)
 
     @overload

@@ -126,8 +126,8 @@ def flow_register_codecs() -> Iterable[type[ByteCodec]]:  # type: ignore[empty-b
     runs; a class is called when the codec is selected, or when a payload that it changed is first read. An exception
     here stops the start-up with an error that names the distribution.
 
-    :returns: Classes that pass ``taskiq_flow.testing.ByteCodecKit`` and can be called without arguments; the name stands
-        in the id of every payload that was changed.
+    :returns: Classes that pass ``taskiq_flow.testing.ByteCodecKit`` and can be called without arguments; the name
+        stands in the id of every payload that was changed.
 
     .. versionadded:: 0.1
     """
@@ -140,7 +140,7 @@ def flow_register_blob_stores() -> Iterable[type[BlobStore]]:  # type: ignore[em
     Called once for each :class:`~taskiq_flow.flow.Flow`, in the client and in every worker process, before anything
     runs. An exception here stops the start-up with an error that names the distribution.
 
-    :returns: Classes; objects are made of them with ``from_url``.
+    :returns: Classes that pass ``taskiq_flow.testing.BlobStoreKit``; objects are made of them with ``from_url``.
 
     .. versionadded:: 0.1
     """

@@ -142,7 +142,7 @@ class Legible:
                 self._outputs.add((prefix + leaf.node, leaf.name))
                 node = self._scopes[prefix][0].nodes[leaf.node]
                 if isinstance(node, MapNode) and node.keep == "items":
-                    self._mark(prefix, node.items)
+                    self._mark(f"{prefix}{node.name}[]/", Input(node.item))
                 elif isinstance(node, MapNode):
                     collected = node.collects[node.outputs.index(leaf.name)]
                     self._mark(f"{prefix}{node.name}[]/", node.body.outputs[collected])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -190,17 +190,17 @@ def _problem(decision: object) -> str:
         return ""
     if not _is_number(decision.delay):
         return ", whose delay must be a finite number of seconds"
-    if not all(
-        isinstance(name, str) and _is_number(amount) and amount >= 0
-        for name, amount in (decision.resources or {}).items()
+    resources = {} if decision.resources is None else decision.resources
+    if not isinstance(resources, Mapping) or not all(
+        isinstance(name, str) and _is_number(amount) and amount >= 0 for name, amount in resources.items()
     ):
         return ", whose resources must be finite numbers from 0"
-    if not isinstance(decision.queue, (str, type(None))) or not isinstance(
-        decision.priority, (int, type(None))
-    ):
+    if not isinstance(decision.queue, (str, type(None))) or type(decision.priority) not in (int, type(None)):
         return ", whose queue must be a text and whose priority a whole number"
     return ""
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # Not by math.isfinite(): a whole number may be too large for it, and NaN is not less than anything either.
+    return number and abs(value) <= sys.float_info.max

@@ -10,24 +10,26 @@ import heapq
 import re
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from taskiq_flow.driver.demands import Demands
-from taskiq_flow.driver.placing import Placer, ReadyQueue
-from taskiq_flow.driver.ranks import Durations, Ranks
+from taskiq_flow.driver.floor import Floor
+from taskiq_flow.driver.placing import Placer
+from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.errors import UnschedulableError
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import DEFAULT_WINDOW, RunMachine
+from taskiq_flow.machine.transitions import CellState
 from taskiq_flow.payloads import Value
 from taskiq_flow.pools import fits, suits, total_of
-from taskiq_flow.scheduler import ReadyCell, RunningCell, Scheduler, WorkerView
+from taskiq_flow.scheduler import ReadyCell, Scheduler, WorkerView
 from taskiq_flow.schedulers.fifo import FifoScheduler
 from taskiq_flow.schedulers.first_fit import default_for
+from taskiq_flow.store import RunRecord
 
 __all__ = ["Attempt", "Rehearsal", "Script", "rehearse"]
 
@@ -153,12 +155,34 @@ def _windowless(graph: Graph) -> Graph:
     return evolve(graph, nodes=nodes)
 
 
+@frozen
+class _Run:
+    """The one run on the floor."""
+
+    record: RunRecord
+    machine: RunMachine
+    id: str = _RUN
+
+
+@frozen
+class _Workers:
+    """Workers that are always there."""
+
+    views: tuple[WorkerView, ...]
+
+    @property
+    def known(self) -> Sequence[WorkerView]:
+        return self.views
+
+    def place_of(self, placed: str, worker: str) -> str:
+        return worker or placed
+
+
 @define(eq=False)
 class _Sent:
-    """A cell that was placed, or waits for that."""
+    """A cell that was placed."""
 
     cell: ReadyCell
-    node: TaskNode
     demand: Mapping[str, float]
     after: str
     worker: str = ""
@@ -176,26 +200,23 @@ class _Stage:
         seen: Sequence[Attempt],
         window: int,
     ) -> None:
-        self._graph = graph
-        self._script = script
-        asked = FifoScheduler() if scheduler is None else scheduler
-        self._placer = None if scheduler is None else Placer(scheduler, default_for(scheduler), limits)
-        self._demands = Demands(limits, asked)
-        self._workers = {worker.id: worker for worker in workers}
-        self._views = tuple(self._workers.values())
         durations = Durations()
         for attempt in seen:
             durations.record(attempt.task, attempt.seconds)
-        self._ranks = Ranks(durations) if asked.uses_rank else None
-        if self._ranks is not None:
-            self._ranks.add(_RUN, graph)
+        asked = FifoScheduler() if scheduler is None else scheduler
+        self._graph = graph
+        self._script = script
+        self._ideal = scheduler is None
+        self._placer = Placer(asked, default_for(asked), limits)
+        self._workers = _Workers(tuple(workers))
         self._machine = RunMachine(graph, read=script.read, window=window)
+        self._run = _Run(RunRecord(id=_RUN, pool=_RUN, graph=graph), self._machine)
+        self._floor = Floor(_RUN, self._placer, self._workers, durations)
+        self._floor.admit(self._run)
         self._window = window
-        overridden = type(asked).line_of is not Scheduler.line_of
-        self._ready = ReadyQueue(asked.line_of if overridden else None)
-        self._waiting: dict[str, _Sent] = {}
+        self._causes: dict[str, str] = {}
         self._sent: dict[str, deque[_Sent]] = {}
-        self._held: dict[str, dict[str, _Sent]] = {name: {} for name in self._workers}
+        self._held: dict[str, dict[str, _Sent]] = {worker.id: {} for worker in workers}
         self._ends: list[tuple[float, int, _Sent]] = []
         self._count = 0
         self._now = 0.0
@@ -214,8 +235,7 @@ class _Stage:
                 self._end(heapq.heappop(self._ends)[2])
         if not self._machine.status.final:
             raise UnschedulableError(self._stuck())
-        complaints = () if self._placer is None else self._placer.complaints
-        return Rehearsal(attempts=tuple(self._done), complaints=complaints)
+        return Rehearsal(attempts=tuple(self._done), complaints=self._placer.complaints)
 
     def _apply(self, event: ev.Event) -> None:
         todo = deque(self._machine.apply(event))
@@ -230,73 +250,34 @@ class _Stage:
                 todo.extend(self._machine.apply(ev.MapExpanded(cell=order.cell, items=items, at=self._now)))
 
     def _enqueue(self, order: do.Enqueue) -> None:
-        node = order.node
-        resources, limits = self._demands.of(order.resources)
-        cell = ReadyCell(
-            run=_RUN,
-            path=order.cell,
-            node=node.name,
-            task=node.task,
-            attempt=order.attempt,
-            resources=resources,
-            limits=limits,
-            priority=order.priority,
-            queue=order.queue,
-            ready_at=self._now,
-            rank=0.0 if self._ranks is None else self._ranks.of(_RUN, order.cell, order.depth),
-            depth=order.depth,
-        )
-        # What it occupies, whatever the scheduler looks at.
-        sent = _Sent(cell, node, {"cpu": 1.0, **resources}, self._cause)
-        if self._placer is None:
-            self._apply(ev.CellDispatched(cell=cell.path, attempt=cell.attempt, at=self._now))
-            self._begin(sent)
-        else:
-            self._ready.add(cell)
-            self._waiting[cell.path] = sent
+        self._floor.enqueue(self._run, order, self._now)
+        self._causes[order.cell] = self._cause
+        if self._ideal:
+            self._begin(self._dispatched(order.cell, "", ""))
 
     def _place(self) -> None:
         """Place what is ready, as a driver does in a turn."""
-        placer = self._placer
-        while placer is not None and self._ready:
-            placements = placer.place(self._ready, self._views, tuple(self._running()))
+        for placements in self._floor.place({_RUN: self._run}):
             for placement in placements:
-                self._ready.remove((placement.run, placement.path))
-                sent = self._waiting.pop(placement.path)
-                sent.worker = placement.worker
-                event = ev.CellDispatched(
-                    cell=placement.path,
-                    attempt=sent.cell.attempt,
-                    worker=placement.worker,
-                    queue=placement.queue,
-                    at=self._now,
-                )
-                self._apply(event)
+                sent = self._dispatched(placement.path, placement.worker, placement.queue)
                 if sent.worker:
                     self._begin(sent)
                 else:
                     self._sent.setdefault(placement.queue or sent.cell.queue, deque()).append(sent)
-            if len(placements) < placer.lookahead:
-                return
 
-    def _running(self) -> Iterator[RunningCell]:
-        held = (sent for cells in self._held.values() for sent in cells.values())
-        waiting = (sent for cells in self._sent.values() for sent in cells)
-        for sent in (*held, *waiting):
-            cell = sent.cell
-            yield RunningCell(
-                run=_RUN,
-                path=cell.path,
-                task=cell.task,
-                worker=sent.worker,
-                resources=cell.resources,
-                limits=cell.limits,
-            )
+    def _dispatched(self, path: str, worker: str, queue: str) -> _Sent:
+        cell = self._floor.withdraw(_RUN, path)
+        assert cell is not None, "placers place only what is ready"
+        self._apply(
+            ev.CellDispatched(cell=path, attempt=cell.attempt, worker=worker, queue=queue, at=self._now)
+        )
+        # What it occupies, whatever the scheduler looks at.
+        return _Sent(cell, {"cpu": 1.0, **cell.resources}, self._causes.pop(path), worker)
 
     def _take(self) -> None:
         """Let workers take what was sent to no one in particular, in the order in which it was sent."""
         for queue, cells in self._sent.items():
-            readers = [worker for worker in self._views if suits(queue, worker)]
+            readers = [worker for worker in self._workers.views if suits(queue, worker)]
             while cells:
                 taker = next((worker for worker in readers if self._has_room(worker, cells[0])), None)
                 if taker is None:
@@ -312,16 +293,16 @@ class _Stage:
     def _begin(self, sent: _Sent) -> None:
         cell = sent.cell
         sent.began = self._now
-        if self._placer is not None:
+        if not self._ideal:
             self._held[sent.worker][cell.path] = sent
         self._apply(ev.CellStarted(cell=cell.path, attempt=cell.attempt, worker=sent.worker, at=self._now))
         self._count += 1
-        due = self._now + max(0.0, self._script.seconds(cell.path, sent.node))
+        due = self._now + max(0.0, self._script.seconds(cell.path, self._node_of(cell.path)))
         heapq.heappush(self._ends, (due, self._count, sent))
 
     def _end(self, sent: _Sent) -> None:
         cell = sent.cell
-        if self._placer is not None:
+        if not self._ideal:
             del self._held[sent.worker][cell.path]
         self._done.append(
             Attempt(
@@ -339,7 +320,7 @@ class _Stage:
             )
         )
         self._cause = cell.path
-        outputs = self._script.outputs(cell.path, sent.node)
+        outputs = self._script.outputs(cell.path, self._node_of(cell.path))
         self._apply(
             ev.CellSucceeded(
                 cell=cell.path,
@@ -350,10 +331,14 @@ class _Stage:
             )
         )
 
+    def _node_of(self, cell: str) -> TaskNode:
+        node = self._machine.cells.active[cell].node
+        assert isinstance(node, TaskNode)
+        return node
+
     def _stuck(self) -> str:
-        assert self._placer is not None
-        waiting = [cell.path for cell in self._ready.first(len(self._ready))]
-        waiting += [sent.cell.path for cells in self._sent.values() for sent in cells]
+        states = (CellState.READY, CellState.DISPATCHED)
+        waiting = [cell.path for cell in self._machine.cells.active.values() if cell.state in states]
         named = ", ".join(map(repr, waiting[:5])) + (f" and {len(waiting) - 5} more" if waiting[5:] else "")
         return (
             f"scheduler {self._placer.scheduler.name!r} leaves {len(waiting)} cells waiting for ever, with nothing "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Union
@@ -18,6 +19,7 @@ __all__ = [
     "Retry",
     "RetryDecision",
     "RetryPolicy",
+    "answer_of",
     "option_problems",
     "plain_options",
 ]
@@ -133,8 +135,8 @@ class RetryPolicy(ABC):
         """
         if failed.failure.kind in (FailureKind.REJECTED, FailureKind.CANCELLED):
             return GiveUp(reason=f"gave up: the attempt was {failed.failure.kind.value}")
-        if self.should_retry(attempt, failed.exception):
-            return Retry(delay=self.get_delay(attempt))
+        if answer_of("should_retry", self.should_retry(attempt, failed.exception)):
+            return Retry(delay=answer_of("get_delay", self.get_delay(attempt)))
         return GiveUp()
 
     def should_retry(self, attempt: int, exception: BaseException | None) -> bool:
@@ -144,6 +146,21 @@ class RetryPolicy(ABC):
     def get_delay(self, attempt: int) -> float:
         """Seconds to wait between this attempt (counted from 1) and the next."""
         return 0.0
+
+
+def answer_of(name: str, answer: Any) -> Any:
+    """Give what somebody's function answered, unless that is to be awaited: a coroutine would count as a yes.
+
+    :param name: What the error calls the function.
+    :raises PluginError: it is asynchronous.
+    """
+    if not inspect.isawaitable(answer):
+        return answer
+    if inspect.iscoroutine(answer):
+        answer.close()
+    raise PluginError(
+        f"{name} is asynchronous, and nobody can wait for its answer here; make it a plain function"
+    )
 
 
 def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,8 +135,8 @@ class Scheduler(ABC):
     def line_of(self, cell: ReadyCell) -> str:
         """Name the line that a cell waits in; by default all wait in one.
 
-        Of several lines one cell each is shown in turns. A scheduler that is fair to runs or tenants thus sees some cells
-        of each, however many one of them has.
+        Of several lines one cell each is shown in turns. A scheduler that is fair to runs or tenants thus sees some
+        cells of each, however many one of them has.
         """
         return ""
 

@@ -49,6 +49,7 @@ class RunOutcome:
     :param left_out: The same for cells of items that a map left out because of it (``skip_errors``).
     :param reason: Why a run without failed cells ended otherwise than well (cancelled, timed out).
     :param timed_out: Whether it ended because its own time limit passed.
+    :param lingers: Whether attempts that were given up still occupied their workers then.
     :param at: When, in seconds since the epoch.
     """
 
@@ -58,6 +59,7 @@ class RunOutcome:
     left_out: Mapping[str, tuple[int, Failure]] = field(factory=dict)
     reason: str = ""
     timed_out: bool = False
+    lingers: bool = False
     at: float = 0.0
 
 
@@ -314,7 +316,8 @@ class Blobs(ABC):
 class BlobStore(Blobs):
     """A place for large values outside of the store, chosen by a URL of its own (``Flow(blobs="s3://…")``).
 
-    It may be used from several threads, event loops and processes at once.
+    It may be used from several threads, event loops and processes at once. Implementations pass
+    ``taskiq_flow.testing.BlobStoreKit``.
 
     :cvar schemes: URL schemes that choose it.
     """

@@ -67,7 +67,7 @@ def find_object(target: str, app_dir: str | None = None) -> Any:
     """
     module_name, colon, path = target.partition(":")
     if not (module_name and colon and path):
-        raise UsageError(f"expected MODULE:PIPELINE, such as shop.orders:pipeline, found {target!r}")
+        raise UsageError(f"expected MODULE:NAME, such as shop.orders:pipeline, found {target!r}")
     for folder in (os.getcwd(), app_dir and os.path.abspath(app_dir)):
         if folder and folder not in sys.path[:1]:
             sys.path.insert(0, folder)

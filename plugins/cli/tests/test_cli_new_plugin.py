@@ -105,6 +105,8 @@ def test_an_unknown_kind_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture
         "there is no kind 'queue'; there are scheduler, retry, serializer, discoverer, store"
         in capfd.readouterr().err
     )
+    assert main(["new-plugin", "acme", "--kind", "schedulr", "--directory", str(tmp_path)]) == 2
+    assert "(did you mean 'scheduler'?)" in capfd.readouterr().err
     assert main(["new-plugin", "acme"]) == 2
 
 

@@ -193,6 +193,16 @@ def test_a_command_of_another_plugin_can_be_called(taskiq_flow: Any, shop: Path,
     assert taskiq_flow("hello", PYTHONPATH=str(shop)).stdout == "hello from a plugin\n"
 
 
+def test_a_command_that_cannot_be_listed_hides_no_other(taskiq_flow: Any, shop: Path) -> None:
+    install(shop, "hello", HELLO.replace("@app.command", "import tenacious_thing\n        @app.command"))
+    listed = taskiq_flow(PYTHONPATH=str(shop))
+    assert (listed.returncode, "  doctor " in listed.stdout) == (0, True)
+    assert (
+        "command 'hello' of acme-hello 2.3 cannot be listed: ModuleNotFoundError: No module named"
+        in listed.stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [

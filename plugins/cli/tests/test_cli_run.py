@@ -122,7 +122,7 @@ def test_a_signal_cancels_the_run(
 
 
 MISUSES = {
-    "no colon": (["shop"], "expected MODULE:PIPELINE, such as shop.orders:pipeline, found 'shop'"),
+    "no colon": (["shop"], "expected MODULE:NAME, such as shop.orders:pipeline, found 'shop'"),
     "no module": (
         ["shopp:pipeline"],
         "there is no module 'shopp'; it is looked for in the working directory, ",

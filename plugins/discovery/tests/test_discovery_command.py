@@ -161,7 +161,44 @@ def test_one_task_by_its_name_or_by_its_functions(ask: Ask) -> None:
 def test_what_produces_something(ask: Ask) -> None:
     found = ask("--json", "--output", "pages", "--distribution", "acme-text").data["tasks"]
     assert [task["name"] for task in found] == ["acme_text:load"]
-    assert "no tasks were found" in ask("--output", "nothing", "--distribution", "text").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("--output", "page", "--distribution", "text"),
+            "no task produces 'page' (did you mean 'pages'?); looked at acme-text 1.2\n",
+        ),
+        (
+            ("count", "--output", "pages", "--distribution", "text"),
+            "task 'count' does not produce 'pages'; looked at acme-text 1.2\n",
+        ),
+        (("--distribution", "acme-txt"), "nothing that offers tasks is named 'acme-txt' (did you mean 'acme-text'"),
+        (("--no-load", "--distribution", "zz"), "nothing that offers tasks is named 'zz'\n"),
+    ],
+)
+def test_nothing_to_show_says_why(ask: Ask, arguments: tuple[str, ...], said: str) -> None:
+    assert said in ask(*arguments).out
+
+
+def test_nothing_is_let_in(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKIQ_FLOW_DISCOVERER", "installed")
+    monkeypatch.setenv("TASKIQ_FLOW_TASKS_ALLOW", "zz")
+    for option in ((), ("--no-load",)):
+        assert ask(*option).out == "no distribution offers tasks, or none of them is let in\n"
+    assert ask("--json").data == {"tasks": [], "problems": []}
+
+
+@pytest.mark.parametrize("width", ["30", "45", "60", "80"])
+def test_every_column_is_there_in_a_narrow_terminal(
+    ask: Ask, width: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    letters = "".join(ask("--distribution", "text").out.split())
+    assert all(word in ask("--distribution", "text").out for word in ("needs", "produces", "counts", "report"))
+    assert max(map(len, ask("--distribution", "text").out.splitlines())) <= int(width)
+    assert "acme" in letters
 
 
 def test_two_of_one_name_are_a_problem(ask: Ask, shop: Shelf) -> None:

@@ -211,7 +211,9 @@ class Bench:
         for worker_view in self.flow.declared_workers:
             there |= {(worker_view.id, name): amount for name, amount in worker_view.capacity.items()}
         for key, amount in used.items():
-            assert not amount or amount <= there.get(key, 0.0) + 1e-9, f"{amount} of {key} in use, of {there}"
+            if amount and amount > there.get(key, 0.0) + 1e-9:
+                held = {name: ledger.held for name, ledger in self.runs.items()}
+                raise AssertionError(f"{amount} of {key} in use, of {there}: {held}")
             self.peak[key] = max(self.peak.get(key, 0.0), amount)
 
     async def over(self) -> bool:

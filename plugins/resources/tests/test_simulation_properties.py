@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from random import Random
 
 import pytest
 from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
+from machine_graphs import random_graph
+from taskiq_flow.admission import task_nodes
+from taskiq_flow.errors import UsageError
 from taskiq_flow.graph import (
     Graph,
     Input,
@@ -23,8 +28,8 @@ from taskiq_flow.graph import (
 )
 from taskiq_flow.pools import WorkerPool
 from taskiq_flow.scheduler import WorkerView
-from taskiq_flow_resources.simulation import SimulationReport, simulate
-from taskiq_flow_resources.simulation.durations import node_path, task_nodes
+from taskiq_flow_resources.simulation import SimulationReport, compare, simulate
+from taskiq_flow_resources.simulation.durations import node_path
 
 SCHEDULERS = ("fifo", "best-fit", "critical-path", "fair-share")
 CLOSE = 1e-9
@@ -118,6 +123,28 @@ def test_no_scheduler_beats_the_bounds_or_breaks_a_rule(scheduler: str, case: Ca
 @given(case=cases())
 def test_the_same_order_gives_the_same_report(scheduler: str, case: Case) -> None:
     assert run(case, scheduler).to_data() == run(case, scheduler).to_data()
+
+
+@given(seed=st.integers(0, 2**32))
+def test_any_graph_can_be_simulated_by_doing_what_errors_say(seed: int) -> None:
+    graph = random_graph(Random(seed))
+    items: dict[str, int] = {}
+    reports: list[SimulationReport] = []
+    for _ in range(20):
+        try:
+            reports = compare(graph, [WorkerView(id="w", capacity={"cpu": 2.0})], SCHEDULERS, items=items)
+            break
+        except UsageError as error:
+            asked = set(re.findall(r"say it: --items (\S+)=N", str(error))) - items.keys()
+        if not asked:
+            break
+        items.update((name, seed % 3) for name in sorted(asked))
+    else:
+        raise AssertionError(f"still asking after {items}")
+    assert len(reports) == len(SCHEDULERS)
+    ran = [sorted(each.cell for each in report.attempts) for report in reports]
+    assert all(cells == ran[0] for cells in ran), "who places cells does not change which run"
+    assert all(report.lower_bound <= report.makespan + CLOSE for report in reports)
 
 
 def overbooked(report: SimulationReport) -> list[str]:

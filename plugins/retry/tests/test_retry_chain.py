@@ -73,6 +73,7 @@ def test_no_chain_is_endless() -> None:
 
 
 def test_chains_hold_chains() -> None:
+    assert decide(Chain(CHAIN), raised(PermissionError())) == decide(CHAIN, raised(PermissionError()))
     assert decide(Chain([On(OSError, CHAIN), On(ValueError, DENIED)]), raised(PermissionError())) == DENIED
 
 

@@ -38,6 +38,9 @@ from taskiq_flow_retry import Chain, On, StandardRetry, TenacityRetry
         (StandardRetry(max_retries=1, delay=9), None, {"max_retries": 2}, [0, 1, 3]),
         (StandardRetry, None, {"max_retries": 1}, [0, 1]),
         ("standard", None, {"max_retries": 1}, [0, 1]),
+        ("standard", None, None, [0]),
+        ({}, None, None, [0, 1, 3, 7]),
+        ({"retry_if": lambda error: False}, None, None, [0]),
         (
             TenacityRetry(wait=tenacity.wait_fixed(2), stop=tenacity.stop_after_attempt(3)),
             None,

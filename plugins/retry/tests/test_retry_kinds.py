@@ -18,6 +18,7 @@ from taskiq_flow import (
 )
 from taskiq_flow.retry import CellView, FailedAttempt, RetryDecision, RetryPolicy
 from taskiq_flow.testing import FakeClock
+from taskiq_flow_retry import StandardRetry
 
 # What fails in which way
 
@@ -167,6 +168,22 @@ async def later() -> Retry:
             lambda: Retry(queue=5),
             "answered Retry(…, whose queue must be a text and whose priority a whole number",
         ),
+        (
+            lambda: Retry(delay=10**400),
+            "answered Retry(delay=1000…, whose delay must be a finite number of seconds",
+        ),
+        (
+            lambda: Retry(resources={"cpu": 10**400}),
+            "answered Retry(…, whose resources must be finite numbers from 0",
+        ),
+        (
+            lambda: Retry(resources=["cpu"]),
+            "answered Retry(…, whose resources must be finite numbers from 0",
+        ),
+        (
+            lambda: Retry(priority=True),
+            "answered Retry(…, whose queue must be a text and whose priority a whole number",
+        ),
         (lambda: Retry(reason=None), "answered Retry(…, whose reason must be a text"),
         (lambda: later(), "answered <coroutine object later …> instead of Retry or GiveUp"),
         (Shapeless, "answered <Shapeless whose text raises RuntimeError> instead of Retry or GiveUp"),
@@ -201,3 +218,45 @@ async def test_a_policy_that_answers_nonsense_gives_up_and_says_so(
     assert begin in told
     assert told.endswith(end)
     assert len(told) < 1_200
+
+
+class AskedLater(RetryPolicy):
+    name = "asked later"
+
+    async def should_retry(self, attempt: int, exception: BaseException | None) -> bool:  # type: ignore[override]
+        return False
+
+
+class WaitsLater(RetryPolicy):
+    name = "waits later"
+
+    def should_retry(self, attempt: int, exception: BaseException | None) -> bool:
+        return True
+
+    async def get_delay(self, attempt: int) -> float:  # type: ignore[override]
+        return 5
+
+
+@pytest.mark.parametrize(
+    ("policy", "function"),
+    [
+        (AskedLater(), "should_retry"),
+        (WaitsLater(), "get_delay"),
+        (StandardRetry(retry_if=lambda error: later()), "retry_if"),
+    ],
+)
+async def test_an_asynchronous_function_is_no_yes(
+    broker: InMemoryBroker, flow: Make, clock: FakeClock, policy: RetryPolicy, function: str
+) -> None:
+    flow()
+    calls = Calls(clock)
+
+    @broker.task(retry_policy=policy)
+    async def fails() -> None:
+        calls()
+
+    handle = await Pipeline(broker, fails).kiq()
+    await clock.run(handle.wait_result())
+    assert len(calls.times) == 1
+    (told,) = await reasons(handle)
+    assert f"raised PluginError: {function} is asynchronous" in told

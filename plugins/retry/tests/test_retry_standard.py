@@ -406,3 +406,7 @@ def test_arguments_are_checked_like_options() -> None:
         PluginError, match=r"delay is -1; .*; retry_if is <function .*; give a plain function"
     ):
         StandardRetry(delay=-1, retry_if=asynchronous)
+    with pytest.raises(PluginError, match=r"delay is None; .*; resources is None; give a mapping"):
+        StandardRetry(delay=None, resources=None)  # type: ignore[arg-type]
+    with pytest.raises(PluginError, match=r"delay is 1000.*; give a number of seconds"):
+        StandardRetry(delay=10**400)

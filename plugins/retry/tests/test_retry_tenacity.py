@@ -186,7 +186,7 @@ def test_an_asynchronous_answer_is_an_error_and_is_not_left_behind() -> None:
         await asyncio.sleep(0)
         return True
 
-    with pytest.raises(PluginError, match="is asynchronous; give one of tenacity's plain strategies"):
+    with pytest.raises(PluginError, match="is asynchronous, and nobody can wait for its answer"):
         decide(TenacityRetry(retry=lambda state: answer()), ERROR)
 
 

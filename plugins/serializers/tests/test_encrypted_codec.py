@@ -14,9 +14,18 @@ from taskiq import InMemoryBroker
 
 from taskiq_flow import Flow, MemoryStore, PayloadError, Pipeline, PluginError
 from taskiq_flow.payloads import Payload
+from taskiq_flow.serializer import ByteCodec
+from taskiq_flow.testing import ByteCodecKit
 from taskiq_flow_serializers.encryption import KEYS_VARIABLE, EncryptedCodec, generate_key
 
 OLD, NEW = generate_key(), generate_key()
+
+
+class TestEncrypted(ByteCodecKit):
+    authenticates = True
+
+    def make(self) -> ByteCodec:
+        return EncryptedCodec([NEW, OLD])
 
 
 @given(st.binary(max_size=500))
@@ -107,7 +116,7 @@ def test_keys_are_shown_nowhere_and_go_to_the_own_processes() -> None:
     assert NEW not in repr(codec)
     assert "EncryptedCodec(<keys " in repr(codec)
     flow = Flow(InMemoryBroker(), codecs=[codec])
-    assert NEW not in repr(flow.codec.recipe)
+    assert NEW not in repr(flow.codec.recipe())
     assert pickle.loads(pickle.dumps(codec)).decode(codec.encode(b"x")) == b"x"
 
 
@@ -156,3 +165,9 @@ async def test_a_worker_with_another_key_fails_the_cell_with_the_key_that_it_lac
         PayloadError, match=r"^parameter 'value' of task '.*size': codec 'encrypted' .*encrypted with key"
     ):
         await handle.result()
+
+
+def test_what_version_0_1_wrote_stays_readable() -> None:
+    codec = EncryptedCodec(["AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="])
+    golden = "013bed8fdd9d96d040c4732893e1fee03e1f4df0ce5eeb10f90ffdf3a0b7b8a60f4384cf7b338a70be434f1990da"
+    assert codec.decode(bytes.fromhex(golden)) == b'{"a": [1, 2]}'

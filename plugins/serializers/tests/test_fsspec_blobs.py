@@ -14,7 +14,24 @@ from taskiq import InMemoryBroker
 
 from taskiq_flow import Flow, MemoryStore, Pipeline, PluginError, StoreError
 from taskiq_flow.errors import BlobNotFound
+from taskiq_flow.store import BlobStore
+from taskiq_flow.testing import BlobStoreKit
 from taskiq_flow_serializers.blobs import FsspecBlobs
+
+
+class TestMemory(BlobStoreKit):
+    def make(self) -> BlobStore:
+        return FsspecBlobs("memory://kit")
+
+
+class TestFolder(BlobStoreKit):
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def make(self) -> BlobStore:
+        return FsspecBlobs(f"file://{self.folder}")
+
 
 NASTY = [
     "tracks[3]/features/1/out.ab12",

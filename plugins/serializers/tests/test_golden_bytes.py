@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-
 from golden_arrays import ARRAYS, FOLDER, KEY, TABLES, alike
+
 from golden_values import VALUES, kept
 from taskiq_flow.serializer import Serializer
 from taskiq_flow_serializers.arrow import ArrowSerializer

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy
 import pytest
+from golden_arrays import ARRAYS, FOLDER, KEY, TABLES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden_arrays import ARRAYS, FOLDER, KEY, TABLES
 from golden_values import VALUES, Point, kept
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializer import Serializer

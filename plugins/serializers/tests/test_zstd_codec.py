@@ -16,9 +16,21 @@ from taskiq import InMemoryBroker
 
 from taskiq_flow import Flow, PayloadError, Pipeline, PluginError
 from taskiq_flow.payloads import Payload
+from taskiq_flow.serializer import ByteCodec
+from taskiq_flow.testing import ByteCodecKit
 from taskiq_flow_serializers.zstd import ZstdCodec
 
 TEXT = b"the same words again and again, " * 1000
+
+
+class TestUsual(ByteCodecKit):
+    def make(self) -> ByteCodec:
+        return ZstdCodec()
+
+
+class TestHard(ByteCodecKit):
+    def make(self) -> ByteCodec:
+        return ZstdCodec(22, min_bytes=0)
 
 
 @given(
@@ -134,3 +146,8 @@ async def test_values_of_a_run_are_compressed() -> None:
     assert isinstance(value, Payload)
     assert value.serializer == "json+zstd"
     assert len(value.data) < 100
+
+
+def test_what_version_0_1_wrote_stays_readable() -> None:
+    golden = "28b52ffd605e0075000038676f6c64656e20010054528b11"
+    assert ZstdCodec().decode(bytes.fromhex(golden)) == b"golden " * 50

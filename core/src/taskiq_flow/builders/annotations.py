@@ -131,7 +131,13 @@ class RAMProfile:
 
 
 # The same thing under another name would be counted beside it, and by nobody.
-_USUAL_RESOURCES = {"cpu_units": "cpu", "cpu_cores": "cpu", "cores": "cpu", "ram_gb": "ram_mb", "memory_mb": "ram_mb"}
+_USUAL_RESOURCES = {
+    "cpu_units": "cpu",
+    "cpu_cores": "cpu",
+    "cores": "cpu",
+    "ram_gb": "ram_mb",
+    "memory_mb": "ram_mb",
+}
 
 
 @frozen(init=False)

@@ -16,7 +16,7 @@ from taskiq_flow.builders.options import broker_problem
 from taskiq_flow.builders.places import MapPlace, Place, TaskPlace
 from taskiq_flow.builders.registry import DataflowRegistry, wanted_outputs
 from taskiq_flow.builders.values import annotation_of
-from taskiq_flow.errors import GraphError
+from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph._words import Suggestions, quoted
 from taskiq_flow.graph.model import Graph
 
@@ -147,6 +147,8 @@ class DataflowPipeline(Builder):
                 pipeline._registry.add(place)
             except GraphError as error:
                 problems.extend(error.problems)
+            except PluginError as error:
+                problems.append(str(error))
         if problems:
             raise GraphError(problems)
         pipeline._wants_what_is_added = True

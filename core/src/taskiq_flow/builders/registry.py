@@ -228,7 +228,9 @@ def wanted_outputs(outputs: Iterable[str]) -> tuple[str, ...]:
     """
     if isinstance(outputs, str):
         raise GraphError(f"outputs is {outputs!r}; give a list of names, such as [{outputs!r}]")
-    wanted = tuple(outputs)
-    if not wanted:
+    wanted = tuple(outputs) if isinstance(outputs, Iterable) else ()
+    if not wanted and isinstance(outputs, Iterable):
         raise GraphError("outputs is empty; name what is wanted, or leave outputs out to get everything")
+    if not wanted or not all(isinstance(name, str) for name in wanted):
+        raise GraphError(f"outputs is {outputs!r}; give a list of names, such as ['report']")
     return wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskiq_flow.discovery.catalogue import Catalogue, SourceProblem
-from taskiq_flow.discovery.finding import catalogue_for, load_catalogue, make_discoverer, usual_broker
+from taskiq_flow.discovery.finding import catalogue_for, load_catalogue, usual_broker
 from taskiq_flow.discovery.installed import InstalledTask, TaskInput
 
 __all__ = [
@@ -13,6 +13,5 @@ __all__ = [
     "TaskInput",
     "catalogue_for",
     "load_catalogue",
-    "make_discoverer",
     "usual_broker",
 ]

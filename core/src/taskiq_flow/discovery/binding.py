@@ -11,7 +11,7 @@ from taskiq.brokers.shared_broker import AsyncSharedBroker
 from taskiq_flow.builders.annotations import name_of
 from taskiq_flow.discoverer import TaskOrigin
 from taskiq_flow.discovery.reading import function_of
-from taskiq_flow.errors import GraphError
+from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.task_options import keep_origin, origin_of
 from taskiq_flow.worker.decorated import FlowTask
 
@@ -24,7 +24,8 @@ def bind_task(
     """Register a task with a broker under a name, and keep with it where it comes from; again, it changes nothing.
 
     :param task: A function that knows no broker, a shared task of taskiq, or a task of this very broker.
-    :raises GraphError: the broker has another task of that name, or the task belongs to another broker.
+    :raises GraphError: the broker has another task of that name.
+    :raises PluginError: the task belongs to another broker, or its annotations cannot be read.
     """
     there = broker.local_task_registry.get(name)
     if there is not None:
@@ -35,14 +36,20 @@ def bind_task(
             raise GraphError(f"task {name!r} of {origin} {whose}; deny one of them, or give it a prefix")
         bound = there
     elif not isinstance(task, AsyncTaskiqDecoratedTask):
-        bound = broker.register_task(task, task_name=name)
+        try:
+            bound = broker.register_task(task, task_name=name)
+        except Exception as error:
+            # Taskiq evaluates the annotations, and those are somebody else's.
+            raise PluginError(
+                f"task {name!r} of {origin} cannot be registered: {type(error).__name__}: {error}"
+            ) from error
     elif task.broker is broker or isinstance(task.broker, AsyncSharedBroker):
         bound = copy(task) if isinstance(task, FlowTask) else FlowTask.of(task, broker)
         bound.task_name = name
         broker.local_task_registry[name] = bound
     else:
-        raise GraphError(
-            f"task {name!r} of {origin} belongs to a {type(task.broker).__name__} of its own; decorate "
+        raise PluginError(
+            f"task {name!r} of {origin} belongs to a broker of its own ({type(task.broker).__name__}); decorate "
             f"{name_of(task)}() with @pipeline_task alone, or with @async_shared_broker.task"
         )
     keep_origin(bound, origin)

@@ -93,7 +93,7 @@ class Catalogue:
         )
 
     def bind(self, broker: AsyncBroker) -> None:
-        """Register all tasks with a broker, as a worker does when it starts; what cannot be registered is logged.
+        """Register all tasks with a broker, as a worker does when it starts; one that is broken is logged.
 
         :raises PluginError: several tasks have one name, or the application has one of that name already.
         """
@@ -103,9 +103,8 @@ class Catalogue:
                 task.bind(broker)
             except GraphError as error:
                 errors += error.problems
-            except Exception as error:  # noqa: BLE001 - taskiq evaluates the annotations of somebody else's function
-                failed = _said(error)
-                logger.error("%s", SourceProblem(source=task.source, origin=task.origin, error=failed))
+            except PluginError as error:
+                logger.error("%s", error)
         if errors:
             raise PluginError("\n".join(errors))
 

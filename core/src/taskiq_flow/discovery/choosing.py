@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from taskiq_flow.discovery.catalogue import Catalogue
@@ -24,6 +25,11 @@ def choose(
     :raises GraphError: nobody produces an output, or several do and none is preferred; every offender is listed.
     """
     prefer = {} if prefer is None else prefer
+    if not isinstance(prefer, Mapping) or not all(isinstance(each, str) for each in prefer.values()):
+        raise GraphError(
+            f"prefer is {prefer!r}; say by the name of an output which distribution or task shall produce it, such as "
+            "{'report': 'acme-text'}"
+        )
     producers = _producers(catalogue)
     problems = list(_unknown_preferences(producers, prefer))
     if unknown := [name for name in outputs if name not in producers]:
@@ -61,9 +67,7 @@ def _producers(catalogue: Catalogue) -> dict[str, list[InstalledTask]]:
 def _preferred(
     data: str, tasks: list[InstalledTask], preferred: str | None, problems: list[str]
 ) -> InstalledTask | None:
-    fitting = [
-        each for each in tasks if preferred is None or preferred in (each.name, each.origin.distribution)
-    ]
+    fitting = [each for each in tasks if preferred is None or _is_called(each, preferred)]
     # Tasks that clash by their name are one here; the clash is told by itself.
     if len({each.name for each in fitting}) == 1:
         return fitting[0]
@@ -73,11 +77,22 @@ def _preferred(
         if len({each.origin.distribution for each in tasks}) < len(tasks):
             step = f"choose one by its name with prefer={{{data!r}: {tasks[0].name!r}}}, or deny the other"
     else:
-        step = (
-            f"prefer says {preferred!r}, which fits {len(fitting) or 'none'} of them; give the name of a task"
-        )
+        step = f"prefer says {preferred!r}, which fits {len(fitting)} of them; give the name of a task"
+        if not fitting:
+            known = dict.fromkeys(name for each in tasks for name in (each.origin.distribution, each.name))
+            hint = Suggestions(known).hint(preferred) or "; give the name of one of these tasks or distributions"
+            step = f"prefer says {preferred!r}, which is none of them{hint}"
     problems.append(f"{data!r} is produced by {listed}; {step}")
     return None
+
+
+def _is_called(task: InstalledTask, name: str) -> bool:
+    return name == task.name or _normal(name) == _normal(task.origin.distribution)
+
+
+def _normal(distribution: str) -> str:
+    # A distribution has many spellings: acme-text is acme_text is Acme.Text.
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _unknown_preferences(

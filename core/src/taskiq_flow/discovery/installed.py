@@ -92,7 +92,8 @@ class InstalledTask:
     def bind(self, broker: AsyncBroker) -> AsyncTaskiqDecoratedTask[Any, Any]:
         """Register it with a broker, unless it is.
 
-        :raises GraphError: the broker has another task of that name, or the task belongs to another broker.
+        :raises GraphError: the broker has another task of that name.
+        :raises PluginError: the task belongs to another broker, or its annotations cannot be read.
         """
         return bind_task(broker, self.name, self.place.task, self.origin)
 

@@ -65,5 +65,6 @@ class ActiveRun:
             left_out=dict(machine.suppressed),
             reason=self.broken or machine.reason,
             timed_out=machine.timed_out,
+            lingers=bool(machine.cells.lingering),
             at=at,
         )

@@ -48,6 +48,8 @@ __all__ = ["Driver"]
 logger = logging.getLogger("taskiq_flow")
 
 _EVERYTHING = 1_000_000
+# Among these are the runs that ended before attempts of theirs did.
+_RECENT = 1_000
 # A run that nothing was heard of for so long is looked up: somebody may have deleted it.
 _SECONDS_OF_SILENCE = 60.0
 
@@ -143,6 +145,22 @@ class Driver:
             except Exception as error:
                 logger.exception("run %s is ended, because its log cannot be replayed", run.id)
                 self._break(run, error)
+        for record in await self._store.runs.list(pool=self.pool, active=False, limit=_RECENT):
+            if record.outcome is not None and record.outcome.lingers:
+                await self._keep_in_mind(record)
+
+    async def _keep_in_mind(self, record: RunRecord) -> None:
+        """Take up a run that is over, as long as attempts of it that were given up occupy their workers."""
+        run = self._active(record)
+        events = await self._store.log.read(record.id)
+        run.logged = len(events)
+        for event in events:
+            self._replay(run, event)
+        if not run.over:
+            self._runs[record.id] = run
+            for instruction in run.machine.outstanding():
+                if type(instruction) is not do.FinishRun:
+                    _PERFORMERS[type(instruction)](self, run, instruction)
 
     def _replay(self, run: ActiveRun, event: ev.Event) -> None:
         self._floor.observe(run, event)
@@ -231,9 +249,12 @@ class Driver:
         started = ev.RunStarted(inputs=run.record.inputs, window=self._window, at=self._now)
         self._apply(run, await run.legible.prepare(started))
 
-    async def _admit(self, record: RunRecord) -> ActiveRun:
+    def _active(self, record: RunRecord) -> ActiveRun:
         machine = RunMachine(record.graph, read=self._codec.read, window=self._window)
-        run = ActiveRun(record, machine, Legible(record, self._codec, self._checks), heard_at=self._now)
+        return ActiveRun(record, machine, Legible(record, self._codec, self._checks), heard_at=self._now)
+
+    async def _admit(self, record: RunRecord) -> ActiveRun:
+        run = self._active(record)
         # Before it is known here: the store may fail, and then all of this is done again.
         try:
             await self._kept.load(run)

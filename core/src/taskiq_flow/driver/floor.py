@@ -3,20 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
-from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.demands import Demands
 from taskiq_flow.driver.placing import Placer, ReadyQueue, SeenCells
 from taskiq_flow.driver.ranks import Durations, Ranks
-from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.graph.model import TaskNode
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
+from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.scope import Cell
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
-from taskiq_flow.store import RunStore
+from taskiq_flow.store import RunRecord, RunStore
 
-__all__ = ["Floor"]
+__all__ = ["Floor", "PlacedRun", "Staff"]
+
+
+class PlacedRun(Protocol):
+    """What a floor needs of a run."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def record(self) -> RunRecord:
+        """The run, as the store knows it."""
+
+    @property
+    def machine(self) -> RunMachine:
+        """Its state."""
+
+
+class Staff(Protocol):
+    """What a floor needs of whoever knows the workers."""
+
+    @property
+    def views(self) -> Sequence[WorkerView]:
+        """The workers as schedulers see them; another object when something has changed."""
+
+    @property
+    def known(self) -> Sequence[WorkerView]:
+        """All workers that there can be."""
+
+    def place_of(self, placed: str, worker: str) -> str:
+        """Give the worker that an attempt's resources are counted for.
+
+        :param placed: The worker that it was placed on.
+        :param worker: The worker that has claimed it.
+        """
 
 
 class Floor:
@@ -30,7 +65,7 @@ class Floor:
     :param durations: How long tasks take.
     """
 
-    def __init__(self, pool: str, placer: Placer, watch: WorkerWatch, durations: Durations) -> None:
+    def __init__(self, pool: str, placer: Placer, watch: Staff, durations: Durations) -> None:
         scheduler = placer.scheduler
         self._pool = pool
         self._placer = placer
@@ -53,24 +88,24 @@ class Floor:
         if self._ranks is not None:
             await self._ranks.recall(store, self._pool)
 
-    def admit(self, run: ActiveRun) -> None:
+    def admit(self, run: PlacedRun) -> None:
         """Prepare for the cells of a run."""
         if self._ranks is not None:
             self._ranks.add(run.id, run.record.graph)
 
-    def observe(self, run: ActiveRun, event: ev.Event) -> None:
+    def observe(self, run: PlacedRun, event: ev.Event) -> None:
         """See what happens to a run."""
         if self._ranks is not None:
             self._ranks.observe(run.id, event)
 
-    def judged(self, run: ActiveRun, event: ev.CellFailed) -> ev.CellFailed:
+    def judged(self, run: PlacedRun, event: ev.CellFailed) -> ev.CellFailed:
         """Give a failure without its retry, where the retry asks for more than any worker or limit could ever give."""
         cell = run.machine.cells.in_flight.get(event.cell)
         if cell is None or event.retry_at is None or (event.resources is None and event.queue is None):
             return event
         return self._demands.judged(event, cell.resources, cell.queue, self._watch.known)
 
-    def enqueue(self, run: ActiveRun, order: do.Enqueue, now: float) -> None:
+    def enqueue(self, run: PlacedRun, order: do.Enqueue, now: float) -> None:
         """Let a cell wait for a place."""
         node = order.node
         resources, limits = self._demands.of(order.resources)
@@ -122,7 +157,7 @@ class Floor:
         if self._ranks is not None:
             self._ranks.forget(run)
 
-    def place(self, runs: Mapping[str, ActiveRun]) -> Iterator[Sequence[Placement]]:
+    def place(self, runs: Mapping[str, PlacedRun]) -> Iterator[Sequence[Placement]]:
         """Give placements to be carried out before the next are asked for.
 
         There are more than one batch where the scheduler has placed all that it was shown.
@@ -133,7 +168,7 @@ class Floor:
             if len(placements) < self._placer.lookahead:
                 return
 
-    def running(self, runs: Iterable[ActiveRun]) -> SeenCells[RunningCell]:
+    def running(self, runs: Iterable[PlacedRun]) -> SeenCells[RunningCell]:
         """Give the cells that occupy capacity."""
         count = 0
         for run in runs:
@@ -141,7 +176,7 @@ class Floor:
             count += len(cells.in_flight) + len(cells.lingering)
         return SeenCells(count, self._running(runs))
 
-    def _running(self, runs: Iterable[ActiveRun]) -> Iterator[RunningCell]:
+    def _running(self, runs: Iterable[PlacedRun]) -> Iterator[RunningCell]:
         known = self._views if self._views_of is self._watch.views else {}
         # Whoever looks stops at the last cell, so nothing would be done after it.
         fresh = self._views = {}
@@ -159,7 +194,7 @@ class Floor:
                 fresh[cell] = found
                 yield found[3]
 
-    def _view_of(self, run: ActiveRun, cell: Cell) -> RunningCell:
+    def _view_of(self, run: PlacedRun, cell: Cell) -> RunningCell:
         node = cell.node
         assert isinstance(node, TaskNode)
         resources, limits = self._demands.of(cell.resources)

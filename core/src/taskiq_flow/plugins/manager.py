@@ -125,7 +125,7 @@ class Plugins:
     def selection(self, axis: str) -> Selection:
         """Give what is used on an axis: what the configuration names, or what a plugin prefers, or the core's.
 
-        :param axis: One of ``store``, ``scheduler``, ``serializer``, ``retry``.
+        :param axis: One of ``store``, ``scheduler``, ``serializer``, ``retry``, ``discoverer``.
         :raises PluginError: nothing is named, and several classes are preferred.
         """
         return select(axis, self.config, getattr(self, _SELECTED[axis]))
@@ -136,6 +136,21 @@ class Plugins:
         :raises PluginError: no plugin offers the URL's scheme.
         """
         return self.stores[_scheme(url, "store", self.stores)].from_url(url)
+
+    def make_discoverer(self, wanted: bool | str | Discoverer = True) -> Discoverer:
+        """Make a discoverer with the settings that the configuration has for it.
+
+        :param wanted: A discoverer, which is given back; the name of one; or ``True`` for the one that is selected.
+        :raises PluginError: there is none of that name, it does not have these settings, or it is something else.
+        """
+        if isinstance(wanted, Discoverer):
+            return wanted
+        if not isinstance(wanted, str) and wanted is not True:
+            raise PluginError(
+                f"expected True, a discoverer or the name of one to discover with, found {wanted!r}"
+            )
+        name = wanted if isinstance(wanted, str) else self.selection("discoverer").name
+        return self.discoverers[name].from_settings(self.config.tasks)
 
     def open_blobs(self, url: str) -> BlobStore:
         """Make a place for large values from its URL, without connecting yet.
@@ -156,9 +171,7 @@ def _scheme(url: str, kind: str, offered: Iterable[str]) -> str:
     scheme, separator, _ = url.partition("://")
     if not separator or not scheme:
         known = ", ".join(f"{each}://" for each in offered) or "nothing, as no plugin offers any"
-        raise PluginError(
-            f"{url!r} is not the URL of a {kind}; expected one that begins with one of {known}"
-        )
+        raise PluginError(f"{url!r} is not the URL of a {kind}; expected one that begins with one of {known}")
     return scheme
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic_core import from_json
 
+from taskiq_flow.serializers._lowering import lowered
 from taskiq_flow.serializers._records import field_names
 
 __all__ = ["needs_care", "offender", "with_care"]
@@ -89,8 +91,11 @@ def needs_care(value: Any) -> bool:
         elif isinstance(current, _SETS):
             return True
         else:
-            names = field_names(type(current))
+            kind: Any = type(current)
+            names = field_names(kind)
             if names is None:
+                if _may_hold_sets(kind):
+                    open_.append(_dumped(current, "python"))
                 continue
             inside = [getattr(current, name) for name in names]
         # Most containers hold plain values only, and this sees it without a loop of ours.
@@ -102,7 +107,7 @@ def needs_care(value: Any) -> bool:
 def with_care(value: Any, encode: Callable[[Any], bytes]) -> Any:
     """Give the same value with lists in place of sets, in the order of their encoded elements.
 
-    A set within a pydantic model stays as it is: how it is written is the model's affair.
+    A pydantic model is written by its own configuration; only the order of its sets is not its affair.
 
     :raises TypeError: a key's text would not be read as that key.
     :raises ValueError: two keys would become one text.
@@ -116,10 +121,43 @@ def with_care(value: Any, encode: Callable[[Any], bytes]) -> Any:
         return {key: with_care(each, encode) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [with_care(each, encode) for each in value]
-    names = field_names(type(value))
+    kind: Any = type(value)
+    names = field_names(kind)
     if names is not None:
         return {name: with_care(getattr(value, name), encode) for name in names}
+    if _may_hold_sets(kind):
+        meant = _dumped(value, "python")
+        if needs_care(meant):
+            return _sorted_like(_dumped(value, "json"), meant, encode)
     return value
+
+
+def _dumped(model: Any, mode: str) -> Any:
+    fallback = lowered if mode == "json" else None
+    return type(model).__pydantic_serializer__.to_python(
+        model, mode=mode, by_alias=True, round_trip=True, fallback=fallback
+    )
+
+
+@functools.lru_cache(maxsize=2048)
+def _may_hold_sets(kind: Any) -> bool:
+    """Whether values of a class are written by pydantic, and it says that sets, or anything, may be in them."""
+    if not hasattr(kind, "__pydantic_serializer__"):
+        return False
+    schema = str(kind.__pydantic_core_schema__)
+    return any(word in schema for word in ("'set'", "'frozenset'", "'any'", "'allow'"))
+
+
+def _sorted_like(written: Any, meant: Any, encode: Callable[[Any], bytes]) -> Any:
+    """Sort the lists of what a model wrote that had been sets."""
+    if type(written) is list and isinstance(meant, _SETS):
+        return sorted(written, key=encode)
+    if type(written) is dict and isinstance(meant, dict) and len(written) == len(meant):
+        pairs = zip(written.items(), meant.values(), strict=True)
+        return {key: _sorted_like(one, other, encode) for (key, one), other in pairs}
+    if type(written) is list and isinstance(meant, (list, tuple)) and len(written) == len(meant):
+        return [_sorted_like(one, other, encode) for one, other in zip(written, meant, strict=True)]
+    return written
 
 
 def _check_keys(value: dict[Any, Any], encode: Callable[[Any], bytes]) -> None:

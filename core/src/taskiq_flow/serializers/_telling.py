@@ -14,6 +14,7 @@ __all__ = ["called", "cannot_encode", "cannot_read_by", "damaged", "does_not_fit
 
 _SHOWN = 5
 _OBJECTS_ONLY = ("needs_python_object", "is_instance_of", "callable_type")
+_NO_TEXT = "invalid utf-8 sequence"
 _UNKNOWN = "unable to serialize unknown type"
 _ADVICE = "a dataclass or a pydantic model, or choose a serializer that carries it"
 
@@ -27,6 +28,9 @@ def cannot_encode(
     why = first_line(reason or error)
     # These words for a type that nothing knows say nothing more than the sentence already does.
     told = "" if _UNKNOWN in why else f": {why}"
+    if why.startswith(_NO_TEXT) and format_ == "json":
+        # Bytes in a model, which pydantic takes for text unless the model says otherwise.
+        advice = "let the model have ConfigDict(ser_json_bytes='base64', val_json_bytes='base64'), or choose msgpack"
     return PayloadError(
         f"cannot encode a value of type {called(found)}{place} as {format_}{told}; "
         f"{advice or f'give plain data, {_ADVICE}'}"

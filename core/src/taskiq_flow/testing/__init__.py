@@ -6,6 +6,7 @@ For each kind of plugin there is a function that makes all checks and raises
 
 from __future__ import annotations
 
+from taskiq_flow.testing.blobs import BlobStoreKit, check_blob_store
 from taskiq_flow.testing.clock import FakeClock
 from taskiq_flow.testing.codecs import ByteCodecKit, check_codec
 from taskiq_flow.testing.discoverers import DiscovererKit, check_discoverer
@@ -15,6 +16,7 @@ from taskiq_flow.testing.serializers import SerializerKit, check_serializer
 from taskiq_flow.testing.store import StoreKit, check_store
 
 __all__ = [
+    "BlobStoreKit",
     "ByteCodecKit",
     "DiscovererKit",
     "FakeClock",
@@ -22,6 +24,7 @@ __all__ = [
     "SchedulerKit",
     "SerializerKit",
     "StoreKit",
+    "check_blob_store",
     "check_codec",
     "check_discoverer",
     "check_retry_policy",

@@ -31,9 +31,12 @@ class Kit(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        tests = {name for base in cls.__mro__[1:] for name in vars(base) if name.startswith("test_")}
+        kits = [base for base in cls.__mro__[1:] if issubclass(base, Kit)]
+        tests = {name for base in kits for name in vars(base) if name.startswith("test_")}
+        # Also those of a class that stands beside the kit.
+        others = {name for base in cls.__mro__ if base not in kits for name in vars(base)}
         problems = []
-        if overridden := sorted(tests & set(vars(cls))):
+        if overridden := sorted(tests & others):
             problems.append(f"overrides {', '.join(overridden)}")
         if unknown := sorted(name for name in cls.waived if f"test_{name}" not in tests):
             problems.append(f"waives {', '.join(unknown)}, which the kit does not have")

@@ -79,7 +79,7 @@ class Worker:
         self._codec = codec
         if processes is not None:
             # That it cannot be sent there is better known now than with the first attempt.
-            assert codec.recipe
+            codec.recipe()
         self._checks = checks
         self._policies = policies
         self._clock = clock
@@ -259,7 +259,7 @@ class Worker:
                 arguments=envelope.arguments,
                 outputs=envelope.outputs,
                 serializer=envelope.extras.get("serializer") or self._codec.default,
-                codec=self._codec.recipe,
+                codec=self._codec.recipe(),
             )
             return
         try:
@@ -412,7 +412,9 @@ class Worker:
         except Exception:  # a store's; the result of what is over anyway must not depend on it
             if judged.retry_at is not None:
                 raise
-            logger.exception("task %r is not among the dead letters, because no run can be made", message.task_name)
+            logger.exception(
+                "task %r is not among the dead letters, because no run can be made", message.task_name
+            )
             return False
         if judged.retry_at is None and not adopted:
             return False  # another message of this id has a run, which stores that one's result

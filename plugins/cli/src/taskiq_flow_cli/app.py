@@ -98,10 +98,18 @@ def _register_others(app: typer.Typer, wanted: str) -> None:
     for name, command in commands.items():
         if name in STANDARD:
             continue
-        if name == wanted or not command.help:
+        if name == wanted:
             command().register(app)
-        else:
+        elif isinstance(command.help, str) and command.help:
             app.command(name, help=command.help)(_listed_only)
+        else:
+            try:
+                command().register(app)
+            except Exception as error:  # noqa: BLE001 - whatever somebody else's command does to be listed
+                release = commands.plugin_of(name).origin.release
+                sys.stderr.write(
+                    f"command {name!r} of {release} cannot be listed: {type(error).__name__}: {error}\n\n"
+                )
 
 
 def _listed_only() -> None:

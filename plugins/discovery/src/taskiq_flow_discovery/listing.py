@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from difflib import get_close_matches
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from taskiq_flow.discoverer import Discoverer, TaskOrigin, TaskSource
-from taskiq_flow.discovery import Catalogue, InstalledTask, make_discoverer
+from taskiq_flow.discovery import Catalogue, InstalledTask
 from taskiq_flow.errors import PluginError, UsageError
 from taskiq_flow.plugins import Plugins
 from taskiq_flow.targets import find_flow
@@ -54,14 +54,16 @@ def list_tasks(question: Question, *, as_json: bool) -> int:
     # What others print when they are imported is no part of the answer.
     with redirect_stdout(sys.stderr):
         sources = _sources(question)
-        if question.distribution is not None:
-            sources = [source for source in sources if fits_source(question.distribution, source)]
-        answer = _loaded(question, sources) if question.load else _listed(sources)
+        fitting = [each for each in sources if fits_source(question.distribution or "*", each)]
+        catalogue = Catalogue.load(fitting if question.load else ())
+        answer = _loaded(question, catalogue) if question.load else _listed(fitting)
     if as_json:
         sys.stdout.write(f"{json.dumps(answer)}\n")
     else:
         from taskiq_flow_discovery.tables import write_details, write_sources, write_tasks
 
+        if not answer["tasks" if question.load else "sources"]:
+            sys.stdout.write(f"{_nothing(question, sources, catalogue)}\n")
         write = (
             write_sources if not question.load else write_tasks if question.task is None else write_details
         )
@@ -75,7 +77,7 @@ def _sources(question: Question) -> Sequence[TaskSource]:
         if question.flow is not None:
             discoverer = find_flow(question.flow, question.app_dir).discoverer
         else:
-            discoverer = make_discoverer(Plugins.load())
+            discoverer = Plugins.load().make_discoverer()
     except PluginError as error:
         raise UsageError(str(error)) from error
     return discoverer.find()
@@ -100,8 +102,27 @@ def _is_there(module: str) -> bool:
         return False
 
 
-def _loaded(question: Question, sources: Sequence[TaskSource]) -> dict[str, Any]:
-    catalogue = Catalogue.load(sources)
+def _nothing(question: Question, sources: Sequence[TaskSource], catalogue: Catalogue) -> str:
+    """Say why there is nothing to show."""
+    if not sources:
+        return "no distribution offers tasks, or none of them is let in"
+    if question.distribution is not None and not catalogue.sources:
+        known = dict.fromkeys(name for each in sources for name in (each.origin.distribution, each.name))
+        return f"nothing that offers tasks is named {question.distribution!r}{_hint(question.distribution, known)}"
+    looked = f"looked at {', '.join(catalogue.releases)}"
+    if question.output is None:
+        return f"no tasks were found; {looked}"
+    produced = dict.fromkeys(name for task in catalogue.tasks.values() for name in task.outputs)
+    who = "no task produces" if question.task is None else f"task {question.task!r} does not produce"
+    return f"{who} {question.output!r}{_hint(question.output, produced)}; {looked}"
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), n=3)
+    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+
+
+def _loaded(question: Question, catalogue: Catalogue) -> dict[str, Any]:
     tasks = list(catalogue.tasks.values())
     if question.task is not None:
         tasks = _named(question.task, catalogue)
@@ -125,12 +146,10 @@ def _named(name: str, catalogue: Catalogue) -> list[InstalledTask]:
         return found
     if name in catalogue.clashes:
         raise UsageError(catalogue.clash(name))
-    known = {key: None for task in catalogue.tasks.values() for key in (task.name, task.function)}
-    close = get_close_matches(name, known, n=3)
-    hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
-    looked = ", ".join(catalogue.releases) or "nothing, because no distribution offers tasks"
+    known = dict.fromkeys(key for task in catalogue.tasks.values() for key in (task.name, task.function))
+    looked = ", ".join(catalogue.releases) or "nothing, because nothing that offers tasks is let in, or asked for"
     raise UsageError(
-        "\n".join([f"there is no task {name!r}{hint}; looked at {looked}", *map(str, catalogue.problems)])
+        "\n".join([f"there is no task {name!r}{_hint(name, known)}; looked at {looked}", *map(str, catalogue.problems)])
     )
 
 

@@ -14,6 +14,8 @@ __all__ = ["write_details", "write_sources", "write_tasks"]
 
 _Row = Mapping[str, Any]
 
+_ROOM_BESIDE_NAMES = 26
+
 
 def write_tasks(answer: _Row) -> None:
     """Write a table of tasks for each distribution, and what cannot be used behind them."""
@@ -30,13 +32,12 @@ def write_tasks(answer: _Row) -> None:
             for task in tasks
         ]
         table = _table("task", "needs", "produces")
-        # Names are not broken for the sake of what stands beside them.
-        table.columns[0].min_width = min(max(len(name.plain.partition("\n")[0]) for name, _, _ in rows), 60)
+        # Names are not broken for the sake of what stands beside them, as long as that has room.
+        longest = max(len(name.plain.partition("\n")[0]) for name, _, _ in rows)
+        table.columns[0].min_width = max(0, min(longest, console.width - _ROOM_BESIDE_NAMES))
         for row in rows:
             table.add_row(*row)
         console.print(table)
-    if not answer["tasks"]:
-        console.print("no tasks were found")
     _write_problems(answer["problems"])
 
 
@@ -73,8 +74,6 @@ def write_sources(answer: _Row) -> None:
         for source in answer["sources"]:
             table.add_row(*map(Text, (source["source"], _release(source), source["target"])))
         console.print(table)
-    else:
-        console.print("no distribution offers tasks, or all of them are denied")
     _write_problems(answer["problems"])
 
 

@@ -48,8 +48,8 @@ class ResourceAwareWorkerPool(WorkerPool):
         )
         flow = Flow(broker, pool=pool)
 
-    :param workers: For each worker ``cpu_cores``; ``ram_gb``, none if it is not said; ``queue``, the broker's queue that
-        it reads; ``name``, by default ``worker-1`` and so on; and amounts of whatever else tasks ask for by name, such
+    :param workers: For each worker ``cpu_cores``; ``ram_gb``, none if it is not said; ``queue``, the broker's queue it
+        reads; ``name``, by default ``worker-1`` and so on; and amounts of whatever else tasks ask for by name, such
         as ``gpu``.
     :param limits: How much of these names all runs of the pool together may occupy at once.
     :param name: The pool's name.

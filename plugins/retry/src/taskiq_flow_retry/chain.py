@@ -57,8 +57,8 @@ class On:
         return self.then.decide(failed, attempt, cell) if isinstance(self.then, RetryPolicy) else self.then
 
 
-def _links(given: Any) -> Any:
-    return tuple(given) if isinstance(given, Iterable) else given
+def _links(given: Any) -> tuple[Any, ...]:
+    return tuple(given) if isinstance(given, Iterable) else (given,)
 
 
 @frozen
@@ -83,10 +83,9 @@ class Chain(RetryPolicy):
     max_attempts: int = field(default=100, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        links = self.links if isinstance(self.links, tuple) else (self.links,)
         problems = [
             f"link {number} of the chain is {link!r}; give a policy object, On(...), or a function"
-            for number, link in enumerate(links, 1)
+            for number, link in enumerate(self.links, 1)
             if isinstance(link, type) or not (isinstance(link, RetryPolicy) or callable(link))
         ]
         attempts: Any = self.max_attempts

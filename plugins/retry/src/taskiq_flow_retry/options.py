@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,7 +11,7 @@ from taskiq_flow.errors import PluginError
 from taskiq_flow_retry.matching import item_problems
 from taskiq_flow_retry.scaling import scaling_problems
 
-__all__ = ["JITTERS", "refuse", "unknown_options", "value_problems"]
+__all__ = ["JITTERS", "is_plain_function", "refuse", "unknown_options", "value_problems"]
 
 JITTERS = ("full", "proportional")
 
@@ -59,14 +59,13 @@ def unknown_options(given: Iterable[Any], known: Iterable[str]) -> list[str]:
 
 
 def value_problems(options: Mapping[str, Any]) -> list[str]:
-    """Say what is wrong with the values of options; those that are left out or ``None`` are not looked at."""
-    given = {name: value for name, value in options.items() if value is not None}
+    """Say what is wrong with the values of options; those that are left out are not looked at."""
     problems = [
-        f"{name} is {given[name]!r}; give {expected}"
+        f"{name} is {options[name]!r}; give {expected}"
         for name, (right, expected) in _CHECKS.items()
-        if name in given and not right(given[name])
+        if name in options and not right(options[name])
     ]
-    return [*problems, *_contradictions(given, problems), *_others(given)]
+    return [*problems, *_contradictions(options, problems), *_others(options)]
 
 
 def refuse(problems: Iterable[str]) -> None:
@@ -98,14 +97,16 @@ def _contradictions(given: Mapping[str, Any], problems: list[str]) -> Iterator[s
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(value) <= sys.float_info.max
 
 
 def _is_whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _is_plain_function(value: Any) -> bool:
+def is_plain_function(value: Any) -> bool:
+    """Whether something can be called, and is not asynchronous as far as can be seen."""
     if not callable(value):
         return False
     return not (inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__))
@@ -123,13 +124,13 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "jitter_fraction": (lambda value: _is_number(value) and 0 < value <= 1, "a fraction above 0 and up to 1"),
     "budget": (lambda value: _is_number(value) and value > 0, "a number of seconds above 0"),
-    "retry_if": (_is_plain_function, "a plain function of the exception"),
+    "retry_if": (is_plain_function, "a plain function of the exception"),
     "respect_retry_after": (lambda value: isinstance(value, bool), "True or False"),
     "queue": (lambda value: isinstance(value, str) and value != "", "the name of a queue"),
     "priority": (
         lambda value: isinstance(value, int) and not isinstance(value, bool),
         "a whole number",
     ),
-    "on_retry": (_is_plain_function, "a plain function of failure, attempt, cell and decision"),
-    "random": (_is_plain_function, "a plain function that gives numbers from 0 to 1"),
+    "on_retry": (is_plain_function, "a plain function of failure, attempt, cell and decision"),
+    "random": (is_plain_function, "a plain function that gives numbers from 0 to 1"),
 }

@@ -11,7 +11,7 @@ from attrs import field, fields_dict, frozen
 
 from taskiq_flow.errors import RetryException
 from taskiq_flow.payloads import Failure, FailureKind
-from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
+from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy, answer_of
 from taskiq_flow_retry.asked import asked_delay
 from taskiq_flow_retry.backoff import Backoff
 from taskiq_flow_retry.matching import asks_for_retry, exception_of, matching_item, subject_of, text_of
@@ -91,7 +91,13 @@ class StandardRetry(RetryPolicy):
     random: Callable[[], float] = field(default=random.random, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        refuse(value_problems({name: getattr(self, name) for name in fields_dict(StandardRetry)}))
+        options = fields_dict(StandardRetry)
+        given = {name: getattr(self, name) for name in options}
+        refuse(
+            value_problems(
+                {name: value for name, value in given.items() if value is not options[name].default}
+            )
+        )
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> RetryPolicy:
@@ -191,7 +197,11 @@ class StandardRetry(RetryPolicy):
             if self.retry_on and kind is not FailureKind.WORKER_LOST:
                 return f"{subject} is not in retry_on"
         exception = exception_of(failed)
-        if self.retry_if is not None and exception is not None and not self.retry_if(exception):
+        if (
+            self.retry_if is not None
+            and exception is not None
+            and not answer_of("retry_if", self.retry_if(exception))
+        ):
             return f"retry_if says no to {subject}"
         return ""
 
@@ -199,7 +209,7 @@ class StandardRetry(RetryPolicy):
         if self.on_retry is None:
             return
         try:
-            self.on_retry(failed, attempt, cell, retry)
+            answer_of("on_retry", self.on_retry(failed, attempt, cell, retry))
         except Exception:
             logger.exception("on_retry of cell %r failed; it is tried again all the same", cell.path)
 

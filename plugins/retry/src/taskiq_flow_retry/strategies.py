@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,11 +11,11 @@ from attrs import field, frozen
 
 from taskiq_flow.errors import PluginError
 from taskiq_flow.payloads import FailureKind
-from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
+from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy, answer_of
 from taskiq_flow_retry.asked import asked_delay
 from taskiq_flow_retry.backoff import LONGEST_WAIT
 from taskiq_flow_retry.matching import asks_for_retry, exception_of, subject_of
-from taskiq_flow_retry.options import refuse, unknown_options
+from taskiq_flow_retry.options import is_plain_function, refuse, unknown_options
 
 __all__ = ["AttemptLost", "TenacityRetry"]
 
@@ -135,17 +133,8 @@ def _exception_for(failed: FailedAttempt) -> BaseException:
 
 
 def _answer(strategy: Any, state: tenacity.RetryCallState) -> Any:
-    answer = strategy(state)
-    if inspect.isawaitable(answer):
-        if asyncio.iscoroutine(answer):
-            answer.close()
-        raise PluginError(
-            f"the strategy {strategy!r} is asynchronous; give one of tenacity's plain strategies"
-        )
-    return answer
+    return answer_of(f"the strategy {strategy!r}", strategy(state))
 
 
 def _is_strategy(strategy: Any) -> bool:
-    if isinstance(strategy, type) or not callable(strategy):
-        return False
-    return not (inspect.iscoroutinefunction(strategy) or inspect.iscoroutinefunction(type(strategy).__call__))
+    return not isinstance(strategy, type) and is_plain_function(strategy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import struct
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta, timezone
@@ -74,16 +75,16 @@ class MsgpackSerializer(TypedSerializer):
         unpacker = msgpack.Unpacker(max_buffer_size=max(1, len(data)))
         unpacker.feed(data)
         try:
-            ends = [0] * unpacker.read_array_header()
-            start = unpacker.tell()
-            for index in range(len(ends)):
+            count = unpacker.read_array_header()
+            ends = [unpacker.tell()]
+            for _ in range(count):
                 unpacker.skip()
-                ends[index] = unpacker.tell()
+                ends.append(unpacker.tell())
         except Exception as error:
             raise PayloadError(f"expected a list, found {type(self.loads(data)).__name__}") from error
-        if (ends[-1] if ends else start) != len(data):
+        if ends[-1] != len(data):
             raise PayloadError(f"cannot decode as {self.name}: there is more behind the list")
-        return [data[begin:end] for begin, end in zip([start, *ends], ends, strict=False)]
+        return [data[begin:end] for begin, end in itertools.pairwise(ends)]
 
     def join(self, parts: Iterable[bytes]) -> bytes:
         """Give the encoded list of encoded elements."""
@@ -154,19 +155,25 @@ class MsgpackSerializer(TypedSerializer):
         if type(elements) is not tuple:
             raise ValueError("a set is written as an array")
         try:
-            return frozenset(elements) if hashable or code == FROZEN_SET else set(elements)
+            if code == FROZEN_SET:
+                return frozenset(elements)
+            return _HashableSet(elements) if hashable else set(elements)
         except TypeError:
             # Records, which the annotation makes into something that has a place in a set.
             return elements if hashable else [_thawed(each) for each in elements]
 
 
+class _HashableSet(frozenset[Any]):
+    """A set where a key may stand, which it cannot be."""
+
+
 def _thawed(value: Any) -> Any:
-    """Give lists in place of tuples, except in keys."""
+    """Give lists in place of tuples, and sets where they were written, except in keys."""
     if type(value) is tuple or type(value) is list:
         return [_thawed(each) for each in value]
     if type(value) is dict:
         return {key: _thawed(each) for key, each in value.items()}
-    return value
+    return set(value) if type(value) is _HashableSet else value
 
 
 def _header(length: int) -> bytes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from taskiq_flow import PluginError
-from taskiq_flow.plugins import FlowConfig, Plugins
+from taskiq_flow.plugins import FlowConfig, OfferTable, Plugins
 from taskiq_flow_cli.doctor.findings import Finding, fine, problem
 from taskiq_flow_cli.plugins import Inventory, without_password
 
@@ -34,16 +35,20 @@ def _makers(plugins: Plugins, config: FlowConfig) -> Mapping[str, Callable[[], o
     discoverer = plugins.selection("discoverer").name
     makers: dict[str, Callable[[], object]] = {
         "store": lambda: plugins.open_store(chosen["store"]),
-        "scheduler": lambda: plugins.schedulers[chosen["scheduler"]](),
-        "serializer": lambda: plugins.serializers[chosen["serializer"]](),
+        "scheduler": partial(_new, plugins.schedulers, chosen["scheduler"]),
+        "serializer": partial(_new, plugins.serializers, chosen["serializer"]),
         "retry": lambda: _policy(plugins, config, chosen["retry"]),
         "discoverer": lambda: plugins.discoverers[discoverer].from_settings(config.tasks),
     }
     for name in config.codecs:
-        makers[f"codecs {name}"] = lambda name=name: plugins.codecs[name]()  # type: ignore[misc]
+        makers[f"codecs {name}"] = partial(_new, plugins.codecs, name)
     if config.blobs is not None:
         makers[f"blobs {without_password(config.blobs)}"] = lambda: plugins.open_blobs(config.blobs or "")
     return makers
+
+
+def _new(table: OfferTable[object], name: str) -> object:
+    return table[name]()
 
 
 def _policy(plugins: Plugins, config: FlowConfig, name: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shutil
 import sys
@@ -32,7 +33,9 @@ def new_plugin(name: str, kind: str, directory: str | None) -> int:
     :raises UsageError: there is no such kind, the name cannot be used, or something is in the way.
     """
     if kind not in KINDS:
-        raise UsageError(f"there is no kind {kind!r}; there are {', '.join(KINDS)}")
+        close = difflib.get_close_matches(kind, KINDS, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise UsageError(f"there is no kind {kind!r}; there are {', '.join(KINDS)}{hint}")
     names = make_names(name, KINDS[kind])
     target = Path(directory or ".") / names.distribution
     texts = rendered(names, kind)

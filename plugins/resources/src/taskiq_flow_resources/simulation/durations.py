@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from statistics import fmean
@@ -15,10 +15,11 @@ from typing import Any, Union
 
 from attrs import field, frozen
 
+from taskiq_flow.admission import task_nodes
 from taskiq_flow.errors import UsageError
-from taskiq_flow.graph import Graph, MapNode, TaskNode
+from taskiq_flow.graph import Graph, TaskNode
 
-__all__ = ["Durations", "Seconds", "node_path", "task_nodes"]
+__all__ = ["Durations", "Seconds", "node_path"]
 
 Seconds = Union[float, Sequence[float]]
 """How long each attempt takes, or one number per item of a map; where there are more items it starts over."""
@@ -30,15 +31,6 @@ _LAST_NUMBER = re.compile(r"\[(\d+)\][^\[\]]*$")
 def node_path(cell: str) -> str:
     """Give the path of a cell's node: ``tracks[]/features`` for ``tracks[3]/features``."""
     return _ITEM_NUMBER.sub("[]", cell)
-
-
-def task_nodes(graph: Graph, prefix: str = "") -> Iterator[tuple[str, TaskNode]]:
-    """Give every task node of a graph and of the bodies in it, each with its path."""
-    for node in graph.nodes.values():
-        if isinstance(node, MapNode):
-            yield from task_nodes(node.body, f"{prefix}{node.name}[]/")
-        else:
-            yield f"{prefix}{node.name}", node
 
 
 def _numbers(seconds: Seconds) -> tuple[float, ...]:

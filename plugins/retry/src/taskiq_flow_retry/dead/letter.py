@@ -83,12 +83,12 @@ def letters_of(
     """
     outcome = record.outcome
     assert outcome is not None, "only a run that is over has dead letters"
-    last = {
-        (event.cell, event.attempt): event
-        for event in log
-        if isinstance(event, CellFailed) and event.retry_at is None
-    }
-    found = [_letter(record, outcome, cell, last, resumed_as) for cell in cells]
+    ends: dict[tuple[str, int], CellFailed] = {}
+    for event in log:
+        if isinstance(event, CellFailed):
+            # The first one counts; an attempt that was given up may come to another end later.
+            ends.setdefault((event.cell, event.attempt), event)
+    found = [_letter(record, outcome, cell, ends, resumed_as) for cell in cells]
     return sorted(found, key=lambda letter: letter.at, reverse=True)
 
 
@@ -96,7 +96,7 @@ def _letter(
     record: RunRecord,
     outcome: RunOutcome,
     cell: str,
-    last: Mapping[tuple[str, int], CellFailed],
+    ends: Mapping[tuple[str, int], CellFailed],
     resumed_as: str,
 ) -> DeadLetter:
     if not cell:
@@ -111,7 +111,7 @@ def _letter(
         )
     left_out = cell not in outcome.failures
     attempt, failure = (outcome.left_out if left_out else outcome.failures)[cell]
-    event = last.get((cell, attempt))
+    event = ends.get((cell, attempt))
     return DeadLetter(
         run=record.id,
         pipeline=record.graph.name,

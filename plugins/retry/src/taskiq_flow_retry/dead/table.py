@@ -56,7 +56,7 @@ def _table(letters: Sequence[DeadLetter]) -> Table:
     table.add_column("cell", overflow="fold")
     table.add_column("attempt", justify="right")
     table.add_column("what went wrong", overflow="fold")
-    table.add_column("given up because", overflow="fold")
+    table.add_column("reason", overflow="fold")
     for letter in letters:
         cell = Text(letter.cell or "the run")
         if letter.left_out:
