@@ -209,7 +209,7 @@ REFUSED = {
     "no worker has it": (
         (having("other"), having("other", worker="w2")),
         "node 'load' applies task 'acme_text:load' of acme-text 1.2, unknown to any of the 2 live workers of pool "
-        "'default'; install acme-text 1.2 there, and make their flow with discover=True",
+        "'default'; install acme-text 1.2 there, and make their flow with discover=True and the same settings",
     ),
     "in another version": (
         (having(acme_text__load="acme-text 1.3"), having(worker="w2", acme_text__load="acme-text 1.1")),

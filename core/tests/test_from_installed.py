@@ -111,8 +111,8 @@ def test_an_unknown_output_names_close_ones_where_was_looked_and_what_is_broken(
 
 def test_nothing_is_installed(shelf: Shelf) -> None:
     assert refused(["report"]) == (
-        "no installed task produces 'report'; no distribution offers tasks, or all of them are denied: install one "
-        "that does"
+        "no installed task produces 'report'; no distribution offers tasks, or none of them is let in: install one "
+        "that does, or allow it"
     )
 
 
@@ -128,7 +128,7 @@ def test_two_producers_are_told_and_one_can_be_preferred(shelf: Shelf) -> None:
         f"{said}prefer says 'acme-c', which is none of them (did you mean 'acme-b' or 'acme-a'?)"
     )
     assert refused(["raw"], prefer={"raw": "zzz"}).endswith(
-        "which is none of them; give the name of one of these tasks or distributions"
+        "which is none of them; give the name of one of these, task or distribution"
     )
     assert "prefer names 'rwa', which no installed task produces (did you mean 'raw'?)" in refused(
         ["raw"], prefer={"rwa": "acme-b"}

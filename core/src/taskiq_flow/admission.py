@@ -111,12 +111,15 @@ class Admission:
         """Say once that resources are asked for which the scheduler does not look at."""
         if self.scheduler.reads_resources or self._told_of_resources:
             return
-        asking = next((path for path, node in task_nodes(graph) if node.options.resources.keys() - self.limits.keys()), None)
+        asking = next(
+            (path for path, node in task_nodes(graph) if node.options.resources.keys() - self.limits.keys()),
+            None,
+        )
         if asking is not None:
             self._told_of_resources = True
             logger.warning(
-                "node %r asks for resources, which scheduler %r does not look at; install taskiq-flow-resources "
-                "and choose one of its schedulers",
+                "node %r asks for resources, which scheduler %r does not look at; choose one that does, such as "
+                "'best-fit' of taskiq-flow-resources",
                 asking,
                 self.scheduler.name,
             )

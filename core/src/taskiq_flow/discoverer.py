@@ -79,7 +79,7 @@ class Discoverer(ABC):
             raise PluginError(
                 f"discoverer {cls.name!r} has no settings, found {', '.join(map(repr, sorted(settings)))} in "
                 "[tool.taskiq-flow.tasks] or the environment; select one that has them, such as that of "
-                "taskiq-flow-discovery: discoverer = \"installed\" in [tool.taskiq-flow], or "
+                'taskiq-flow-discovery: discoverer = "installed" in [tool.taskiq-flow], or '
                 "TASKIQ_FLOW_DISCOVERER=installed"
             )
         return cls()

@@ -188,7 +188,7 @@ class Flow:
             self.policies,
             self.codec,
             self.scheduler,
-            self._bind_installed if self._discoverer else None,
+            (lambda: self.catalogue.bind(broker)) if self._discoverer else None,
             self.limits,
         )
         self._install(middleware)
@@ -358,7 +358,7 @@ class Flow:
         :raises PluginError: tasks of installed distributions are wanted, and several of them have one name.
         """
         if self._discoverer is not None and (self._embedded or self.broker.is_worker_process):
-            self._bind_installed()
+            self.catalogue.bind(self.broker)
         adopt_tasks(self.broker)
         loop = asyncio.get_running_loop()
         if not self._embedded or not self._seat.held_beside(loop):
@@ -396,9 +396,6 @@ class Flow:
         if self._loop is not None:
             await self.store.shutdown()
             self._loop = None
-
-    def _bind_installed(self) -> None:
-        self.catalogue.bind(self.broker)
 
     async def _check_staff(self, graph: Graph) -> dict[str, str]:
         """See that workers have a graph's tasks and room, and say where those come from that were discovered."""

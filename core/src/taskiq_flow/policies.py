@@ -201,6 +201,7 @@ def _problem(decision: object) -> str:
 
 
 def _is_number(value: object) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    # Not by math.isfinite(): a whole number may be too large for it, and NaN is not less than anything either.
-    return number and abs(value) <= sys.float_info.max
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    # Not by math.isfinite(), which raises where a whole number is too large; NaN is less than nothing.
+    return abs(value) <= sys.float_info.max

@@ -69,7 +69,7 @@ class Staffing:
         if not having:
             step = "import the module that has it where they start"
             if origin is not None:
-                step = f"install {origin.release} there, and make their flow with discover=True"
+                step = f"install {origin.release} there, and make their flow with discover=True and the same settings"
             yield f"{f' of {origin.release}' if origin else ''}, unknown to {count} of pool {self.pool!r}; {step}"
             return
         fitting = [each for each in having if origin is None or _fits(each.versions.get(task), origin)]

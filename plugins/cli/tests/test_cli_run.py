@@ -79,6 +79,39 @@ def test_events_on_stdout_and_only_wanted_outputs(taskiq_flow: Any) -> None:
     assert "first = '12'" in done.stderr
 
 
+PACKED = """
+from types import SimpleNamespace
+
+from taskiq_flow import Flow, Pipeline, hookimpl
+from taskiq_flow.serializers.json import JsonSerializer
+from taskiq import InMemoryBroker
+
+
+class Other(JsonSerializer):
+    name = "sorted-json"
+
+
+broker = InMemoryBroker()
+Flow(broker, plugins=[SimpleNamespace(flow_register_serializers=hookimpl(lambda: [Other]))])
+
+
+@broker.task
+def echo(text: str) -> str:
+    return text
+
+
+pipeline = Pipeline(broker, echo).with_serializer("sorted-json")
+"""
+
+
+def test_inputs_are_written_by_the_serializer_of_the_pipeline(taskiq_flow: Any, shop: Path) -> None:
+    (shop / "packed.py").write_text(PACKED)
+    done = taskiq_flow("run", "packed:pipeline", "text=ab", "--events", "-", "--quiet")
+    assert done.returncode == 0, done.stderr
+    started = decode_event(done.stdout.splitlines()[0])
+    assert {name: value.serializer for name, value in started.inputs.items()} == {"text": "sorted-json"}
+
+
 def test_synchronous_tasks_run_in_processes(taskiq_flow: Any) -> None:
     done = taskiq_flow("run", "shop:pipeline", "text=a b", "--processes", "1", "--json", "--outputs", "words")
     assert done.returncode == 0, done.stderr

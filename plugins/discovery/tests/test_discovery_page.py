@@ -54,8 +54,8 @@ def test_every_program_of_the_page(
 def test_the_environment_of_the_page(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf.offer("acme-text", "1.2", {"text": "acme_text"}, acme_text=blocks("py")[0])
     settings = re.findall(r"`(TASKIQ_FLOW_\w+)=([^`]+)`", PAGE)
-    assert len(settings) == 3
+    assert len(settings) == 4
     for name, value in settings:
         monkeypatch.setenv(name, value)
-    flow = Flow(InMemoryBroker(), discover="installed", plugins=["taskiq_flow_discovery.plugin"])
+    flow = Flow(InMemoryBroker(), discover=True, plugins=["taskiq_flow_discovery.plugin"])
     assert list(flow.catalogue.tasks) == ["text.acme.count", "text.acme_text:write_report"]

@@ -51,6 +51,11 @@ class Builder(ABC):
             self._compiled = self._compile()
         return self._compiled
 
+    @property
+    def serializer(self) -> str | None:
+        """The name of the serializer of its runs' inputs; ``None`` for that of the flow."""
+        return self._serializer
+
     def render(self, format: str = "text") -> str:  # noqa: A002 - the word that users look for
         """Draw the graph.
 

@@ -80,7 +80,9 @@ def _preferred(
         step = f"prefer says {preferred!r}, which fits {len(fitting)} of them; give the name of a task"
         if not fitting:
             known = dict.fromkeys(name for each in tasks for name in (each.origin.distribution, each.name))
-            hint = Suggestions(known).hint(preferred) or "; give the name of one of these tasks or distributions"
+            hint = (
+                Suggestions(known).hint(preferred) or "; give the name of one of these, task or distribution"
+            )
             step = f"prefer says {preferred!r}, which is none of them{hint}"
     problems.append(f"{data!r} is produced by {listed}; {step}")
     return None
@@ -111,6 +113,6 @@ def _nobody_produces(
     names = ", ".join(f"{name!r}{suggestions.hint(name)}" for name in unknown)
     said = f"no installed task produces {names}"
     if not catalogue.sources:
-        return f"{said}; no distribution offers tasks, or all of them are denied: install one that does"
+        return f"{said}; no distribution offers tasks, or none of them is let in: install one that does, or allow it"
     said += f"; looked at {', '.join(catalogue.releases)}, whose tasks produce {quoted(sorted(producers)) or 'nothing'}"
     return "\n".join([said, *map(str, catalogue.problems)])

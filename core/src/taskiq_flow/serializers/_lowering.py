@@ -7,6 +7,7 @@ import types
 from collections import deque
 from collections.abc import Mapping
 from enum import Enum
+from fractions import Fraction
 from typing import Any
 
 from pydantic import SecretBytes, SecretStr
@@ -50,6 +51,8 @@ def lowered(value: Any) -> Any:
         return dict(value)
     if isinstance(value, (list, tuple, deque, types.GeneratorType)):
         return list(value)
+    if isinstance(value, Fraction):
+        return str(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if not isinstance(value, type):

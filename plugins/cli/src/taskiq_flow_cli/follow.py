@@ -92,6 +92,7 @@ async def follow(
     graph: Graph,
     inputs: Mapping[str, Any],
     *,
+    serializer: str | None = None,
     view: View | None,
     progress: Progress,
     lines: EventLines | None,
@@ -102,6 +103,7 @@ async def follow(
     :param flow: Where it runs.
     :param graph: What is run.
     :param inputs: Its inputs.
+    :param serializer: The name of their serializer; ``None`` for that of the flow.
     :param view: Shows the progress.
     :param progress: The progress of the graph.
     :param lines: Takes every event.
@@ -110,7 +112,7 @@ async def follow(
     :raises FlowError: the run was lost.
     """
     try:
-        handle = await flow.submit(graph, inputs)
+        handle = await flow.submit(graph, inputs, serializer=serializer)
     except FlowError as error:
         raise UsageError(str(error)) from error
     began = time.monotonic()

@@ -78,7 +78,7 @@ def run_pipeline(order: RunOrder) -> int:
         inputs = read_inputs(order.inputs, graph)
         flow = flow_of(pipeline.broker, order.processes)
         with EventLines.open(order.events, stdout) as lines:
-            return asyncio.run(_run(order, flow, graph, inputs, lines, stdout))
+            return asyncio.run(_run(order, flow, graph, inputs, pipeline.serializer, lines, stdout))
 
 
 async def _run(
@@ -86,6 +86,7 @@ async def _run(
     flow: Flow,
     graph: Graph,
     inputs: Mapping[str, Any],
+    serializer: str | None,
     lines: EventLines | None,
     stdout: TextIO,
 ) -> int:
@@ -100,6 +101,7 @@ async def _run(
                 flow,
                 graph,
                 inputs,
+                serializer=serializer,
                 view=None if order.quiet else _view(progress, title),
                 progress=progress,
                 lines=lines,

@@ -112,9 +112,10 @@ def _nothing(question: Question, sources: Sequence[TaskSource], catalogue: Catal
     looked = f"looked at {', '.join(catalogue.releases)}"
     if question.output is None:
         return f"no tasks were found; {looked}"
+    if question.task is not None:
+        return f"task {question.task!r} does not produce {question.output!r}; {looked}"
     produced = dict.fromkeys(name for task in catalogue.tasks.values() for name in task.outputs)
-    who = "no task produces" if question.task is None else f"task {question.task!r} does not produce"
-    return f"{who} {question.output!r}{_hint(question.output, produced)}; {looked}"
+    return f"no task produces {question.output!r}{_hint(question.output, produced)}; {looked}"
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
@@ -147,10 +148,11 @@ def _named(name: str, catalogue: Catalogue) -> list[InstalledTask]:
     if name in catalogue.clashes:
         raise UsageError(catalogue.clash(name))
     known = dict.fromkeys(key for task in catalogue.tasks.values() for key in (task.name, task.function))
-    looked = ", ".join(catalogue.releases) or "nothing, because nothing that offers tasks is let in, or asked for"
-    raise UsageError(
-        "\n".join([f"there is no task {name!r}{_hint(name, known)}; looked at {looked}", *map(str, catalogue.problems)])
+    looked = (
+        ", ".join(catalogue.releases) or "nothing, because nothing that offers tasks is let in or asked for"
     )
+    said = f"there is no task {name!r}{_hint(name, known)}; looked at {looked}"
+    raise UsageError("\n".join([said, *map(str, catalogue.problems)]))
 
 
 def _task(task: InstalledTask) -> dict[str, Any]:

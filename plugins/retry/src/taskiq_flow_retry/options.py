@@ -97,8 +97,10 @@ def _contradictions(given: Mapping[str, Any], problems: list[str]) -> Iterator[s
 
 
 def _is_number(value: Any) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and abs(value) <= sys.float_info.max
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    # Not by math.isfinite(), which raises where a whole number is too large.
+    return abs(value) <= sys.float_info.max
 
 
 def _is_whole(value: Any, least: int) -> bool:
