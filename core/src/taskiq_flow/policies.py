@@ -32,15 +32,16 @@ class Policies:
     """Finds the policy for a task: its own object, then options (its own or its pipeline's), then the configured one.
 
     :param selected: The class of policies that reads the options.
-    :param default: What decides where nobody said anything.
+    :param configured: What decides where neither a task nor its pipeline said anything, if anything was configured.
     """
 
     selected: type[RetryPolicy]
-    _default: RetryPolicy = field()
+    configured: RetryPolicy | None = None
+    _unasked: RetryPolicy = field(init=False)
     _made: dict[str, RetryPolicy] = field(factory=dict, init=False)
 
-    @_default.default
-    def _unasked(self) -> RetryPolicy:
+    @_unasked.default
+    def _nobody(self) -> RetryPolicy:
         return self.selected.unasked()
 
     @classmethod
@@ -79,7 +80,7 @@ class Policies:
         if own is not None:
             return own
         if options is None:
-            return self._default
+            return self._unasked if self.configured is None else self.configured
         key = json.dumps(options, sort_keys=True, default=repr)
         policy = self._made.get(key)
         if policy is None:

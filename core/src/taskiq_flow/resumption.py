@@ -78,7 +78,8 @@ async def resumption_of(
             f"run {old.id!r} cannot be resumed, because an input of it is lost: {error}", run=old.id
         ) from error
     log = await store.log.read(old.id)
-    kept = kept_results(old.graph, log, read=read)
+    given = await _given(store, old)
+    kept = kept_results(old.graph, log, read=read, given=given)
     lost: set[str] = set()
     for event in kept:
         try:
@@ -88,7 +89,8 @@ async def resumption_of(
             lost.add(event.cell)
     if lost:
         await store.runs.get(old.id)  # unless it was deleted meanwhile, with all there was
-        kept = kept_results(old.graph, log, read=read, lost=lost)
+        kept = kept_results(old.graph, log, read=read, given=given, lost=lost)
+    kept = [evolve(event, taken_from=event.taken_from or old.id) for event in kept]
     for number, text in enumerate(_pages(kept)):
         await store.blobs.put(new, _key(number), text.encode())
     return evolve(old, id=new, created_at=now, outcome=None, resumes=old.id)
@@ -116,6 +118,15 @@ async def read_results(store: RunStore, run: str) -> AsyncIterator[CellSucceeded
         number += 1
         # Where the store never waits, somebody has to renew the lease all the same.
         await asyncio.sleep(0)
+
+
+async def _given(store: RunStore, run: RunRecord) -> list[CellSucceeded]:
+    if not run.resumes:
+        return []
+    try:
+        return [event async for event in read_results(store, run.id)]
+    except (BlobNotFound, PayloadError):
+        return []  # what is lost is executed again
 
 
 def _key(number: int) -> str:

@@ -81,8 +81,8 @@ class InstalledTask:
     @property
     def description(self) -> str:
         """What it does, for people; where nothing was said, the first line of its docstring."""
-        said = self.place.description or getattr(function_of(self.place.task), "__doc__", None) or ""
-        return said.strip().partition("\n")[0]
+        said = self.place.description or getattr(function_of(self.place.task), "__doc__", None)
+        return said.strip().partition("\n")[0] if isinstance(said, str) else ""
 
     @property
     def resources(self) -> Mapping[str, float]:

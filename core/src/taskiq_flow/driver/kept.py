@@ -70,5 +70,4 @@ class KeptResults:
                 continue  # the run has ended meanwhile
             attempt = order.attempt
             yield run, ev.CellDispatched(cell=order.cell, attempt=attempt, at=now)
-            taken_from = kept.taken_from or run.record.resumes
-            yield run, evolve(kept, attempt=attempt, taken_from=taken_from, at=now)
+            yield run, evolve(kept, attempt=attempt, at=now)

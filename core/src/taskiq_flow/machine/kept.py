@@ -24,17 +24,24 @@ __all__ = ["kept_results"]
 
 
 def kept_results(
-    graph: Graph, log: Iterable[Event], *, read: Callable[[Value], Any], lost: Iterable[str] = ()
+    graph: Graph,
+    log: Iterable[Event],
+    *,
+    read: Callable[[Value], Any],
+    given: Iterable[CellSucceeded] = (),
+    lost: Iterable[str] = (),
 ) -> list[CellSucceeded]:
     """Give the successes that a resumption takes over, in the order in which they happened; linear in the log.
 
     :param graph: The graph of the run that is over.
     :param log: Its log.
     :param read: As for :class:`~taskiq_flow.machine.machine.RunMachine`.
+    :param given: What the run was to take over itself. It may have ended before it came to some of these, which
+        are as good as they were.
     :param lost: Cells that have succeeded and whose results are gone all the same.
     """
     machine = RunMachine(graph, read=read)
-    succeeded: dict[str, CellSucceeded] = {}
+    succeeded = {event.cell: event for event in given}
     for event in log:
         about = machine.cells.in_flight.get(event.cell) if isinstance(event, CellSucceeded) else None
         try:

@@ -25,7 +25,11 @@ from taskiq_flow.task_options import options_of, origin_of
 from taskiq_flow.worker.attempts import Single
 from taskiq_flow.worker.decorated import FlowTask
 
-__all__ = ["adopt", "obstacle"]
+__all__ = ["RETRY_ON_ERROR", "adopt", "obstacle"]
+
+RETRY_ON_ERROR = "retry_on_error"
+"""The label by which taskiq's own retry middlewares, where there are any, send a message again. Only one decides about
+retries, so it says no where a policy is asked: theirs would execute a cell's task once more outside of its run."""
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
@@ -106,6 +110,7 @@ def _options(task: FlowTask[Any, Any], message: TaskiqMessage) -> NodeOptions:
     options = options_of(task)
     own = {name: value for name, value in message.labels.items() if task.labels.get(name) != value}
     queue = own.pop("queue_name", None)
+    own.pop(RETRY_ON_ERROR, None)
     if not own and queue is None:
         return options
     return evolve(

@@ -29,7 +29,7 @@ from taskiq_flow.retry import CellView, FailedAttempt
 from taskiq_flow.signatures import PROGRESS_PARAMETER
 from taskiq_flow.store import Letter, RunStore
 from taskiq_flow.task_options import options_of
-from taskiq_flow.worker.adoption import adopt, obstacle
+from taskiq_flow.worker.adoption import RETRY_ON_ERROR, adopt, obstacle
 from taskiq_flow.worker.arguments import decode_arguments, fetched_argument
 from taskiq_flow.worker.attempts import Attempt, AttemptKey, Single
 from taskiq_flow.worker.decorated import FlowTask
@@ -102,6 +102,9 @@ class Worker:
         if wire is None:
             single = Single(message, self._executor, self._clock.now())
             single.enter()
+            policies = shape.policy, options_of(task).retry, self._policies.configured
+            if any(policy is not None for policy in policies):
+                message.labels[RETRY_ON_ERROR] = False
             if shape.reports_progress and PROGRESS_PARAMETER not in message.kwargs:
                 single.arguments = self._progress(shape, message, None)
             return message
@@ -110,6 +113,7 @@ class Worker:
         except PayloadError:
             logger.exception("message %s of task %r is dropped", message.task_id, message.task_name)
             envelope = Envelope("", "", "", 0)
+        message.labels[RETRY_ON_ERROR] = False
         attempt = Attempt(envelope, shape, self._executor)
         attempt.enter()
         if not shape.is_async:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -13,19 +12,21 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Union
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from taskiq_flow.admission import task_nodes
 from taskiq_flow.errors import UsageError
 from taskiq_flow.graph import Graph, TaskNode
 
-__all__ = ["Durations", "Seconds", "node_path"]
+__all__ = ["Durations", "Seconds", "is_number", "node_path"]
 
 Seconds = Union[float, Sequence[float]]
 """How long each attempt takes, or one number per item of a map; where there are more items it starts over."""
 
 _ITEM_NUMBER = re.compile(r"\[\d+\]")
 _LAST_NUMBER = re.compile(r"\[(\d+)\][^\[\]]*$")
+# Thirty million years; sums of what is below stay numbers.
+_MOST = 1e15
 
 
 def node_path(cell: str) -> str:
@@ -51,29 +52,38 @@ class Durations:
 
     :param table: Seconds by the name of a task, a node, a node's path, or a cell's path.
     :param default: Seconds of everything else.
+    :param beneath: Where those are looked up that the table does not name, however particular the names there are.
     :raises UsageError: something is no number of seconds; every offender is listed.
     """
 
     table: Mapping[str, tuple[float, ...]] = field(factory=dict, converter=_all_numbers)
     default: float = 1.0
+    beneath: Durations | None = None
 
     def __attrs_post_init__(self) -> None:
         problems = [
             f"{name!r} takes {_shown(each)}; give seconds, 0 or more"
             for name, numbers in {**self.table, "everything else": (self.default,)}.items()
-            for each in (numbers or ("nothing",))
-            if not _is_seconds(each)
+            for each in (numbers or ([],))
+            if not is_number(each)
         ]
         if problems:
             raise UsageError("\n".join(problems))
 
+    def over(self, others: Durations) -> Durations:
+        """Give the same durations, with others for what these do not name."""
+        return evolve(self, beneath=others if self.beneath is None else self.beneath.over(others))
+
     def of(self, cell: str, node: TaskNode) -> float:
         """Say how long a cell's attempt takes."""
-        for name in (cell, node_path(cell), node.name, node.task):
-            numbers = self.table.get(name)
-            if numbers is not None:
-                found = _LAST_NUMBER.search(cell)
-                return numbers[int(found[1]) % len(numbers) if found else 0]
+        layer: Durations | None = self
+        while layer is not None:
+            for name in (cell, node_path(cell), node.name, node.task):
+                numbers = layer.table.get(name)
+                if numbers is not None:
+                    found = _LAST_NUMBER.search(cell)
+                    return numbers[int(found[1]) % len(numbers) if found else 0]
+            layer = layer.beneath
         return self.default
 
     def check(self, graph: Graph) -> None:
@@ -96,7 +106,7 @@ class Durations:
             raise UsageError("\n".join(problems))
 
     @classmethod
-    def measured(cls, seconds: Mapping[str, float], graph: Graph, *, default: float = 1.0) -> Durations:
+    def measured(cls, seconds: Mapping[str, float], graph: Graph) -> Durations:
         """Make them of what was measured by cell; cells that were not get the mean of their node, or of their task.
 
         :param seconds: Seconds by cell.
@@ -110,7 +120,7 @@ class Durations:
             if path in tasks:
                 by_name.setdefault(tasks[path], []).append(each)
         means: dict[str, Seconds] = {name: fmean(numbers) for name, numbers in by_name.items()}
-        return cls({**means, **seconds}, default)
+        return cls({**means, **seconds})
 
     @classmethod
     def read(cls, path: Path, *, default: float = 1.0) -> Durations:
@@ -121,7 +131,7 @@ class Durations:
         :raises UsageError: it cannot be read, or has something else in it.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read the durations in {str(path)!r}: {error}") from error
         table = _from_json(text, path) if text.lstrip().startswith(("{", "[")) else _from_csv(text, path)
@@ -171,13 +181,9 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _is_seconds(value: Any) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value >= 0
-    )
+def is_number(value: Any) -> bool:
+    """Whether something is a number, 0 or more, that can be counted with."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 
 def _shown(value: Any) -> str:

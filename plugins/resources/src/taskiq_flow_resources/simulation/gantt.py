@@ -19,7 +19,7 @@ _WIDTH, _LEFT, _RIGHT, _MARGIN = 1200, 150, 120, 16
 _TITLE, _AXIS, _LEGEND_LINE = 44, 26, 20
 _GAP = 5
 _LANES_HEIGHT = 560
-_TALLEST, _LOWEST = 18.0, 2.0
+_TALLEST, _LOWEST, _LINED = 18.0, 2.0, 2.0
 _LEGEND_WIDTH = 290
 _MOST_IN_LEGEND = 20
 # Told apart by people who see few colours, too: Okabe and Ito's, then paler and darker ones.
@@ -171,8 +171,10 @@ def _worker(
     for place, lane in enumerate(lanes):
         for each in lane.attempts:
             wide = max(0.6, each.seconds * scale)
+            # Around thin bars a line would be all that is seen of them.
+            drawn = ' class="a"' if min(wide, height) >= _LINED else ""
             yield (
-                f'<rect class="a" x="{_LEFT + each.began * scale:.2f}" y="{y + place * height:.2f}" '
+                f'<rect{drawn} x="{_LEFT + each.began * scale:.2f}" y="{y + place * height:.2f}" '
                 f'width="{wide:.2f}" height="{height:.2f}" fill="{colours[each.task]}">'
                 f"<title>{escape(_told(each))}</title></rect>"
             )

@@ -53,6 +53,7 @@ class SimulationOrder:
     :param gantt: A file to write a chart to.
     :param as_json: Write one JSON object to the standard output.
     :param app_dir: A folder to look for modules in.
+    :param traceback: Show where a scheduler raised.
     """
 
     target: str
@@ -70,6 +71,7 @@ class SimulationOrder:
     gantt: str | None = None
     as_json: bool = False
     app_dir: str | None = None
+    traceback: bool = False
 
 
 @frozen(kw_only=True)
@@ -92,9 +94,9 @@ def carry_out(order: SimulationOrder) -> int:
     subject = _subject(order)
     pool = _pool(order, subject)
     schedulers = [_scheduler(word, order.app_dir) for word in order.schedulers] or [_usual(subject, pool)]
-    # What is wrong with a scheduler's answers is in the report; that the core can go on without it is not news here.
+    # What is wrong with a scheduler's answers is in the report; where it raised, only the log has it.
     logger = logging.getLogger("taskiq_flow")
-    before, logger.disabled = logger.disabled, True
+    before, logger.disabled = logger.disabled, not order.traceback
     try:
         reports = compare(
             subject.graph,
@@ -155,8 +157,7 @@ def _from_file(path: Path, order: SimulationOrder, durations: Durations, past: P
     if isinstance(document, dict) and "schemaVersion" in document:
         trace = trace_of(document, str(path))
         # What is said beside the trace counts more than the trace.
-        table = {**trace.durations.table, **durations.table}
-        graph, durations = trace.graph, Durations(table, durations.default)
+        graph, durations = trace.graph, durations.over(trace.durations)
     else:
         try:
             graph = Graph.from_json(json.dumps(document))

@@ -15,8 +15,8 @@ _STYLE = """
 body{font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,Helvetica,Arial,sans-serif;color:#222;
 background:#fff;max-width:1220px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .9rem;text-align:right;border-bottom:1px solid #e3e5ea}
+table{display:block;overflow-x:auto;border-collapse:collapse;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .9rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e3e5ea}
 th:first-child,td:first-child{text-align:left;padding-left:0}th{font-weight:600;color:#555}
 p{margin:.3rem 0;color:#444}.bad{color:#c0262d}figure{margin:1rem 0;overflow-x:auto}
 """

@@ -18,6 +18,8 @@ from taskiq_flow_resources.simulation.past import Past
 
 __all__ = ["Scenario"]
 
+_MOST_ITEMS = 1_000_000
+
 
 def _payload(value: Any) -> Payload:
     return Payload("json", json.dumps(value).encode())
@@ -159,8 +161,10 @@ def _bad_counts(graph: Graph, counts: Mapping[str, int]) -> Iterator[str]:
             names = {f"{scope}{node.name}", node.name, _source_name(source)} - {""}
             maps.update((name, maps.get(name, True) and follows) for name in names)
     for name, count in counts.items():
-        if type(count) is not int or count < 0:
-            yield f"the number of items of {name!r} is {count!r}; give a whole number, 0 or more"
+        if type(count) is not int or not 0 <= count <= _MOST_ITEMS:
+            yield (
+                f"the number of items of {name!r} is {count!r}; give a whole number from 0 to {_MOST_ITEMS:,}"
+            )
         elif name not in maps:
             yield f"there is a number of items for {name!r}, which no map goes over{_hint(name, maps)}"
         elif maps[name]:

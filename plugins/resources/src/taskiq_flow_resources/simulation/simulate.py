@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Union
 
-from taskiq_flow.errors import UnschedulableError
+from taskiq_flow.errors import UnschedulableError, UsageError
 from taskiq_flow.graph import Graph
 from taskiq_flow.plugins import Plugins
-from taskiq_flow.pools import WorkerPool, shortage
+from taskiq_flow.pools import WorkerPool, fits, shortage
 from taskiq_flow.rehearsal import Attempt, Rehearsal, rehearse
 from taskiq_flow.scheduler import Scheduler, WorkerView
 from taskiq_flow_resources.simulation.bounds import critical_path, lower_bounds
@@ -24,6 +24,7 @@ AnyScheduler = Union[str, Scheduler, type[Scheduler]]
 """A scheduler, its class, or the name of one that is installed."""
 
 _WINDOW = 256
+_MOST_NODES = 10
 
 
 def simulate(
@@ -52,9 +53,9 @@ def simulate(
     :param values: What inputs and outputs are, by name, where a guard, a filter or a map looks at them.
     :param past: A run that took place, to take all that from.
     :param window: How many items of maps are open at once, where a map does not say.
-    :raises UsageError: names are unknown, or a number of items is missing.
+    :raises UsageError: names are unknown, a number of items is missing, or the scheduler cannot be made.
     :raises UnschedulableError: cells have room on no worker, or are left waiting for ever.
-    :raises PluginError: no scheduler of that name is installed.
+    :raises PluginError: no scheduler of that name is installed, or several workers have one name.
     """
     return compare(
         graph,
@@ -87,14 +88,11 @@ def compare(
     past = Past() if past is None else past
     table = durations if isinstance(durations, Durations) else Durations(durations or {})
     if past.seconds:
-        measured = Durations.measured(past.seconds, graph)
         # What is said here counts more than what was.
-        table = Durations({**measured.table, **table.table}, table.default)
+        table = table.over(Durations.measured(past.seconds, graph))
     scenario = Scenario(graph=graph, durations=table, counts=items or {}, values=values or {}, past=past)
-    if isinstance(pool, WorkerPool):
-        workers, limits = pool.workers, pool.limits
-    else:
-        workers, limits = tuple(pool), {}
+    pool = pool if isinstance(pool, WorkerPool) else WorkerPool(workers=tuple(pool))
+    workers, limits = pool.workers, pool.limits
     ideal = rehearse(graph, scenario, limits=limits).attempts
     scenario.check()
     _check_room(ideal, workers, limits)
@@ -122,27 +120,46 @@ def compare(
 def _scheduler(given: AnyScheduler) -> Scheduler:
     if isinstance(given, Scheduler):
         return given
-    return Plugins.load().schedulers[given]() if isinstance(given, str) else given()
+    kind = Plugins.load().schedulers[given] if isinstance(given, str) else given
+    try:
+        scheduler = kind()
+    except Exception as error:
+        raise UsageError(
+            f"scheduler {kind.__name__!r} cannot be made without arguments ({type(error).__name__}: {error}); "
+            "give an object of it"
+        ) from error
+    if not isinstance(getattr(scheduler, "name", None), str):
+        raise UsageError(f"scheduler {kind.__name__!r} has no name; write name = '…' in the class")
+    return scheduler
 
 
 def _check_room(ideal: Sequence[Attempt], workers: Sequence[WorkerView], limits: Mapping[str, float]) -> None:
     if not workers:
         raise UnschedulableError("the pool has no workers; give it some to simulate with")
-    problems = dict.fromkeys(_without_room(ideal, workers, limits))
-    if problems:
-        raise UnschedulableError("\n".join(problems))
+    nodes: dict[str, list[str]] = {}
+    for attempt in {each.node: each for each in ideal}.values():
+        for problem in _without_room(attempt, workers, limits):
+            nodes.setdefault(problem, []).append(attempt.node)
+    if nodes:
+        raise UnschedulableError("\n".join(f"{_named(names)} {problem}" for problem, names in nodes.items()))
+
+
+def _named(nodes: Sequence[str]) -> str:
+    if len(nodes) == 1:
+        return f"node {nodes[0]!r}"
+    more = f" and {len(nodes) - _MOST_NODES} more" if len(nodes) > _MOST_NODES else ""
+    return f"each of the nodes {', '.join(map(repr, nodes[:_MOST_NODES]))}{more}"
 
 
 def _without_room(
-    ideal: Sequence[Attempt], workers: Sequence[WorkerView], limits: Mapping[str, float]
+    attempt: Attempt, workers: Sequence[WorkerView], limits: Mapping[str, float]
 ) -> Iterator[str]:
-    for attempt in {each.node: each for each in ideal}.values():
-        problem = shortage(attempt.resources, attempt.queue, workers)
-        for name, amount in attempt.limits.items():
-            if amount > limits[name]:
-                problem = f"asks for {amount:g} of {name!r}, and the limit is {limits[name]:g}"
-        if problem:
-            yield f"node {attempt.node!r} {problem}"
+    problem = shortage(attempt.resources, attempt.queue, workers)
+    if problem:
+        yield problem
+    for name, amount in attempt.limits.items():
+        if not fits({name: amount}, limits):
+            yield f"asks for {amount:g} of {name!r}, and the limit is {limits[name]:g}"
 
 
 def _report(

@@ -121,5 +121,6 @@ def register_simulate(app: typer.Typer, name: str, help: str) -> None:  # noqa: 
             gantt=gantt,
             as_json=as_json,
             app_dir=app_dir,
+            traceback=traceback,
         )
         raise typer.Exit(carry_out(order))

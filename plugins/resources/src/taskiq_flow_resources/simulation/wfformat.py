@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from attrs import frozen
 
 from taskiq_flow.errors import GraphError, UsageError
 from taskiq_flow.graph import Graph, NodeOptions, TaskNode, build_graph
-from taskiq_flow_resources.simulation.durations import Durations
+from taskiq_flow_resources.simulation.durations import Durations, is_number
 
 __all__ = ["Trace", "read_document", "read_trace", "trace_of"]
 
@@ -82,12 +82,12 @@ def trace_of(document: Any, name: str = "") -> Trace:
     measured = _tasks(workflow, "execution")
     if not declared:
         raise UsageError(f"{name!r} has no tasks in workflow.specification.tasks")
-    by_id = {str(each.get("id")): each for each in measured}
-    problems = list(_problems(declared, measured, by_id))
+    problems = list(_problems(declared, measured))
     if problems:
         more = len(problems) - _MOST_PROBLEMS
         shown = problems[:_MOST_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
         raise UsageError(f"{name!r} cannot be used:\n" + "\n".join(shown))
+    by_id = {task["id"]: task for task in measured}
     parents: dict[str, dict[str, None]] = {task["id"]: {} for task in declared}
     for task in declared:
         parents[task["id"]].update(dict.fromkeys(task.get("parents") or ()))
@@ -103,7 +103,7 @@ def trace_of(document: Any, name: str = "") -> Trace:
         for task in declared
     ]
     try:
-        graph = build_graph(nodes, name=str(document.get("name", "")))
+        graph = build_graph(nodes, name=str(document.get("name") or ""))
     except GraphError as error:
         raise UsageError(f"{name!r} cannot be used:\n{error}") from error
     seconds = {
@@ -121,44 +121,39 @@ def _tasks(workflow: Mapping[str, Any], part: str) -> Sequence[dict[str, Any]]:
 
 
 def _problems(
-    declared: Sequence[dict[str, Any]],
-    measured: Sequence[dict[str, Any]],
-    by_id: Mapping[str, dict[str, Any]],
+    declared: Sequence[dict[str, Any]], measured: Sequence[dict[str, Any]]
 ) -> Iterator[str]:
-    ids: set[str] = set()
-    for number, task in enumerate(declared, start=1):
-        name = task.get("id")
-        if not isinstance(name, str) or not name:
-            yield f"task number {number} of the specification has no id"
-        elif name in ids:
-            yield f"task {name!r} is specified twice"
-        else:
-            ids.add(name)
+    specified, executed = Counter(map(_id, declared)), Counter(map(_id, measured))
+    for part, counts in (("specification", specified), ("execution", executed)):
+        for name, count in counts.items():
+            if not name:
+                yield f"{count} of the tasks in workflow.{part}.tasks have no id; expected a text that is not empty"
+            elif count > 1:
+                yield f"task {name!r} is {count} times in workflow.{part}.tasks; expected it once"
     for task in declared:
-        name = task.get("id")
+        name = _id(task)
         for relation in ("parents", "children"):
             others = task.get(relation) or []
-            for other in others if isinstance(others, list) else [others]:
-                if other not in ids:
+            if not isinstance(others, list):
+                yield f"task {name!r} has {others!r} for its {relation}; expected a list of ids"
+                continue
+            for other in others:
+                if not isinstance(other, str) or other not in specified:
                     yield f"task {name!r} has {other!r} among its {relation}, which is not specified"
-        if name not in by_id:
+        if name and name not in executed:
             yield f"task {name!r} is not in workflow.execution.tasks, so nobody knows how long it took"
     for task in measured:
         name = task.get("id")
-        if not _is_number(task.get("runtimeInSeconds")):
+        if not is_number(task.get("runtimeInSeconds")):
             yield f"task {name!r} has runtimeInSeconds {task.get('runtimeInSeconds')!r}; expected seconds, 0 or more"
         for key in ("coreCount", "memoryInBytes"):
-            if key in task and not _is_number(task[key]):
+            if key in task and not is_number(task[key]):
                 yield f"task {name!r} has {key} {task[key]!r}; expected a number, 0 or more"
 
 
-def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value >= 0
-    )
+def _id(task: Mapping[str, Any]) -> str:
+    name = task.get("id")
+    return name if isinstance(name, str) else ""
 
 
 def _resources(task: Mapping[str, Any]) -> dict[str, float]:
