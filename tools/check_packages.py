@@ -81,10 +81,7 @@ def check(work: Path) -> None:
     python = str(programs / "python")
     subprocess.run([python, "-c", PROVENANCE, *described], cwd=work, check=True)
     listing = [str(programs / "taskiq"), "flow", "plugins"]
-    environment = {**os.environ, "COLUMNS": "200"}
-    listed = subprocess.run(
-        listing, cwd=work, env=environment, check=True, capture_output=True, text=True
-    ).stdout
+    listed = subprocess.run(listing, cwd=work, check=True, capture_output=True, text=True).stdout
     print(listed)
     if missing := [name for name in described if name != "taskiq-flow" and name not in listed]:
         raise SystemExit(f"taskiq flow plugins does not list {', '.join(missing)}")
@@ -115,7 +112,7 @@ def extend(programs: Path, work: Path) -> None:
     install = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     wheel = next((work / "acme-wheels").glob("*.whl"))
     subprocess.run([*install, "--no-index", str(wheel)], check=True)
-    environment = {**os.environ, "TASKIQ_FLOW_SCHEDULER": "acme", "COLUMNS": "200"}
+    environment = {**os.environ, "TASKIQ_FLOW_SCHEDULER": "acme"}
     subprocess.run([str(programs / "taskiq"), "flow", "doctor"], cwd=work, env=environment, check=True)
 
 

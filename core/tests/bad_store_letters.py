@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import evolve
 
+from taskiq_flow.errors import BlobNotFound
 from taskiq_flow.machine.events import CellStarted
 from taskiq_flow.store import Lease, Letter, WorkerInfo
 from taskiq_flow.stores.memory.inbox import MemoryInbox
@@ -169,6 +170,25 @@ class BlobsOfAllRuns(MemoryBlobs):
             if key in held:
                 return held[key]
         return await super().get(run, key)
+
+
+class BlobsIgnoreCase(MemoryBlobs):
+    async def put(self, run: str, key: str, data: bytes) -> None:
+        await super().put(run, key.lower(), data)
+
+    async def get(self, run: str, key: str) -> bytes:
+        return await super().get(run, key.lower())
+
+
+class BlobsJoinNames(MemoryBlobs):
+    async def put(self, run: str, key: str, data: bytes) -> None:
+        await super().put(f"{run}:{key}", "", data)
+
+    async def get(self, run: str, key: str) -> bytes:
+        try:
+            return await super().get(f"{run}:{key}", "")
+        except BlobNotFound:
+            raise BlobNotFound(run, key) from None
 
 
 class BlobsAreText(MemoryBlobs):

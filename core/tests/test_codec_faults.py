@@ -12,7 +12,7 @@ from attrs import evolve
 
 from carried_values import Listening, Recording, Shelf, SizeTasks
 from taskiq_flow import CellFailed, Flow, Pipeline, StoreError
-from taskiq_flow.errors import BlobNotFound
+from taskiq_flow.errors import BlobNotFound, PayloadError
 from taskiq_flow.graph import Input, InputSpec, Output, TaskNode, build_graph
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.events import CellSucceeded
@@ -217,6 +217,18 @@ async def test_a_blob_that_was_cut_is_refused(broker: Listening) -> None:
     blobs = shelf.kept[handle.id]
     blobs.update({key: data[:-1] for key, data in blobs.items()})
     with pytest.raises(StoreError, match=r"has 10001 bytes instead of 10002; somebody has cut or changed it"):
+        await clock.run(handle.result())
+
+
+async def test_a_blob_that_was_changed_is_refused_although_it_can_be_read(broker: Listening) -> None:
+    clock, shelf = FakeClock(), Shelf()
+    Flow(broker, blobs=shelf, claim_check=100, clock=clock)
+    tasks = SizeTasks(broker)
+    handle = await clock.run(Pipeline(broker, tasks.make).kiq(10_000))
+    await clock.run(handle.wait_result())
+    blobs = shelf.kept[handle.id]
+    blobs.update({key: b'"' + b"y" * (len(data) - 2) + b'"' for key, data in blobs.items()})
+    with pytest.raises(PayloadError, match=r"is not what was kept under that key; somebody has changed it"):
         await clock.run(handle.result())
 
 

@@ -374,14 +374,29 @@ def test_a_source_names_its_tasks(shelf: Shelf) -> None:
     assert {task.task_name for task in broker.local_task_registry.values()} == set(broker.local_task_registry)
 
 
+def test_a_source_that_fails_to_name_its_tasks_hides_no_other(shelf: Shelf) -> None:
+    shelf.offer("acme-text", "1.2", {"text": "acme_text"}, acme_text=TEXT)
+    [found] = EntryPointDiscoverer().find()
+
+    def shout(name: str) -> str:
+        raise LookupError(name)
+
+    failing = TaskSource(name="failing", origin=found.origin, load=found.load, rename=shout)
+    catalogue = Catalogue.load([failing, found])
+    assert len(catalogue.tasks) == 3
+    assert [each.error for each in catalogue.problems] == [
+        f"naming task {name!r} failed: LookupError: {name}"
+        for name in ("acme_text:load", "count_words", "acme_text:report")
+    ]
+
+
 def test_a_discoverer_without_settings_refuses_them() -> None:
     assert isinstance(EntryPointDiscoverer.from_settings({}), Discoverer)
     with pytest.raises(PluginError) as caught:
         EntryPointDiscoverer.from_settings({"deny": ["x"], "allow": []})
     assert str(caught.value) == (
         "discoverer 'entry-points' has no settings, found 'allow', 'deny' in [tool.taskiq-flow.tasks] or the "
-        'environment; select one that has them, such as that of taskiq-flow-discovery: discoverer = "installed" in '
-        "[tool.taskiq-flow], or TASKIQ_FLOW_DISCOVERER=installed"
+        "environment; select one that has them, such as 'installed' of taskiq-flow-discovery"
     )
 
 

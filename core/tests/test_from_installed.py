@@ -211,6 +211,28 @@ def test_a_discoverer_can_be_given(shelf: Shelf) -> None:
         DataflowPipeline.from_installed(broker, outputs=["pages"], discoverer="entry-point")
 
 
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (lambda: 1 / 0, "failed to find tasks: ZeroDivisionError: division by zero"),
+        (lambda: None, "failed to find tasks: TypeError: 'NoneType' object is not iterable"),
+        (lambda: [3, "x"], "must give objects of type TaskSource, found int, str"),
+    ],
+    ids=["raises", "nothing", "something else"],
+)
+def test_a_discoverer_that_fails_is_named(found: Any, said: str) -> None:
+    class Failing(Discoverer):
+        name = "failing"
+
+        def find(self) -> Any:
+            return found()
+
+    with pytest.raises(PluginError) as caught:
+        DataflowPipeline.from_installed(outputs=["x"], discoverer=Failing())
+    assert str(caught.value).startswith("discoverer 'failing' (")
+    assert str(caught.value).endswith(said)
+
+
 async def test_what_is_added_is_produced_as_well(shelf: Shelf) -> None:
     shelf.offer("acme-text", "1.2", acme_text=TEXT)
     broker = InMemoryBroker()

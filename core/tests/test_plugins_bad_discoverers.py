@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
+import importlib_metadata
 import pytest
+from attrs import evolve
 
 from fake_distributions import alone  # noqa: F401 - a fixture
 from taskiq_flow.discoverer import Discoverer, TaskOrigin, TaskSource
 from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
-from taskiq_flow.testing import (
-    check_discoverer,
-)
+from taskiq_flow.testing import check_discoverer
 
 
 class Finding(Discoverer):
@@ -30,8 +33,6 @@ class Finding(Discoverer):
 
 class Fragile(EntryPointDiscoverer):
     def find(self) -> Sequence[TaskSource]:
-        import importlib_metadata
-
         for distribution in importlib_metadata.distributions():
             _ = distribution.metadata["Name"], distribution.entry_points
         return super().find()
@@ -63,14 +64,55 @@ class LosesTheRest(EntryPointDiscoverer):
     """Gives up at the first distribution that it cannot read."""
 
     def find(self) -> Sequence[TaskSource]:
-        import importlib_metadata
-
         try:
             for distribution in importlib_metadata.distributions():
                 _ = distribution.metadata["Name"].lower(), distribution.entry_points
         except Exception:
             return [*super().find()][:0]
         return super().find()
+
+
+class LoadsTheLast(Discoverer):
+    """Makes its functions in a loop, where all of them see the last entry point."""
+
+    name: ClassVar[str] = "last"
+
+    def find(self) -> Sequence[TaskSource]:
+        found = []
+        for each in sorted(entry_points()):
+            found.append(
+                TaskSource(
+                    name=each.name,
+                    origin=source("", target=each.value).origin,
+                    load=lambda: each.load(),  # noqa: B023 - this is the mistake
+                )
+            )
+        return found
+
+
+class LooksForTheModule(EntryPointDiscoverer):
+    """Makes sure that each module is there, which imports the package around it."""
+
+    def find(self) -> Sequence[TaskSource]:
+        found = super().find()
+        for each in found:
+            with contextlib.suppress(ImportError, ValueError):
+                importlib.util.find_spec(each.origin.target.partition(":")[0])
+        return found
+
+
+class LoadsTheName(EntryPointDiscoverer):
+    def find(self) -> Sequence[TaskSource]:
+        return [evolve(each, load=partial(importlib.import_module, each.name)) for each in super().find()]
+
+
+def entry_points() -> list[Any]:
+    return [
+        each
+        for distribution in importlib_metadata.distributions()
+        if distribution.metadata["Name"].startswith("acme-kit")
+        for each in distribution.entry_points
+    ]
 
 
 class TakesAnySetting(Finding):
@@ -109,6 +151,9 @@ def source(name: str, *, distribution: str = "acme", target: str = "acme") -> Ta
         (Finding(source("a"), source("a")), "must give each source once"),
         (Dwindling(source("a"), source("b"), source("c")), "must give the same twice"),
         (Finding(source("a", target="turtle_free"), eager="turtle_free"), "it imported turtle_free"),
+        (LoadsTheLast(), "load() of the source 'kit_first' must give taskiq_flow_kit_tasks.first, found "),
+        (LooksForTheModule(), "and it imported taskiq_flow_kit_tasks"),
+        (LoadsTheName(), "load() of the source 'kit_first' must import taskiq_flow_kit_tasks.first, found "),
         (Fragile(), "find() must never raise, found "),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",

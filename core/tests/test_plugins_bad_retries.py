@@ -56,6 +56,20 @@ class SaysYes(Policy):
         return True
 
 
+class LooksAtTheFirstArgument(Policy):
+    """Knows that there may be no exception, and not that one may come without arguments."""
+
+    def should_retry(self, attempt: int, exception: BaseException | None) -> bool:
+        return attempt < 3 and exception is not None and "again" in str(exception.args[0])
+
+
+class DoublesTheMemory(Policy):
+    """Counts on memory that many tasks do not ask for."""
+
+    def decide(self, failed: Any, attempt: int, cell: Any) -> Any:
+        return Retry(resources={"ram_mb": cell.resources["ram_mb"] * 2}) if attempt < 3 else GiveUp()
+
+
 class Negative(Policy):
     def decide(self, failed: Any, attempt: int, cell: Any) -> Any:
         return Retry(delay=3.0 - attempt) if attempt < 20 else GiveUp()
@@ -122,8 +136,21 @@ class Unlimited(Policy):
         return attempt <= self.max_retries + 1
 
 
+class TakesAnyNumber(Unlimited):
+    """Believes that ``max_retries`` is a number; it may be a text from the environment."""
+
+    def should_retry(self, attempt: int, exception: BaseException | None) -> bool:
+        return attempt <= self.max_retries
+
+
 class CountsAttempts(Unlimited):
     """Takes retries for attempts, which is one too few, and is allowed."""
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> RetryPolicy:
+        if type(retries := options.get("max_retries", 1)) is not int or retries < 0:
+            raise PluginError(f"max_retries must be a whole number from 0, found {retries!r}")
+        return super().from_options(options)
 
     def should_retry(self, attempt: int, exception: BaseException | None) -> bool:
         return attempt < self.max_retries
@@ -152,7 +179,8 @@ class Greedy(Policy):
     """Doubles the memory of the cell that it is shown, instead of asking for it."""
 
     def decide(self, failed: Any, attempt: int, cell: Any) -> Any:
-        cell.resources["ram_mb"] *= 2
+        for name in cell.resources:
+            cell.resources[name] *= 2
         return GiveUp()
 
 
@@ -187,6 +215,9 @@ class Persistent(Policy):
         (NamesNoOption, "the error must name the unknown option"),
         (TakesAnything, "must refuse an unknown option with a PluginError; found <"),
         (NeedsTheException, "decide() raised AttributeError"),
+        (LooksAtTheFirstArgument, "decide() raised IndexError"),
+        (DoublesTheMemory, "decide() raised KeyError: 'ram_mb'"),
+        (TakesAnyNumber, "must refuse max_retries='many' with a PluginError, before anything fails"),
         (SaysYes, "decide() must answer Retry or GiveUp, found True"),
         (answering(None), "decide() must answer Retry or GiveUp, found None"),
         (answering(Retry(delay=float("nan"))), "a number of seconds that is not negative, found nan"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -165,6 +166,33 @@ class Shuffling(FirstFit):
         return str(id(cell))
 
 
+class ByPathAlone(FirstFit):
+    """Forgets that two runs of one pipeline have the same paths."""
+
+    def place(self, ready: Any, workers: Any, running: Any) -> Any:
+        by_path = {cell.path: cell for cell in ready}
+        return super().place([by_path[cell.path] for cell in ready], workers, running)
+
+
+class ByTenant(FirstFit):
+    """Counts on a label that not every run has."""
+
+    overtakes = True
+
+    def place(self, ready: Any, workers: Any, running: Any) -> Any:
+        return super().place(sorted(ready, key=lambda cell: cell.labels["tenant"]), workers, running)
+
+
+class StrictlyInOrder(FirstFit):
+    """Waits for the first cell, also where no worker could ever take it."""
+
+    def place(self, ready: Any, workers: Any, running: Any) -> Any:
+        placements = list(super().place(ready, workers, running) or ())
+        placed = {(each.run, each.path) for each in placements}
+        kept = list(itertools.takewhile(lambda cell: (cell.run, cell.path) in placed, ready))
+        return placements[: len(kept)]
+
+
 def promising(ready: Any, workers: Any, running: Any) -> Iterator[Placement]:
     yield from everything(ready)[:1]
     raise KeyError("half way")
@@ -198,6 +226,9 @@ def randomly(ready: Any, workers: Any, running: Any) -> Any:
         (Unlabelled(), "line_of() must not raise, found KeyError: 'project'"),
         (Numbered(), "line_of() must give a text, found "),
         (Shuffling(), "line_of() must give the same twice"),
+        (ByPathAlone(), "is placed twice"),
+        (ByTenant(), "place() must not raise, found KeyError: 'tenant'"),
+        (StrictlyInOrder(), "the first cell fits nowhere, and keeps the others waiting"),
         (Picky(), "nothing runs, and it leaves cells waiting that fit"),
         (Answering(lambda ready, *_: 5), "must give placements or None, found 5"),
         (Answering(lambda ready, *_: [cell.path for cell in ready]), "must give objects of Placement"),
@@ -233,6 +264,8 @@ def test_a_bad_scheduler_is_caught(bad: Scheduler, said: str) -> None:
 
 def test_a_scheduler_may_declare_that_large_cells_starve() -> None:
     check_scheduler(Overtaking(), may_starve=True)
+    with pytest.raises(AssertionError, match="KeyError: 'tenant'"):
+        check_scheduler(ByTenant(), may_starve=True)
 
 
 @pytest.fixture

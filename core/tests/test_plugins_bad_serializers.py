@@ -8,6 +8,8 @@ import json as standard_json
 import pickle
 import threading
 from collections.abc import Iterable
+from datetime import datetime, timezone
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
@@ -200,6 +202,28 @@ class RawPickle(Bad):
             raise PayloadError(str(error)) from None
 
 
+class DecimalsAreFloats(Bad):
+    def dumps(self, value: Any) -> bytes:
+        return super().dumps(str(float(value)) if isinstance(value, Decimal) else value)
+
+
+class AssumesUtc(Bad):
+    """Takes a time without a zone for one in UTC, as drivers of databases do."""
+
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        value = super().loads(data, type_)
+        naive = isinstance(value, datetime) and value.tzinfo is None
+        return value.replace(tzinfo=timezone.utc) if naive else value
+
+
+class TurnsIntoUtc(Bad):
+    """Keeps the moment and loses the zone."""
+
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        value = super().loads(data, type_)
+        return value.astimezone(timezone.utc) if isinstance(value, datetime) and value.tzinfo else value
+
+
 class CachesById(Bad):
     """Remembers what it wrote by the object's identity."""
 
@@ -260,6 +284,9 @@ class SplitsTwice(Bad):
         (GivesText, "dumps() must give bytes, found str"),
         (LosesFalse, "False must come back as it was, found None"),
         (LosesTypes, "must come back by the annotation"),
+        (DecimalsAreFloats, "must come back by the annotation <class 'decimal.Decimal'>"),
+        (AssumesUtc, "must come back by the annotation <class 'datetime.datetime'>"),
+        (TurnsIntoUtc, "must come back by the annotation <class 'datetime.datetime'>"),
         (KeepsOrderOfSets, "two equal sets were written as"),
         (Shares, "two readings of one payload must share nothing"),
         (RaisesOthers, "must be refused with a PayloadError; found TypeError"),

@@ -210,3 +210,9 @@ def test_the_policy_of_the_file_is_a_name_too(tmp_path: Path) -> None:
 
     with pytest.raises(PluginError, match="cannot be used: 'policy' of 'retry' must be a name, found 5"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["store", "scheduler", "serializer", "retry", "discoverer"])
+def test_a_selection_that_is_no_text_is_refused_with_who_said_it(tmp_path: Path, key: str) -> None:
+    with pytest.raises(PluginError, match=rf"'{key}' must be a text, found 3 \(argument\)"):
+        load(tmp_path, **{key: 3})

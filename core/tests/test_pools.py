@@ -49,6 +49,13 @@ def test_fits(demand: Mapping[str, float], room: Mapping[str, float], expected: 
     [
         ({"cpu": 4.0}, "", ""),
         ({"cpu": 8.0}, "", "asks for 8 of 'cpu', and the largest worker ('large') has 4"),
+        ({"cpu": 4.001}, "", "asks for 4.001 of 'cpu', and the largest worker ('large') has 4"),
+        (
+            {"ram_mb": 12345678},
+            "",
+            "asks for 12345678 of 'ram_mb', and the largest worker ('small') has 8192",
+        ),
+        ({"ram": 5.0}, "", "asks for 5 of 'ram', and no worker has any (did you mean 'ram_mb'?)"),
         ({"cpu": 3.0}, "other", "asks for 3 of 'cpu', and the largest worker ('small') has 2"),
         (
             {"cpu": 4.0, "ram_mb": 4096.0},
@@ -92,6 +99,12 @@ def test_a_worker_without_bounds_holds_everything() -> None:
         ({"limits": {"db": float("nan"), "": 1}}, "'' of limits is no name"),
         ({"limits": [("db", 1)]}, "give numbers by name"),
         ({"limits": {"cpu": 2}}, "'cpu' is a limit of the pool and a resource of worker 'large'"),
+        ({"workers": ({"cpu": 1},)}, "a worker of the pool is {'cpu': 1}; give a WorkerView"),
+        (
+            {"workers": (WorkerView(id="odd", capacity={"cpu": float("nan")}),)},
+            "'cpu' of the capacity of worker 'odd' is nan",
+        ),
+        ({"scheduler": 5}, "the scheduler of the pool is 5; give the name of one, or None"),
         ({"workers": (SMALL, SMALL)}, "several workers have the name 'small'"),
         (
             {"workers": (LARGE, WorkerView(id="other", queue="big"))},

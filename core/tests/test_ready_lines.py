@@ -78,6 +78,21 @@ def test_lines_are_shown_in_turns() -> None:
     assert paths(queue, 5) == ["a0", "b0", "a1", "b1", "a2"]
 
 
+@pytest.mark.parametrize("lines", [10, 200])
+def test_of_more_lines_than_are_shown_each_has_its_turn(lines: int) -> None:
+    # Whoever is taken from has more to come, as a run with a large map does.
+    cells = [cell(f"{number}/{item}", run=f"r{number}") for number in range(lines) for item in range(3)]
+    queue = queue_of(*cells, line_of=lambda each: each.run)
+    served: list[str] = []
+    while len(served) < lines:
+        for shown in queue.first(3):
+            queue.remove((shown.run, shown.path))
+            served.append(shown.run)
+            # Other priorities come and go, so that what is empty is cleared away in between.
+            queue.add(cell(f"again{len(served)}", run=shown.run, priority=-len(served)))
+    assert len(set(served)) >= lines
+
+
 def test_a_line_that_cannot_be_named_is_the_common_one(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, logger="taskiq_flow"):
         queue = queue_of(cell("a"), cell("b"), line_of=lambda each: 1 // 0)
@@ -145,6 +160,17 @@ def test_limits_are_checked_in_the_answer_too(caplog: pytest.LogCaptureFixture) 
     placer = Placer(Greedy("a", "b"), FifoScheduler(), {"db": 1})
     assert [each.path for each in placer.place(queue, (), ())] == ["a"]
     assert "it would have 2 of 'db' in use, and the limit is 1" in caplog.text
+
+
+def test_a_scheduler_that_is_always_wrong_is_not_complained_of_for_ever(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scheduler = Greedy()
+    placer = Placer(scheduler, FifoScheduler())
+    for number in range(1000):
+        scheduler.keys = (f"x{number}",)
+        placer.place(queue_of(cell("a")), (), ())
+    assert len(placer.complaints) == len(caplog.records) == 100
 
 
 def test_a_scheduler_that_reads_resources_cannot_fill_the_pool_without_naming_workers(

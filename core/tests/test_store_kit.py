@@ -94,6 +94,8 @@ KNOWN_BAD: list[tuple[type[Any], Callable[..., Any]]] = [
     (bad_letters.BlobsAreKeptOnce, small.a_blob_can_be_replaced),
     (bad_letters.BlobsNeedTheirRun, small.a_blob_can_come_before_its_run),
     (bad_letters.BlobsOfAllRuns, small.unknown_blobs_are_refused),
+    (bad_letters.BlobsIgnoreCase, small.blobs_are_told_apart),
+    (bad_letters.BlobsJoinNames, small.blobs_are_told_apart),
     (bad_letters.BlobsAreText, small.blobs_come_back_whole),
     (bad_letters.LeaseNumbersStartAgain, leases.numbers_only_grow),
     (bad_letters.LeasesNeverExpire, leases.a_lease_expires),

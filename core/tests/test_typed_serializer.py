@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import json
 import typing
 from collections.abc import Mapping
@@ -197,3 +198,49 @@ def test_an_error_about_a_very_deep_value_comes_soon() -> None:
     with pytest.raises(PayloadError, match="type list"):
         Counting().dumps(deep)
     assert calls < 300
+
+
+class Planet(enum.Enum):
+    EARTH = (5.976e24, 6.37814e6)
+    MARS = (6.421e23, 3.3972e6)
+    PLUTO = "none any more"
+
+
+@dataclasses.dataclass
+class Journey:
+    stops: list[Planet | None]
+    last: Planet = Planet.EARTH
+
+
+@pytest.mark.parametrize("serializer", [Acme(), JsonSerializer()], ids=["acme", "json"])
+@pytest.mark.parametrize(
+    ("value", "annotation"),
+    [
+        (Planet.MARS, Planet),
+        (Planet.PLUTO, Planet),
+        (Journey([Planet.MARS, None, Planet.PLUTO]), Journey),
+        (Box(value=Planet.MARS, many=(Planet.EARTH,)), Box[Planet]),
+        ({"a": Planet.MARS}, dict[str, Optional[Planet]]),
+    ],
+)
+def test_enumerations_of_tuples_come_back(serializer: Serializer, value: Any, annotation: Any) -> None:
+    assert serializer.loads(serializer.dumps(value), annotation) == value
+    with pytest.raises(PayloadError, match="does not fit Planet"):
+        serializer.loads(b"[1, 2]", Planet)
+
+
+def test_what_stands_very_deep_is_refused_without_encoding_it_at_every_depth() -> None:
+    times = 0
+
+    class Counting(Acme):
+        def write(self, value: Any) -> bytes:
+            nonlocal times
+            times += 1
+            return super().write(value)
+
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(PayloadError, match=r"at result(\[0\]){50}…\) as acme"):
+        Counting().dumps(deep)
+    assert times < 100

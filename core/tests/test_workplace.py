@@ -89,9 +89,27 @@ def test_what_a_plugin_cannot_say_is_unknown(
 
 def test_a_flow_is_told_amounts() -> None:
     with pytest.raises(PluginError, match="'cpu' of capacity is -1; give a number, 0 or more"):
-        capacity_of(capacity={"cpu": -1})
+        # At once, and not only when a worker announces it.
+        Flow(InMemoryBroker(), capacity={"cpu": -1})
+    with pytest.raises(PluginError, match="'db' is a limit of the pool and a resource of worker"):
+        Flow(InMemoryBroker(), capacity={"db": 5}, limits={"db": 5})
     with pytest.raises(PluginError, match="limits is 5; give numbers by name"):
         Flow(InMemoryBroker(), limits=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"queue": 5}, "queue is 5; give the name of the queue"),
+        ({"queue": None}, "queue is None; give the name of the queue"),
+        ({"processes": "2"}, "processes is '2'; give a number of processes"),
+        ({"window": 0}, "window is 0; give a number of items, 1 or more"),
+        ({"limits": {"db": 10**400}}, "'db' of limits is 1000"),
+    ],
+)
+def test_what_a_flow_is_told_of_this_process_is_checked(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(PluginError, match=words):
+        Flow(InMemoryBroker(), **options)
 
 
 async def test_a_worker_announces_what_it_has() -> None:

@@ -336,7 +336,7 @@ NONSENSE: dict[str, tuple[Callable[[Sequence[Any]], Any], str]] = {
         lambda ready: [Placement(run=ready[0].run, path=ready[0].path, worker="w")],
         "worker 'w', which there is not",
     ),
-    "not even a list": (lambda ready: 5, "it raised TypeError"),
+    "not even a list": (lambda ready: 5, "it gave int instead of placements"),
 }
 
 

@@ -43,7 +43,12 @@ class ResumingWorld(World):
         except (ResumeError, RunNotFound):
             return
         self.counts["resumed"] += 1
-        self.kept[record.id] = {event.cell async for event in read_results(store, record.id)}
+        kept = self.kept[record.id] = {event.cell async for event in read_results(store, record.id)}
+        assert old.outcome is not None
+        # What a run was given is handed on, whether it came to it or not, but for what waits for left-out items.
+        if not old.outcome.left_out:
+            assert self.kept.get(old.id, set()) <= kept, f"{old.id} was given more than {record.id}"
+            self.counts["handed on"] += len(self.kept.get(old.id, ()))
         again = SimulatedRun(record, run.values, now)
         again.announced = not self.stormy or self.random.random() >= self.chaos.orphaning
         self.runs.append(again)
@@ -87,9 +92,11 @@ def test_every_resumed_run_comes_to_its_fault_free_result(
                 }
                 assert taken == cells, f"seed {seed}: {taken ^ cells} of {run}"
                 totals["taken"] += len(taken)
-        totals.update(report.counts)
+        totals.update(report.counts, worlds=1)
 
 
 def test_the_worlds_had_something_to_take_over(totals: Counter[str]) -> None:
-    assert totals["resumed"] > 10
-    assert totals["taken"] > 10
+    if totals["worlds"] < WORLDS // 3:
+        pytest.skip("in few worlds it may be that nothing is taken over, or handed on")
+    assert min(totals["resumed"], totals["taken"]) > 10
+    assert totals["handed on"]

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from taskiq_flow.background import backoffs
 from taskiq_flow.clock import Clock
-from taskiq_flow.errors import BlobNotFound, RunNotFound, StoreError
+from taskiq_flow.errors import BlobNotFound, PayloadError, RunNotFound, StoreError
 from taskiq_flow.machine.events import CellSucceeded
 from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, has_claim_checks
 from taskiq_flow.sizes import DEFAULT_CLAIM_CHECK
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _TRIES = 4
 _AT_ONCE = 8
+_DIGEST = 16
 
 
 @frozen(eq=False)
@@ -58,9 +59,7 @@ class ClaimChecks:
         if not self.is_large(value):
             return value
         assert isinstance(value, Payload)
-        digest = hashlib.blake2b(value.serializer.encode() + b"\0", digest_size=16)
-        digest.update(value.data)
-        key = f"{place}.{digest.hexdigest()}"
+        key = f"{place}.{_digest(value)}"
         try:
             await self._insist(f"keep {place}", lambda: self.store.blobs.put(run, key, value.data))
         except StoreError as error:
@@ -116,6 +115,7 @@ class ClaimChecks:
         """Give a value without claim checks.
 
         :raises BlobNotFound: a blob is gone.
+        :raises PayloadError: a blob was changed.
         :raises StoreError: the blobs have failed several times.
         """
         if not has_claim_checks(value):
@@ -136,7 +136,8 @@ class ClaimChecks:
         """Give the payload that a claim check stands for; ask once.
 
         :raises BlobNotFound: the blob is gone.
-        :raises StoreError: the blobs have failed.
+        :raises PayloadError: the blob was changed.
+        :raises StoreError: the blobs have failed, or the blob was cut, as it is while another process writes it.
         """
         try:
             data = await self.store.blobs.get(run, check.key)
@@ -149,18 +150,26 @@ class ClaimChecks:
                 f"blob {check.key!r} of run {run!r} has {len(data)} bytes instead of {check.size}; "
                 "somebody has cut or changed it"
             )
-        return Payload(check.serializer, data)
+        payload = Payload(check.serializer, data)
+        # Every key that is made here ends with what its blob contains.
+        _, _, expected = check.key.rpartition(".")
+        if len(expected) == 2 * _DIGEST and expected != _digest(payload):
+            raise PayloadError(
+                f"blob {check.key!r} of run {run!r} is not what was kept under that key; somebody has changed it"
+            )
+        return payload
 
     async def _insist(self, what: str, action: Callable[[], Awaitable[T]]) -> T:
         """Do something that may fail for a moment.
 
         :raises BlobNotFound: what it wants is gone.
+        :raises PayloadError: what it wants was changed.
         :raises StoreError: it has failed several times.
         """
         for tries, seconds in enumerate(backoffs(), 1):
             try:
                 return await action()
-            except BlobNotFound:
+            except (BlobNotFound, PayloadError):
                 raise
             except Exception as error:
                 if tries == _TRIES:
@@ -170,3 +179,9 @@ class ClaimChecks:
                 logger.warning("cannot %s yet: %s; trying again in %g s", what, error, seconds)
                 await self.clock.sleep(seconds)
         raise AssertionError("there are always further tries")
+
+
+def _digest(payload: Payload) -> str:
+    digest = hashlib.blake2b(payload.serializer.encode() + b"\0", digest_size=_DIGEST)
+    digest.update(payload.data)
+    return digest.hexdigest()

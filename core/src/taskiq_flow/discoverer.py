@@ -78,9 +78,8 @@ class Discoverer(ABC):
         if settings:
             raise PluginError(
                 f"discoverer {cls.name!r} has no settings, found {', '.join(map(repr, sorted(settings)))} in "
-                "[tool.taskiq-flow.tasks] or the environment; select one that has them, such as that of "
-                'taskiq-flow-discovery: discoverer = "installed" in [tool.taskiq-flow], or '
-                "TASKIQ_FLOW_DISCOVERER=installed"
+                "[tool.taskiq-flow.tasks] or the environment; select one that has them, such as 'installed' of "
+                "taskiq-flow-discovery"
             )
         return cls()
 

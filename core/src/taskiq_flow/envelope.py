@@ -25,7 +25,6 @@ _VERSION = 1
 _EXTRAS = frozenset({"serializer", "retry", "resources", "first_started_at"})
 
 
-
 @frozen
 class Envelope:
     """The part of a message that is ours.

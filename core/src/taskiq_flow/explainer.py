@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -37,6 +38,7 @@ __all__ = ["Explainer"]
 logger = logging.getLogger("taskiq_flow")
 
 _EVERYTHING = 1_000_000
+_FAILURE_LENGTH = 200
 # Others want the event loop while a long log is replayed.
 _EVENTS_AT_ONCE = 500
 _FIRST = (CellState.READY, CellState.DISPATCHED, CellState.WAITING)
@@ -279,7 +281,11 @@ class Explainer:
         left = due - self._flow.clock.now()
         when = f"is due in {left:.1f} s" if left > 0 else "is due now"
         said = f"; {failed.reason}" if failed.reason else ""
-        return f"attempt {cell.attempt} {when}, after {failed.failure.summary or failed.failure.kind.value}{said}"
+        # What tasks raise may be pages long.
+        wrong = shorten(
+            failed.failure.summary or failed.failure.kind.value, _FAILURE_LENGTH, placeholder=" …"
+        )
+        return f"attempt {cell.attempt} {when}, after {wrong}{said}"
 
 
 def _counts(machine: RunMachine) -> dict[str, int]:

@@ -24,7 +24,7 @@ from taskiq_flow.driver.driver import Driver
 from taskiq_flow.driver.loop import DriverLoop
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.ranks import Durations
-from taskiq_flow.errors import PluginError
+from taskiq_flow.errors import PluginError, ResumeError
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.handle import RunHandle
 from taskiq_flow.machine.events import RunStarted
@@ -45,7 +45,7 @@ from taskiq_flow.worker.middleware import PipelineMiddleware
 from taskiq_flow.worker.processes import Processes
 from taskiq_flow.worker.strangers import StrangerFormatter
 from taskiq_flow.worker.worker import Worker
-from taskiq_flow.workplace import Workplace, as_pool, effective_limits
+from taskiq_flow.workplace import Workplace, as_pool, check_options, effective_limits
 
 if TYPE_CHECKING:
     from taskiq_flow.discovery import Catalogue
@@ -123,8 +123,7 @@ class Flow:
     ) -> None:
         if _flow_on(broker) is not None:
             raise PluginError("the broker has a flow already; use Flow.of(broker) to get it")
-        if processes is not None and (isinstance(processes, bool) or processes < 1):
-            raise PluginError(f"processes is {processes!r}; give a number of processes, 1 or more, or None")
+        check_options(processes=processes, window=window, queue=queue)
         config = FlowConfig.load(
             store=store if isinstance(store, str) else None,
             scheduler=scheduler if isinstance(scheduler, str) else None,
@@ -144,7 +143,9 @@ class Flow:
             selected["scheduler"] = declared.scheduler
         self.store = store if isinstance(store, RunStore) else self.plugins.open_store(selected["store"])
         self.scheduler = (
-            scheduler if isinstance(scheduler, Scheduler) else self.plugins.schedulers[selected["scheduler"]]()
+            scheduler
+            if isinstance(scheduler, Scheduler)
+            else self.plugins.schedulers[selected["scheduler"]]()
         )
         self.codec = codec_of(self.plugins, selected["serializer"], codecs)
         self.store = store_with(self.store, blobs, self.plugins)
@@ -229,7 +230,7 @@ class Flow:
     def catalogue(self) -> Catalogue:
         """The tasks of installed distributions; their modules are imported when this is first asked for.
 
-        :raises PluginError: the configuration selects a discoverer that is not there.
+        :raises PluginError: the configuration selects a discoverer that is not there, or it fails.
         """
         # Only here: discovery brings the builders with it, which most flows do without.
         from taskiq_flow.discovery import load_catalogue
@@ -313,11 +314,17 @@ class Flow:
         ``3f2a~2``, ``3f2a~3``), and a run is resumed once at most.
 
         :param run: The run that is over, or its id; with the id alone, the value is a dictionary of all outputs.
-        :raises ResumeError: it is not over, has nothing left to do, or was resumed already.
+        :raises ResumeError: it is not over, has nothing left to do, was resumed already, or is of another pool.
         :raises FlowError: there is none of that id, or it could not be run any more; as for :meth:`submit`.
         """
         await self.drive()
         old = await self.store.runs.get(run if isinstance(run, str) else run.id)
+        if old.pool != self.pool:
+            raise ResumeError(
+                f"run {old.id!r} is one of pool {old.pool!r}, and this flow's pool is {self.pool!r}; "
+                "resume it with a flow of its own pool",
+                run=old.id,
+            )
         self._admission.check(old.graph, old.inputs)
         old = evolve(old, origins=await self._check_staff(old.graph))
         record = await resumption_of(old, store=self.store, read=self.codec.read, now=self.clock.now())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +18,7 @@ from taskiq_flow.codec import Codec
 from taskiq_flow.errors import PayloadError, StoreError
 from taskiq_flow.graph.model import Graph, Input, MapNode, Node, Output, Source
 from taskiq_flow.graph.order import leaves
+from taskiq_flow.graph.ranks import node_path
 from taskiq_flow.machine import events as ev
 from taskiq_flow.payloads import ClaimCheck, Payload, Value
 from taskiq_flow.store import RunRecord
@@ -26,8 +26,6 @@ from taskiq_flow.store import RunRecord
 __all__ = ["Legible"]
 
 logger = logging.getLogger("taskiq_flow")
-
-_ITEM_NUMBER = re.compile(r"\[\d+\]/")
 
 
 class Legible:
@@ -107,7 +105,7 @@ class Legible:
     def _node_of(self, cell: str) -> tuple[Node | None, str]:
         """Give the node of a cell and the node's path; no node where the graph has none such."""
         self._look_around()
-        path = _ITEM_NUMBER.sub("[]/", cell)
+        path = node_path(cell)
         cut = path.rfind("/") + 1
         scope = self._scopes.get(path[:cut])
         return None if scope is None else scope[0].nodes.get(path[cut:]), path

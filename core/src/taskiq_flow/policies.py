@@ -96,9 +96,9 @@ class Policies:
         except PluginError:
             raise
         except Exception as error:
-            name = getattr(self.selected, "name", self.selected.__name__)
+            problem = f"{type(error).__name__}: {_shown(error, str)}"
             raise PluginError(
-                f"retry policy {name!r} cannot be made of its options: {type(error).__name__}: {_shown(error, str)}"
+                f"retry policy {_name_of(self.selected)!r} cannot be made of its options: {problem}"
             ) from error
 
     def judge(
@@ -127,7 +127,9 @@ class Policies:
             cell=cell.path,
             attempt=attempt,
             failure=failed.failure,
-            reason=_shown(decision.reason, str, _LONGEST_REASON),
+            reason=_shown(
+                decision.reason or self._usual_reason(own, options, decision), str, _LONGEST_REASON
+            ),
             lingers=lingers,
             at=now,
         )
@@ -155,9 +157,18 @@ class Policies:
             return GiveUp(reason=str(error))
         return _ask(policy, failed, attempt, cell)
 
+    def _usual_reason(
+        self, own: RetryPolicy | None, options: Mapping[str, Any] | None, decision: RetryDecision
+    ) -> str:
+        """Give the reason of a decision that came without; empty where nobody has asked for a policy."""
+        policy = self.find(own, options)
+        if policy is self._unasked:
+            return ""
+        return f"policy {_name_of(policy)!r} {'gave up' if isinstance(decision, GiveUp) else 'wants another attempt'}"
+
 
 def _ask(policy: RetryPolicy, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
-    name = getattr(policy, "name", type(policy).__name__)
+    name = _name_of(policy)
     try:
         decision = policy.decide(failed, attempt, cell)
     except Exception as error:
@@ -170,6 +181,10 @@ def _ask(policy: RetryPolicy, failed: FailedAttempt, attempt: int, cell: CellVie
         logger.error("retry policy %r answered %s%s", name, answer, problem)
         return GiveUp(reason=f"retry policy {name!r} answered {answer}{problem}")
     return decision
+
+
+def _name_of(policy: RetryPolicy | type[RetryPolicy]) -> str:
+    return getattr(policy, "name", None) or (policy if isinstance(policy, type) else type(policy)).__name__
 
 
 def _shown(value: object, text_of: Callable[[object], str], longest: int = 300) -> str:

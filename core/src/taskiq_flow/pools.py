@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,17 @@ from attrs import field, frozen
 from taskiq_flow.errors import PluginError
 from taskiq_flow.scheduler import ReadyCell, RunningCell, WorkerView
 
-__all__ = ["Rooms", "WorkerPool", "amounts", "check_names", "fits", "shortage", "suits", "total_of"]
+__all__ = [
+    "Rooms",
+    "WorkerPool",
+    "amounts",
+    "check_names",
+    "fits",
+    "is_amount",
+    "shortage",
+    "suits",
+    "total_of",
+]
 
 # Fractions of cores add up with rounding errors.
 _TOLERANCE = 1e-9
@@ -37,6 +48,16 @@ class WorkerPool:
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise PluginError(f"the name of the pool is {self.name!r}; give a text that is not empty")
+        if not isinstance(self.scheduler, (str, type(None))):
+            raise PluginError(
+                f"the scheduler of the pool is {self.scheduler!r}; give the name of one, or None"
+            )
+        if strangers := [worker for worker in self.workers if not isinstance(worker, WorkerView)]:
+            raise PluginError(
+                f"a worker of the pool is {strangers[0]!r}; give a WorkerView(id=…, capacity={{…}})"
+            )
+        for worker in self.workers:
+            amounts(f"the capacity of worker {worker.id!r}", worker.capacity)
         amounts("limits", self.limits)
         check_names(self.workers, self.limits)
 
@@ -54,7 +75,7 @@ def amounts(what: str, given: Any) -> dict[str, float]:
         if isinstance(name, str) and name
         else f"{name!r} of {what} is no name"
         for name, amount in given.items()
-        if not (isinstance(name, str) and name and _is_amount(amount))
+        if not (isinstance(name, str) and name and is_amount(amount))
     ]
     if problems:
         raise PluginError("\n".join(problems))
@@ -117,29 +138,36 @@ def shortage(demand: Mapping[str, float], queue: str, workers: Sequence[WorkerVi
         largest = max(readers, key=lambda worker: worker.capacity.get(name, 0.0))
         offered = largest.capacity.get(name, 0.0)
         if not fits({name: amount}, largest.capacity):
-            has = f"the largest worker ({largest.id!r}) has {offered:g}" if offered else "no worker has any"
-            parts.append(f"{amount:g} of {name!r}, and {has}")
+            has = (
+                f"the largest worker ({largest.id!r}) has {offered:.12g}"
+                if offered
+                else f"no worker has any{_meant(name, readers)}"
+            )
+            parts.append(f"{amount:.12g} of {name!r}, and {has}")
     if parts:
         return f"asks for {'; and for '.join(parts)}"
-    wanted = " with ".join(f"{amount:g} of {name!r}" for name, amount in demand.items() if amount)
+    wanted = " with ".join(f"{amount:.12g} of {name!r}" for name, amount in demand.items() if amount)
     return f"asks for {wanted}, which no worker has together"
+
+
+def _meant(name: str, workers: Sequence[WorkerView]) -> str:
+    from difflib import get_close_matches  # needed for errors only
+
+    # A slip begins with the same letter; gpu is no slip for cpu.
+    known = {each for worker in workers for each in worker.capacity if each[:1] == name[:1]}
+    close = get_close_matches(name, sorted(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def total_of(amounts: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Add amounts up by name."""
     # Equal demands are mostly one object, and there are many of them.
-    counts: dict[int, int] = {}
-    first: dict[int, Mapping[str, float]] = {}
-    for each in amounts:
-        key = id(each)
-        if key in counts:
-            counts[key] += 1
-        else:
-            counts[key], first[key] = 1, each
+    all_of_them = [*amounts]
+    distinct = {id(each): each for each in all_of_them}
     total: dict[str, float] = {}
-    for key, each in first.items():
-        for name, amount in each.items():
-            total[name] = total.get(name, 0.0) + amount * counts[key]
+    for key, number in Counter(map(id, all_of_them)).items():
+        for name, amount in distinct[key].items():
+            total[name] = total.get(name, 0.0) + amount * number
     return total
 
 
@@ -182,10 +210,9 @@ class Rooms:
                 free[name] = free.get(name, 0.0) - amount
 
 
-def _is_amount(value: object) -> bool:
+def is_amount(value: object) -> bool:
+    """Whether something is a number that can be there of a resource: finite, and not below zero."""
+    # Not by math.isfinite(), which raises where a whole number is too large.
     return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value >= 0
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
     )

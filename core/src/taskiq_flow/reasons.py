@@ -28,8 +28,8 @@ def limit_reason(
     for name, amount in cell.limits.items():
         taken = used.get(name, 0.0)
         if amount and not fits({name: amount + taken}, limits):
-            asks = "" if amount == 1 else f", and it takes {amount:g}"
-            reason = f"limit {name!r} is reached: {taken:g} of {limits.get(name, 0.0):g} in use{asks}"
+            asks = "" if amount == 1 else f", and it takes {amount:.12g}"
+            reason = f"limit {name!r} is reached: {taken:.12g} of {limits.get(name, 0.0):.12g} in use{asks}"
             return reason, tuple(each for each in running if each.limits.get(name))
     return "", ()
 
@@ -54,8 +54,8 @@ def room_reason(cell: ReadyCell, workers: Sequence[WorkerView], running: Sequenc
     name = lacking[0]
     among = f"worker {worker.id!r}" if len(workers) == 1 else f"the nearest to that, {worker.id!r},"
     return (
-        f"it needs {cell.resources[name]:g} of {name!r}, and {among} has {max(0.0, free.get(name, 0.0)):g} "
-        f"of {worker.capacity.get(name, 0.0):g} free"
+        f"it needs {cell.resources[name]:.12g} of {name!r}, and {among} has {max(0.0, free.get(name, 0.0)):.12g} "
+        f"of {worker.capacity.get(name, 0.0):.12g} free"
     )
 
 

@@ -7,7 +7,6 @@ and their windows included. Nothing is awaited, sent or stored, and the same scr
 from __future__ import annotations
 
 import heapq
-import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.errors import UnschedulableError
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
+from taskiq_flow.graph.ranks import node_path
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import DEFAULT_WINDOW, RunMachine
@@ -34,7 +34,6 @@ from taskiq_flow.store import RunRecord
 __all__ = ["Attempt", "Rehearsal", "Script", "rehearse"]
 
 _RUN = "rehearsal"
-_ITEM_NUMBER = re.compile(r"\[\d+\]")
 _UNLIMITED = 10**12
 
 
@@ -307,7 +306,7 @@ class _Stage:
         self._done.append(
             Attempt(
                 cell=cell.path,
-                node=_ITEM_NUMBER.sub("[]", cell.path),
+                node=node_path(cell.path),
                 task=cell.task,
                 worker=sent.worker,
                 resources=sent.demand,
@@ -340,7 +339,6 @@ class _Stage:
         states = (CellState.READY, CellState.DISPATCHED)
         waiting = [cell.path for cell in self._machine.cells.active.values() if cell.state in states]
         named = ", ".join(map(repr, waiting[:5])) + (f" and {len(waiting) - 5} more" if waiting[5:] else "")
-        return (
-            f"scheduler {self._placer.scheduler.name!r} leaves {len(waiting)} cells waiting for ever, with nothing "
-            f"running: {named}"
-        )
+        count = f"{len(waiting)} cell{'s' * (len(waiting) != 1)}"
+        name = self._placer.scheduler.name
+        return f"scheduler {name!r} leaves {count} waiting for ever, with nothing running: {named}"

@@ -151,5 +151,8 @@ async def _copy(blobs: Blobs, value: Value, old: str, new: str, copied: set[str]
         for part in filter(has_claim_checks, value.parts):
             await _copy(blobs, part, old, new, copied)
     elif isinstance(value, ClaimCheck) and value.key not in copied:
-        await blobs.put(new, value.key, await blobs.get(old, value.key))
+        data = await blobs.get(old, value.key)
+        if len(data) != value.size:
+            raise BlobNotFound(old, value.key)  # somebody has cut it, and it will not grow again
+        await blobs.put(new, value.key, data)
         copied.add(value.key)

@@ -27,6 +27,7 @@ AnyPipeline = Union[DataflowPipeline, "Pipeline[..., Any]"]
 
 _PIPELINES = "a DataflowPipeline, a Pipeline"
 _FLOWS = "a Flow, a broker, a DataflowPipeline, a Pipeline"
+_OURS = os.path.dirname(__file__) + os.sep
 
 
 def find_pipeline(target: str, app_dir: str | None = None) -> AnyPipeline:
@@ -130,12 +131,15 @@ def _hint(name: str, owner: Any) -> str:
 
 
 def _said(error: BaseException) -> str:
-    """Give what was raised, and the last line of a file that was on the way there."""
+    """Give what was raised, and the last line on the way there: of our own errors, the last that is not ours."""
+    # The first is where this module called what failed.
     frames = [
         frame
-        for frame in traceback.extract_tb(error.__traceback__)
+        for frame in traceback.extract_tb(error.__traceback__)[1:]
         if not frame.filename.startswith("<frozen")
+        and frame.filename != importlib.__file__
+        and not (isinstance(error, FlowError) and frame.filename.startswith(_OURS))
     ]
-    where = f" ({frames[-1].filename}:{frames[-1].lineno}; --traceback shows all)" if len(frames) > 1 else ""
+    where = f" ({frames[-1].filename}:{frames[-1].lineno}; --traceback shows all)" if frames else ""
     text = str(error)
     return f"{type(error).__name__}: {text}{where}" if text else f"{type(error).__name__}{where}"

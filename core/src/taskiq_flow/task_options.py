@@ -61,7 +61,9 @@ class TaskOptions:
             problems.append(f"priority is {priority!r}; give a whole number")
         serializer = left.pop("serializer", None)
         if serializer is not None and (not isinstance(serializer, str) or not serializer):
-            problems.append(f"serializer is {serializer!r}; give the name of one, such as 'json', or leave it out")
+            problems.append(
+                f"serializer is {serializer!r}; give the name of one, such as 'json', or leave it out"
+            )
         queue = left.pop("queue", None) or left.get("queue_name")
         retry, policy = _retry(left.pop("retry_policy", None), left.pop("max_retries", None), problems)
         nested = left.pop("labels", None)

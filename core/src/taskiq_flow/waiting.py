@@ -19,7 +19,7 @@ class WaitingCell:
     :param path: The cell's path; empty for the run itself.
     :param state: ``pending`` (for inputs), ``ready`` (for a place), ``dispatched`` (for a worker), ``waiting`` (for
         another attempt), or ``running`` for a map with items that have not begun.
-    :param since: Since when, in seconds since the epoch.
+    :param since: Since when, in seconds since the epoch; for what is ``pending`` or ``running`` since the run began.
     :param reason: Why, in one sentence without a period.
     :param holders: The cells, of any run of the pool, that have what it lacks.
     """

@@ -17,7 +17,7 @@ from taskiq_flow.pools import WorkerPool, amounts, check_names
 from taskiq_flow.scheduler import Scheduler, WorkerView
 from taskiq_flow.store import WorkerInfo
 
-__all__ = ["Workplace", "as_pool", "effective_limits"]
+__all__ = ["Workplace", "as_pool", "check_options", "effective_limits"]
 
 logger = logging.getLogger("taskiq_flow")
 
@@ -48,6 +48,28 @@ def effective_limits(pool: WorkerPool, limits: Mapping[str, float] | None) -> di
     return found
 
 
+def check_options(*, processes: object, window: object, queue: object) -> None:
+    """Check what a flow was told of this process.
+
+    :raises PluginError: with everything that is wrong.
+    """
+    problems: list[str] = []
+    if processes is not None and not _is_count(processes):
+        problems.append(f"processes is {processes!r}; give a number of processes, 1 or more, or None")
+    if not _is_count(window):
+        problems.append(f"window is {window!r}; give a number of items, 1 or more")
+    if not isinstance(queue, str):
+        problems.append(
+            f"queue is {queue!r}; give the name of the queue that only this worker reads, or leave it out"
+        )
+    if problems:
+        raise PluginError("\n".join(problems))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 @define(slots=False)
 class Workplace:
     """Where the runs of a flow are executed.
@@ -58,6 +80,7 @@ class Workplace:
     :param embedded: Whether this process is the only one.
     :param given_capacity: What this process was said to have; ``None`` where it is to be found out.
     :param detect: Finds it out.
+    :raises PluginError: the capacity is no numbers by name, or one of its names is a limit.
     """
 
     pool: WorkerPool
@@ -67,11 +90,16 @@ class Workplace:
     given_capacity: Mapping[str, float] | None
     detect: Callable[[], Mapping[str, float]]
 
+    def __attrs_post_init__(self) -> None:
+        if self.given_capacity is not None:
+            here = WorkerView(id=_HERE, capacity=amounts("capacity", self.given_capacity))
+            check_names((here,), self.limits)
+
     @cached_property
     def capacity(self) -> Mapping[str, float]:
         """What the worker of this process has, by resource name; empty where that is not known."""
         if self.given_capacity is not None:
-            return amounts("capacity", self.given_capacity)
+            return dict(self.given_capacity)
         try:
             return amounts("what a plugin says of this worker's capacity", self.detect())
         except PluginError as error:

@@ -111,6 +111,8 @@ def test_a_plugin_that_cannot_be_loaded_comes_with_a_next_step(
     finding = found["acme-broken (acme-broken 2.3)"]
     assert finding["text"].endswith("No module named 'tenacious_thing'")
     assert finding["advice"] == ("repair or remove acme-broken, or block it: TASKIQ_FLOW_BLOCK=acme-broken")
+    assert found["store"]["state"] == "note"
+    assert found["store"]["text"] == ("? (unknown); not tried, because the plugins cannot be used together")
     blocked = examined(0, TASKIQ_FLOW_BLOCK="acme-broken")
     assert blocked["acme-broken (acme-broken 2.3)"]["state"] == "note"
     done = taskiq_flow("doctor", PYTHONPATH=str(shop))

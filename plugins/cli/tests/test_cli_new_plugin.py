@@ -51,6 +51,8 @@ def test_it_says_what_to_do_next(tmp_path: Path, capfd: pytest.CaptureFixture[st
     write(tmp_path, "acme", "store")
     said = capfd.readouterr().out
     assert said.startswith(f"{tmp_path / 'acme'}: store 'acme'\n")
+    assert "  src/acme/plugin.py    the hook that offers the class\n" in said
+    assert "  src/acme/py.typed\n  " in said
     assert f"  cd {tmp_path / 'acme'}\n  pip install -e '.[test]'\n  pytest\n" in said
     assert "TASKIQ_FLOW_STORE=acme:// taskiq flow plugins" in said
 

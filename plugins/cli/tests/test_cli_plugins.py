@@ -130,10 +130,18 @@ def test_a_broken_plugin_is_reported_and_hides_nothing(taskiq_flow: Any, shop: P
     done = taskiq_flow("plugins", PYTHONPATH=str(shop))
     assert done.returncode == 1
     assert "No module named 'tenacious_thing'" in done.stderr
-    assert "acme-hello 2.3" in done.stdout
+    assert "hello  acme-hello 2.3 (acme_hello)\n  commands: hello\n" in done.stdout
+    assert "broken  acme-broken 2.3 (acme_broken)\n  cannot be used\n" in done.stdout
+    narrow = taskiq_flow("plugins", PYTHONPATH=str(shop), COLUMNS="30")
+    assert narrow.stdout == done.stdout
     run = taskiq_flow("run", "shop:endless", "x=1", PYTHONPATH=str(shop))
     assert (run.returncode, "Traceback" in run.stderr) == (2, False)
     assert "No module named 'tenacious_thing'" in run.stderr
+    (shop / "early.py").write_text(
+        "from taskiq import InMemoryBroker\nfrom taskiq_flow import Flow\nFlow(InMemoryBroker())\n"
+    )
+    early = taskiq_flow("run", "early:x", PYTHONPATH=str(shop))
+    assert f" ({shop / 'early.py'}:3; --traceback shows all)\n" in early.stderr
     helped = taskiq_flow(PYTHONPATH=str(shop))
     assert helped.returncode == 0
     assert "graph" in helped.stdout
@@ -177,7 +185,7 @@ def test_what_is_selected_is_told_with_the_reason(taskiq_flow: Any, shop: Path) 
     )
     install(shop, "hullo", PREFERRED.replace("NAME", "hullo"))
     found = listing(taskiq_flow, shop, 1)
-    assert found["selected"]["serializer"] == {"name": "?", "source": "several are preferred, see below"}
+    assert found["selected"]["serializer"] == {"name": "?", "source": "several are preferred"}
     assert (
         "'hello' (acme-hello 2.3) and 'hullo' (acme-hullo 2.3) wants to be preferred" in found["problems"][0]
     )

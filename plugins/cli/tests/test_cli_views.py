@@ -194,6 +194,18 @@ def test_json_holds_whatever_a_serializer_gives() -> None:
     assert (data["run"], data["status"], data["left_out"]) == ("id", "failed", 4)
 
 
+def test_json_holds_all_of_an_array() -> None:
+    class Lists:
+        def tolist(self) -> list[int]:
+            return [1] * 5000
+
+        def __repr__(self) -> str:
+            return "[1, ...]"
+
+    data = json.loads(as_json(data_of(ending(outputs={"array": Lists(), "inside": [Lists()]}))))
+    assert data["outputs"] == {"array": [1] * 5000, "inside": [[1] * 5000]}
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.004, "0.00 s"), (12.34, "12.3 s"), (245, "4 min 05 s"), (7380, "2 h 03 min"), (3599.7, "1 h 00 min")],

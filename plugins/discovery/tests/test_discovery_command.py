@@ -185,6 +185,41 @@ def test_nothing_to_show_says_why(ask: Ask, arguments: tuple[str, ...], said: st
     assert said in ask(*arguments).out
 
 
+def test_what_tasks_say_of_themselves_does_no_harm(ask: Ask, shop: Shelf) -> None:
+    shop.offer(
+        "acme-odd",
+        "1",
+        acme_odd="""
+            from taskiq_flow import pipeline_task
+
+            class Shy:
+                def __repr__(self):
+                    raise RuntimeError("shy")
+
+            @pipeline_task(output="a", description="\\x1b[31m[bold]red")
+            def red() -> Shy(): ...
+
+            @pipeline_task(output="b", description=3)
+            def number(x: Shy()): ...
+
+            @pipeline_task(output="c")
+            def documented(): ...
+
+            documented.__doc__ = 3
+        """,
+    )
+    for arguments in ((), ("red",)):
+        shown = ask("--distribution", "acme-odd", *arguments).out
+        assert "\\x1b[31m[bold]red" in shown
+        assert "\x1b" not in shown
+    told = ask("--distribution", "acme-odd", "--json").data["tasks"]
+    assert [(each["function"], each["description"]) for each in told] == [
+        ("documented", ""),
+        ("number", ""),
+        ("red", "\x1b[31m[bold]red"),
+    ]
+
+
 def test_nothing_is_let_in(ask: Ask, shop: Shelf) -> None:
     (shop.folder / "acme_closed.py").write_text(
         "from taskiq import InMemoryBroker\nfrom taskiq_flow import Flow\n"

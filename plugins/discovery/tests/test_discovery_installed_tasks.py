@@ -139,7 +139,6 @@ def test_denying_one_of_two_producers(full: Shelf) -> None:
 def test_settings_from_the_environment(full: Shelf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text(
-        "[tool.taskiq-flow]\ndiscoverer = 'installed'\n"
         "[tool.taskiq-flow.tasks]\nallow = ['nobody']\ndeny-tasks = ['*:report']\nprefix = {'acme-*' = 'file.'}\n"
     )
 
@@ -187,4 +186,4 @@ def test_it_is_offered_by_its_name() -> None:
 
     plugins = Plugins.load(explicit=["taskiq_flow_discovery.plugin"])
     assert plugins.discoverers["installed"] is InstalledTasks
-    assert plugins.selection("discoverer").name == "entry-points"
+    assert plugins.selection("discoverer").name == "installed"

@@ -29,7 +29,7 @@ def blocks(kind: str) -> list[str]:
 def test_every_program_of_the_page(
     shelf: Shelf, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, settings = (tomllib.loads(text) for text in blocks("toml"))
+    project = tomllib.loads(blocks("toml")[0])
     package, use, let_in, own = blocks("py")
     said = project["project"]
     points = said["entry-points"]["taskiq_flow.tasks"]
@@ -46,7 +46,6 @@ def test_every_program_of_the_page(
     ]
     (shelf.folder / "pyproject.toml").write_text(blocks("toml")[1])
     monkeypatch.chdir(shelf.folder)
-    assert settings["tool"]["taskiq-flow"]["discoverer"] == "installed"
     flow = Flow(InMemoryBroker(), discover=True, plugins=["taskiq_flow_discovery.plugin"])
     assert list(flow.catalogue.tasks) == all_tasks
 
@@ -54,7 +53,7 @@ def test_every_program_of_the_page(
 def test_the_environment_of_the_page(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf.offer("acme-text", "1.2", {"text": "acme_text"}, acme_text=blocks("py")[0])
     settings = re.findall(r"`(TASKIQ_FLOW_\w+)=([^`]+)`", PAGE)
-    assert len(settings) == 4
+    assert len(settings) == 3
     for name, value in settings:
         monkeypatch.setenv(name, value)
     flow = Flow(InMemoryBroker(), discover=True, plugins=["taskiq_flow_discovery.plugin"])

@@ -42,6 +42,12 @@ def test_what_could_run_comes_first_and_long_lists_are_cut() -> None:
     assert len(list(lines_of(DESCRIPTION, 100.0, everything=True))) == 3 + 25
 
 
+def test_only_times_that_are_known_are_said() -> None:
+    waiting = (WaitingCell(path="each", state="running", since=1.0, reason="max_parallel is 2"),)
+    (_, line) = lines_of(RunDescription(id="a", status=RunStatus.RUNNING, waiting=waiting), 9.0)
+    assert line == "each  running: max_parallel is 2"
+
+
 def test_a_run_that_is_over_has_nothing_that_waits() -> None:
     over = RunDescription(id="a", status=RunStatus.CANCELLED, reason="enough", counts={"cancelled": 2})
     assert list(lines_of(over, 1.0)) == ["run a cancelled (enough): 2 cancelled", "nothing waits"]

@@ -82,6 +82,16 @@ CASES: dict[str, tuple[dict[str, str], dict[str, float]]] = {
         },
         {"cpu": 8.0, "ram_mb": 16000.0},
     ),
+    "what looks like a number": (
+        {
+            "proc/self/cgroup": "0::/\n",
+            "sys/fs/cgroup/cpu.max": "² 100000\n",
+            "sys/fs/cgroup/cpuset.cpus": "0-²\n",
+            "sys/fs/cgroup/memory.max": "--5\n",
+            "sys/fs/cgroup/memory.limit_in_bytes": "²\n",
+        },
+        {"cpu": 8.0, "ram_mb": 16000.0},
+    ),
 }
 
 
@@ -91,7 +101,7 @@ def test_the_narrowest_limit_counts(tmp_path: Path, case: str) -> None:
     for name, text in files.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     assert detect(tmp_path, cores=8, memory_mb=16000) == expected
 
 

@@ -56,6 +56,10 @@ def test_a_worker_has_what_is_written_down() -> None:
             ["cpu_cores is nan", "7 is no name of a resource"],
         ),
         ({"workers": [{"cpu_cores": True}]}, ["cpu_cores is True"]),
+        ({"workers": [{"cpu_cores": 10**400}]}, ["cpu_cores is 1000"]),
+        ({"workers": TWO, "limits": "db"}, ["limits is 'db'; give numbers by name"]),
+        ({"workers": TWO, "limits": ["db"]}, ["limits is ['db']; give numbers by name"]),
+        ({"workers": TWO, "scheduler": 5}, ["the scheduler of the pool is 5; give the name of one, or None"]),
         ({"workers": [{"cpu_cores": 1, "name": "a"}] * 2}, ["several workers have the name 'a'"]),
         (
             {"workers": TWO, "limits": {"gpu": 1}},
@@ -98,6 +102,7 @@ def test_profiles_stack_in_any_order(above: bool) -> None:
         ({}, "without resources"),
         ({"gpu": -1}, "gpu is -1; give a number, 0 or more"),
         ({"gpu": "one", "tpu": True}, "tpu is True"),
+        ({"gpu": 10**400}, "gpu is 1000"),
         ({"cpu_units": 2}, "cpu_units is counted as 'cpu'; give cpu instead"),
     ],
 )

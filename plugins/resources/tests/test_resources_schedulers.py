@@ -174,6 +174,12 @@ def test_shares_go_by_a_label_and_its_weight() -> None:
             lambda: FairShareScheduler(weights={"a": 0, "b": 1}),
             "weights must be numbers above 0, found 'a': 0",
         ),
+        (
+            lambda: FairShareScheduler(weights={"a": 10**400}),
+            "weights must be numbers above 0, found 'a': 1000",
+        ),
+        (lambda: FairShareScheduler(weights="gold"), "weights are numbers by name"),  # type: ignore[arg-type]
+        (lambda: CriticalPathScheduler(ageing=10**400), "ageing must be a number above 0, found 1000"),
     ],
 )
 def test_options_that_cannot_be(make: Callable[[], Scheduler], words: str) -> None:

@@ -17,7 +17,7 @@ from taskiq_flow import RunHandle
 from taskiq_flow.graph import NodeOptions, TaskNode, build_graph
 from taskiq_flow.scheduler import WorkerView
 from taskiq_flow_cli.app import main
-from taskiq_flow_resources.simulation import compare
+from taskiq_flow_resources.simulation import Past, compare
 from taskiq_flow_resources.simulation.gantt import draw_gantt
 from taskiq_flow_resources.simulation.page import write_page
 from taskiq_flow_resources.simulation.words import columns, seconds
@@ -112,7 +112,7 @@ def test_a_trace_is_simulated_and_drawn(tmp_path: Path, capsys: pytest.CaptureFi
     for name in ("chart.svg", "chart.html"):
         assert simulate(MONTAGE, "--scheduler", "fifo", "--gantt", str(tmp_path / name)) == 0
     chart = ET.parse(tmp_path / "chart.svg").getroot()
-    bars = [each for each in chart.iter("{http://www.w3.org/2000/svg}rect") if each.get("class") == "a"]
+    bars = [each for each in chart.iter("{http://www.w3.org/2000/svg}rect") if len(each)]
     assert len(bars) == 495
     page = (tmp_path / "chart.html").read_text()
     assert page.startswith("<!doctype html>")
@@ -199,6 +199,8 @@ def test_a_faulty_scheduler_is_reported_and_makes_the_exit_code_1(
             "--workers is '0x cpu=4'; expected a number of workers and what each has",
         ),
         (["--limit", "cpu=1"], "'cpu' is a limit of the pool and a resource of worker 'worker-2'"),
+        (["--workers", "4 cpu=4"], "--workers has '4 cpu=4'; expected each name once with an amount"),
+        (["--items", f"tracks={10**30}"], "give a whole number from 0 to 1,000,000"),
         (["--limit", "db=-1"], "--limit has 'db=-1'; expected each name once with an amount"),
         (["--outputs", "sises"], "output 'sises' is wanted, which no node produces"),
     ],
@@ -251,6 +253,74 @@ def test_one_core_is_one_line_although_some_cells_take_no_time() -> None:
     seconds_of = {"a": 1.0, "b": 0.0, "c": 2.0}
     (report,) = compare(graph, [WorkerView(id="w", capacity={"cpu": 1.0})], ["fifo"], durations=seconds_of)
     chart = ET.fromstring(draw_gantt([report]))
-    bars = [each for each in chart.iter("{http://www.w3.org/2000/svg}rect") if each.get("class") == "a"]
+    bars = [each for each in chart.iter("{http://www.w3.org/2000/svg}rect") if len(each)]
     assert len({bar.get("y") for bar in bars}) == 1
     assert len(bars) == 3
+
+
+def test_bars_that_are_thinner_than_lines_keep_their_colour() -> None:
+    graph = build_graph([TaskNode(name=name, task=name) for name in "ab"])
+    workers = [WorkerView(id="w", capacity={"cpu": 1.0})]
+    chart = ET.fromstring(draw_gantt(compare(graph, workers, ["fifo"], durations={"a": 0.001, "b": 9.0})))
+    bars = [each for each in chart.iter("{http://www.w3.org/2000/svg}rect") if len(each)]
+    assert [bar.get("class") for bar in bars] == [None, "a"]
+
+
+def test_durations_that_are_given_count_more_than_those_of_a_trace_or_of_a_past_run(
+    studio: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (studio / "d.json").write_text('{"mProject": 0}')
+    assert simulate(MONTAGE, "--durations", "d.json", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)["simulations"]
+    took = {each["ended"] - each["began"] for each in found["attempts"] if each["task"] == "mProject"}
+    assert took == {0}
+    graph = build_graph([TaskNode(name="a", task="t"), TaskNode(name="b", task="u")])
+    past = Past(seconds={"a": 5.0, "b": 7.0})
+    (report,) = compare(
+        graph, [WorkerView(id="w", capacity={"cpu": 1.0})], ["fifo"], durations={"t": 1.0}, past=past
+    )
+    assert {each.cell: each.seconds for each in report.attempts} == {"a": 1.0, "b": 7.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Nameless", "scheduler 'Nameless' has no name; write name = "),
+        ("Wanting", "scheduler 'Wanting' cannot be made without arguments (TypeError: "),
+    ],
+)
+def test_a_scheduler_that_cannot_be_made_is_said(
+    studio: Path, capsys: pytest.CaptureFixture[str], name: str, said: str
+) -> None:
+    (studio / "studio.py").write_text(
+        STUDIO
+        + """
+class Nameless(Scheduler):
+    def place(self, ready, workers, running):
+        return None
+
+
+class Wanting(Lazy):
+    def __init__(self, width):
+        self.width = width
+"""
+    )
+    assert simulate("studio:pipeline", "--items", "tracks=2", "--scheduler", f"studio:{name}") == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_traceback_of_a_scheduler_can_be_seen(studio: Path, caplog: pytest.LogCaptureFixture) -> None:
+    words = ("studio:pipeline", "--items", "tracks=2", "--scheduler", "studio:Faulty")
+    assert simulate(*words) == 1
+    assert caplog.text == ""
+    assert simulate(*words, "--traceback") == 1
+    assert 'raise RuntimeError("no idea")' in caplog.text
+
+
+def test_a_long_name_of_a_graph_leaves_room_for_the_scheduler() -> None:
+    graph = build_graph([TaskNode(name="a", task="t")], name="long " * 40)
+    chart = ET.fromstring(draw_gantt(compare(graph, [WorkerView(id="w")], ["fifo"])))
+    titles = [
+        each.text or "" for each in chart.iter("{http://www.w3.org/2000/svg}text") if each.get("class") == "t"
+    ]
+    assert [title.endswith("…: fifo") and len(title) < 100 for title in titles] == [True]

@@ -95,6 +95,20 @@ def test_the_traces_of_the_repository_are_whole(name: str, tasks: int, edges: in
             ),
             "'x' cannot be used:\ntask 'b' has coreCount 'two'; expected a number, 0 or more",
         ),
+        (
+            instance(
+                a={"parents": "bc", "children": [{"id": "b"}], "ran": {"runtimeInSeconds": 1e300}},
+                b={"id": ["b"], "ran": {"runtimeInSeconds": 1}},
+                c={"id": "a", "ran": {"runtimeInSeconds": 1, "id": "a"}},
+            ),
+            "'x' cannot be used:\n"
+            "task 'a' is 2 times in workflow.specification.tasks; expected it once\n"
+            "workflow.specification.tasks has 1 without an id; expected a text that is not empty\n"
+            "task 'a' is 2 times in workflow.execution.tasks; expected it once\n"
+            "task 'a' has 'bc' for its parents; expected a list of ids\n"
+            "task 'a' has {'id': 'b'} among its children, which is not specified\n"
+            "task 'a' has runtimeInSeconds 1e+300; expected seconds, 0 or more",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_trace_is_said(document: Any, said: str) -> None:
@@ -125,7 +139,8 @@ def test_durations_are_read_from_json_and_from_csv(tmp_path: Path) -> None:
     (tmp_path / "d.json").write_text(json.dumps({"load": 2, "work": [1.0, 3.5]}))
     (tmp_path / "d.csv").write_text("name,seconds\nload, 2\n\n# measured on Monday\nwork,1\nwork,3.5\n")
     expected = Durations({"load": 2.0, "work": [1.0, 3.5]}, 0.5)
-    for name in ("d.json", "d.csv"):
+    (tmp_path / "e.csv").write_text("\ufeffload,2\nwork,1\nwork,3.5\n", encoding="utf-8")
+    for name in ("d.json", "d.csv", "e.csv"):
         assert Durations.read(tmp_path / name, default=0.5) == expected
 
 
@@ -140,6 +155,8 @@ def test_durations_are_read_from_json_and_from_csv(tmp_path: Path) -> None:
         ('{"a": "1"}', "'a' takes '1'; give seconds, 0 or more"),
         ('{"a": [1, NaN, true]}', "'a' takes nan s; give seconds, 0 or more\n'a' takes True; give"),
         ("a,-1\n", "'a' takes -1 s"),
+        ('{"a": []}', r"'a' takes nothing; give seconds"),
+        ('{"a": 1%s}' % ("0" * 400), "'a' takes 10"),
     ],
 )
 def test_what_is_wrong_with_durations_is_said(tmp_path: Path, text: str, said: str) -> None:
@@ -176,7 +193,7 @@ def test_cells_that_were_not_measured_get_the_mean_of_their_node_or_task() -> No
     graph = build_graph(
         [TaskNode(name="a", task="t"), TaskNode(name="b", task="t"), TaskNode(name="c", task="u")]
     )
-    durations = Durations.measured({"a": 3.0}, graph, default=9.0)
+    durations = Durations({}, 9.0).over(Durations.measured({"a": 3.0}, graph))
     found = {
         node.name: durations.of(node.name, node)
         for node in graph.nodes.values()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskiq_flow.errors import UnschedulableError, UsageError
+from taskiq_flow.errors import PluginError, UnschedulableError, UsageError
 from taskiq_flow.graph import (
     Graph,
     Guard,
@@ -22,6 +22,7 @@ from taskiq_flow.graph import (
 from taskiq_flow.pools import Rooms, WorkerPool
 from taskiq_flow.scheduler import Placement, Scheduler, WorkerView
 from taskiq_flow_resources.simulation import Bound, Durations, SimulationReport, compare, simulate
+from taskiq_flow_resources.simulation.tables import description
 
 Row = tuple[str, str, float, float]
 
@@ -132,7 +133,10 @@ def test_the_number_of_items_is_asked_for_by_the_name_that_can_be_given() -> Non
             {"items": {"row": 3}},
             "there is a number of items for 'row', which no map goes over (did you mean 'rows'?)",
         ),
-        ({"items": {"rows": -1}}, "the number of items of 'rows' is -1; give a whole number, 0 or more"),
+        (
+            {"items": {"rows": -1}},
+            "the number of items of 'rows' is -1; give a whole number from 0 to 1,000,000",
+        ),
         (
             {"values": {"zs": 1}},
             "there is a value for 'zs', which is no input or output of a task here; there are 'rows', 'item', "
@@ -143,7 +147,7 @@ def test_the_number_of_items_is_asked_for_by_the_name_that_can_be_given() -> Non
             "there is a duration for 'wrk', which is no task, node or cell here (did you mean 'work'?)",
         ),
         ({"durations": {"work": -2.0}}, "'work' takes -2 s; give seconds, 0 or more"),
-        ({"durations": {"work": []}}, "'work' takes 'nothing'; give seconds, 0 or more"),
+        ({"durations": {"work": []}}, "'work' takes nothing; give seconds, 0 or more"),
     ],
 )
 def test_names_and_numbers_that_cannot_be_are_refused(given: dict[str, Any], said: str) -> None:
@@ -215,6 +219,14 @@ def test_what_fits_nowhere_is_refused_with_all_offenders() -> None:
         "node 'b' asks for 1 of 'gpu', and no worker has any",
         "node 'd' asks for 9 of 'db', and the limit is 5",
     ]
+    with pytest.raises(UnschedulableError) as caught:
+        simulate(build_graph([task(f"n{number}", gpu=1.0) for number in range(12)]), BIG, "fifo")
+    assert str(caught.value) == (
+        "each of the nodes 'n0', 'n1', 'n2', 'n3', 'n4', 'n5', 'n6', 'n7', 'n8', 'n9' and 2 more asks for 1 of 'gpu', "
+        "and no worker has any"
+    )
+    with pytest.raises(PluginError, match="several workers have the name 'w1'"):
+        simulate(graph, [*BIG, *BIG], "fifo")
     with pytest.raises(UnschedulableError, match="the pool has no workers"):
         simulate(graph, [], "fifo")
 
@@ -253,15 +265,25 @@ class Broken(Scheduler):
         raise KeyError("rank")
 
 
+class Scalar(Scheduler):
+    name = "scalar"
+
+    def place(self, ready: Sequence[Any], workers: Any, running: Any) -> Any:
+        return 5
+
+
 def test_a_scheduler_that_never_places_anything_is_told_so() -> None:
     with pytest.raises(UnschedulableError) as caught:
         simulate(DIAMOND, ONE, Stubborn)
     assert str(caught.value) == (
-        "scheduler 'stubborn' leaves 1 cells waiting for ever, with nothing running: 'a'"
+        "scheduler 'stubborn' leaves 1 cell waiting for ever, with nothing running: 'a'"
     )
 
 
-@pytest.mark.parametrize(("scheduler", "complaint"), [(Greedy, "2 of 'cpu' in use"), (Broken, "it raised")])
+@pytest.mark.parametrize(
+    ("scheduler", "complaint"),
+    [(Greedy, "2 of 'cpu' in use"), (Broken, "it raised"), (Scalar, "it gave int instead of placements")],
+)
 def test_what_the_core_does_not_accept_is_in_the_report(scheduler: type[Scheduler], complaint: str) -> None:
     report = simulate(DIAMOND, ONE, scheduler, durations=SECONDS)
     assert any(complaint in each for each in report.complaints)
@@ -280,6 +302,19 @@ def test_the_work_of_what_only_some_workers_can_hold_is_a_bound() -> None:
     report = simulate(graph, pool, "best-fit")
     assert report.bound == Bound(3, "work: cpu of w1")
     assert report.makespan == 3
+
+
+def test_many_bounds_of_many_workers_stay_readable() -> None:
+    pool = [WorkerView(id=f"w{n}", capacity={"cpu": 1.0, "ram_mb": float(n)}) for n in range(1, 21)]
+    report = simulate(build_graph([task(f"n{n}", ram_mb=float(n)) for n in range(1, 21)]), pool, "best-fit")
+    assert {
+        "work: ram_mb",
+        "work: ram_mb of 19 workers",
+        "work: ram_mb of w18, w19, w20",
+        "work: ram_mb of w20",
+    } <= {bound.reason for bound in report.bounds}
+    line = description(report)[1]
+    assert line.endswith(f", and {len(report.bounds) - 5} lower ones)")
 
 
 def test_the_most_particular_duration_counts() -> None:

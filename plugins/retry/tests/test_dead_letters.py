@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from attrs import evolve
 from dead_shop import Shop, cell
 from taskiq import InMemoryBroker
 
@@ -14,7 +15,7 @@ from taskiq_flow.errors import RunNotFound
 from taskiq_flow.graph import TaskNode, build_graph
 from taskiq_flow.machine.events import CellFailed
 from taskiq_flow.payloads import Failure, FailureKind
-from taskiq_flow.store import RunOutcome, RunRecord, RunStatus
+from taskiq_flow.store import Lease, RunOutcome, RunRecord, RunStatus
 from taskiq_flow_retry import DeadLetter, DeadLetters
 from taskiq_flow_retry.dead.letter import cells_given_up, letters_of
 
@@ -170,6 +171,21 @@ async def test_other_pools_have_lists_of_their_own() -> None:
     await shop.end(1)
     other = Flow(InMemoryBroker(), store=shop.flow.store, pool="other")
     assert await DeadLetters(other).list() == []
+
+
+async def test_reading_the_list_executes_nothing() -> None:
+    shop = Shop()
+    run = await shop.end(1)
+    await shop.flow.shutdown()
+    store = shop.flow.store
+    # The process of this one has died, and that of the onlooker is not going to last.
+    await store.runs.create(evolve(await store.runs.get(run.id), id="left", outcome=None))
+    onlooker = Shop(store=store)
+    assert await onlooker.places() == [(run.id, cell(1))]
+    assert len(await onlooker.dead.discard(run.id)) == 1
+    await asyncio.sleep(0.1)
+    assert onlooker.calls == {}
+    assert isinstance(await store.leases.acquire("pool:default", "somebody", 10), Lease)
 
 
 async def test_a_letter_goes_with_its_run() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from retry_cases import Calls, Make, reasons
+from retry_cases import Calls, Make, ready, reasons
 from taskiq import InMemoryBroker
 
 from taskiq_flow import (
@@ -260,3 +260,36 @@ async def test_an_asynchronous_function_is_no_yes(
     assert len(calls.times) == 1
     (told,) = await reasons(handle)
     assert f"raised PluginError: {function} is asynchronous" in told
+
+
+class Terse(RetryPolicy):
+    name = "terse"
+
+    def should_retry(self, attempt: int, exception: BaseException | None) -> bool:
+        return attempt < 2
+
+
+async def test_a_decision_without_a_reason_gets_one(
+    broker: InMemoryBroker, flow: Make, clock: FakeClock
+) -> None:
+    made = flow()
+
+    @broker.task(retry_policy=Terse())
+    async def fails() -> None:
+        raise ValueError("no")
+
+    @broker.task
+    async def left_alone() -> None:
+        raise ValueError("no")
+
+    handle, other = await Pipeline(broker, fails).kiq(), await Pipeline(broker, left_alone).kiq()
+    await clock.run(handle.wait_result())
+    await clock.run(other.wait_result())
+    told = ["policy 'terse' wants another attempt", "policy 'terse' gave up"]
+    assert await reasons(handle) == told
+    assert await reasons(other) == [""]
+    # What was sent on its own is a dead letter too, which it would not be if nobody had been asked.
+    await ready(clock, await fails.kiq())
+    (record, *_) = await made.store.runs.list(pool="default", limit=1)
+    events = await made.store.log.read(record.id)
+    assert [event.reason for event in events if type(event).__name__ == "CellFailed"] == told

@@ -7,6 +7,7 @@ import importlib
 from typing import Any
 
 import attrs
+import msgpack  # type: ignore[import-untyped]
 import numpy
 import numpy.typing
 import pyarrow
@@ -15,6 +16,7 @@ from golden_arrays import alike
 from pydantic import BaseModel, ConfigDict
 
 from taskiq_flow.errors import PayloadError, PluginError
+from taskiq_flow_serializers.arrow import TABLE as TABLE_CODE
 from taskiq_flow_serializers.arrow import ArrowSerializer
 from taskiq_flow_serializers.numpy import NumpySerializer
 
@@ -218,3 +220,33 @@ def test_a_missing_package_is_an_error_that_says_what_to_install(
     # A worker that was sent such a value refuses the value, and goes on.
     assert isinstance(caught.value, PayloadError)
     assert f'install "taskiq-flow-serializers[{make.name}]"' in str(caught.value)
+
+
+@pytest.mark.parametrize("column", [[0] * 100_000, pyarrow.array(["a" * 1000] * 100).dictionary_encode()])
+def test_compressed_tables_are_refused_before_they_fill_the_memory(column: Any) -> None:
+    table = pyarrow.table({"a": column})
+
+    def read(**options: Any) -> Any:
+        sink = pyarrow.BufferOutputStream()
+        with pyarrow.ipc.new_stream(
+            sink, table.schema, options=pyarrow.ipc.IpcWriteOptions(**options)
+        ) as writer:
+            writer.write_table(table)
+        data = msgpack.packb(msgpack.ExtType(TABLE_CODE, sink.getvalue().to_pybytes()))
+        return ArrowSerializer().loads(data)
+
+    assert read() == table
+    for codec in ("zstd", "lz4"):
+        with pytest.raises(PayloadError, match="compressed batches, which could fill the memory"):
+            read(compression=codec)
+
+
+def test_tables_that_are_compressed_in_the_oldest_way_are_refused() -> None:
+    batch = pyarrow.record_batch({"a": [1, 2]})
+    options = pyarrow.ipc.IpcWriteOptions(metadata_version=pyarrow.ipc.MetadataVersion.V4)
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, batch.schema, options=options) as writer:
+        writer.write_batch(batch, custom_metadata={"ARROW:experimental_compression": "zstd"})
+    data = msgpack.packb(msgpack.ExtType(TABLE_CODE, sink.getvalue().to_pybytes()))
+    with pytest.raises(PayloadError, match="compressed batches"):
+        ArrowSerializer().loads(data)

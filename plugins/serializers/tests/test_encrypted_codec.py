@@ -125,7 +125,7 @@ def test_where_the_library_is_missing_the_extra_is_named(monkeypatch: pytest.Mon
 
     encryption._library.cache_clear()
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
-    with pytest.raises(PluginError, match=r"install taskiq-flow-serializers\[encryption\]$"):
+    with pytest.raises(PluginError, match=r'install "taskiq-flow-serializers\[encryption\]"$'):
         EncryptedCodec([NEW])
 
 
@@ -143,9 +143,7 @@ async def test_a_store_that_was_tampered_with_fails_the_reader_and_gives_no_othe
     (key,) = blobs
     assert b"secret" not in blobs[key]
     blobs[key] = blobs[key][:-1] + bytes([blobs[key][-1] ^ 1])
-    with pytest.raises(
-        PayloadError, match=r"^codec 'encrypted' cannot decode the value: it was changed, or cut"
-    ):
+    with pytest.raises(PayloadError, match=r"is not what was kept under that key; somebody has changed it"):
         await handle.result()
     assert flow.codec.codecs == ("zstd", "encrypted")
 

@@ -172,7 +172,7 @@ def test_what_the_file_system_needs_is_named_at_once(monkeypatch: pytest.MonkeyP
     with pytest.raises(PluginError, match=r"^large values cannot be kept at 's3://bucket/x': .*s3fs"):
         Flow(InMemoryBroker(), blobs="s3://bucket/x")
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(PluginError, match=r"needs fsspec .*; install taskiq-flow-serializers\[fsspec\]$"):
+    with pytest.raises(PluginError, match=r'needs fsspec, .*; install "taskiq-flow-serializers\[fsspec\]"$'):
         Flow(InMemoryBroker(), blobs="memory://x")
 
 

@@ -120,7 +120,8 @@ def test_one_object_works_in_several_threads_and_in_other_processes() -> None:
 def test_where_the_library_is_missing_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(
-        PluginError, match=r"^codec 'zstd' needs zstandard \(.*\); install taskiq-flow-serializers\[zstd\]$"
+        PluginError,
+        match=r"^codec 'zstd' needs zstandard, which .*; install \"taskiq-flow-serializers\[zstd\]\"$",
     ):
         Flow(InMemoryBroker(), codecs=["zstd"])
     reader = Flow(InMemoryBroker())

@@ -11,7 +11,7 @@ on the function or on the task, and give back the very object that they were giv
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -180,7 +180,10 @@ class ResourceProfile:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # Not by math.isfinite(), which raises where a whole number is too large.
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    )
 
 
 def pipeline_task(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskiq_flow.discovery.catalogue import Catalogue, SourceProblem
-from taskiq_flow.discovery.finding import catalogue_for, load_catalogue, usual_broker
+from taskiq_flow.discovery.finding import catalogue_for, find_sources, load_catalogue, usual_broker
 from taskiq_flow.discovery.installed import InstalledTask, TaskInput
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "SourceProblem",
     "TaskInput",
     "catalogue_for",
+    "find_sources",
     "load_catalogue",
     "usual_broker",
 ]

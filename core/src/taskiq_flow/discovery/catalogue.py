@@ -65,7 +65,12 @@ class Catalogue:
                 for each in offers.problems
             ]
             for offer in offers.tasks:
-                name = source.rename(offer.name)
+                try:
+                    name = source.rename(offer.name)
+                except Exception as error:  # noqa: BLE001 - somebody else's discoverer
+                    said = f"naming task {offer.name!r} failed: {_said(error)}"
+                    problems.append(SourceProblem(source=source.name, origin=source.origin, error=said))
+                    continue
                 if name is None:
                     continue
                 task = _installed(source, name, offer.place)

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from taskiq import AsyncBroker, InMemoryBroker, async_shared_broker
 
-from taskiq_flow.discoverer import Discoverer
+from taskiq_flow.discoverer import Discoverer, TaskSource
 from taskiq_flow.discovery.catalogue import Catalogue
+from taskiq_flow.errors import FlowError, PluginError
 from taskiq_flow.plugins import Plugins
 from taskiq_flow.worker.middleware import PipelineMiddleware
 
-__all__ = ["catalogue_for", "load_catalogue", "usual_broker"]
+__all__ = ["catalogue_for", "find_sources", "load_catalogue", "usual_broker"]
 
 logger = logging.getLogger("taskiq_flow")
 
 
+def find_sources(discoverer: Discoverer) -> tuple[TaskSource, ...]:
+    """Ask a discoverer, which is somebody else's code.
+
+    :raises PluginError: it fails, or gives something else than sources.
+    """
+    who = f"discoverer {discoverer.name!r} ({type(discoverer).__qualname__} of {type(discoverer).__module__})"
+    try:
+        found: tuple[Any, ...] = tuple(discoverer.find())
+    except FlowError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{who} failed to find tasks: {type(error).__name__}: {error}") from error
+    if wrong := {type(each).__name__ for each in found if not isinstance(each, TaskSource)}:
+        raise PluginError(f"{who} must give objects of type TaskSource, found {', '.join(sorted(wrong))}")
+    return found
+
+
 def load_catalogue(discoverer: Discoverer) -> Catalogue:
-    """Load everything that a discoverer finds, and log what cannot be used."""
-    catalogue = Catalogue.load(discoverer.find())
+    """Load everything that a discoverer finds, and log what cannot be used.
+
+    :raises PluginError: the discoverer fails.
+    """
+    catalogue = Catalogue.load(find_sources(discoverer))
     for problem in catalogue.problems:
         logger.error("%s", problem)
     return catalogue

@@ -99,4 +99,7 @@ class InstalledTask:
 
 
 def _text(annotation: Any) -> str:
-    return "" if annotation is Any else described(annotation)
+    try:
+        return "" if annotation is Any else described(annotation)
+    except Exception:  # noqa: BLE001 - what somebody else's objects say of themselves; no reason to list no task
+        return ""

@@ -61,7 +61,7 @@ class Demands:
         wanted, limited = self.of(resources)
         for name, amount in limited.items():
             if not fits({name: amount}, self.limits):
-                return f"asks for {amount:g} of {name!r}, and the limit is {self.limits[name]:g}"
+                return f"asks for {amount:.12g} of {name!r}, and the limit is {self.limits[name]:.12g}"
         return shortage(wanted, queue, workers) if workers and self.scheduler.reads_resources else ""
 
     def judged(

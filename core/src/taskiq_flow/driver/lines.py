@@ -53,7 +53,8 @@ class LimitRoom:
 class ReadyQueue:
     """Cells that could be dispatched.
 
-    In each line they stand by priority, then by depth, then in the order in which they became ready.
+    In each line they stand by priority, then by depth, then in the order in which they became ready. A line that a cell
+    has been taken from goes behind the others, so that of more lines than are shown at once each has its turn.
 
     :param line_of: Gives the line of a cell; by default there is one.
     """
@@ -65,6 +66,7 @@ class ReadyQueue:
         self._buckets: dict[_Spot, _Bucket] = {}
         self._lines: dict[str, dict[tuple[int, int], list[_Bucket]]] = {}
         self._where: dict[CellKey, _Bucket] = {}
+        self._names: dict[CellKey, str] = {}
         self._complained = False
 
     def __len__(self) -> int:
@@ -85,7 +87,10 @@ class ReadyQueue:
         """Add a cell behind those of its line, priority and depth."""
         key = (cell.run, cell.path)
         demand: _Demand = tuple(sorted(cell.limits.items())) if cell.limits else ()
-        spot = (self._name_line(cell) if self._line_of else "", -cell.priority, -cell.depth, demand)
+        name = ""
+        if self._line_of is not None:
+            name = self._names[key] = self._name_line(cell)
+        spot = (name, -cell.priority, -cell.depth, demand)
         bucket = self._buckets.get(spot)
         if bucket is None:
             bucket = self._new_bucket(spot)
@@ -95,7 +100,13 @@ class ReadyQueue:
     def remove(self, key: CellKey) -> ReadyCell | None:
         """Take a cell out; ``None`` when it is not there."""
         bucket = self._where.pop(key, None)
-        return None if bucket is None else bucket.pop(key)[1]
+        if bucket is None:
+            return None
+        cell = bucket.pop(key)[1]
+        if self._line_of is not None:
+            name = self._names.pop(key)
+            self._lines[name] = self._lines.pop(name)
+        return cell
 
     @property
     def limited(self) -> bool:
@@ -113,8 +124,13 @@ class ReadyQueue:
         :param count: How many at most.
         :param room: What the limits leave room for; ``None`` where there are none.
         """
-        lines = [_in_order(levels, room) for levels in self._lines.values()]
-        line = lines[0] if len(lines) == 1 else _in_turns(lines)
+        lines = [*self._lines.values()]
+        # Of many lines only the first are looked at.
+        line = (
+            _in_order(lines[0], room)
+            if len(lines) == 1
+            else _in_turns(_in_order(levels, room) for levels in lines)
+        )
         if room is None:
             return SeenCells(min(count, len(self._where)), line)
         # How many there are can be told only by going through them.
@@ -136,7 +152,8 @@ class ReadyQueue:
             self._buckets
         ):
             kept = {each: bucket for each, bucket in self._buckets.items() if bucket}
-            self._buckets, self._lines = {}, {}
+            names = {line for line, _, _, _ in kept}
+            self._buckets, self._lines = {}, {line: {} for line in self._lines if line in names}
             for each, bucket in kept.items():
                 self._put(each, bucket)
         return self._put(spot, OrderedDict())
@@ -190,15 +207,16 @@ def _merged(filled: Sequence[Iterator[tuple[int, ReadyCell]]], room: LimitRoom |
 
 def _in_turns(lines: Iterable[Iterator[ReadyCell]]) -> Iterator[ReadyCell]:
     """Give one cell of each line after the other."""
-    waiting = list(lines)
-    while waiting:
+    while True:
         still: list[Iterator[ReadyCell]] = []
-        for line in waiting:
+        for line in lines:
             cell = next(line, None)
             if cell is not None:
                 still.append(line)
                 yield cell
-        waiting = still
+        if not still:
+            return
+        lines = still
 
 
 class SeenCells(Sequence[T]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import define, field
 
@@ -14,6 +14,8 @@ from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, 
 __all__ = ["Placer", "ReadyQueue", "SeenCells"]
 
 logger = logging.getLogger("taskiq_flow")
+
+_MOST_COMPLAINTS = 100
 
 
 @define
@@ -49,15 +51,19 @@ class Placer:
         shown = self.shown(ready, running)
         try:
             answer = self.scheduler.place(shown, workers, running)
-            placements = None if answer is None else list(answer)
-            problem = None if placements is None else self._problem(placements, ready, workers, running)
+            placements, problem = None, None
+            if isinstance(answer, Iterable):
+                placements = list(answer)
+                problem = self._problem(placements, ready, workers, running)
+            elif answer is not None:
+                problem = f"it gave {type(answer).__name__} instead of placements"
         except Exception as error:  # a plugin's fault must not stop the pool
             placements, problem = None, f"it raised {type(error).__name__}: {error}"
-            if problem not in self._complained:
+            if self._is_news(problem):
                 logger.exception("scheduler %r raised", self.scheduler.name)
         if placements is not None and problem is None:
             return placements
-        if problem is not None and problem not in self._complained:
+        if problem is not None and self._is_news(problem):
             self._complained[problem] = None
             logger.error(
                 "scheduler %r answered nonsense: %s; using %r for this turn",
@@ -71,6 +77,10 @@ class Placer:
     def shown(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> SeenCells[ReadyCell]:
         """Give the cells that the scheduler is shown."""
         return ready.first(self.scheduler.lookahead, self._limit_room(ready, running))
+
+    def _is_news(self, problem: str) -> bool:
+        # What is said names cells, so somebody who is wrong about all of them would never stop.
+        return problem not in self._complained and len(self._complained) < _MOST_COMPLAINTS
 
     def _limit_room(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> LimitRoom | None:
         return LimitRoom(self.limits, running) if self.limits and ready.limited else None
@@ -107,7 +117,8 @@ class Placer:
         for name, amount in taken.items():
             total = amount + used.get(name, 0.0)
             if amount and not fits({name: total}, self.limits):
-                return f"it would have {total:g} of {name!r} in use, and the limit is {self.limits.get(name, 0):g}"
+                limit = self.limits.get(name, 0.0)
+                return f"it would have {total:.12g} of {name!r} in use, and the limit is {limit:.12g}"
         return None
 
 
@@ -135,8 +146,8 @@ def _overbooked(
             if found:
                 resource, amount, offered = found
                 return (
-                    f"it would have {amount:g} of {resource!r} in use on worker {name!r}, "
-                    f"which has {offered:g}"
+                    f"it would have {amount:.12g} of {resource!r} in use on worker {name!r}, "
+                    f"which has {offered:.12g}"
                 )
     return None
 
@@ -152,7 +163,7 @@ def _overfull(
     if found is None:
         return None
     resource, amount, offered = found
-    return f"it would have {amount:g} of {resource!r} in use, and all workers together have {offered:g}"
+    return f"it would have {amount:.12g} of {resource!r} in use, and all workers together have {offered:.12g}"
 
 
 def _excess(

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from attrs import define, field
 
 from taskiq_flow.errors import RunNotFound
 from taskiq_flow.graph.model import Graph, TaskNode
-from taskiq_flow.graph.ranks import upward_ranks
+from taskiq_flow.graph.ranks import node_path, upward_ranks
 from taskiq_flow.machine import events as ev
 from taskiq_flow.store import RunStore
 
 __all__ = ["Durations", "Ranks"]
 
-_ITEM = re.compile(r"\[\d+\]")
 _UNKNOWN = 1.0
 # Enough to know the usual tasks, and little to read.
 _RUNS_TO_RECALL = 20
@@ -80,7 +78,7 @@ class Ranks:
     def observe(self, run: str, event: ev.Event) -> None:
         """Learn how long an attempt took."""
         if type(event) is ev.CellSucceeded:
-            task = self._tasks.get(run, {}).get(_ITEM.sub("[]", event.cell))
+            task = self._tasks.get(run, {}).get(node_path(event.cell))
             if task is not None:
                 self.durations.record(task, event.seconds)
 
@@ -95,5 +93,5 @@ class Ranks:
         :param cell: Its path.
         :param depth: How many items that have begun it is in; such a cell is ranked as its outermost map.
         """
-        path = cell.partition("[")[0] if depth else _ITEM.sub("[]", cell)
+        path = cell.partition("[")[0] if depth else node_path(cell)
         return self._by_run.get(run, {}).get(path, 0.0)

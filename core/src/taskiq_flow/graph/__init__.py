@@ -26,7 +26,7 @@ from taskiq_flow.graph.model import (
     TaskNode,
 )
 from taskiq_flow.graph.order import leaves, predecessors, subgraph_for, topological_order
-from taskiq_flow.graph.ranks import upward_ranks
+from taskiq_flow.graph.ranks import node_path, upward_ranks
 from taskiq_flow.graph.render import FORMATS, render
 from taskiq_flow.graph.types import can_fit
 
@@ -53,6 +53,7 @@ __all__ = [
     "digest",
     "from_json",
     "leaves",
+    "node_path",
     "predecessors",
     "render",
     "subgraph_for",

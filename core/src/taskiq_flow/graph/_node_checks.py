@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -172,8 +173,8 @@ def _positive(number: Any) -> bool:
     return (
         isinstance(number, (int, float))
         and not isinstance(number, bool)
-        and math.isfinite(number)
-        and number > 0
+        # Not math.isfinite(), which raises where a whole number is too large.
+        and 0 < number <= sys.float_info.max
     )
 
 

@@ -1,13 +1,21 @@
-"""How far each node is from the end of its graph."""
+"""Where a cell's node is in its graph, and how far each node is from the end."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
 from taskiq_flow.graph.order import predecessors, topological_order
 
-__all__ = ["upward_ranks"]
+__all__ = ["node_path", "upward_ranks"]
+
+_ITEM_NUMBER = re.compile(r"\[\d+\]")
+
+
+def node_path(cell: str) -> str:
+    """Give the path of a cell's node: ``tracks[]/features`` for ``tracks[3]/features``."""
+    return _ITEM_NUMBER.sub("[]", cell)
 
 
 def upward_ranks(graph: Graph, cost: Callable[[str, TaskNode], float]) -> dict[str, float]:

@@ -118,6 +118,9 @@ class FlowConfig:
                 if settings.get(key) is not None:
                     values[key], sources[key] = settings[key], source
                     break
+        for key in _SELECTIONS:
+            if not isinstance(values.get(key, ""), (str, Mapping) if key == "retry" else str):
+                raise PluginError(f"{key!r} must be a text, found {values[key]!r} ({sources[key]})")
         block = frozenset(values.pop("block", ()))
         # Setting by setting, unlike the others: the environment adds one, or goes over one of the file.
         values["tasks"] = {

@@ -17,8 +17,8 @@ __all__ = ["needs_care", "offender", "with_care"]
 _SETS = (set, frozenset)
 _NONE = type(None)
 _LEAVES = frozenset({str, int, float, bool, _NONE, bytes})
-# Each step down encodes what is below again.
-_DEEPEST = 200
+# Each step down encodes what is below again, and a longer path is not shown in full anyway.
+_DEEPEST = 50
 _TEXT = frozenset({str})
 
 
@@ -45,6 +45,8 @@ def offender(
                 break
         else:
             break
+    else:
+        path += "…"
     return value, _cut(path), reason
 
 

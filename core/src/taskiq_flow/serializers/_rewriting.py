@@ -7,9 +7,10 @@ import sys
 import types
 import typing
 from collections.abc import Callable
+from enum import Enum
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import AfterValidator, GetCoreSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler
 from pydantic_core import core_schema
 from typing_extensions import NotRequired, Required, TypeAliasType, TypedDict, is_typeddict
 
@@ -46,6 +47,8 @@ class Rewriting:
         kind = get_origin(annotation) or annotation
         if isinstance(kind, type) and (special := self._special(kind)) is not None:
             return special
+        if _has_tuples(kind):
+            return Annotated[kind, BeforeValidator(functools.partial(_member, kind))]
         if isinstance(kind, type) and (is_row(kind) or is_record(kind)):
             if holds(annotation, self._unknown):
                 return self._known(annotation, self._class)
@@ -55,7 +58,9 @@ class Rewriting:
         return self._generic(annotation)
 
     def _unknown(self, kind: Any) -> bool:
-        return isinstance(kind, type) and (is_attrs(kind) or self._special(kind) is not None)
+        return isinstance(kind, type) and (
+            is_attrs(kind) or self._special(kind) is not None or _has_tuples(kind)
+        )
 
     def _known(self, annotation: Any, make: Any) -> Any:
         if annotation not in self._made:
@@ -121,6 +126,23 @@ class _Instances:
         return core_schema.json_or_python_schema(
             inner, core_schema.no_info_wrap_validator_function(pass_, inner)
         )
+
+
+def _has_tuples(kind: Any) -> bool:
+    """Whether something is an enumeration with tuples for values, which formats write as lists."""
+    return (
+        isinstance(kind, type)
+        and issubclass(kind, Enum)
+        and any(isinstance(each.value, tuple) for each in kind)
+    )
+
+
+def _member(kind: type[Enum], value: Any) -> Any:
+    if isinstance(value, list):
+        return next(
+            (each for each in kind if isinstance(each.value, tuple) and list(each.value) == value), value
+        )
+    return value
 
 
 def _dictionary(name: str, needed: dict[str, bool]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -156,15 +157,16 @@ def _total(amounts: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _ready(choice: random.Random, number: int) -> ReadyCell:
     return ReadyCell(
-        run=f"run{choice.randint(1, 2)}",
-        path=f"items[{number}]/work",
+        # Two runs of one pipeline: the same paths in both.
+        run=f"run{1 + number % 2}",
+        path=f"items[{number // 2}]/work",
         node="work",
         task=choice.choice(("load", "train")),
         attempt=choice.randint(1, 3),
         resources=dict(choice.choice(_DEMANDS)),
         priority=choice.choice((0, 0, 0, 5, -5)),
         queue=choice.choice(("", "", "slow")),
-        labels={"tenant": choice.choice("ab")},
+        labels=choice.choice(({"tenant": "a"}, {"tenant": "b"}, {})),
         ready_at=float(number),
         rank=float(choice.randint(0, 5)),
         depth=choice.choice((0, 0, 1)),
@@ -172,15 +174,16 @@ def _ready(choice: random.Random, number: int) -> ReadyCell:
 
 
 def _running(choice: random.Random, workers: Sequence[WorkerView]) -> Iterator[RunningCell]:
+    paths = (f"items[{number}]/work" for number in itertools.count())
     for worker in workers:
         used: list[Mapping[str, float]] = []
-        for number in range(choice.randint(0, 3)):
+        for _ in range(choice.randint(0, 3)):
             demand = dict(choice.choice(_DEMANDS))
             if fits(_total([*used, demand]), worker.capacity):
                 used.append(demand)
                 yield RunningCell(
                     run="earlier",
-                    path=f"{worker.id}-{number}",
+                    path=next(paths),
                     task="load",
                     worker=worker.id,
                     resources=demand,

@@ -105,11 +105,14 @@ TYPED: tuple[tuple[Any, Any], ...] = (
     ({1: "a", 2: "b"}, dict[int, str]),
     ([(1, {"x"})], list[tuple[int, set[str]]]),
     (_AT, datetime.datetime),
+    (_AT.replace(tzinfo=None), datetime.datetime),
+    (_AT.replace(tzinfo=datetime.timezone(datetime.timedelta(hours=2))), datetime.datetime),
     (_AT.date(), datetime.date),
     (datetime.time(1, 2, 3), datetime.time),
     (datetime.timedelta(days=-1, seconds=5), datetime.timedelta),
     (uuid.UUID(int=2**127 + 5), uuid.UUID),
     (decimal.Decimal("1.10"), decimal.Decimal),
+    (decimal.Decimal("12345678901234567890.0123456789"), decimal.Decimal),
     (Colour.BLUE, Colour),
     (Pair(1, "a"), Pair),
     (Point(1), Point),
@@ -165,6 +168,9 @@ def same(left: Any, right: Any) -> bool:
         return False
     if isinstance(left, float):
         return left == right or (math.isnan(left) and math.isnan(right))
+    if isinstance(left, datetime.datetime):
+        # Equal means the same moment, whatever the clock on the wall says.
+        return bool(left == right) and left.utcoffset() == right.utcoffset()
     if isinstance(left, dict):
         return list(left) == list(right) and all(same(left[key], right[key]) for key in left)
     if isinstance(left, (list, tuple)):

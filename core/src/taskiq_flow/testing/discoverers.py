@@ -6,7 +6,8 @@ import importlib
 import sys
 import tempfile
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from taskiq_flow.discoverer import Discoverer, TaskSource
@@ -19,9 +20,12 @@ __all__ = [
     "check_description",
     "check_discoverer",
     "check_laziness",
+    "check_loading",
     "check_settings",
     "check_sources",
 ]
+
+_PACKAGE = "taskiq_flow_kit_tasks"
 
 
 class DiscovererKit(Kit):
@@ -54,6 +58,10 @@ class DiscovererKit(Kit):
         """Finding imports none of what it finds."""
         check_laziness(self.make())
 
+    def test_loading(self) -> None:
+        """Each source loads what it names."""
+        check_loading(self.make())
+
     def test_broken_distributions(self) -> None:
         """Distributions with broken metadata keep it from nothing."""
         check_broken_distributions(self.make())
@@ -68,6 +76,7 @@ def check_discoverer(discoverer: Discoverer) -> None:
     check_settings(discoverer)
     check_sources(discoverer)
     check_laziness(discoverer)
+    check_loading(discoverer)
     check_broken_distributions(discoverer)
 
 
@@ -127,23 +136,73 @@ def check_laziness(discoverer: Discoverer) -> None:
     expect(not imported, f"find() must read metadata only, and it imported {', '.join(imported)}")
 
 
-def check_broken_distributions(discoverer: Discoverer) -> None:
-    """Check that distributions with broken metadata on ``sys.path`` do not make it raise or lose others."""
-    with tempfile.TemporaryDirectory() as folder:
-        # One that is as it should be, so that there is something to lose for those who read entry points.
-        _write(Path(folder), "fine", "nowhere.at.all")
-        sys.path.insert(0, folder)
+def check_loading(discoverer: Discoverer) -> None:
+    """Check that each source loads what it names, and that finding it imports not even the package around it.
+
+    Two modules of a package are put on ``sys.path``, with entry points; this says nothing of a discoverer that finds
+    others than those.
+    """
+    with _folder_on_path() as folder:
+        package = folder / _PACKAGE
+        package.mkdir()
+        for name in ("__init__", "first", "second"):
+            (package / f"{name}.py").write_text("", encoding="utf-8")
+        for name in ("first", "second"):
+            _write(folder, f"kit_{name}", f"{_PACKAGE}.{name}")
         importlib.invalidate_caches()
         try:
-            before = [(source.name, str(source.origin)) for source in _find(discoverer)]
-            _write_broken(Path(folder))
-            importlib.invalidate_caches()
-            found = [(source.name, str(source.origin)) for source in _find(discoverer)]
+            found = _find(discoverer)
+            imported = sorted(name for name in sys.modules if _is_in_package(name))
+            expect(not imported, f"find() must read metadata only, and it imported {', '.join(imported)}")
+            for source in found:
+                if _is_in_package(source.origin.target):
+                    _check_load(source)
+        finally:
+            for name in list(filter(_is_in_package, sys.modules)):
+                del sys.modules[name]
+
+
+def _is_in_package(name: str) -> bool:
+    return name.partition(".")[0] == _PACKAGE
+
+
+def _check_load(source: TaskSource) -> None:
+    target = source.origin.target
+    try:
+        loaded = source.load()
+    except Exception as error:
+        raise AssertionError(
+            f"load() of the source {source.name!r} must import {target}, found {type(error).__name__}: {error}"
+        ) from error
+    expect(
+        not_awaited("load", loaded) is sys.modules.get(target),
+        f"load() of the source {source.name!r} must give {target}, found {loaded!r}",
+    )
+
+
+def check_broken_distributions(discoverer: Discoverer) -> None:
+    """Check that distributions with broken metadata on ``sys.path`` do not make it raise or lose others."""
+    with _folder_on_path() as folder:
+        # One that is as it should be, so that there is something to lose for those who read entry points.
+        _write(folder, "fine", "nowhere.at.all")
+        importlib.invalidate_caches()
+        before = [(source.name, str(source.origin)) for source in _find(discoverer)]
+        _write_broken(folder)
+        importlib.invalidate_caches()
+        found = [(source.name, str(source.origin)) for source in _find(discoverer)]
+    missing = [name for name, origin in before if (name, origin) not in found]
+    expect(not missing, f"a broken distribution must not hide others, and {', '.join(missing)} went missing")
+
+
+@contextmanager
+def _folder_on_path() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        sys.path.insert(0, folder)
+        try:
+            yield Path(folder)
         finally:
             sys.path.remove(folder)
             importlib.invalidate_caches()
-    missing = [name for name, origin in before if (name, origin) not in found]
-    expect(not missing, f"a broken distribution must not hide others, and {', '.join(missing)} went missing")
 
 
 def _write(folder: Path, name: str, target: str) -> None:

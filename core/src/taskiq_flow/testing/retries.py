@@ -154,8 +154,10 @@ def check_decisions(policy: RetryPolicy) -> None:
     """Check the decision about every kind of failure at many attempts."""
     for failed in _failures():
         for attempt in _ATTEMPTS:
-            problem = _problem(_decide(policy, failed, attempt))
-            expect(not problem, f"{problem}, asked {_about(failed, attempt)}")
+            # Many tasks ask for no resources at all.
+            for cell in (_cell(), CellView(run="r1", path="load", task="app:load")):
+                problem = _problem(_decide(policy, failed, attempt, cell))
+                expect(not problem, f"{problem}, asked {_about(failed, attempt)}")
 
 
 def check_statelessness(policy: RetryPolicy) -> None:
@@ -172,7 +174,8 @@ def check_statelessness(policy: RetryPolicy) -> None:
 
 
 def check_limit(policy: RetryPolicy) -> None:
-    """Check that a policy which takes ``max_retries`` allows that many retries, and not one more."""
+    """Check that a policy which takes ``max_retries`` allows that many retries, not one more, and no other values."""
+    limited = None
     for allowed in (0, 3):
         try:
             limited = type(policy).from_options({"max_retries": allowed})
@@ -185,6 +188,14 @@ def check_limit(policy: RetryPolicy) -> None:
                 isinstance(decision, GiveUp) or failed.failure.kind is FailureKind.WORKER_LOST,
                 f"with max_retries={allowed} it must give up at attempt {allowed + 1}, found {decision!r}, "
                 f"asked {_about(failed, allowed + 1)}",
+            )
+    if limited is not None:
+        for wrong in ("many", -1):
+            raises(
+                PluginError,
+                f"from_options() must refuse max_retries={wrong!r} with a PluginError, before anything fails",
+                type(policy).from_options,
+                {"max_retries": wrong},
             )
 
 
@@ -256,6 +267,7 @@ def _failures() -> Iterator[FailedAttempt]:
         yield FailedAttempt(failure=Failure(kind=kind, message="it did not work"))
     for error in (
         ValueError("no"),
+        ValueError(),
         OSError(2, "gone"),
         RetryException("again"),
         RetryException("later", delay=7.0),

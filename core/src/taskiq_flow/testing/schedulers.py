@@ -32,6 +32,10 @@ _MOST_WORKERS = 32
 # How much longer than the plainest way it may take, and what it may take in any case: a driver waits for the answer.
 _TIMES_THE_PLAINEST = 50
 _LEAST_SECONDS = 2.0
+# What the pool has no worker for any more.
+_HOPELESS = ReadyCell(
+    run="lost", path="all", node="all", task="t", resources={"cpu": 1e6}, priority=9, depth=1, rank=9.0
+)
 
 
 class SchedulerKit(Kit):
@@ -231,15 +235,21 @@ def check_lines(scheduler: Scheduler) -> None:
 
 
 def check_progress(scheduler: Scheduler) -> None:
-    """Check that it places everything that fits on some worker while attempts come and go."""
-    for situation in situations(40, feasible=True):
+    """Check that it places everything that fits on some worker while attempts come and go.
+
+    A cell that fits on no worker, because the one that could take it has gone, keeps no other waiting.
+    """
+    for number, situation in enumerate(situations(80, feasible=True)):
+        bounded = all(worker.capacity for worker in situation.workers)
+        front = [_HOPELESS] if bounded and number % 2 else []
         waiting = list(situation.ready)
         running: list[RunningCell] = []
         for _ in range(4 * len(situation.ready) + 4):
-            placed = _turn(scheduler, waiting, situation.workers, running)
+            placed = _turn(scheduler, [*front, *waiting], situation.workers, running)
             expect(
                 placed or running or not waiting,
-                f"nothing runs, and it leaves cells waiting that fit: {waiting} on {situation.workers}",
+                f"nothing runs, and it leaves cells waiting that fit: {waiting} on {situation.workers}"
+                f"{'; the first cell fits nowhere, and keeps the others waiting' if front else ''}",
             )
             waiting = [cell for cell in waiting if (cell.run, cell.path) not in placed]
             running.extend(placed.values())

@@ -23,7 +23,7 @@ async def fetched_argument(
     """Give an argument without claim checks.
 
     :param name: The parameter's name, for errors.
-    :raises PayloadError: it is too large, all in all.
+    :raises PayloadError: it is too large, all in all, or was changed.
     :raises StoreError: it cannot be had.
     """
     envelope, size = attempt.envelope, encoded_size(value)
@@ -35,7 +35,7 @@ async def fetched_argument(
         )
     try:
         return await checks.redeem(envelope.run, value)
-    except StoreError as error:
+    except (PayloadError, StoreError) as error:
         error.args = (f"{place}: {error}",)
         raise
 

@@ -176,7 +176,7 @@ def _selected(config: FlowConfig) -> Mapping[str, Mapping[str, str]]:
     except PluginError:
         # What a broken plugin would have preferred is not known, so this says what was configured.
         return {
-            axis: _choice(getattr(config, axis) or "?", config.sources.get(axis) or "unknown, see below")
+            axis: _choice(getattr(config, axis) or "?", config.sources.get(axis) or "unknown")
             for axis in _TABLES
         }
     chosen: dict[str, Mapping[str, str]] = {}
@@ -184,7 +184,7 @@ def _selected(config: FlowConfig) -> Mapping[str, Mapping[str, str]]:
         try:
             selection = plugins.selection(axis)
         except PluginError:
-            chosen[axis] = _choice("?", "several are preferred, see below")
+            chosen[axis] = _choice("?", "several are preferred")
         else:
             options = (
                 f"; options: {config.sources['retry']}" if axis == "retry" and config.retry_options else ""
@@ -208,28 +208,26 @@ def without_password(url: str) -> str:
 
 def _write(inventory: Inventory) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console()
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for title in ("plugin", "distribution", "target", "offers"):
-        table.add_column(title, overflow="fold")
+
+    def line(*parts: str | tuple[str, str]) -> None:
+        # Long lines are left to the terminal: what is cut into columns can neither be searched nor copied.
+        console.print(Text.assemble(*parts), soft_wrap=True)
+
     for each in inventory.plugins:
-        table.add_row(
-            each.name,
-            f"{each.distribution} {each.version}",
-            each.target,
-            Text("blocked", style="yellow")
-            if each.blocked
-            else Text("cannot be used", style="bold red")
-            if each.problem
-            else "\n".join(listed(each.offers)) or "nothing by name",
-        )
-    console.print(table)
-    console.print(Text("\nselected", style="bold"))
+        line((each.name, "bold"), f"  {each.distribution} {each.version} ({each.target})")
+        if each.blocked:
+            line(("  blocked", "yellow"))
+        elif each.problem:
+            line(("  cannot be used", "bold red"))
+        else:
+            for offered in listed(each.offers) or ["nothing by name"]:
+                line(f"  {offered}")
+    line(("\nselected", "bold"))
     for axis, choice in inventory.selected.items():
-        console.print(Text(f"  {axis}: {choice['name']}  ({choice['source']})"), soft_wrap=True)
+        line(f"  {axis}: {choice['name']}  ({choice['source']})")
     problems: Iterable[str] = (
         *(each.problem for each in inventory.plugins if each.problem),
         *inventory.problems,

@@ -50,13 +50,23 @@ def data_of(ending: Ending) -> dict[str, Any]:
 
 
 def as_json(data: Any) -> str:
-    """Write plain data as JSON; what has no JSON form is written as its text, not-a-number as null."""
-    plain = to_jsonable_python(data, fallback=repr, bytes_mode="base64", inf_nan_mode="constants")
+    """Write plain data as JSON: arrays and tables as lists, not-a-number as null, what has no JSON form as its text."""
+    plain = to_jsonable_python(data, fallback=_plainer, bytes_mode="base64", inf_nan_mode="constants")
     try:
         return json.dumps(plain, allow_nan=False)
     except ValueError:
         # Reading it back with constants turned to null costs time, and hardly anybody needs it.
         return json.dumps(json.loads(json.dumps(plain), parse_constant=lambda _: None))
+
+
+def _plainer(value: Any) -> Any:
+    # NumPy and pandas, Arrow, polars: the text of a long array would leave most of it out.
+    for method in ("tolist", "to_pylist", "to_dicts"):
+        try:
+            return getattr(value, method)()
+        except Exception:  # noqa: BLE001 - it is no array, or cannot be had as a list
+            continue
+    return repr(value)
 
 
 def write_outputs(console: Console, ending: Ending) -> None:

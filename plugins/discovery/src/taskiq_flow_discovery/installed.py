@@ -31,6 +31,7 @@ class InstalledTasks(Discoverer):
     """
 
     name: ClassVar[str] = "installed"
+    preferred: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from taskiq_flow.discoverer import Discoverer, TaskOrigin, TaskSource
-from taskiq_flow.discovery import Catalogue, InstalledTask
+from taskiq_flow.discovery import Catalogue, InstalledTask, find_sources
 from taskiq_flow.errors import PluginError, UsageError
 from taskiq_flow.plugins import Plugins
 from taskiq_flow.targets import find_flow
@@ -78,9 +78,9 @@ def _sources(question: Question) -> Sequence[TaskSource]:
             discoverer = find_flow(question.flow, question.app_dir).discoverer
         else:
             discoverer = Plugins.load().make_discoverer()
+        return find_sources(discoverer)
     except PluginError as error:
         raise UsageError(str(error)) from error
-    return discoverer.find()
 
 
 def _listed(sources: Sequence[TaskSource]) -> dict[str, Any]:

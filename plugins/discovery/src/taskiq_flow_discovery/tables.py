@@ -22,12 +22,12 @@ def write_tasks(answer: _Row) -> None:
     console = Console()
     by_release = sorted(answer["tasks"], key=lambda task: (_release(task), task["name"]))
     for release, tasks in groupby(by_release, key=_release):
-        console.print(Text(release, style="bold"))
+        console.print(_text(release, style="bold"))
         rows = [
             (
                 _about(task),
                 Text("\n").join(map(_input, task["inputs"])),
-                Text("\n".join(output["name"] for output in task["outputs"])),
+                _text("\n".join(output["name"] for output in task["outputs"])),
             )
             for task in tasks
         ]
@@ -45,19 +45,19 @@ def write_details(answer: _Row) -> None:
     """Write all that is known of some tasks, and what cannot be used behind them."""
     console = Console()
     for task in answer["tasks"]:
-        console.print(Text(task["name"], style="bold"), soft_wrap=True)
+        console.print(_text(task["name"], style="bold"), soft_wrap=True)
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         table.add_column(style="dim")
         table.add_column(overflow="fold")
         rows: list[tuple[str, Any]] = [
-            ("description", Text(task["description"])),
+            ("description", _text(task["description"])),
             ("needs", Text("\n").join(map(_input, task["inputs"]))),
             ("produces", Text("\n").join(map(_typed, task["outputs"]))),
-            ("occupies", Text(_resources(task))),
-            ("distribution", Text(_release(task))),
-            ("source", Text(task["source"])),
-            ("module", Text(task["module"])),
-            ("function", Text(task["function"])),
+            ("occupies", _text(_resources(task))),
+            ("distribution", _text(_release(task))),
+            ("source", _text(task["source"])),
+            ("module", _text(task["module"])),
+            ("function", _text(task["function"])),
         ]
         for title, value in rows:
             if value:
@@ -72,7 +72,7 @@ def write_sources(answer: _Row) -> None:
     if answer["sources"]:
         table = _table("source", "distribution", "target")
         for source in answer["sources"]:
-            table.add_row(*map(Text, (source["source"], _release(source), source["target"])))
+            table.add_row(*map(_text, (source["source"], _release(source), source["target"])))
         console.print(table)
     _write_problems(answer["problems"])
 
@@ -84,6 +84,14 @@ def _table(*titles: str) -> Table:
     return table
 
 
+def _text(said: str, style: str = "") -> Text:
+    # Names and descriptions are somebody else's; what they have for the terminal is shown, not obeyed.
+    shown = (
+        it if it.isprintable() or it == "\n" else it.encode("unicode_escape").decode("ascii") for it in said
+    )
+    return Text("".join(shown), style=style)
+
+
 def _release(row: _Row) -> str:
     return f"{row['distribution']} {row['version']}"
 
@@ -92,7 +100,7 @@ def _about(task: _Row) -> Text:
     # A name that its author chose does not tell where it is.
     module = "" if task["module"] in task["name"] else task["module"]
     below = [line for line in (module, task["description"], _resources(task)) if line]
-    return Text(task["name"]).append("".join(f"\n  {line}" for line in below), style="dim")
+    return _text(task["name"]).append(_text("".join(f"\n  {line}" for line in below), style="dim"))
 
 
 def _input(data: _Row) -> Text:
@@ -101,7 +109,7 @@ def _input(data: _Row) -> Text:
 
 
 def _typed(data: _Row) -> Text:
-    return Text(f"{data['name']}: {data['type']}" if data["type"] else data["name"])
+    return _text(f"{data['name']}: {data['type']}" if data["type"] else data["name"])
 
 
 def _resources(task: _Row) -> str:
@@ -111,7 +119,7 @@ def _resources(task: _Row) -> str:
 def _write_problems(problems: Sequence[_Row]) -> None:
     errors = Console(stderr=True)
     for line in _lines(problems):
-        errors.print(Text(line, style="red"), soft_wrap=True)
+        errors.print(_text(line, style="red"), soft_wrap=True)
 
 
 def _lines(problems: Iterable[_Row]) -> Iterable[str]:

@@ -61,7 +61,7 @@ def _folders(root: Path) -> Iterator[Path]:
 def _quota(folder: Path) -> Iterator[float]:
     """Give the cores that a group may use up in each period, where that is limited."""
     words = _text(folder / "cpu.max").split()
-    if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
+    if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]):
         yield int(words[0]) / int(words[1])
     quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
     if quota is not None and period is not None and quota > 0 and period > 0:
@@ -75,7 +75,7 @@ def _cpuset(folder: Path) -> Iterator[float]:
         for part in _text(folder / name).strip().split(","):
             first, dash, last = part.partition("-")
             last = last if dash else first
-            if first.isdigit() and last.isdigit():
+            if first.isdecimal() and last.isdecimal():
                 count += int(last) - int(first) + 1
         if count > 0:
             yield float(count)
@@ -84,7 +84,7 @@ def _cpuset(folder: Path) -> Iterator[float]:
 
 def _number(path: Path) -> int | None:
     text = _text(path).strip()
-    return int(text) if text.lstrip("-").isdigit() else None
+    return int(text) if text.removeprefix("-").isdecimal() else None
 
 
 def _text(path: Path) -> str:

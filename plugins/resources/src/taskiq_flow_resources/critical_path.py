@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from taskiq_flow.errors import PluginError
+from taskiq_flow.pools import is_amount
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
 from taskiq_flow_resources.packing import MAX_IN_FLIGHT, Packing, checked_bound
 
@@ -30,7 +30,7 @@ class CriticalPathScheduler(Scheduler):
     uses_rank: ClassVar[bool] = True
 
     def __init__(self, max_in_flight: int = MAX_IN_FLIGHT, ageing: float = 0.1) -> None:
-        if isinstance(ageing, bool) or not isinstance(ageing, (int, float)) or not 0 < ageing < math.inf:
+        if not is_amount(ageing) or ageing == 0:
             raise PluginError(f"ageing must be a number above 0, found {ageing!r}")
         self.max_in_flight = checked_bound(max_in_flight)
         self.ageing = ageing

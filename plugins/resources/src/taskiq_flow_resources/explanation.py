@@ -86,7 +86,9 @@ def lines_of(description: RunDescription, now: float, *, everything: bool = Fals
 
 
 def _lines(cell: WaitingCell, run: str, now: float) -> Iterator[str]:
-    waited = "" if cell.state == "pending" else f" for {seconds(max(0.0, now - cell.since))}"
+    # Of what is pending, and of maps, nobody knows more than when the run began.
+    known = cell.state not in ("pending", "running")
+    waited = f" for {seconds(max(0.0, now - cell.since))}" if known else ""
     yield f"{cell.path or 'the run'}  {cell.state}{waited}: {cell.reason}"
     if cell.holders:
         yield f"    in use by {_named(cell.holders, run)}"

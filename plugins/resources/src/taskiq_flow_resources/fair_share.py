@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections import deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heapreplace
 from typing import ClassVar
 
 from taskiq_flow.errors import PluginError
-from taskiq_flow.pools import total_of
+from taskiq_flow.pools import is_amount, total_of
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
 from taskiq_flow_resources.packing import MAX_IN_FLIGHT, Packing, checked_bound
 
@@ -46,8 +45,14 @@ class FairShareScheduler(Scheduler):
     ) -> None:
         if by is not None and (not isinstance(by, str) or not by):
             raise PluginError(f"by must be the name of a label, or None for runs, found {by!r}")
+        if not isinstance(weights, (Mapping, type(None))):
+            raise PluginError(f"weights are numbers by name, such as {{'gold': 2}}, found {weights!r}")
         self.weights = dict(weights or {})
-        wrong = [f"{name!r}: {weight!r}" for name, weight in self.weights.items() if not _is_weight(weight)]
+        wrong = [
+            f"{name!r}: {weight!r}"
+            for name, weight in self.weights.items()
+            if not (is_amount(weight) and weight > 0)
+        ]
         if wrong:
             raise PluginError(f"weights must be numbers above 0, found {', '.join(wrong)}")
         self.by = by
@@ -65,43 +70,43 @@ class FairShareScheduler(Scheduler):
     ) -> Iterable[Placement] | None:
         """Give the next place to whoever has the least, again and again."""
         packing = Packing(workers, running, self.max_in_flight)
-        lines: dict[str, deque[ReadyCell]] = {}
+        lines: dict[str, list[ReadyCell]] = defaultdict(list)
         for cell in ready:
-            lines.setdefault(self._share_of(cell), deque()).append(cell)
+            lines[self._share_of(cell)].append(cell)
         pool = total_of(worker.capacity for worker in workers)
         if not all(worker.capacity for worker in workers):
             # Of a pool without bounds everybody has the same part: none.
             pool = {}
-        theirs: dict[str, list[Mapping[str, float]]] = {name: [] for name in lines}
+        theirs: dict[str, list[Mapping[str, float]]] = defaultdict(list)
         for other in running:
-            if (name := self._share_of(other)) in theirs:
-                theirs[name].append(other.resources)
-        held = {name: len(demands) for name, demands in theirs.items()}
+            theirs[self._share_of(other)].append(other.resources)
+        held = Counter({name: len(demands) for name, demands in theirs.items()})
         used = {name: total_of(demands) for name, demands in theirs.items()}
 
         def measure(name: str) -> float:
+            if name not in used:
+                return 0.0
             parts = [used[name].get(resource, 0.0) / total for resource, total in pool.items() if total > 0]
             return max(held[name] / self.max_in_flight, *parts, 0.0) / self.weights.get(name, 1.0)
 
-        heap = [(measure(name), number, name) for number, name in enumerate(lines)]
+        heap = [
+            (measure(name), number, name, iter(cells)) for number, (name, cells) in enumerate(lines.items())
+        ]
         heapify(heap)
         placements: list[Placement] = []
         while heap and not packing.full:
-            share, number, name = heappop(heap)
-            cell = lines[name].popleft()
-            placement = packing.offer(cell)
-            if placement is not None:
-                placements.append(placement)
-                held[name] += 1
-                used[name] = total_of((used[name], cell.resources))
-                share = measure(name)
-            if lines[name]:
-                heappush(heap, (share, number, name))
+            _, number, name, cells = heap[0]
+            # Who gets nothing has no more than before, and so is the next again.
+            found = packing.next_of(cells)
+            if found is None:
+                heappop(heap)
+                continue
+            cell, placement = found
+            placements.append(placement)
+            held[name] += 1
+            used[name] = total_of((used.get(name, {}), cell.resources))
+            heapreplace(heap, (measure(name), number, name, cells))
         return placements
 
     def _share_of(self, cell: ReadyCell | RunningCell) -> str:
         return cell.run if self.by is None else cell.labels.get(self.by, "")
-
-
-def _is_weight(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf

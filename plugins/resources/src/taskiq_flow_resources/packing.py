@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
 from taskiq_flow.errors import PluginError
@@ -53,6 +53,13 @@ class Packing:
     def place(self, cells: Iterable[ReadyCell]) -> list[Placement]:
         """Offer cells one after the other, and give what came of it."""
         placements: list[Placement] = []
+        rest = iter(cells)
+        while self._left > 0 and (found := self.next_of(rest)) is not None:
+            placements.append(found[1])
+        return placements
+
+    def next_of(self, cells: Iterator[ReadyCell]) -> tuple[ReadyCell, Placement] | None:
+        """Offer cells until one is placed, and give that; ``None`` when all have to wait."""
         hopeless = self._hopeless
         for cell in cells:
             # Most of the cells that are looked at, in a pool that has more than enough to do.
@@ -60,10 +67,8 @@ class Packing:
                 continue
             placement = self.offer(cell)
             if placement is not None:
-                placements.append(placement)
-            elif self._left <= 0:
-                break
-        return placements
+                return cell, placement
+        return None
 
     @property
     def full(self) -> bool:

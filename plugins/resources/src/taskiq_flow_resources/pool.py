@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from taskiq_flow.errors import PluginError
-from taskiq_flow.pools import WorkerPool
+from taskiq_flow.pools import WorkerPool, amounts, is_amount
 from taskiq_flow.scheduler import WorkerView
 
 __all__ = ["ResourceAwareWorkerPool"]
@@ -75,7 +74,10 @@ class ResourceAwareWorkerPool(WorkerPool):
         if problems:
             raise PluginError("\n".join(problems))
         self.__attrs_init__(
-            name=name, workers=tuple(views), limits=dict(limits or {}), scheduler=scheduler
+            name=name,
+            workers=tuple(views),
+            limits=amounts("limits", {} if limits is None else limits),
+            scheduler=scheduler,
         )
 
 
@@ -92,7 +94,7 @@ def _view(number: int, worker: object, problems: list[str]) -> WorkerView:
     )
     capacity: dict[str, float] = {}
     for key, amount in worker.items():
-        if not _is_amount(amount):
+        if not is_amount(amount):
             continue
         if key == "cpu_cores":
             capacity["cpu"] = amount
@@ -116,7 +118,7 @@ def _problems(worker: Mapping[Any, Any]) -> Iterator[str]:
                 yield f"{key} is {value!r}; give a name, or leave it out"
         elif key not in _KEYS and (meant := _meant(key)):
             yield f"{key!r} is not known (did you mean {meant!r}?)"
-        elif not _is_amount(value) or (key == "cpu_cores" and value == 0):
+        elif not is_amount(value) or (key == "cpu_cores" and value == 0):
             yield f"{key} is {value!r}; give a number, {'above 0' if key == 'cpu_cores' else '0 or more'}"
 
 
@@ -127,12 +129,3 @@ def _meant(key: str) -> str | None:
     # A name may well look like one of ours and be another resource, as vram_gb is; a slip begins with the same letter.
     close = [each for each in get_close_matches(plain, _KEYS, n=3, cutoff=0.8) if each[0] == plain[0]]
     return _MEANT.get(plain) or (close[0] if close else None)
-
-
-def _is_amount(value: object) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value >= 0
-    )

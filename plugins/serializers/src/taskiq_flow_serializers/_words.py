@@ -16,20 +16,21 @@ _LARGEST_EXPONENT = 100_000
 
 
 class MissingPackage(PluginError, PayloadError):
-    """A package is not installed: a flow cannot use the serializer, and a worker cannot read what it wrote."""
+    """A package is not installed: a flow cannot use what needs it, and a worker cannot read what that wrote."""
 
 
-def needed(module: str, serializer: str) -> Any:
-    """Give a module that a serializer needs and that an extra of this distribution installs.
+def needed(module: str, what: str, extra: str) -> Any:
+    """Give a module that an extra of this distribution installs.
 
+    :param what: What needs it, for people.
     :raises MissingPackage: it is not installed, or cannot be imported.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingPackage(
-            f"serializer {serializer!r} needs {module.partition('.')[0]}, which cannot be imported ({error}); "
-            f'install "taskiq-flow-serializers[{serializer}]"'
+            f"{what} needs {module.partition('.')[0]}, which cannot be imported ({error}); "
+            f'install "taskiq-flow-serializers[{extra}]"'
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import struct
 import sys
 from typing import Annotated, Any, ClassVar
 
@@ -16,6 +17,8 @@ __all__ = ["ArrowSerializer"]
 # The codes of the extensions. They are the format: never give one another meaning.
 TABLE, BATCH, ARRAY, CHUNKED_ARRAY = 32, 33, 34, 35
 _COLUMN = "values"
+# How the first versions of Arrow that compressed said so; they are still understood.
+_OLD_COMPRESSION = b"ARROW:experimental_compression"
 
 
 class ArrowSerializer(MsgpackSerializer):
@@ -32,7 +35,7 @@ class ArrowSerializer(MsgpackSerializer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._arrow = needed("pyarrow", self.name)
+        self._arrow = needed("pyarrow", "serializer 'arrow'", "arrow")
 
     def extension(self, value: Any) -> tuple[int, bytes] | None:
         """Give the code and the data that stand for an object; ``None`` where the format has no extension for it."""
@@ -60,6 +63,8 @@ class ArrowSerializer(MsgpackSerializer):
         """
         if code not in (TABLE, BATCH, ARRAY, CHUNKED_ARRAY):
             return super().object(code, data)
+        if any(_is_compressed(message) for message in self._arrow.ipc.MessageReader.open_stream(data)):
+            raise ValueError("compressed batches, which could fill the memory, are not written here")
         source = self._arrow.BufferReader(data)
         with self._arrow.ipc.open_stream(source) as reader:
             table = reader.read_all()
@@ -111,3 +116,33 @@ def _is_frame(package: str, value: Any) -> bool:
     # A value of a package that nobody has imported cannot exist.
     found = getattr(sys.modules.get(package), "DataFrame", None)
     return isinstance(found, type) and isinstance(value, found)
+
+
+def _is_compressed(message: Any) -> bool:
+    """Whether the buffers of a message are compressed, which only its description (a FlatBuffer) tells."""
+    if message.type == "schema":
+        return False
+    data = memoryview(message.metadata)
+    if _OLD_COMPRESSION in bytes(data):
+        return True
+    batch = _table(data, _field(data, _table(data, 0), 2))
+    if message.type == "dictionary":
+        batch = _table(data, _field(data, batch, 1))
+    return _field(data, batch, 3) != 0
+
+
+def _table(data: memoryview, place: int) -> int:
+    """Give where a table begins that a field refers to."""
+    (distance,) = struct.unpack_from("<I", data, place)
+    return place + int(distance)
+
+
+def _field(data: memoryview, table: int, number: int) -> int:
+    """Give where a field of a table is; 0 for one that is not there."""
+    (distance,) = struct.unpack_from("<i", data, table)
+    fields = table - int(distance)
+    (size,) = struct.unpack_from("<H", data, fields)
+    if 4 + 2 * number >= size:
+        return 0
+    (offset,) = struct.unpack_from("<H", data, fields + 4 + 2 * number)
+    return table + int(offset) if offset else 0

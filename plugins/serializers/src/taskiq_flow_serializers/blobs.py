@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib
 import re
 from typing import Any, ClassVar
 
 from taskiq_flow.errors import BlobNotFound, PluginError, StoreError
 from taskiq_flow.store import BlobStore
+from taskiq_flow_serializers._words import needed
 
 __all__ = ["FsspecBlobs"]
 
@@ -128,9 +128,4 @@ def _safe(name: str) -> str:
 
 
 def _library() -> Any:
-    try:
-        return importlib.import_module("fsspec")
-    except ImportError as error:
-        raise PluginError(
-            f"a URL for large values needs fsspec ({error}); install taskiq-flow-serializers[fsspec]"
-        ) from error
+    return needed("fsspec", "a URL for large values", "fsspec")

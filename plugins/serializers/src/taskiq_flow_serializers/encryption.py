@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 from taskiq_flow.errors import PayloadError, PluginError
 from taskiq_flow.serializer import ByteCodec
+from taskiq_flow_serializers._words import needed
 
 __all__ = ["KEYS_VARIABLE", "EncryptedCodec", "generate_key"]
 
@@ -77,7 +78,8 @@ class EncryptedCodec(ByteCodec):
         """Encrypt."""
         key = self._keys[0]
         header, nonce = _VERSION + _id_of(key), os.urandom(_NONCE)
-        sealed: bytes = _library().AESGCM(key).encrypt(nonce, data, header)
+        cipher, _ = _library()
+        sealed: bytes = cipher(key).encrypt(nonce, data, header)
         return header + nonce + sealed
 
     def decode(self, data: bytes) -> bytes:
@@ -96,11 +98,11 @@ class EncryptedCodec(ByteCodec):
                 f"it was encrypted with key {id_.hex()}, and here are only {there}; add that key to {KEYS_VARIABLE}, "
                 "behind the first"
             )
-        cryptography = _library()
+        cipher, changed = _library()
         for key in fitting:
             try:
-                plain: bytes = cryptography.AESGCM(key).decrypt(nonce, sealed, header)
-            except cryptography.InvalidTag:
+                plain: bytes = cipher(key).decrypt(nonce, sealed, header)
+            except changed:
                 continue
             return plain
         raise PayloadError("it was changed, or cut, after it was encrypted")
@@ -124,20 +126,9 @@ def _id_of(key: bytes) -> bytes:
     return hashlib.sha256(b"taskiq-flow key id\0" + key).digest()[:_ID]
 
 
-class _Library:
-    def __init__(self) -> None:
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        self.InvalidTag = InvalidTag
-        self.AESGCM = AESGCM
-
-
 @functools.lru_cache(maxsize=1)
-def _library() -> Any:
-    try:
-        return _Library()
-    except ImportError as error:
-        raise PluginError(
-            f"codec 'encrypted' needs cryptography ({error}); install taskiq-flow-serializers[encryption]"
-        ) from error
+def _library() -> tuple[Any, Any]:
+    """Give the cipher, and what it raises for what was changed."""
+    module = functools.partial(needed, what="codec 'encrypted'", extra="encryption")
+    cipher = module("cryptography.hazmat.primitives.ciphers.aead").AESGCM
+    return cipher, module("cryptography.exceptions").InvalidTag

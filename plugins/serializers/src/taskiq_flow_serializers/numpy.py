@@ -30,8 +30,8 @@ class NumpySerializer(MsgpackSerializer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._numpy = needed("numpy", self.name)
-        self._format = needed("numpy.lib.format", self.name)
+        self._numpy = needed("numpy", "serializer 'numpy'", "numpy")
+        self._format = needed("numpy.lib.format", "serializer 'numpy'", "numpy")
 
     def extension(self, value: Any) -> tuple[int, bytes] | None:
         """Give the code and the data that stand for an object; ``None`` where the format has no extension for it."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from taskiq_flow.errors import PayloadError, PluginError
 from taskiq_flow.serializer import ByteCodec
+from taskiq_flow_serializers._words import needed
 
 __all__ = ["ZstdCodec"]
 
@@ -77,10 +78,4 @@ class ZstdCodec(ByteCodec):
 
 
 def _library() -> Any:
-    try:
-        import zstandard
-    except ImportError as error:
-        raise PluginError(
-            f"codec 'zstd' needs zstandard ({error}); install taskiq-flow-serializers[zstd]"
-        ) from error
-    return zstandard
+    return needed("zstandard", "codec 'zstd'", "zstd")

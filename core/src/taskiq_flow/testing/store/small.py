@@ -11,6 +11,7 @@ from taskiq_flow.testing.store.rig import Rig
 __all__ = [
     "a_blob_can_be_replaced",
     "a_blob_can_come_before_its_run",
+    "blobs_are_told_apart",
     "blobs_come_back_whole",
     "blobs_of_a_run_go_together",
     "expired_workers_are_listed_too",
@@ -30,6 +31,17 @@ async def blobs_come_back_whole(rig: Rig) -> None:
     again = await rig.reopen()
     for key, data in blobs.items():
         assert await again.blobs.get("run", key) == data, f"blob {key!r} came back otherwise"
+
+
+async def blobs_are_told_apart(rig: Rig) -> None:
+    """Another case is another key, and a run and a key are two words, however one would join them."""
+    blobs = {("run", "key"): b"1", ("run", "KEY"): b"2", ("run", " key"): b"3"}
+    for joint in "/:-_.":
+        blobs |= {("a", f"b{joint}c"): b"4", (f"a{joint}b", "c"): b"5"}
+    for (run, key), data in blobs.items():
+        await rig.store.blobs.put(run, key, data)
+    for (run, key), data in blobs.items():
+        assert await rig.store.blobs.get(run, key) == data, f"blob {key!r} of run {run!r} is another's"
 
 
 async def a_blob_can_be_replaced(rig: Rig) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from taskiq_flow import PluginError
 from taskiq_flow.plugins import FlowConfig, OfferTable, Plugins
-from taskiq_flow_cli.doctor.findings import Finding, fine, problem
+from taskiq_flow_cli.doctor.findings import Finding, fine, note, problem
 from taskiq_flow_cli.plugins import Inventory, without_password
 
 __all__ = ["configuration_findings"]
@@ -21,11 +21,15 @@ def configuration_findings(inventory: Inventory, config: FlowConfig) -> Iterator
         plugins = Plugins.load(config)
         makers = _makers(plugins, config)
     except PluginError:
-        # Told where the plugins are looked at; then nothing can be made.
-        makers = {}
+        # What is wrong is told where the plugins are looked at.
+        for axis, choice in inventory.selected.items():
+            said = f"{choice['name']} ({choice['source']})"
+            yield note(
+                "configuration", axis, f"{said}; not tried, because the plugins cannot be used together"
+            )
+        return
     for axis, choice in inventory.selected.items():
-        said = f"{choice['name']} ({choice['source']})"
-        yield _made(axis, said, makers.get(axis))
+        yield _made(axis, f"{choice['name']} ({choice['source']})", makers[axis])
     for axis in makers.keys() - inventory.selected.keys():
         yield _made(axis, config.sources.get(axis.partition(" ")[0], "configured"), makers[axis])
 
@@ -57,10 +61,9 @@ def _policy(plugins: Plugins, config: FlowConfig, name: str) -> object:
     return policies.unasked() if options is None else policies.from_options(options)
 
 
-def _made(axis: str, said: str, make: Callable[[], object] | None) -> Finding:
+def _made(axis: str, said: str, make: Callable[[], object]) -> Finding:
     try:
-        if make is not None:
-            make()
+        make()
     except Exception as error:  # noqa: BLE001 - whatever somebody else's constructor raises
         why = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
         return problem("configuration", axis, f"{said} cannot be used: {why}", _ADVICE)

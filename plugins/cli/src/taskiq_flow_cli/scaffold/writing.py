@@ -127,9 +127,17 @@ def _write(target: Path, texts: Mapping[str, str]) -> None:
 
 def _farewell(target: Path, texts: Mapping[str, str], names: Names, kind: Kind) -> str:
     selected = f"{names.distribution}://" if kind.base == "RunStore" else names.distribution
+    said = {
+        "pyproject.toml": "the distribution, and the entry point that is the door",
+        "README.md": "how to install, test and select it",
+        "plugin.py": "the hook that offers the class",
+        f"{kind.module}.py": f"the {kind.word}",
+        f"test_{names.package}.py": "the conformance kit, and tests of its own",
+    }
+    width = max(map(len, texts)) + 2
     return (
         f"{target}: {kind.word} {names.distribution!r}\n"
-        + "".join(f"  {place}\n" for place in texts)
+        + "".join(f"  {place:{width}}{said.get(Path(place).name, '')}".rstrip() + "\n" for place in texts)
         + f"""
 next:
   cd {target}

@@ -12,6 +12,8 @@ from taskiq_flow.scheduler import WorkerView
 
 __all__ = ["Bound", "critical_path", "lower_bounds"]
 
+_MOST_NAMED = 5
+
 
 @frozen
 class Bound:
@@ -82,5 +84,10 @@ def _work(ideal: Sequence[Attempt], workers: Sequence[WorkerView]) -> Iterator[B
         room = sum(capacity[worker].get(resource, 0.0) for worker in group)
         theirs = sum(amount for (name, part), amount in work.items() if name == resource and part <= group)
         if theirs and room:
-            few = f" of {', '.join(sorted(group))}" if len(group) < len(workers) else ""
-            yield Bound(theirs / room, f"work: {resource}{few}")
+            yield Bound(theirs / room, f"work: {resource}{_few(group, workers)}")
+
+
+def _few(group: frozenset[str], workers: Sequence[WorkerView]) -> str:
+    if len(group) == len(workers):
+        return ""
+    return f" of {', '.join(sorted(group)) if len(group) <= _MOST_NAMED else f'{len(group)} workers'}"

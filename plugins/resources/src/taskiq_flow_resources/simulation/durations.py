@@ -16,22 +16,16 @@ from attrs import evolve, field, frozen
 
 from taskiq_flow.admission import task_nodes
 from taskiq_flow.errors import UsageError
-from taskiq_flow.graph import Graph, TaskNode
+from taskiq_flow.graph import Graph, TaskNode, node_path
 
-__all__ = ["Durations", "Seconds", "is_number", "node_path"]
+__all__ = ["Durations", "Seconds", "is_number"]
 
 Seconds = Union[float, Sequence[float]]
 """How long each attempt takes, or one number per item of a map; where there are more items it starts over."""
 
-_ITEM_NUMBER = re.compile(r"\[\d+\]")
 _LAST_NUMBER = re.compile(r"\[(\d+)\][^\[\]]*$")
 # Thirty million years; sums of what is below stay numbers.
 _MOST = 1e15
-
-
-def node_path(cell: str) -> str:
-    """Give the path of a cell's node: ``tracks[]/features`` for ``tracks[3]/features``."""
-    return _ITEM_NUMBER.sub("[]", cell)
 
 
 def _numbers(seconds: Seconds) -> tuple[float, ...]:
@@ -64,7 +58,7 @@ class Durations:
         problems = [
             f"{name!r} takes {_shown(each)}; give seconds, 0 or more"
             for name, numbers in {**self.table, "everything else": (self.default,)}.items()
-            for each in (numbers or ([],))
+            for each in (numbers or (None,))
             if not is_number(each)
         ]
         if problems:
@@ -111,8 +105,14 @@ class Durations:
 
         :param seconds: Seconds by cell.
         :param graph: The graph that the cells are of.
+        :raises UsageError: none of the cells is of the graph.
         """
         tasks = {path: node.task for path, node in task_nodes(graph)}
+        if seconds and not any(node_path(cell) in tasks for cell in seconds):
+            named = ", ".join(map(repr, list(seconds)[:3]))
+            raise UsageError(
+                f"the past run has no cell of this graph; it has {named}; give a run of the same pipeline"
+            )
         by_name: dict[str, list[float]] = {}
         for cell, each in seconds.items():
             path = node_path(cell)
@@ -187,4 +187,6 @@ def is_number(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
     return f"{value:g} s" if isinstance(value, float) else repr(value)

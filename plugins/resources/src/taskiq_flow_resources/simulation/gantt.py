@@ -113,7 +113,7 @@ def _panel(
     # A worker's name must stay readable.
     tallest = [max(14.0 if len(rows) <= 60 else 3.0, height * len(lanes)) for _, lanes in rows]
     bottom = top + _TITLE + sum(tallest) + _GAP * len(rows)
-    named = f"{report.graph}: {report.scheduler}" if report.graph else report.scheduler
+    named = f"{_cut(report.graph, 90)}: {report.scheduler}" if report.graph else report.scheduler
     said = (
         f"makespan {seconds(report.makespan)}, {ratio(report.ratio)} the lower bound of "
         f"{seconds(report.lower_bound)} ({report.bound.reason})"

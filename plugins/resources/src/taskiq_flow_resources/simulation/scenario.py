@@ -10,10 +10,10 @@ from typing import Any
 from attrs import field, frozen
 
 from taskiq_flow.errors import PayloadError, UsageError
-from taskiq_flow.graph import Graph, Input, ListOf, MapNode, Node, Output, Source, TaskNode
+from taskiq_flow.graph import Graph, Input, ListOf, MapNode, Node, Output, Source, TaskNode, node_path
 from taskiq_flow.payloads import ListedValue, Payload, Value
 from taskiq_flow.rehearsal import Script
-from taskiq_flow_resources.simulation.durations import Durations, node_path
+from taskiq_flow_resources.simulation.durations import Durations
 from taskiq_flow_resources.simulation.past import Past
 
 __all__ = ["Scenario"]

@@ -9,7 +9,7 @@ from taskiq_flow_resources.simulation.words import amounts, ratio, seconds, shar
 
 __all__ = ["comparison", "description", "use_of_workers"]
 
-_MOST_CELLS = 6
+_MOST_BOUNDS, _MOST_CELLS = 5, 6
 
 
 def description(report: SimulationReport) -> list[str]:
@@ -25,7 +25,9 @@ def description(report: SimulationReport) -> list[str]:
     if len(path) > _MOST_CELLS:
         half = _MOST_CELLS // 2
         path[half:-half] = [f"… {len(path) - 2 * half} more …"]
-    bounds = ", ".join(f"{bound.reason} {seconds(bound.seconds)}" for bound in report.bounds)
+    bounds = ", ".join(f"{bound.reason} {seconds(bound.seconds)}" for bound in report.bounds[:_MOST_BOUNDS])
+    if len(report.bounds) > _MOST_BOUNDS:
+        bounds += f", and {len(report.bounds) - _MOST_BOUNDS} lower ones"
     return [
         f"{count} cell{'s' * (count != 1)}, {seconds(report.serial)} of work; {pool}{limits}",
         f"lower bound {seconds(report.lower_bound)} ({bounds})",

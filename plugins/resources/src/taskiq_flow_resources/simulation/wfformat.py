@@ -120,14 +120,12 @@ def _tasks(workflow: Mapping[str, Any], part: str) -> Sequence[dict[str, Any]]:
     return tasks
 
 
-def _problems(
-    declared: Sequence[dict[str, Any]], measured: Sequence[dict[str, Any]]
-) -> Iterator[str]:
+def _problems(declared: Sequence[dict[str, Any]], measured: Sequence[dict[str, Any]]) -> Iterator[str]:
     specified, executed = Counter(map(_id, declared)), Counter(map(_id, measured))
     for part, counts in (("specification", specified), ("execution", executed)):
         for name, count in counts.items():
             if not name:
-                yield f"{count} of the tasks in workflow.{part}.tasks have no id; expected a text that is not empty"
+                yield f"workflow.{part}.tasks has {count} without an id; expected a text that is not empty"
             elif count > 1:
                 yield f"task {name!r} is {count} times in workflow.{part}.tasks; expected it once"
     for task in declared:
@@ -143,7 +141,7 @@ def _problems(
         if name and name not in executed:
             yield f"task {name!r} is not in workflow.execution.tasks, so nobody knows how long it took"
     for task in measured:
-        name = task.get("id")
+        name = _id(task)
         if not is_number(task.get("runtimeInSeconds")):
             yield f"task {name!r} has runtimeInSeconds {task.get('runtimeInSeconds')!r}; expected seconds, 0 or more"
         for key in ("coreCount", "memoryInBytes"):

@@ -52,7 +52,12 @@ def read_amounts(text: str, option: str) -> dict[str, float]:
             amount = float(number)
         except ValueError:
             amount = math.nan
-        if not name or len(name.split()) > 1 or name in amounts or not (math.isfinite(amount) and amount >= 0):
+        if (
+            not name
+            or len(name.split()) > 1
+            or name in amounts
+            or not (math.isfinite(amount) and amount >= 0)
+        ):
             raise UsageError(
                 f"{option} has {part!r}; expected each name once with an amount, such as cpu=4,ram_mb=8192"
             )

@@ -70,7 +70,7 @@ class DeadLetters:
         :raises RunNotFound: there is no run of that id.
         :raises FlowError: it cannot be run any more, for instance because a task of it is gone.
         """
-        await self._flow.drive()
+        await self._flow.startup()
         record = await self._store.runs.get(run)
         if (
             record.outcome is not None
@@ -127,7 +127,7 @@ class DeadLetters:
     async def _open(
         self, run: str | None, task: str | None, *, replayed: bool = False
     ) -> AsyncGenerator[DeadLetter, None]:
-        await self._flow.drive()
+        await self._flow.startup()
         async for record in self._records(run):
             cells = [cell for cell in cells_given_up(record) if task in (None, task_of(record.graph, cell))]
             if not cells or await is_discarded(self._store, record.id):
