@@ -85,7 +85,8 @@ def _filled(hint: Any, given: dict[Any, Any]) -> Any:
     if isinstance(hint, TypeVar):
         return given.get(hint, hint)
     open_ = getattr(hint, "__parameters__", ())
-    if not open_ or isinstance(hint, type):
+    # On Python 3.10 an alias such as tuple[T, ...] passes for a type.
+    if not open_ or (isinstance(hint, type) and get_origin(hint) is None):
         return hint
     return hint[tuple(given.get(each, each) for each in open_)]
 
