@@ -242,7 +242,7 @@ def test_compressed_tables_are_refused_before_they_fill_the_memory(column: Any) 
 
 
 def test_tables_that_are_compressed_in_the_oldest_way_are_refused() -> None:
-    batch = pyarrow.record_batch({"a": [1, 2]})
+    batch = pyarrow.record_batch([pyarrow.array([1, 2])], names=["a"])
     options = pyarrow.ipc.IpcWriteOptions(metadata_version=pyarrow.ipc.MetadataVersion.V4)
     sink = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, batch.schema, options=options) as writer:
