@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -57,6 +58,55 @@ def test_event_loops_side_by_side(inplace: bool) -> None:
         counts = [3, 6, 9, 12]
         found = list(threads.map(lambda runs: asyncio.run(main(runs)), counts))
     assert found == [[[x + 2] for x in range(runs)] for runs in counts]
+    broker.executor.shutdown()
+
+
+def test_an_event_loop_that_stands_still_is_replaced() -> None:
+    """It may be closed in the middle of something, or just not run any more: either way it calls nobody."""
+    broker = InMemoryBroker()
+    tasks = Tasks(broker)
+    calls: list[int] = []
+    driving, asked = threading.Event(), threading.Event()
+    other = asyncio.new_event_loop()
+
+    @broker.task
+    async def note(x: int) -> int:
+        calls.append(x)
+        return x
+
+    @broker.task
+    async def hang(x: int) -> int:
+        await asyncio.Event().wait()
+        return x
+
+    async def drive_and_stop() -> None:
+        handle = await Pipeline(broker, hang).kiq(1)
+        async for event in handle.events():
+            if type(event).__name__ == "CellStarted":
+                break
+        driving.set()
+        # As long as this blocks, the event loop runs but reads no letters; then it stops.
+        assert asked.wait(20)
+
+    async def main() -> Any:
+        handle = await Pipeline(broker, note).call_next(tasks.step).kiq(1)
+        asked.set()
+        return await handle.result(timeout=20)
+
+    with ThreadPoolExecutor(1) as threads:
+        stopped = threads.submit(other.run_until_complete, drive_and_stop())
+        assert driving.wait(20)
+        assert asyncio.run(main()) == 2
+        stopped.result()
+    # It may go on later, and then finds itself replaced.
+    other.run_until_complete(asyncio.sleep(0.05))
+    assert asyncio.run(main()) == 2
+    other.run_until_complete(asyncio.sleep(0.05))
+    assert calls == [1, 1]
+    for task in asyncio.all_tasks(other):
+        task.cancel()
+    other.run_until_complete(asyncio.gather(*asyncio.all_tasks(other), return_exceptions=True))
+    other.close()
     broker.executor.shutdown()
 
 

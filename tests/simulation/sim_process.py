@@ -108,12 +108,24 @@ class ScriptedBroker(AsyncBroker):
             yield message
 
 
+class RecordedFlow(Flow):
+    """A flow that remembers its drivers."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.drivers: list[Driver] = []
+        super().__init__(*args, **options)
+
+    def make_driver(self, lease: Lease) -> Driver:
+        """Make a driver for a lease that was acquired."""
+        self.drivers.append(super().make_driver(lease))
+        return self.drivers[-1]
+
+
 class Process:
     """A process with a worker and a driver loop, as taskiq starts them; it can stand still and it can die.
 
     :param works: Whether it receives messages; otherwise it only drives or stands by.
 
-    :ivar drivers: Those that it has made so far.
     :ivar unwell: Whether it is dead or stands still.
     :ivar retiring: Whether it takes no messages any more, because it is being shut down.
     """
@@ -126,7 +138,7 @@ class Process:
         self.unwell = False
         self.retiring = False
         self.broker = ScriptedBroker(self)
-        self.flow = Flow(
+        self.flow = RecordedFlow(
             self.broker,
             store=FaultyStore(self, world.store),
             scheduler=world.scheduler(),
@@ -134,9 +146,7 @@ class Process:
             clock=world.clock,
             window=world.window,
         )
-        self.flow._name = self.flow.worker.id = name
-        self.drivers: list[Driver] = []
-        self.flow.make_driver = self._make_driver  # type: ignore[method-assign]
+        self.flow.worker.id = name
         for task in TASKS:
             self.broker.register_task(self._function(task), task)
         self.receiver = Receiver(self.broker, run_startup=False, max_async_tasks=1000)
@@ -144,9 +154,10 @@ class Process:
         self._paused_until = 0.0
         self._waiters: list[asyncio.Future[bool]] = []
 
-    def _make_driver(self, lease: Lease) -> Driver:
-        self.drivers.append(Flow.make_driver(self.flow, lease))
-        return self.drivers[-1]
+    @property
+    def drivers(self) -> list[Driver]:
+        """All drivers that it has had."""
+        return self.flow.drivers
 
     def _function(self, task: str) -> Callable[..., Any]:
         # Without annotations, which taskiq would read for each process anew.
@@ -241,7 +252,7 @@ class Process:
         self.world.tell(f"{self.name} dies")
         self.dead = self.unwell = True
         handling, self.messages = self.messages, {}
-        for task in [*self.flow._tasks, *handling]:
+        for task in [*self.flow.presence.tasks, *handling]:
             task.cancel()
         for message in handling.values():
             self.world.network.drop(message)

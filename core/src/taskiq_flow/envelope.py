@@ -47,6 +47,11 @@ class Envelope:
     outputs: tuple[str, ...] = ()
     extras: Mapping[str, Any] = field(factory=dict)
 
+    @property
+    def message_id(self) -> str:
+        """The id of the message, for people: nothing is looked up by it."""
+        return f"{self.run}/{self.cell}/{self.attempt}"
+
     def to_wire(self) -> list[Any]:
         """Give the envelope as plain JSON data."""
         arguments = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import threading
@@ -15,35 +14,33 @@ from attrs import evolve
 from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, InMemoryBroker
 
 from taskiq_flow.admission import Admission
-from taskiq_flow.background import persevere
 from taskiq_flow.carriage import SizeLimit, codec_of, settings_of, store_with
 from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.clock import Clock, SystemClock
 from taskiq_flow.discoverer import Discoverer
 from taskiq_flow.driver.driver import Driver
-from taskiq_flow.driver.loop import DriverLoop
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.errors import PluginError, ResumeError
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.handle import RunHandle
+from taskiq_flow.handover import HandoverFormatter
 from taskiq_flow.machine.events import RunStarted
 from taskiq_flow.machine.machine import DEFAULT_WINDOW
 from taskiq_flow.plugins import FlowConfig, Plugins
 from taskiq_flow.policies import Policies
 from taskiq_flow.pools import WorkerPool
+from taskiq_flow.presence import Presence
 from taskiq_flow.resumption import resumed_already, resumption_of
 from taskiq_flow.retry import RetryPolicy
 from taskiq_flow.scheduler import Scheduler, WorkerView
 from taskiq_flow.schedulers.first_fit import default_for
-from taskiq_flow.seat import Seat
 from taskiq_flow.serializer import ByteCodec
-from taskiq_flow.staffing import Staffing, origins_of, versions_of
-from taskiq_flow.store import BlobStore, Lease, Letter, RunRecord, RunStore, WorkerInfo
+from taskiq_flow.staffing import Staffing, origins_of
+from taskiq_flow.store import BlobStore, Lease, Letter, RunRecord, RunStore
 from taskiq_flow.worker.decorated import FlowTask, adopt_tasks
 from taskiq_flow.worker.middleware import PipelineMiddleware
 from taskiq_flow.worker.processes import Processes
-from taskiq_flow.worker.strangers import StrangerFormatter
 from taskiq_flow.worker.worker import Worker
 from taskiq_flow.workplace import Workplace, as_pool, check_options, effective_limits
 
@@ -54,8 +51,6 @@ __all__ = ["Flow"]
 
 T = TypeVar("T")
 
-_HEARTBEAT_SECONDS = 5.0
-_LOST_AFTER_SECONDS = 20.0
 _MAKING = threading.Lock()
 
 
@@ -154,11 +149,10 @@ class Flow:
         self._discoverer = self.plugins.make_discoverer(discover) if discover else None
         self._window = window
         self._embedded = isinstance(broker, InMemoryBroker)
-        self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._processes = None if processes is None else Processes(processes)
         self.worker = Worker(
             broker,
-            name=self._name,
+            name=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
             pool=self.pool,
             store=self.store,
             codec=self.codec,
@@ -176,13 +170,18 @@ class Flow:
             capacity,
             self.plugins.worker_capacity,
         )
-        self._queue = queue
         self._placer = Placer(self.scheduler, default_for(self.scheduler), self._workplace.limits)
         self._durations = Durations()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._seat = Seat(self.drive)
-        self._lives = 0
+        self.presence = Presence(
+            broker,
+            pool=self.pool,
+            queue=queue,
+            store=self.store,
+            clock=self.clock,
+            worker=self.worker,
+            capacity=lambda: self.capacity,
+            make_driver=self.make_driver,
+        )
         self._staffing = Staffing(self.pool, self.store, self.clock)
         self._admission = Admission(
             broker,
@@ -345,19 +344,8 @@ class Flow:
 
         Where the event loop of another thread drives already, it goes on, and this one takes over when that ends.
         """
-        loop = asyncio.get_running_loop()
-        if not self._embedded:
-            await self._enter(loop)
-            return
-        self._stand_first()
-        if self._seat.take(loop):
-            try:
-                await self._enter(loop)
-            except BaseException:
-                self._seat.leave(loop)
-                raise
-            self._tasks = [task for task in self._tasks if not task.done()]
-            self._tasks.append(loop.create_task(self._embedded_life()))
+        self._middleware.stand_first()
+        await self.presence.drive()
 
     async def startup(self) -> None:
         """Start this process's part, as taskiq starts the broker: a worker process listens, and drives or stands by.
@@ -367,42 +355,12 @@ class Flow:
         if self._discoverer is not None and (self._embedded or self.broker.is_worker_process):
             self.catalogue.bind(self.broker)
         adopt_tasks(self.broker)
-        loop = asyncio.get_running_loop()
-        if not self._embedded or not self._seat.held_beside(loop):
-            await self._enter(loop)
-        if self.broker.is_worker_process and not self._tasks:
-            StrangerFormatter.install(self.broker, worker=self.worker.id, store=self.store, clock=self.clock)
-            self._tasks = [
-                loop.create_task(persevere("reading letters", self.worker.listen, self.clock)),
-                loop.create_task(persevere("announcing this worker", self._beat, self.clock)),
-                loop.create_task(self._driver_loop(until_idle=False).run()),
-            ]
-
-    async def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin anew in an event loop: the tasks of an earlier one died with it."""
-        self._stand_first()
-        if self._loop is not loop:
-            self._loop, self._tasks = loop, []
-            await self.store.startup()
-            self._lives += 1
-            if self._lives > 1:
-                gone = WorkerInfo(id=self.worker.id, pool=self.pool, expires_at=self.clock.now())
-                await self.store.workers.announce(gone)
-                self.worker.begin_anew(f"{self._name}-{self._lives}")
+        self._middleware.stand_first()
+        await self.presence.start()
 
     async def shutdown(self) -> None:
         """End this process's part; runs that are not finished go on when somebody drives the pool again."""
-        self._seat.forget_heirs()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
-        if self.broker.is_worker_process:
-            await self.store.workers.remove(self.worker.id)
-        self.worker.shutdown()
-        if self._loop is not None:
-            await self.store.shutdown()
-            self._loop = None
+        await self.presence.end()
 
     async def _check_staff(self, graph: Graph) -> dict[str, str]:
         """See that workers have a graph's tasks and room, and say where those come from that were discovered."""
@@ -415,60 +373,13 @@ class Flow:
         adopt_tasks(self.broker)
         if self.broker.decorator_class is AsyncTaskiqDecoratedTask:
             self.broker.decorator_class = FlowTask
+        if self._embedded:
+            HandoverFormatter.install(self.broker)
         if middleware is None:
             middleware = PipelineMiddleware.of(self)
             middleware.set_broker(self.broker)
             self.broker.middlewares.insert(0, middleware)
         self._middleware = middleware
-
-    def _stand_first(self) -> None:
-        """Go before the other middlewares, first in and last out: what they raise happens within the attempt then."""
-        there = self.broker.middlewares
-        if not there or there[0] is not self._middleware:
-            # A list of its own: taskiq may be going through the old one.
-            self.broker.middlewares = [
-                self._middleware,
-                *(each for each in there if each is not self._middleware),
-            ]
-
-    async def _embedded_life(self) -> None:
-        listening = asyncio.ensure_future(persevere("reading letters", self.worker.listen, self.clock))
-        try:
-            while not self._seat.leaving:
-                await self._driver_loop(until_idle=True).run()
-                # A store in memory answers without a pause, so nobody in this event loop can put a letter between this
-                # look and the end; those in others are heirs.
-                self._seat.leaving = not await self.store.inbox.take(self.pool, 1)
-        finally:
-            self._seat.leaving = True
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-            self._seat.leave(asyncio.get_running_loop())
-
-    async def _beat(self) -> None:
-        """Say again and again that this worker is there."""
-        while True:
-            info = WorkerInfo(
-                id=self.worker.id,
-                pool=self.pool,
-                capacity=self.capacity,
-                queue=self._queue,
-                tasks=frozenset(self.broker.get_all_tasks()),
-                versions=versions_of(self.broker),
-                expires_at=self.clock.now() + _LOST_AFTER_SECONDS,
-            )
-            await self.store.workers.announce(info)
-            await self.clock.sleep(_HEARTBEAT_SECONDS)
-
-    def _driver_loop(self, *, until_idle: bool) -> DriverLoop:
-        return DriverLoop(
-            pool=self.pool,
-            holder=self._name,
-            store=self.store,
-            clock=self.clock,
-            make_driver=self.make_driver,
-            until_idle=until_idle,
-        )
 
     def make_driver(self, lease: Lease) -> Driver:
         """Make a driver for a lease that was acquired; what a simulation turns by hand."""

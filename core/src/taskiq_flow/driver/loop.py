@@ -12,7 +12,7 @@ from taskiq_flow.driver.driver import Driver
 from taskiq_flow.errors import LeaseLost
 from taskiq_flow.store import Lease, RunStore
 
-__all__ = ["DriverLoop"]
+__all__ = ["DriverLoop", "depose"]
 
 logger = logging.getLogger("taskiq_flow")
 
@@ -77,7 +77,7 @@ class DriverLoop:
 
     async def _acquire(self) -> Lease:
         while True:
-            lease = await self._store.leases.acquire(f"pool:{self._pool}", self._holder, _LEASE_SECONDS)
+            lease = await self._store.leases.acquire(_lease_of(self._pool), self._holder, _LEASE_SECONDS)
             if lease is not None:
                 return lease
             await self._clock.sleep(_STANDBY_SECONDS)
@@ -98,6 +98,7 @@ class DriverLoop:
             logger.exception("letters to lost workers of pool %r may be left", self._pool)
 
     async def _drive(self, driver: Driver) -> None:
+        loop = asyncio.get_running_loop()
         driving = _Driving(driver, self._pool, self._store, self._clock, until_idle=self._until_idle)
         companions: list[asyncio.Future[None]] = [asyncio.ensure_future(driving.keep_lease())]
         if driver.sender.in_place:
@@ -108,9 +109,21 @@ class DriverLoop:
             await driving.run()
         finally:
             driving.over = True
-            for companion in companions:
-                companion.cancel()
-            await asyncio.gather(*companions, driver.sender.close(), return_exceptions=True)
+            if not loop.is_closed():
+                for companion in companions:
+                    companion.cancel()
+                await asyncio.gather(*companions, driver.sender.close(), return_exceptions=True)
+
+
+async def depose(holder: str, *, pool: str, store: RunStore) -> None:
+    """Give back the lease of a driver whose event loop stands still: should it go on, it is one that was replaced."""
+    lease = await store.leases.acquire(_lease_of(pool), holder, _LEASE_SECONDS)
+    if lease is not None:
+        await store.leases.release(lease)
+
+
+def _lease_of(pool: str) -> str:
+    return f"pool:{pool}"
 
 
 class _Driving:

@@ -104,7 +104,7 @@ class Placer:
             chosen[key] = (ready[key], placement.worker)
         placed = list(chosen.values())
         return (
-            self._beyond_limits([cell for cell, _ in placed], running)
+            (self._beyond_limits([cell for cell, _ in placed], running) if self.limits else None)
             or _overbooked(placed, workers, running)
             or (_overfull(placed, workers, running) if self.scheduler.reads_resources else None)
         )

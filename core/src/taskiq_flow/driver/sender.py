@@ -13,15 +13,14 @@ from pydantic_core import to_json
 from taskiq import AsyncBroker, BrokerMessage, InMemoryBroker, TaskiqMessage
 from taskiq.abc.middleware import TaskiqMiddleware
 from taskiq.exceptions import UnknownTaskError
-from taskiq.formatters.proxy_formatter import ProxyFormatter
 from taskiq.labels import prepare_label
-from taskiq.serializers import JSONSerializer
 from taskiq.utils import maybe_awaitable
 
 from taskiq_flow.clock import Clock
 from taskiq_flow.envelope import ENVELOPE, Envelope
 from taskiq_flow.errors import UnschedulableError
 from taskiq_flow.failures import failure_of
+from taskiq_flow.handover import handed_over, speaks_json
 from taskiq_flow.machine.events import CellFailed
 from taskiq_flow.payloads import FailureKind
 from taskiq_flow.store import Letter, RunStore
@@ -167,8 +166,13 @@ class Sender:
         types: dict[str, int] = {}
         for name, value in outgoing.labels.items():
             labels[name], types[name] = prepare_label(value)
+        if self._in_memory:
+            handed = handed_over(broker, outgoing.task, envelope, labels, types)
+            if handed is not None:
+                await broker.kick(handed)
+                return
         fields: dict[str, Any] = {
-            "task_id": f"{envelope.run}/{envelope.cell}/{envelope.attempt}",
+            "task_id": envelope.message_id,
             "task_name": outgoing.task,
             "labels": labels,
             "labels_types": types,
@@ -177,11 +181,7 @@ class Sender:
         }
         middlewares = broker.middlewares
         sending = [each for each in middlewares if type(each).pre_send is not TaskiqMiddleware.pre_send]
-        if (
-            not sending
-            and type(getattr(broker.formatter, "inner", broker.formatter)) is ProxyFormatter
-            and type(broker.serializer) is JSONSerializer
-        ):
+        if not sending and speaks_json(broker):
             # The same message as taskiq would make, without the models in between.
             wire = BrokerMessage(
                 task_id=fields["task_id"], task_name=outgoing.task, message=to_json(fields), labels=labels

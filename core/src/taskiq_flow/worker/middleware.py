@@ -39,6 +39,13 @@ class PipelineMiddleware(TaskiqMiddleware):
         if self.flow is None:
             self.flow = Flow(broker, middleware=self, **self._options)
 
+    def stand_first(self) -> None:
+        """Go before the other middlewares, first in and last out: what they raise happens within the attempt then."""
+        there = self.broker.middlewares
+        if not there or there[0] is not self:
+            # A list of its own: taskiq may be going through the old one.
+            self.broker.middlewares = [self, *(each for each in there if each is not self)]
+
     async def startup(self) -> None:
         """Start the flow's part in this process."""
         if self.flow is not None:

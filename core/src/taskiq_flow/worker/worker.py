@@ -108,11 +108,14 @@ class Worker:
             if shape.reports_progress and PROGRESS_PARAMETER not in message.kwargs:
                 single.arguments = self._progress(shape, message, None)
             return message
-        try:
-            envelope = Envelope.from_wire(wire)
-        except PayloadError:
-            logger.exception("message %s of task %r is dropped", message.task_id, message.task_name)
-            envelope = Envelope("", "", "", 0)
+        if type(wire) is Envelope:
+            envelope = wire
+        else:
+            try:
+                envelope = Envelope.from_wire(wire)
+            except PayloadError:
+                logger.exception("message %s of task %r is dropped", message.task_id, message.task_name)
+                envelope = Envelope("", "", "", 0)
         message.labels[RETRY_ON_ERROR] = False
         attempt = Attempt(envelope, shape, self._executor)
         attempt.enter()
@@ -137,7 +140,7 @@ class Worker:
             ):
                 now = self._clock.now()
                 event = outcome_of(execution, result, self._codec, self._policies, now)
-                if type(event) is ev.CellSucceeded:
+                if type(event) is ev.CellSucceeded and any(map(self._checks.is_large, event.outputs)):
                     event = await self._lightened(execution, event)
                 letters = self._letters_of(execution, event)
                 try:
