@@ -13,6 +13,7 @@ from sim_run import simulate
 
 from taskiq_flow.driver import watch
 from taskiq_flow.driver.driver import Driver
+from taskiq_flow.driver.journal import Journal
 from taskiq_flow.driver.placing import ReadyQueue
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.machine import instructions as do
@@ -178,10 +179,10 @@ def a_worker_that_nobody_knows_is_believed(patch: Patch) -> None:
 
 @mutant(lost_replies=0.05)
 def an_append_is_repeated_blindly(patch: Patch) -> None:
-    async def leave_out(self: Driver) -> None:
+    async def leave_out(self: Journal) -> None:
         return None
 
-    patch.setattr(Driver, "_leave_out_written", leave_out)
+    patch.setattr(Journal, "_leave_out_written", leave_out)
 
 
 @mutant(blips=0.05)

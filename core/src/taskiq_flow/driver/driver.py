@@ -20,13 +20,13 @@ from taskiq_flow.codec import Codec
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.expansions import Expansions
 from taskiq_flow.driver.floor import Floor
+from taskiq_flow.driver.journal import Journal
 from taskiq_flow.driver.kept import KeptResults
 from taskiq_flow.driver.mail import Mail
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.driver.releases import Releases
 from taskiq_flow.driver.sender import Outgoing, Sender
-from taskiq_flow.driver.telling import observes_cells, tell_cells
 from taskiq_flow.driver.timers import Timers
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.errors import InvalidTransition, LeaseLost, PayloadError, ResumeError, RunNotFound
@@ -96,7 +96,6 @@ class Driver:
         self._plugins = plugins
         self._clock = clock
         self._window = window
-        self._observed = observes_cells(plugins.notify)
         self._runs: dict[str, ActiveRun] = {}
         self._timers = Timers()
         self._watch = WorkerWatch(pool, store, worker, declared=declared, embedded=embedded)
@@ -106,13 +105,11 @@ class Driver:
         self._mail = Mail(pool, codec, checks, plugins, self._watch)
         self._now = clock.now()
         # What a turn collects before it is written, and then done.
-        self._log: dict[str, list[ev.Event]] = {}
+        self._journal = Journal(store, self._runs, self._drop, plugins.notify)
         self._outbox: list[tuple[ActiveRun, do.Dispatch]] = []
         self._expansions = Expansions(checks, codec)
         self._kept = KeptResults(store)
         self._finished: dict[str, ActiveRun] = {}
-        # Whether an append has failed, and may have been done all the same.
-        self._unsure = False
 
     @property
     def now(self) -> float:
@@ -204,7 +201,7 @@ class Driver:
         if self._floor:
             for placements in self._floor.place(self._runs):
                 self._dispatch_all(placements)
-        if self._log or taken:
+        if self._journal or taken:
             await self._append()
         if self._finished:
             await self._finish_runs()
@@ -276,11 +273,7 @@ class Driver:
             instructions = machine.apply(event)
             if machine.version != version:
                 self._floor.observe(run, event)
-                events = self._log.get(run.id)
-                if events is None:
-                    self._log[run.id] = [event]
-                else:
-                    events.append(event)
+                self._journal.add(run.id, event)
             for instruction in instructions:
                 _PERFORMERS[type(instruction)](self, run, instruction)
         except InvalidTransition:
@@ -390,50 +383,12 @@ class Driver:
                 )
 
     async def _append(self) -> None:
-        """Append to all logs in one write. What fails here is tried again by the next turn.
-
-        Without any events this makes sure that the lease is not lost, and so that letters which mean nothing to this
-        driver mean nothing to anybody.
-        """
-        if self._unsure:
-            await self._leave_out_written()
-        self._unsure = True
-        while True:
-            try:
-                await self._store.log.append(self._log, lease=self.lease)
-                break
-            except RunNotFound as error:
-                # Somebody has deleted a run that was not over.
-                if self._log.pop(error.run, None) is None:
-                    raise
-                self._drop(error.run)
-        self._unsure = False
-        written, self._log = self._log, {}
-        if self._observed:
-            happened = [(run_id, event) for run_id, events in written.items() for event in events]
-            tell_cells(self._plugins.notify, happened)
-        for run_id, logged in written.items():
+        for run_id in await self._journal.write(self.lease):
             run = self._runs.get(run_id)
             if run is not None:
-                run.logged += len(logged)
                 run.heard_at = self._now
                 if run.over and run_id not in self._finished:
                     self._forget(run_id)
-
-    async def _leave_out_written(self) -> None:
-        """After an append that failed, find out what it has written: a reply may be lost when the work is done."""
-        for run_id, events in self._log.items():
-            run = self._runs.get(run_id)
-            if run is None:
-                continue
-            try:
-                written = len(await self._store.log.read(run_id, run.logged))
-            except RunNotFound:
-                continue
-            if written and self._observed:
-                tell_cells(self._plugins.notify, [(run_id, event) for event in events[:written]])
-            del events[:written]
-            run.logged += written
 
     async def _finish_runs(self) -> None:
         """Say which runs are over; those with a worker that cannot let go are kept in mind until it can."""
