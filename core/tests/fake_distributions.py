@@ -48,12 +48,13 @@ class Site:
 @contextmanager
 def site(folder: Path) -> Iterator[Site]:
     """Put a folder on ``sys.path``, and forget afterwards what was imported from it."""
-    before = set(sys.modules)
-    sys.path.insert(0, str(folder))
+    # The list itself: a test may put another one in its place, and this one comes back after the test.
+    before, path = set(sys.modules), sys.path
+    path.insert(0, str(folder))
     try:
         yield Site(folder)
     finally:
-        sys.path.remove(str(folder))
+        path.remove(str(folder))
         for name in set(sys.modules) - before:
             if str(folder) in (getattr(sys.modules[name], "__file__", None) or ""):
                 del sys.modules[name]

@@ -264,6 +264,20 @@ def test_every_mistake_about_values_is_told(tmp_path: Path) -> None:
         load(tmp_path, environment={"TASKIQ_FLOW_CLAIM_CHECK": "5x"}, max_value_bytes=True)
 
 
+def test_a_threshold_that_no_value_can_reach_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PluginError) as caught:
+        load(tmp_path, 'claim_check = "1MiB"', {"TASKIQ_FLOW_MAX_VALUE_BYTES": "1000"})
+    assert str(caught.value) == (
+        f"'claim_check' is 1 MiB ({tmp_path / 'pyproject.toml'}) and 'max_value_bytes' is 1000 bytes (environment), so "
+        "no value could ever become a blob; lower the first, raise the second, or say 'none' to keep no blobs"
+    )
+    with pytest.raises(PluginError, match=r"'max_value_bytes' is 256 MiB \(default\)"):
+        load(tmp_path, claim_check="1GiB")
+    for fine in ({"max_value_bytes": 1000}, {"claim_check": "1GiB", "max_value_bytes": "none"}):
+        load(tmp_path, **fine)
+    load(tmp_path, claim_check=1000, max_value_bytes=1000)
+
+
 def test_a_flow_takes_what_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKIQ_FLOW_CODECS", "shorter,masked")
     monkeypatch.setenv("TASKIQ_FLOW_CLAIM_CHECK", "1KiB")

@@ -390,6 +390,16 @@ def test_a_source_that_fails_to_name_its_tasks_hides_no_other(shelf: Shelf) -> N
     ]
 
 
+@pytest.mark.parametrize("given", [3, ""])
+def test_a_source_that_gives_a_task_no_name_hides_no_other(shelf: Shelf, given: Any) -> None:
+    shelf.offer("acme-text", "1.2", {"text": "acme_text"}, acme_text=TEXT)
+    [found] = EntryPointDiscoverer().find()
+    nameless = TaskSource(name="nameless", origin=found.origin, load=found.load, rename=lambda name: given)
+    catalogue = Catalogue.load([nameless, found])
+    assert len(catalogue.tasks) == 3
+    assert catalogue.problems[0].error == f"task 'acme_text:load' would be named {given!r}, which is no name"
+
+
 def test_a_discoverer_without_settings_refuses_them() -> None:
     assert isinstance(EntryPointDiscoverer.from_settings({}), Discoverer)
     with pytest.raises(PluginError) as caught:

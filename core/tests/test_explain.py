@@ -25,6 +25,7 @@ from taskiq_flow.graph import (
     build_graph,
 )
 from taskiq_flow.pools import Rooms, WorkerPool
+from taskiq_flow.reasons import room_holders
 from taskiq_flow.retry import GiveUp, Retry, RetryPolicy
 from taskiq_flow.scheduler import ReadyCell, RunningCell, WorkerView
 from taskiq_flow.schedulers.fifo import FifoScheduler
@@ -110,6 +111,14 @@ async def test_a_limit_says_who_has_taken_it_in_whichever_run(studio: Studio) ->
     assert [holder.run for holder in first.holders] == [other.id, handle.id]
 
 
+async def test_who_lacks_room_and_takes_of_a_limit_that_is_not_reached_says_what_room(studio: Studio) -> None:
+    pool = WorkerPool(workers=(WorkerView(id="w1", capacity={"cpu": 4, "gpu": 1}),), limits={"db": 3})
+    flow = studio.flow(pool=pool, scheduler=FirstFitScheduler())
+    handle = await started(studio, flow, build_graph([node(name, db=1, gpu=1) for name in "abc"]), 1)
+    lacking = "it needs 1 of 'gpu', and worker 'w1' has 0 of 1 free"
+    assert await reasons(handle) == [("b", "ready", lacking, ["a"]), ("c", "ready", lacking, ["a"])]
+
+
 async def test_what_would_overtake_in_a_limit_says_so(studio: Studio) -> None:
     flow = studio.flow(limits={"db": 3})
     handle = await started(studio, flow, build_graph([node("a", db=2), node("b", db=2), node("c", db=1)]), 1)
@@ -131,7 +140,12 @@ async def test_capacity_says_what_there_is_too_little_of_and_who_holds_it(studio
     handle = await started(studio, flow, graph, 2)
     assert await reasons(handle) == [
         ("c", "ready", "it needs 2 of 'cpu', and the nearest to that, 'w1', has 1 of 4 free", ["a", "b"]),
-        ("d", "ready", "there is room for it on worker 'w1'; it is placed when its turn comes", []),
+        (
+            "d",
+            "ready",
+            "there is room for it on worker 'w1', unless a cell that is ahead of it has that reserved",
+            [],
+        ),
     ]
 
 
@@ -229,9 +243,12 @@ class Whimsical(Scheduler):
     ("answer", "said"),
     [
         ("it is Monday", "it is Monday"),
-        (KeyError("rank"), "there is room for it on worker 'w1'; it is placed when its turn comes"),
-        (None, "there is room for it on worker 'w1'; it is placed when its turn comes"),
-        (" ", "there is room for it on worker 'w1'; it is placed when its turn comes"),
+        (
+            KeyError("rank"),
+            "there is room for it on worker 'w1', unless a cell that is ahead of it has that reserved",
+        ),
+        (None, "there is room for it on worker 'w1', unless a cell that is ahead of it has that reserved"),
+        (" ", "there is room for it on worker 'w1', unless a cell that is ahead of it has that reserved"),
     ],
 )
 async def test_a_scheduler_of_others_may_say_why_and_may_fail_at_that(
@@ -319,6 +336,14 @@ async def test_what_was_sent_says_whether_anybody_is_there_to_take_it() -> None:
     ]
 
 
+def test_who_has_room_somewhere_is_kept_from_it_by_nobody_elsewhere() -> None:
+    workers = [WorkerView(id="w1", capacity={"cpu": 4.0}), WorkerView(id="w2", capacity={"cpu": 1.0})]
+    cell = ReadyCell(run="r", path="c", node="c", task="t", resources={"cpu": 1.0})
+    other = RunningCell(run="r", path="o", task="t", worker="w2", resources={"cpu": 1.0})
+    assert room_holders(cell, workers, [other]) == ()
+    assert room_holders(cell, workers[1:], [other]) == (other,)
+
+
 CELL = ReadyCell(run="r", path="c", node="c", task="t", resources={"cpu": 2.0, "gpu": 1.0}, queue="q")
 
 
@@ -328,7 +353,10 @@ CELL = ReadyCell(run="r", path="c", node="c", task="t", resources={"cpu": 2.0, "
         ({}, "no worker of the pool is known"),
         ({"w1": {"cpu": 1.0, "gpu": 1.0}}, "it asks for 2 of 'cpu', and the largest worker ('w1') has 1"),
         ({"w1": {"cpu": 9.0}}, "it asks for 1 of 'gpu', and no worker has any"),
-        ({"w1": {}}, "there is room for it on worker 'w1'; it is placed when its turn comes"),
+        (
+            {"w1": {}},
+            "there is room for it on worker 'w1', unless a cell that is ahead of it has that reserved",
+        ),
         (
             {"w1": {"cpu": 3.0, "gpu": 1.0}},
             "it needs 2 of 'cpu', and worker 'w1' has 1 of 3 free",

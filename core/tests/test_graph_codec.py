@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from graph_strategies import graphs
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph import (
+    FORMATS,
     FirstOf,
     Graph,
     Guard,
@@ -332,6 +333,10 @@ DAMAGED = [
     (changed("outputs/ys", "x" * 500), f"graph.outputs['ys'] is '{'x' * 59}…; expected a source"),
     (changed("on_error", "maybe"), "graph.on_error is 'maybe'; expected 'stop' or 'continue'"),
     (to_json(FULL).replace('"timeout":60.0', '"timeout":NaN'), "the text is not JSON (NaN is not JSON)"),
+    (changed("nodes/0/after", ["y"]), "node 'a' comes after 'y', which is not in the graph; add that node"),
+    (changed("nodes/0/after", ["m"]), "nodes wait for each other in a circle: a -> m -> a; take one"),
+    (changed("nodes/1/collects", ["nothing"]), "map 'm' collects 'nothing', but its body has the outputs "),
+    (changed("nodes/1/body/nodes/0/params", {"p": {"input": "q"}}), "node 't' waits for 'q', which no node"),
 ]
 
 
@@ -352,7 +357,9 @@ def test_no_damage_leads_to_another_exception(data: st.DataObject) -> None:
         text[:start] + data.draw(st.sampled_from(["", "{}", "[]", "null", '"', "1", ":", ","])) + text[end:]
     )
     with contextlib.suppress(GraphError):
-        from_json(damaged)
+        graph = from_json(damaged)
+        for form in FORMATS:
+            graph.render(form)
 
 
 def test_deep_nesting_is_refused_clearly() -> None:

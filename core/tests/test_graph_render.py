@@ -199,6 +199,15 @@ def test_text_is_the_default_and_unknown_formats_are_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_nesting_that_is_too_deep_is_refused_clearly(form: str) -> None:
+    graph = Graph(nodes={})
+    for _ in range(2_000):
+        graph = Graph(nodes={"m": MapNode(name="m", body=graph, items=Literal([]))})
+    with pytest.raises(GraphError, match="the graph: it is nested too deeply; split it"):
+        render(graph, form)
+
+
 def test_a_filter_says_so() -> None:
     body = build_graph(
         [TaskNode(name="loud", task="loud", params={"x": Input("x")}, outputs=("yes",))],
@@ -220,7 +229,8 @@ def test_a_filter_says_so() -> None:
     )
     assert "f: filter over [1] -> kept" in graph.render()
     assert "keep the item if loud.yes" in graph.render()
-    assert 'subgraph n1["f: filter"]' in graph.render("mermaid")
+    assert 'subgraph n1["f: filter over #91;1#93;"]' in graph.render("mermaid")
+    assert 'label="f: filter over [1]"' in graph.render("dot")
 
 
 ODD = ["end", 'a "b"', "x;y", "#1", "`md`", "日本", "<b>&amp;", "a\nb", "\\", "\\N", "%%{init}%%", "{}()|"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import pickle
 import threading
 import zlib
 from typing import Any, ClassVar
@@ -130,6 +131,34 @@ class Shares(Deflate):
         return self.last
 
 
+class Pickles(ByteCodec):
+    """Wraps the bytes in a pickle, and believes what is in it."""
+
+    name = "pickles"
+
+    def encode(self, data: bytes) -> bytes:
+        return b"ACME" + pickle.dumps((len(data), data))
+
+    def decode(self, data: bytes) -> bytes:
+        try:
+            length, found = pickle.loads(data.removeprefix(b"ACME"))
+            assert length == len(found)
+        except Exception as error:
+            raise PayloadError(f"it cannot be read: {error}") from None
+        return bytes(found)
+
+
+class CompressesPickles(Pickles):
+    def encode(self, data: bytes) -> bytes:
+        return zlib.compress(super().encode(data))
+
+    def decode(self, data: bytes) -> bytes:
+        try:
+            return super().decode(zlib.decompress(data))
+        except zlib.error as error:
+            raise PayloadError(f"it cannot be read: {error}") from None
+
+
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
@@ -140,6 +169,8 @@ class Shares(Deflate):
         (Raises, "which it never wrote, must be refused with a PayloadError, found error"),
         (AcceptsHalf, "must be refused with a PayloadError, found b'some text"),
         (Explodes, "stop at max_bytes with a PayloadError"),
+        (Pickles, "decode() ran code that was in the data"),
+        (CompressesPickles, "decode() ran code that was in the data, b'x"),
         (Shares, "used from several threads at once, it mixes things up"),
     ],
 )

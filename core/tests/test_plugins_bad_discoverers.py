@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -83,7 +84,7 @@ class LoadsTheLast(Discoverer):
             found.append(
                 TaskSource(
                     name=each.name,
-                    origin=source("", target=each.value).origin,
+                    origin=TaskOrigin(distribution=each.dist.name, version="1.0", target=each.value),
                     load=lambda: each.load(),  # noqa: B023 - this is the mistake
                 )
             )
@@ -127,6 +128,44 @@ class WantsSettings(Finding):
         return cls(settings["folder"])
 
 
+class Twice(EntryPointDiscoverer):
+    def find(self) -> Sequence[TaskSource]:
+        return [*super().find(), *super().find()]
+
+
+class Backwards(EntryPointDiscoverer):
+    def find(self) -> Sequence[TaskSource]:
+        return list(super().find())[::-1]
+
+
+class KnowsNoVersion(EntryPointDiscoverer):
+    def find(self) -> Sequence[TaskSource]:
+        return [evolve(each, origin=evolve(each.origin, version="0")) for each in super().find()]
+
+
+class LoadsNothing(EntryPointDiscoverer):
+    def find(self) -> Sequence[TaskSource]:
+        return [evolve(each, load=lambda: None) for each in super().find()]
+
+
+class Renames(EntryPointDiscoverer):
+    def __init__(self, name: Any) -> None:
+        self.given = name
+
+    @classmethod
+    def from_settings(cls, settings: Any) -> Any:
+        EntryPointDiscoverer.from_settings(settings)
+        return cls(lambda name: name)
+
+    def find(self) -> Sequence[TaskSource]:
+        return [evolve(each, rename=self.given) for each in super().find()]
+
+
+class Leaves(Finding):
+    def find(self) -> Any:
+        raise SystemExit(3)
+
+
 def source(name: str, *, distribution: str = "acme", target: str = "acme") -> TaskSource:
     return TaskSource(
         name=name, origin=TaskOrigin(distribution=distribution, version="1", target=target), load=lambda: None
@@ -155,6 +194,16 @@ def source(name: str, *, distribution: str = "acme", target: str = "acme") -> Ta
         (LooksForTheModule(), "and it imported taskiq_flow_kit_tasks"),
         (LoadsTheName(), "load() of the source 'kit_first' must import taskiq_flow_kit_tasks.first, found "),
         (Fragile(), "find() must never raise, found "),
+        (Twice(), "must give each source once"),
+        (Backwards(), "must give sources by name, found ['kit_zeta', 'kit_alpha']"),
+        (KnowsNoVersion(), "must say that it is of acme-kit_alpha 1.0, found acme-kit_alpha 0"),
+        (
+            LoadsNothing(),
+            "load() of the source 'kit_first' must give taskiq_flow_kit_tasks.first, found None",
+        ),
+        (Renames(lambda name: 3), "rename() of the source 'kit_alpha' must give a name or None, found 3"),
+        (Renames(int), "rename() of the source 'kit_alpha' must never raise, found ValueError"),
+        (Leaves(), "find() must answer, and it left the interpreter"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
@@ -166,3 +215,18 @@ def test_a_bad_discoverer_is_caught(
     with pytest.raises(AssertionError) as caught:
         check_discoverer(bad)
     assert said in str(caught.value)
+
+
+def test_one_that_waits_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    never = threading.Event()
+
+    class Waits(Finding):
+        def find(self) -> Any:
+            never.wait()
+
+    monkeypatch.setattr("taskiq_flow.testing.discoverers._SECONDS", 0.05)
+    try:
+        with pytest.raises(AssertionError, match="gave no answer within"):
+            check_discoverer(Waits())
+    finally:
+        never.set()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import hmac
 import json as standard_json
+import os
 import pickle
 import threading
+import unicodedata
+import zlib
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -278,6 +281,58 @@ class SplitsTwice(Bad):
         return super().join(reversed(list(parts)))
 
 
+class Changes(Bad):
+    """Puts something into what it writes."""
+
+    def dumps(self, value: Any) -> bytes:
+        if isinstance(value, list):
+            value.append(None)
+        return super().dumps(value)
+
+
+class Normalises(Bad):
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        value = super().loads(data, type_)
+        return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+class Expands(Bad):
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        value = super().loads(data, type_)
+        return os.path.expandvars(value) if isinstance(value, str) else value
+
+
+class LastResort(Bad):
+    """Pickles what it cannot write, and hides that it does."""
+
+    def dumps(self, value: Any) -> bytes:
+        try:
+            return super().dumps(value)
+        except PayloadError:
+            try:
+                return b"P" + base64.b64encode(pickle.dumps(value))
+            except Exception as error:
+                raise PayloadError(f"{type(value).__name__}: {error}") from None
+
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        if not data.startswith(b"P"):
+            return super().loads(data, type_)
+        try:
+            return pickle.loads(base64.b64decode(data[1:], validate=True))
+        except Exception as error:
+            raise PayloadError(str(error)) from None
+
+
+class Unpacks(Bad):
+    """Compressed pickles are pickles."""
+
+    def loads(self, data: bytes, type_: Any = Any) -> Any:
+        try:
+            return pickle.loads(zlib.decompress(data))
+        except zlib.error:
+            return super().loads(data, type_)
+
+
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
@@ -305,6 +360,9 @@ class SplitsTwice(Bad):
         (SplitsTwice, "join() must give the list"),
         (SplitsAnything, "split() of {'a': 1}, which is no list, must be refused"),
         (LosesOne, "join() must give the list"),
+        (Changes, "[] must come back as it was, found [None]"),
+        (Normalises, "must come back as it was"),
+        (Expands, "must come back as it was"),
     ],
 )
 def test_a_bad_serializer_is_caught(bad: type[Serializer], said: str) -> None:
@@ -319,6 +377,8 @@ def test_a_bad_serializer_is_caught(bad: type[Serializer], said: str) -> None:
         (Evaluates, 'loads() ran code that was in the data, b"__import__('),
         (RawPickle, "loads() ran code that was put into what it had written, b'ACME1"),
         (Tagged, "loads() unpickled"),
+        (LastResort, "loads() unpickled"),
+        (Unpacks, "loads() ran code that was in the data, b'x"),
     ],
 )
 def test_one_that_believes_what_anybody_could_have_written_is_caught(
@@ -327,6 +387,12 @@ def test_one_that_believes_what_anybody_could_have_written_is_caught(
     with pytest.raises(AssertionError) as caught:
         check_safety(bad())
     assert said in str(caught.value)
+
+
+def test_one_that_changes_what_it_writes_spoils_nothing_for_the_next() -> None:
+    with pytest.raises(AssertionError):
+        check_serializer(Changes())
+    check_serializer(JsonSerializer())
 
 
 def test_one_that_unpickles_only_what_it_has_signed_is_safe() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taskiq_flow.driver.lines import LimitRoom, ReadyQueue
 from taskiq_flow.driver.placing import Placer
-from taskiq_flow.pools import total_of
+from taskiq_flow.pools import Rooms, total_of
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
 from taskiq_flow.schedulers.fifo import FifoScheduler
 
@@ -140,6 +142,91 @@ def test_the_queue_agrees_with_a_list(described: list[dict[str, Any]], data: st.
     places = [expected.index(each) for each in shown]
     assert places == sorted(places)
     assert {each.path for each in expected if not each.limits} <= {each.path for each in shown}
+
+
+def test_of_cells_that_have_no_room_only_the_first_keeps_its_part_of_a_limit() -> None:
+    workers = [WorkerView(id="w1", capacity={"cpu": 2, "gpu": 1}), WorkerView(id="w2", capacity={"cpu": 8})]
+    gpu, cpu, tpu = {"cpu": 1.0, "gpu": 1.0}, {"cpu": 1.0}, {"cpu": 1.0, "tpu": 1.0}
+    running = [RunningCell(run="r", path="g0", task="t", worker="w1", resources=gpu, limits={"db": 1})]
+    cells = [("t1", tpu), ("g1", gpu), ("g2", gpu), ("c1", cpu), ("g3", gpu), ("c2", cpu), ("c3", cpu)]
+    queue = queue_of(*(cell(path, resources=needs, limits={"db": 1}) for path, needs in cells))
+
+    def shown(db: int) -> list[str]:
+        return [each.path for each in queue.first(9, LimitRoom({"db": db}, running))]
+
+    assert shown(4) == ["t1", "g1", "g2"]
+    queue.rooms = Rooms(workers, running)
+    assert shown(4) == ["g1", "c1", "c2"]
+    assert shown(2) == ["g1"]
+    assert shown(9) == ["g1", "c1", "c2", "c3"]
+
+
+def test_where_not_all_can_be_shown_those_without_room_keep_nobody_out_of_sight() -> None:
+    workers = [WorkerView(id="w1", capacity={"cpu": 2, "gpu": 1}), WorkerView(id="w2", capacity={"cpu": 8})]
+    gpu, cpu = {"cpu": 1.0, "gpu": 1.0}, {"cpu": 1.0}
+    running = [RunningCell(run="r", path="g", task="t", worker="w1", resources=gpu)]
+    queue = queue_of(
+        *(cell(f"g{number}", resources=gpu) for number in range(8)),
+        *(cell(f"c{number}", resources=cpu) for number in range(4)),
+    )
+    assert paths(queue, 4) == ["g0", "g1", "g2", "g3"]
+    queue.rooms = Rooms(workers, running)
+    assert paths(queue, 4) == ["g0", "g1", "c0", "c1"]
+    assert len(paths(queue, 12)) == 12
+    # Where nothing has room there is nothing to look for.
+    queue.rooms = Rooms(workers[:1], [*running, evolve(running[0], path="o")])
+    assert paths(queue, 4) == ["g0", "g1", "g2", "g3"]
+    for number in range(4):
+        queue.remove(("r", f"c{number}"))
+    assert not queue.mixed
+
+
+def test_it_is_not_looked_for_room_without_end() -> None:
+    gpu, cpu = {"gpu": 1.0}, {"cpu": 1.0}
+    queue = queue_of(*(cell(f"g{number}", resources=gpu) for number in range(40)), cell("c", resources=cpu))
+    queue.rooms = Rooms([WorkerView(id="w", capacity={"cpu": 1})], ())
+    assert paths(queue, 2) == ["g0"]
+    assert paths(queue, 4) == ["g0", "g1", "c"]
+    kinds = [cell(f"k{number}", resources={"gpu": float(number + 1)}) for number in range(100)]
+    assert paths(queue_of(*kinds), 2) == ["k0", "k1"]
+    assert not queue_of(*kinds).mixed
+
+
+@given(CELLS)
+def test_of_several_lines_one_cell_each_is_shown_in_turns(described: list[dict[str, Any]]) -> None:
+    cells = [cell(f"c{number}", **fields) for number, fields in enumerate(described)]
+    queue = queue_of(*cells, line_of=lambda each: each.run)
+    lines = [
+        sorted((each for each in cells if each.run == run), key=lambda each: (-each.priority, -each.depth))
+        for run in dict.fromkeys(each.run for each in cells)
+    ]
+    expected = [line[place] for place in range(len(cells)) for line in lines if place < len(line)]
+    assert list(queue.first(100)) == expected
+    plenty = LimitRoom({"db": 1000.0, "net": 1000.0}, ())
+    assert list(queue.first(100, plenty)) == expected
+
+
+def test_looking_at_the_first_cell_of_each_of_many_lines_leaves_no_iterators() -> None:
+    queue = queue_of(
+        *(cell(f"c{number}", run=f"r{run}") for number in range(3) for run in range(256)),
+        line_of=lambda each: each.run,
+    )
+    tracked = 0
+
+    def count(seen: ReadyCell) -> None:
+        nonlocal tracked
+        tracked = max(tracked, len(gc.get_objects()) - before)
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        shown = queue.first(256)
+        for number in (0, 100, 255):
+            count(shown[number])
+    finally:
+        gc.enable()
+    assert tracked < 50
 
 
 class Greedy(Scheduler):

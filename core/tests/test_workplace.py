@@ -236,6 +236,13 @@ async def test_ranks_follow_recorded_durations() -> None:
     assert ranks.of("second", "a", 0) == 0.0
 
 
+def test_a_clock_that_is_set_back_makes_nothing_take_less_than_no_time() -> None:
+    durations = Durations()
+    for seconds in (-3600.0, 4.0):
+        durations.record("task", seconds)
+    assert durations.mean("task") == 2.0
+
+
 async def test_workers_that_schedulers_see() -> None:
     store = MemoryStore()
     for info in (

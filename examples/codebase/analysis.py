@@ -6,6 +6,7 @@ The file is parsed, never imported or run.
 from __future__ import annotations
 
 import ast
+import stat
 import threading
 import warnings
 from bisect import bisect_left
@@ -34,7 +35,7 @@ def analyse_file(module: Module) -> FileReport:
     """
     source = b""
     try:
-        source = Path(module["file"]).read_bytes()
+        source = _content(Path(module["file"]))
         return analyse_source(source, module)
     except _UNREADABLE as error:
         return {**_empty(module, len(source)), "error": _failure(error)}
@@ -65,6 +66,13 @@ def analyse_source(source: bytes, module: Module) -> FileReport:
         "imports": sorted(found.imports),
         "deferred": sorted(found.deferred - found.imports),
     }
+
+
+def _content(path: Path) -> bytes:
+    # Whoever opens a named pipe waits until somebody writes to it.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("not a regular file")
+    return path.read_bytes()
 
 
 def band_of(complexity: int) -> int:

@@ -38,6 +38,7 @@ _ROW = 26
 _LABEL = 190
 # About the width of a character of the page's font at 12 units; long names are cut to what fits.
 _CHARACTER = 6.6
+_RING_LABEL = 20
 
 
 def percent(part: float, whole: float) -> float:
@@ -178,7 +179,9 @@ def package_ring(edges: Sequence[PackageEdge]) -> str:
     """Draw packages on a circle, and the imports among them; those that lead in a circle stand out."""
     degree = Counter(end for edge in edges for end in (edge["source"], edge["target"]))
     names = sorted(degree, key=str.lower)
-    radius, middle_x, middle_y = 220.0, WIDTH / 2, 330.0
+    radius, middle_x = 220.0, WIDTH / 2
+    # Names stand around the circle, those at the top and at the bottom upright.
+    middle_y = radius + 14 + _RING_LABEL * _CHARACTER + 6
     angles = {name: 2 * math.pi * index / len(names) - math.pi / 2 for index, name in enumerate(names)}
 
     def point(name: str, distance: float) -> tuple[float, float]:
@@ -203,7 +206,7 @@ def package_ring(edges: Sequence[PackageEdge]) -> str:
         turn = math.degrees(angles[name]) + (180 if left else 0)
         note = tag("title", escaped(f"{name}: imports or is imported by {degree[name]} of these"))
         dot = tag("circle", note, cx=x, cy=y, r=3 + min(degree[name], 30) / 7, class_="code")
-        label = escaped(_cut(name.removeprefix(shared), 20))
+        label = escaped(_cut(name.removeprefix(shared), _RING_LABEL))
         side = "end" if left else None
         turned = f"rotate({turn:.1f} {text_x:.1f} {text_y:.1f})"
         parts.append(dot + tag("text", label, x=text_x, y=text_y, dy="0.35em", transform=turned, class_=side))

@@ -105,10 +105,10 @@ def _complexity(report: Report) -> str:
     complexity = report["complexity"]
     rows = (
         [
+            tag("b", str(each["complexity"])),
             tag("code", escaped(f"{each['module']}.{each['name']}"))
             + (_mark("test") if each["test"] else ""),
             escaped(f"{each['path']}:{each['line']}"),
-            tag("b", str(each["complexity"])),
         ]
         for each in complexity["top"]
     )
@@ -125,7 +125,7 @@ def _complexity(report: Report) -> str:
         _wide(charts.band_chart(complexity)),
         _legend(("code", "library"), ("soft", "tests")),
         tag("h3", "The most complex functions"),
-        _table(("Function", "Where", "Complexity"), rows),
+        _table(("Complexity", "Function", "Where"), rows),
     )
 
 

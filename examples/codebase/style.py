@@ -45,6 +45,7 @@ section {
 .tile small { display: block; color: var(--faint); line-height: 1.35; margin-top: 2px; }
 .wide { overflow-x: auto; }
 .wide > svg { min-width: 640px; }
+.wide + p:not(.legend) { margin-top: 12px; }
 .legend {
   display: flex; flex-wrap: wrap; gap: 4px 18px; color: var(--faint); font-size: 13px;
   margin: 8px 0 0;
@@ -56,7 +57,7 @@ section {
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 0 28px; }
 .mark {
   border: 1px solid var(--rule); border-radius: 4px; color: var(--faint); font-size: 12px;
-  margin-left: 8px; padding: 0 5px;
+  margin-left: 8px; padding: 0 5px; white-space: nowrap;
 }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th { color: var(--faint); font-weight: 500; text-align: left; }
@@ -84,6 +85,8 @@ svg .circular { stroke: var(--edge); stroke-opacity: 0.6; }
 svg .edge:hover { stroke-opacity: 1; }
 svg .edge-mark { fill: var(--code); } svg .circular-mark { fill: var(--edge); }
 details p { color: var(--faint); margin: 6px 0 0; }
-td code { overflow-wrap: break-word; }
+.wide > table { min-width: 560px; }
+td { overflow-wrap: anywhere; }
+td:first-child { overflow-wrap: normal; }
 summary { cursor: pointer; }
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -226,6 +227,14 @@ def test_a_file_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     gone = module() | {"file": str(tmp_path / "gone.py")}
     error = analysis.analyse_file(gone)["error"]
     assert error == {"kind": "FileNotFoundError", "message": "No such file or directory", "line": None}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_nobody_waits_for_a_named_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.py"
+    os.mkfifo(pipe)
+    error = analysis.analyse_file(module() | {"file": str(pipe)})["error"]
+    assert error == {"kind": "OSError", "message": "not a regular file", "line": None}
 
 
 def test_declared_encodings_and_odd_escapes_are_read() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping
@@ -13,7 +15,7 @@ from examples.codebase import charts
 from examples.codebase.page import render_page
 from examples.codebase.pipeline import pipeline
 from examples.codebase.report import write_report
-from examples.codebase.shapes import Report
+from examples.codebase.shapes import PackageEdge, Report
 from examples.codebase.svg import squarify
 
 Tree = Callable[[Mapping[str, str | bytes]], Path]
@@ -101,6 +103,23 @@ def test_trees_with_almost_nothing_have_a_page_too(
 ) -> None:
     html = parsed(render_page(report_of(tree({"note.txt": "", **files}))))
     assert "nan" not in "".join(html.itertext())
+
+
+def test_long_names_around_the_ring_are_not_cut_off() -> None:
+    names = [f"name_of_twenty_{number:05}" for number in range(40)]
+    edges: list[PackageEdge] = [
+        {"source": source, "target": target, "count": 1, "circular": False}
+        for source, target in itertools.pairwise(names)
+    ]
+    ring = ElementTree.fromstring(charts.package_ring(edges))
+    _, _, width, height = map(float, ring.attrib["viewBox"].split())
+    labels = [text for text in ring.iter("text") if text.text in names]
+    assert len(labels) == len(names)
+    for label in labels:
+        x, y = float(label.attrib["x"]) - width / 2, float(label.attrib["y"]) - height / 2
+        far = 1 + 20 * 6.6 / math.hypot(x, y)
+        assert abs(x * far) <= width / 2
+        assert abs(y * far) <= height / 2
 
 
 def test_shares_of_nothing_are_nothing() -> None:

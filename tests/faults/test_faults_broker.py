@@ -18,6 +18,7 @@ from taskiq import (
     TaskiqResult,
     async_shared_broker,
 )
+from taskiq.formatters.proxy_formatter import ProxyFormatter
 
 from taskiq_flow import Flow, GraphError, MemoryStore, Pipeline, PipelineMiddleware, PluginError
 
@@ -405,3 +406,53 @@ async def test_a_task_that_calls_a_task(broker: InMemoryBroker, value: Any) -> N
         return await tasks.step(x) + tasks.thread_step(x)
 
     assert await value(Pipeline(broker, outer).call_next(tasks.step), 1) == 5
+
+
+class Masking(ProxyFormatter):
+    """Hides what is in a message, with the help of another formatter."""
+
+    def __init__(self, broker: AsyncBroker) -> None:
+        super().__init__(broker)
+        self.inner = ProxyFormatter(broker)
+
+    def dumps(self, message: TaskiqMessage) -> BrokerMessage:
+        written = self.inner.dumps(message)
+        written.message = bytes(each ^ 42 for each in written.message)
+        return written
+
+    def loads(self, message: bytes) -> TaskiqMessage:
+        return self.inner.loads(bytes(each ^ 42 for each in message))
+
+
+@pytest.mark.parametrize("when", ["before the flow", "after it"])
+async def test_a_formatter_around_another_writes_what_it_reads(
+    broker: InMemoryBroker, value: Any, when: str
+) -> None:
+    if when == "after it":
+        Flow(broker)
+    broker.formatter = Masking(broker)
+
+    @broker.task
+    async def step(x: int) -> int:
+        return x + 1
+
+    assert await value(Pipeline(broker, step), 1) == 2
+
+
+async def test_a_kick_that_was_put_over_the_brokers_own_gets_bytes(
+    broker: InMemoryBroker, value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kick, seen = broker.kick, []
+
+    async def note(message: BrokerMessage) -> None:
+        seen.append(bytes(message.message))
+        await kick(message)
+
+    @broker.task
+    async def step(x: int) -> int:
+        return x + 1
+
+    monkeypatch.setattr(broker, "kick", note)
+    assert await value(Pipeline(broker, step), 1) == 2
+    assert len(seen) == 1
+    assert b"step" in seen[0]

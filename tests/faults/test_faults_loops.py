@@ -144,6 +144,42 @@ def test_a_loop_that_ends_while_a_run_is_on(inplace: bool) -> None:
     broker.executor.shutdown()
 
 
+@pytest.mark.parametrize("ending", ["closed", "stands still"])
+def test_a_thread_does_not_wait_for_an_event_loop_that_ended(ending: str) -> None:
+    broker = InMemoryBroker()
+    go, reported = threading.Event(), threading.Event()
+
+    @broker.task
+    def reports(x: int, progress_callback: Any = None) -> int:
+        assert go.wait(20)
+        progress_callback(0.5)
+        reported.set()
+        return x
+
+    async def start() -> None:
+        handle = await Pipeline(broker, reports).kiq(1)
+        async for event in handle.events():
+            if type(event).__name__ == "CellStarted":
+                return
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(start())
+    tasks = asyncio.all_tasks(loop)
+    if ending == "closed":
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.close()
+    go.set()
+    assert reported.wait(20)
+    if ending != "closed":
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.close()
+    broker.executor.shutdown()
+
+
 def test_a_handle_outlives_its_loop(inplace: bool) -> None:
     broker = InMemoryBroker(await_inplace=inplace)
     tasks = Tasks(broker)

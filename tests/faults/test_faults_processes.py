@@ -15,6 +15,7 @@ import pytest
 from taskiq import InMemoryBroker
 
 from taskiq_flow import CellFailed, Flow, Pipeline, PluginError
+from taskiq_flow.worker import processes
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -103,6 +104,30 @@ async def test_one_that_always_kills_its_process_fails_alone(tasks: Any, tmp_pat
     go.touch()
     assert await other.result(timeout=60) != os.getpid()
     assert [event.attempt async for event in other.events() if hasattr(event, "attempt")] == [1, 1, 1]
+    assert await value_of(Pipeline(tasks.broker).map(tasks.double), [1, 2, 3]) == [2, 4, 6]
+
+
+async def test_a_process_that_cannot_be_replaced_is_a_lost_worker(
+    tasks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawn = processes._spawn
+    assert await value_of(Pipeline(tasks.broker, tasks.double), 1) == 2
+
+    def refuse(modules: tuple[str, ...]) -> Any:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(processes, "_spawn", refuse)
+    # As many as there are processes die, and each has two attempts more.
+    handles = [await Pipeline(tasks.broker, tasks.die).kiq(str(tmp_path), 99) for _ in range(2)]
+    for handle in handles:
+        assert (await handle.wait_result(timeout=60)).is_err
+        (failure,) = await handle.failures()
+        assert (failure.kind, failure.attempt) == ("worker_lost", 3)
+    handle = await Pipeline(tasks.broker, tasks.double).kiq(1)
+    assert (await handle.wait_result(timeout=60)).is_err
+    (failure,) = await handle.failures()
+    assert failure.failure.message == "no process could be started: no more processes"
+    monkeypatch.setattr(processes, "_spawn", spawn)
     assert await value_of(Pipeline(tasks.broker).map(tasks.double), [1, 2, 3]) == [2, 4, 6]
 
 

@@ -12,6 +12,7 @@ import pytest
 from taskiq import InMemoryBroker
 
 from taskiq_flow import DataflowPipeline, DataflowRegistry, Flow, Pipeline, pipeline_task
+from taskiq_flow.driver.timers import Timers
 
 KIBIBYTE, MEBIBYTE = 1 << 10, 1 << 20
 
@@ -195,3 +196,15 @@ async def test_a_wide_dataflow(broker: InMemoryBroker) -> None:
         registry.register_task(source(number), output=f"value_{number}", name=f"source_{number}")
     outputs = await DataflowPipeline.from_registry(broker, registry).kiq_dataflow(seed=1)
     assert outputs == {f"value_{number}": number + 1 for number in range(200)}
+
+
+def test_timers_that_were_stopped_take_no_room() -> None:
+    """One that is due earlier stands before them all the time, as the limit of a run before those of its attempts."""
+    timers = Timers()
+    timers.start("run", "run", 60.0)
+    for number in range(20_000):
+        timers.start("run", f"attempt:{number}", 3600.0 + number)
+        timers.stop("run", f"attempt:{number}")
+    timers.start("run", "last", 30.0)
+    assert len(timers._heap) <= 2_000
+    assert [name for _, name in timers.pop_due(7200.0)] == ["last", "run"]

@@ -336,6 +336,31 @@ async def test_a_task_that_cancels_itself_and_returns(broker: InMemoryBroker, va
     assert await value(Pipeline(broker, fine), 1) == 1
 
 
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+async def test_a_task_that_cancels_itself_and_raises(
+    broker: InMemoryBroker, value: Any, error: type[BaseException]
+) -> None:
+    @broker.task
+    async def suicidal(x: int) -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        raise error("as expected")
+
+    @broker.task
+    async def fine(x: int) -> int:
+        return x
+
+    before = await Pipeline(broker, fine).kiq(1)
+    handle = await Pipeline(broker, suicidal).kiq(1)
+    after = await Pipeline(broker, fine).kiq(1)
+    assert (await handle.wait_result(timeout=20)).is_err
+    (failure,) = await handle.failures()
+    assert failure.kind == ("exception" if error is ValueError else "cancelled")
+    assert await before.result(timeout=20) == await after.result(timeout=20) == 1
+    assert await value(Pipeline(broker, fine), 1) == 1
+
+
 async def test_one_that_cancels_itself_twice_does_not_stop_the_others(
     broker: InMemoryBroker, value: Any
 ) -> None:

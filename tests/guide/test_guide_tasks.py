@@ -23,6 +23,7 @@ from taskiq_flow import (
     pipeline_task,
     pipeline_task_multi_output,
 )
+from taskiq_flow.graph import NodeOptions
 from taskiq_flow.plugins import metadata
 
 OPTIONS: dict[str, Any] = {
@@ -162,10 +163,16 @@ async def test_a_timeout_ends_a_task_of_a_pipeline(broker: InMemoryBroker, value
     ("options", "problem"),
     [
         ({"timeout": "soon"}, "timeout is 'soon'; give a number of seconds above 0, or None"),
+        ({"timeout": 0}, "timeout is 0; give a number of seconds above 0, or None"),
+        ({"timeout": float("inf")}, "timeout is inf; give a number of seconds above 0, or None"),
+        ({"timeout": 10**400}, "give a number of seconds above 0, or None"),
         ({"max_retries": -1}, "max_retries is -1; give a whole number, 0 or more"),
         ({"retry_policy": 3}, "retry_policy is 3; give a mapping of options, or a RetryPolicy"),
         ({"labels": "cpu"}, "labels is 'cpu'; give a mapping from words to values"),
+        ({"labels": {1: "cpu"}}, "labels is {1: 'cpu'}; give a mapping from words to values"),
         ({"name": 5}, "name is 5; give a word, or leave it out"),
+        ({"priority": 1.5}, "priority is 1.5; give a whole number"),
+        ({"serializer": 7}, "serializer is 7; give the name of one, such as 'json', or leave it out"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -175,6 +182,15 @@ def test_impossible_options_are_refused(options: dict[str, Any], problem: str) -
     with pytest.raises(GraphError, match="task ") as caught:
         broker.task(**options)(labels_of)
     assert problem in str(caught.value)
+
+
+def test_what_is_none_was_not_said() -> None:
+    broker = InMemoryBroker()
+    words = ("timeout", "retry_policy", "max_retries", "queue", "labels", "name", "priority", "serializer")
+    task = broker.task(**dict.fromkeys(words))(labels_of)
+    assert Pipeline(broker, task).graph.nodes["labels_of"].options == NodeOptions()
+    Flow(broker)
+    assert task.labels == {}
 
 
 async def test_an_output_is_found_by_name(broker: InMemoryBroker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -304,6 +305,33 @@ async def test_side_effects_stand_beside_the_value(broker: InMemoryBroker, value
     assert seen == ["done None"]
     assert await value(Pipeline(broker, compute).call_after(notify, "result", text="got"), 2) == 4
     assert seen == ["done None", "got 4"]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["ends", "fails"])
+async def test_the_next_step_waits_for_a_side_effect(broker: InMemoryBroker, value: Any, fails: bool) -> None:
+    seen: list[str] = []
+
+    @broker.task
+    def compute(x: int) -> int:
+        seen.append("compute")
+        return x
+
+    @broker.task
+    async def notify() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        seen.append("notify")
+        if fails:
+            raise OSError("nobody listens")
+
+    pipeline = Pipeline(broker, compute).call_after(notify).call_next(compute)
+    if fails:
+        with pytest.raises(OSError, match="nobody listens"):
+            await value(pipeline, 2)
+        assert seen == ["compute", "notify"]
+    else:
+        assert await value(pipeline, 2) == 2
+        assert seen == ["compute", "notify", "compute"]
 
 
 def test_decisions_of_policies_are_public() -> None:

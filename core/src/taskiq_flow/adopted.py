@@ -48,6 +48,7 @@ async def store_result(
         is_err=error is not None,
         return_value=found,
         execution_time=round(outcome.at - record.created_at, 2),
+        labels=dict(next(iter(record.graph.nodes.values())).options.labels),
         error=error,
     )
     await broker.result_backend.set_result(task_id, result)

@@ -22,7 +22,7 @@ ENVELOPE = "taskiq_flow"
 """The keyword argument of the taskiq message that holds the envelope."""
 
 _VERSION = 1
-_EXTRAS = frozenset({"serializer", "retry", "resources", "first_started_at"})
+_EXTRAS = frozenset({"serializer", "retry", "resources", "first_started_at", "sender"})
 
 
 @frozen
@@ -36,7 +36,8 @@ class Envelope:
     :param arguments: By parameter name.
     :param outputs: The names of the outputs to unpack the result into.
     :param extras: What has not its usual value: ``serializer`` of the outputs, options for ``retry``, ``resources``
-        that the attempt occupies, and ``first_started_at``, the start of the cell's first attempt.
+        that the attempt occupies, ``first_started_at``, the start of the cell's first attempt, and ``sender``, the id
+        of the message that the run stands for.
     """
 
     pool: str

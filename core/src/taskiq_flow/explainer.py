@@ -24,6 +24,7 @@ from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.scope import Cell
 from taskiq_flow.machine.transitions import CellState
+from taskiq_flow.pools import Rooms
 from taskiq_flow.reasons import limit_reason, missing_inputs, room_holders, room_reason, unopened_items
 from taskiq_flow.scheduler import ReadyCell, RunningCell
 from taskiq_flow.schedulers.first_fit import default_for
@@ -250,7 +251,8 @@ class Explainer:
         reason, holders = limit_reason(cell, self._flow.limits, running)
         if reason:
             return reason, holders
-        if not shown:
+        scheduler, workers = self._flow.scheduler, self._watch.views
+        if not shown and not self._lacks_room(cell, running):
             if cell.limits:
                 named = ", ".join(map(repr, cell.limits))
                 return f"cells that are ahead of it take what is left of limit {named}", ()
@@ -258,7 +260,6 @@ class Explainer:
                 f"more cells are ahead of it than the {self._floor.lookahead} that are looked at in a turn",
                 (),
             )
-        scheduler, workers = self._flow.scheduler, self._watch.views
         holders = room_holders(cell, workers, running) if scheduler.reads_resources else tuple(running)
         try:
             said = scheduler.explain(cell, workers, running)
@@ -268,6 +269,14 @@ class Explainer:
         if not isinstance(said, str) or not said.strip():
             said = room_reason(cell, workers, running)
         return said.strip(), holders
+
+    def _lacks_room(self, cell: ReadyCell, running: Sequence[RunningCell]) -> bool:
+        """Whether a cell is kept from schedulers because there is no room for it now on any worker."""
+        workers = self._watch.views
+        if not workers or not self._flow.scheduler.reads_resources:
+            return False
+        rooms = Rooms(workers, running)
+        return not any(rooms.has_room(cell, worker) for worker in workers)
 
     def _unclaimed(self, cell: Cell) -> str:
         if cell.placed:

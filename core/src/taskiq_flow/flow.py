@@ -283,8 +283,8 @@ class Flow:
         :raises PayloadError: an input cannot be encoded.
         :raises PluginError: nodes want retries that no installed policy can give, or serializers that cannot be used.
         :raises StoreError: a large input cannot be kept.
-        :raises UnschedulableError: no live worker has some of the tasks, or none has them in this side's version; or
-            nodes ask for more than any worker or limit could ever give.
+        :raises UnschedulableError: no live worker has some of the tasks, or one has them in another version; or nodes
+            ask for more than any worker or limit could ever give.
         """
         self._admission.check(graph, inputs)
         record = RunRecord(

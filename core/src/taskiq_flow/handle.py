@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from taskiq.depends.progress_tracker import TaskProgress
@@ -13,7 +13,7 @@ from taskiq.result import TaskiqResult
 from taskiq_flow.errors import CellFailed, RunCancelled, RunError, RunTimedOut
 from taskiq_flow.explainer import Explainer
 from taskiq_flow.failures import revive
-from taskiq_flow.machine.events import CancelRequested, Event
+from taskiq_flow.machine.events import CancelRequested, CellProgressed, Event
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, Value
@@ -114,11 +114,19 @@ class RunHandle(Generic[T]):
         return (await self._flow.store.runs.get(self.id)).outcome is not None
 
     async def get_progress(self) -> TaskProgress[Any] | None:
-        """Give the progress the way taskiq does: the share of cells that are final."""
-        machine = await self._replay()
+        """Give the progress the way taskiq does: the share of cells that are final, with what the others report."""
+        events = await self._flow.store.log.read(self.id)
+        machine = self._replayed(events)
         states = machine.cells.states()
-        final = sum(state.final for state in states.values())
-        return TaskProgress(state=machine.status.value, meta=final / len(states) if states else 1.0)
+        done = float(sum(state.final for state in states.values()))
+        reported = {
+            (event.cell, event.attempt): event.progress
+            for event in events
+            if isinstance(event, CellProgressed)
+        }
+        for cell in machine.cells.in_flight.values():
+            done += min(max(reported.get((cell.path, cell.attempt), 0.0), 0.0), 1.0)
+        return TaskProgress(state=machine.status.value, meta=done / len(states) if states else 1.0)
 
     async def status(self) -> RunStatus:
         """Say where the run stands."""
@@ -183,8 +191,11 @@ class RunHandle(Generic[T]):
         return record.outcome
 
     async def _replay(self) -> RunMachine:
+        return self._replayed(await self._flow.store.log.read(self.id))
+
+    def _replayed(self, events: Iterable[Event]) -> RunMachine:
         machine = RunMachine(self.graph, read=self._flow.codec.read)
-        for event in await self._flow.store.log.read(self.id):
+        for event in events:
             machine.apply(event)
         return machine
 

@@ -15,6 +15,7 @@ from taskiq.formatters.proxy_formatter import ProxyFormatter
 from taskiq.serializers import JSONSerializer
 
 from taskiq_flow.envelope import ENVELOPE, Envelope
+from taskiq_flow.worker.strangers import StrangerFormatter
 
 __all__ = ["HandoverFormatter", "handed_over", "speaks_json"]
 
@@ -72,6 +73,7 @@ def handed_over(
     """
     if (
         type(broker).kick is not InMemoryBroker.kick
+        or "kick" in broker.__dict__
         or type(broker.formatter) is not HandoverFormatter
         or not speaks_json(broker)
         or len(broker.middlewares) != 1
@@ -85,7 +87,7 @@ def handed_over(
 def speaks_json(broker: AsyncBroker) -> bool:
     """Whether a broker's messages are the JSON that taskiq writes unless it is told otherwise."""
     formatter = broker.formatter
-    return (
-        type(getattr(formatter, "inner", formatter)) is ProxyFormatter
-        and type(broker.serializer) is JSONSerializer
-    )
+    if type(formatter) is HandoverFormatter or type(formatter) is StrangerFormatter:
+        # Not of any other: what somebody else's formatter does with the one inside is not for us to say.
+        formatter = formatter.inner
+    return type(formatter) is ProxyFormatter and type(broker.serializer) is JSONSerializer

@@ -13,7 +13,15 @@ from attrs import define, evolve, field
 
 from taskiq_flow.errors import PluginError
 from taskiq_flow.machine.events import CellFailed
-from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
+from taskiq_flow.retry import (
+    LONGEST_DELAY,
+    CellView,
+    FailedAttempt,
+    GiveUp,
+    Retry,
+    RetryDecision,
+    RetryPolicy,
+)
 
 if TYPE_CHECKING:
     from taskiq_flow.plugins import Plugins
@@ -122,7 +130,9 @@ class Policies:
         :param now: Seconds since the epoch.
         :param lingers: Whether the attempt still occupies its worker.
         """
-        decision = self._decide(own, options, failed, attempt, evolve(cell, now=now))
+        # A copy, so that nobody changes by mistake what the attempt counts as having occupied.
+        asked = evolve(cell, now=now, resources=dict(cell.resources))
+        decision = self._decide(own, options, failed, attempt, asked)
         event = CellFailed(
             cell=cell.path,
             attempt=attempt,
@@ -137,7 +147,7 @@ class Policies:
             return event
         return evolve(
             event,
-            retry_at=now + max(0.0, decision.delay),
+            retry_at=now + min(max(0.0, decision.delay), LONGEST_DELAY),
             resources=decision.resources,
             queue=decision.queue,
             priority=decision.priority,
@@ -171,10 +181,16 @@ def _ask(policy: RetryPolicy, failed: FailedAttempt, attempt: int, cell: CellVie
     name = _name_of(policy)
     try:
         decision = policy.decide(failed, attempt, cell)
-    except Exception as error:
+        problem = _problem(decision)
+        if isinstance(decision, Retry) and not problem and decision.resources is not None:
+            decision = evolve(decision, resources=dict(decision.resources))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        # Nothing is awaited here, so even a cancellation is the policy's own and means nobody else.
         logger.exception("retry policy %r raised; cell %r gets no further attempt", name, cell.path)
         return GiveUp(reason=f"retry policy {name!r} raised {type(error).__name__}: {_shown(error, str)}")
-    if problem := _problem(decision):
+    if problem:
         if inspect.iscoroutine(decision):
             decision.close()
         answer = _shown(decision, repr)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from taskiq import AsyncBroker, InMemoryBroker
 
@@ -57,8 +59,9 @@ class Presence:
         self._capacity = capacity
         self._make_driver = make_driver
         self._embedded = isinstance(broker, InMemoryBroker)
-        self._seat = Seat(self.drive)
+        self._seat = Seat(lambda: persevere("driving as an heir", self.drive, clock))
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._entering: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._name = worker.id
         self._lives = 0
 
@@ -77,7 +80,10 @@ class Presence:
                 self._seat.leave(loop)
                 raise
             self.tasks = [task for task in self.tasks if not task.done()]
-            self.tasks.append(loop.create_task(self._embedded_life(loop)))
+            self.tasks.append(_quiet(loop.create_task(self._embedded_life(loop))))
+        elif self._loop is not loop and not self._seat.held_beside(loop):
+            # Somebody in this event loop is about to drive; the store cannot be used before it has started.
+            await self._enter(loop)
 
     async def start(self) -> None:
         """Begin; a worker process of taskiq listens, announces itself, and drives or stands by from now on."""
@@ -97,10 +103,8 @@ class Presence:
     async def end(self) -> None:
         """Stop; runs that are not finished go on when somebody drives the pool again."""
         self._seat.forget_heirs()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-        self.tasks = []
+        tasks = self._retire()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._broker.is_worker_process:
             await self._store.workers.remove(self._worker.id)
         self._worker.shutdown()
@@ -112,31 +116,57 @@ class Presence:
         """Begin anew in an event loop: the tasks of an earlier one died with it, or stand still."""
         if self._loop is loop:
             return
-        self._loop, self.tasks = loop, []
-        await self._store.startup()
-        self._lives += 1
-        if self._lives > 1:
-            gone = WorkerInfo(id=self._worker.id, pool=self._pool, expires_at=self._clock.now())
-            await self._store.workers.announce(gone)
-            if self._embedded:
-                await depose(self._worker.id, pool=self._pool, store=self._store)
-            self._worker.begin_anew(f"{self._name}-{self._lives}")
+        if self._entering is None or self._entering[0] is not loop:
+            self._entering = loop, asyncio.Lock()
+        async with self._entering[1]:
+            if self._loop is loop:
+                return
+            await self._store.startup()
+            self._retire()
+            if self._lives:
+                if self._worker.busy:
+                    gone = WorkerInfo(id=self._worker.id, pool=self._pool, expires_at=self._clock.now())
+                    await self._store.workers.announce(gone)
+                if self._embedded:
+                    await depose(self._worker.id, pool=self._pool, store=self._store)
+                self._worker.begin_anew(f"{self._name}-{self._lives + 1}")
+            self._lives += 1
+            # Only now: one who fails, or is cancelled, leaves everything to be done by the next.
+            self._loop = loop
+
+    def _retire(self) -> list[asyncio.Task[None]]:
+        """Cancel what runs, and give what of it is to be waited for: another event loop may stand still for ever."""
+        here = asyncio.get_running_loop()
+        # Who listens is cancelled first, as who drives looks at that.
+        tasks, self.tasks = self.tasks[::-1], []
+        for task in tasks:
+            if (loop := task.get_loop()) is here:
+                task.cancel()
+            else:
+                with contextlib.suppress(RuntimeError):  # it is closed
+                    loop.call_soon_threadsafe(task.cancel)
+        return [task for task in tasks if task.get_loop() is here]
 
     async def _embedded_life(self, loop: asyncio.AbstractEventLoop) -> None:
-        listening = asyncio.ensure_future(persevere("reading letters", self._worker.listen, self._clock))
+        listening = _quiet(loop.create_task(persevere("reading letters", self._worker.listen, self._clock)))
+        self.tasks.append(listening)
         try:
-            while True:
-                await self._driver_loop(until_idle=True).run()
-                # A store in memory answers without a pause, so nobody in this event loop can put a letter between this
-                # look and the end; those in others are heirs.
-                if not await self._store.inbox.take(self._pool, 1):
-                    break
+            await persevere("driving", partial(self._drive_until_idle, loop, listening), self._clock)
         finally:
             self._seat.get_up(loop)
             if not loop.is_closed():
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
             self._seat.leave(loop)
+
+    async def _drive_until_idle(self, loop: asyncio.AbstractEventLoop, listening: asyncio.Task[None]) -> None:
+        while True:
+            self._seat.sit_down(loop)
+            await self._driver_loop(until_idle=True, beside=listening).run()
+            # In this order: whoever puts a letter after this look is an heir, however long the store takes to answer.
+            self._seat.get_up(loop)
+            if not await self._store.inbox.take(self._pool, 1):
+                return
 
     async def _beat(self) -> None:
         """Say again and again that this worker is there."""
@@ -153,7 +183,7 @@ class Presence:
             await self._store.workers.announce(info)
             await self._clock.sleep(_HEARTBEAT_SECONDS)
 
-    def _driver_loop(self, *, until_idle: bool) -> DriverLoop:
+    def _driver_loop(self, *, until_idle: bool, beside: asyncio.Task[None] | None = None) -> DriverLoop:
         return DriverLoop(
             pool=self._pool,
             holder=self._worker.id,
@@ -161,4 +191,14 @@ class Presence:
             clock=self._clock,
             make_driver=self._make_driver,
             until_idle=until_idle,
+            beside=beside,
         )
+
+
+def _quiet(task: asyncio.Task[None]) -> asyncio.Task[None]:
+    """Let nobody be warned when a task goes with its event loop.
+
+    Who has the result of the last run may close that a moment before everything has ended here; nothing is lost.
+    """
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    return task

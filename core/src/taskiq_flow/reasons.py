@@ -48,7 +48,9 @@ def room_reason(cell: ReadyCell, workers: Sequence[WorkerView], running: Sequenc
     rooms = Rooms(workers, running)
     there = next((worker.id for worker in workers if rooms.has_room(cell, worker)), None)
     if there is not None:
-        return f"there is room for it on worker {there!r}; it is placed when its turn comes"
+        return (
+            f"there is room for it on worker {there!r}, unless a cell that is ahead of it has that reserved"
+        )
     worker, lacking = _nearest(cell, rooms)
     free = rooms.free[worker.id] or {}
     name = lacking[0]
@@ -62,7 +64,7 @@ def room_reason(cell: ReadyCell, workers: Sequence[WorkerView], running: Sequenc
 def room_holders(
     cell: ReadyCell, workers: Sequence[WorkerView], running: Sequence[RunningCell]
 ) -> tuple[RunningCell, ...]:
-    """Give the cells that occupy what a cell lacks, on the workers that it could be placed on.
+    """Give the cells that occupy what a cell lacks, on the workers that it could be placed on; none where it has room.
 
     :param workers: The pool's live workers.
     :param running: What is in use.
@@ -71,6 +73,8 @@ def room_holders(
     lacking = {
         worker.id: _lacking(cell, rooms, worker) for worker in workers if rooms.could_hold(cell, worker)
     }
+    if not all(lacking.values()):
+        return ()
     return tuple(
         each for each in running if any(each.resources.get(name) for name in lacking.get(each.worker, ()))
     )

@@ -13,6 +13,7 @@ from taskiq_flow.errors import PluginError
 from taskiq_flow.payloads import Failure, FailureKind
 
 __all__ = [
+    "LONGEST_DELAY",
     "CellView",
     "FailedAttempt",
     "GiveUp",
@@ -25,11 +26,15 @@ __all__ = [
 ]
 
 
+LONGEST_DELAY = 100 * 365 * 86_400.0
+"""Seconds; longer waits count as a hundred years, so that every due time is a date that can be shown."""
+
+
 @frozen(kw_only=True)
 class Retry:
     """Try again.
 
-    :param delay: Seconds to wait first.
+    :param delay: Seconds to wait first, from 0 to :data:`LONGEST_DELAY`; what is beyond counts as the nearer of both.
     :param reason: For people; stands in the log.
     :param resources: What the next attempt shall occupy instead.
     :param queue: Another queue for it.

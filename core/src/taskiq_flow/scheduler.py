@@ -105,7 +105,8 @@ class Scheduler(ABC):
 
     :cvar name: The name that configuration selects it by.
     :cvar lookahead: How many ready cells it is shown at most: the higher priority first, then those of items that have
-        begun, then the oldest.
+        begun, then the oldest. Where there are more, and it reads resources, half of these at most are cells that no
+        worker has room for now.
     :cvar reads_resources: Whether it keeps to the workers' capacity; with ``False`` the core says so when a graph asks
         for resources.
     :cvar uses_rank: Whether it looks at the rank of cells, which is worked out only for those who do.

@@ -50,6 +50,12 @@ class Seat:
             self._holder, self._leaving = loop, False
             return True
 
+    def sit_down(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Read letters again: who wants the seat in the same event loop need not be called any more."""
+        with self._lock:
+            if self._holder is loop:
+                self._leaving = False
+
     def get_up(self, loop: asyncio.AbstractEventLoop) -> None:
         """Read no further letters; who wants the seat from now on is an heir, even in the same event loop."""
         with self._lock:

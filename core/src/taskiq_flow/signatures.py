@@ -25,6 +25,8 @@ PROGRESS_PARAMETER = "progress_callback"
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _AWAITABLES = (Awaitable, Coroutine, CoroutineType)
+# Texts and bytes are sequences to Python, but not of values that anybody would want one by one.
+_NEVER_UNPACKED = (bool, int, float, str, bytes, bytearray, dict, set, frozenset, type(None))
 # Dependency markers of FastAPI are honoured by taskiq where FastAPI is installed.
 _DEPENDENCIES: tuple[type, ...] = tuple(
     filter(None, (Dependency, getattr(_dependencies, "FastapiDepends", None)))
@@ -110,7 +112,7 @@ def _unpacked(returns: Any, count: int) -> tuple[Any, ...]:
         return arguments
     if isinstance(origin, type) and issubclass(origin, Sequence) and len(arguments) == 1:
         return (arguments[0],) * count
-    if (origin or returns) in (bool, int, float, dict, set, frozenset, type(None)):
+    if (origin or returns) in _NEVER_UNPACKED:
         raise ValueError(f"{getattr(returns, '__name__', returns)}, which is no sequence")
     fields = getattr(returns, "_fields", None)
     if isinstance(returns, type) and issubclass(returns, tuple) and isinstance(fields, tuple):

@@ -20,13 +20,17 @@ __all__ = ["Staffing", "origins_of", "versions_of"]
 
 logger = logging.getLogger("taskiq_flow")
 
+_MOST_NAMES = 5
+
 
 @define
 class Staffing:
     """Compares a graph with what the workers of a pool announce.
 
     A pool without any live worker is no reason to refuse: they may start later. Nor is one in which some have a task
-    and others have not; but a message may reach one of those that have not, so that is said once.
+    and others have not, since they may read other queues; but a message may reach one of those that have not, and then
+    its attempt fails, so that is said once. A worker with another version is a reason: it would do something else with
+    the message, and nobody would know.
 
     :param pool: The pool's name.
     :param store: Where workers announce themselves.
@@ -43,7 +47,7 @@ class Staffing:
 
         :param origins: Where tasks were discovered on this side, by the task's name.
         :returns: The live workers.
-        :raises UnschedulableError: no live worker has some of the tasks, or none has them in this side's version.
+        :raises UnschedulableError: no live worker has some of the tasks, or one has them in another version.
         """
         now = self.clock.now()
         live = [each for each in await self.store.workers.list(self.pool) if each.expires_at > now]
@@ -72,26 +76,35 @@ class Staffing:
                 step = f"install {origin.release} there, and make their flow with discover=True and the same settings"
             yield f"{f' of {origin.release}' if origin else ''}, unknown to {count} of pool {self.pool!r}; {step}"
             return
-        fitting = [each for each in having if origin is None or _fits(each.versions.get(task), origin)]
-        if not fitting:
+        others = [
+            each for each in having if origin is not None and not _fits(each.versions.get(task), origin)
+        ]
+        if others:
             assert origin is not None, "without an origin every worker that has the task fits"
-            others = sorted({each.versions[task] for each in having})
+            versions = " and ".join(sorted({each.versions[task] for each in others}))
+            whom = f"{_listed(others)} of pool {self.pool!r}, which {'has' if len(others) == 1 else 'have'}"
+            if len(others) == len(live):
+                whom = f"the live workers of pool {self.pool!r}, which have"
             yield (
-                f" of {origin.release}, and the live workers of pool {self.pool!r} have it of {' and '.join(others)}; "
-                "install the same version on both sides"
+                f" of {origin.release}, and a message may reach {whom} it of {versions}; install the same version on "
+                "both sides"
             )
-        elif len(fitting) < len(live):
-            lacking = sorted(each.id for each in live if each not in fitting)
+        elif len(having) < len(live):
+            lacking = [each for each in live if each not in having]
             self._warn(
-                task,
-                f"task {task!r} is unknown to some workers of pool {self.pool!r}, or there in another version: "
-                f"{', '.join(lacking[:5])}{f' and {len(lacking) - 5} more' if len(lacking) > 5 else ''}",
+                task, f"task {task!r} is unknown to some workers of pool {self.pool!r}: {_listed(lacking)}"
             )
 
     def _warn(self, key: str, text: str) -> None:
         if key not in self._told:
             self._told.add(key)
             logger.warning("%s", text)
+
+
+def _listed(workers: Sequence[WorkerInfo]) -> str:
+    names = sorted(each.id for each in workers)
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 def origins_of(broker: AsyncBroker, graph: Graph) -> dict[str, TaskOrigin]:

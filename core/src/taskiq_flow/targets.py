@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import os
 import sys
 import traceback
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Union
 
-from taskiq import AsyncBroker
+from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
 
 from taskiq_flow.builders.dataflow import DataflowPipeline
 from taskiq_flow.builders.pipeline import Pipeline
@@ -94,20 +95,37 @@ def graph_of(pipeline: AnyPipeline, outputs: Iterable[str]) -> Graph:
 
 
 def _import(name: str) -> ModuleType:
+    hint = f" (did you mean {meant!r}?)" if (meant := _meant(name)) not in ("", name) else ""
+    if name.startswith(".") or "/" in name or os.sep in name:
+        raise UsageError(
+            f"expected a module's name as in an import, such as shop.orders, found {name!r}{hint}"
+        )
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise UsageError(
                 f"there is no module {error.name!r}; it is looked for in the working directory, "
-                "in --app-dir, and among what is installed"
+                f"in --app-dir, and among what is installed{hint}"
             ) from error
         raise UsageError(f"cannot import {name!r}: {_said(error)}") from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # what a module does when it is imported is its own affair
         raise UsageError(f"cannot import {name!r}: {_said(error)}") from error
+
+
+def _meant(name: str) -> str:
+    """Give the name of the module that somebody wrote as a path; empty where there is none."""
+    parts = name.removesuffix(".py").replace(os.sep, "/").removeprefix("./").split("/")
+    return ".".join(parts) if all(part.isidentifier() for part in parts) else ""
 
 
 def _pipeline(found: Any, target: str, expected: str = _PIPELINES) -> AnyPipeline:
+    if isinstance(found, AsyncTaskiqDecoratedTask):
+        raise UsageError(
+            f"{target!r} is a task; expected {expected}, such as one made of it: Pipeline(broker, task)"
+        )
     if callable(found) and not isinstance(found, (DataflowPipeline, Pipeline)):
         try:
             found = found()
@@ -117,6 +135,8 @@ def _pipeline(found: Any, target: str, expected: str = _PIPELINES) -> AnyPipelin
             ) from error
     if isinstance(found, (DataflowPipeline, Pipeline)):
         return found
+    if inspect.iscoroutine(found):
+        found.close()  # nobody will await it
     raise UsageError(
         f"{target!r} is of type {type(found).__name__}; expected {expected}, "
         "or a function without arguments that gives one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,11 +21,14 @@ __all__ = [
     "options_of",
     "origin_of",
     "policy_of",
+    "registered_name",
     "task_options",
 ]
 
 _KEPT = "__taskiq_flow_options__"
 _ORIGIN = "__taskiq_flow_origin__"
+# What brokers and schedule sources read from a task itself; a node's messages do without it.
+_NOT_OF_NODES = ("queue_name", "schedule")
 
 
 @frozen(kw_only=True)
@@ -32,12 +36,14 @@ class TaskOptions:
     """What ``@broker.task(...)`` was told, sorted by who needs it.
 
     :param name: The name to register under; ``None`` for taskiq's.
+    :param former: The name that taskiq knew it by until then, where it gets another one.
     :param node: What a node needs to know.
     :param policy: A policy object; it stays with the task and is never sent.
     :param labels: What is left: the labels that taskiq sends.
     """
 
     name: str | None = None
+    former: str | None = None
     node: NodeOptions = DEFAULT_OPTIONS
     policy: RetryPolicy | None = None
     labels: Mapping[str, Any] = field(factory=dict)
@@ -54,7 +60,8 @@ class TaskOptions:
         if name is not None and (not isinstance(name, str) or not name):
             problems.append(f"name is {name!r}; give a word, or leave it out")
         timeout = _number("timeout", left.pop("timeout", None), problems)
-        priority = left.pop("priority", 0)
+        priority = left.pop("priority", None)
+        priority = 0 if priority is None else priority
         if isinstance(priority, str) and "labels" not in given:
             left["priority"], priority = priority, 0
         elif not isinstance(priority, int) or isinstance(priority, bool):
@@ -64,36 +71,51 @@ class TaskOptions:
             problems.append(
                 f"serializer is {serializer!r}; give the name of one, such as 'json', or leave it out"
             )
-        queue = left.pop("queue", None) or left.get("queue_name")
+        queue = left.pop("queue", None)
         retry, policy = _retry(left.pop("retry_policy", None), left.pop("max_retries", None), problems)
         nested = left.pop("labels", None)
-        if nested is not None and not isinstance(nested, Mapping):
+        if nested is not None and not (
+            isinstance(nested, Mapping) and all(isinstance(key, str) for key in nested)
+        ):
             problems.append(f"labels is {nested!r}; give a mapping from words to values")
             nested = None
+        if nested and "timeout" in nested:
+            problems.append(
+                "labels has a 'timeout', by which taskiq limits a task; give timeout=..., or use another word"
+            )
         if problems:
             raise GraphError([f"task {task!r}: {problem}" for problem in problems])
         labels = {**left, **(nested or {})}
+        queue = queue or labels.get("queue_name")
         node = NodeOptions(
             timeout=timeout,
             retry=retry,
             queue=None if queue is None else str(queue),
             priority=priority,
             serializer=serializer,
-            labels={key: value for key, value in labels.items() if key != "queue_name"},
+            labels={key: value for key, value in labels.items() if key not in _NOT_OF_NODES},
         )
         if queue is not None:
             labels |= {"queue": str(queue), "queue_name": str(queue)}
         if timeout is not None:
             labels["timeout"] = timeout
+        if priority:
+            # Some brokers go by it; nodes have their schedulers for that.
+            labels.setdefault("priority", priority)
         return cls(
-            name=name, node=DEFAULT_OPTIONS if node == DEFAULT_OPTIONS else node, policy=policy, labels=labels
+            name=name,
+            former=None if name is None else task,
+            node=DEFAULT_OPTIONS if node == DEFAULT_OPTIONS else node,
+            policy=policy,
+            labels=labels,
         )
 
 
 def _number(name: str, value: Any, problems: list[str]) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+    # Not by math.isfinite(), which raises where a whole number is too large.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= sys.float_info.max:
         problems.append(f"{name} is {value!r}; give a number of seconds above 0, or None")
         return None
     return float(value)
@@ -141,6 +163,16 @@ def task_options(task: object) -> TaskOptions:
     if isinstance(task, AsyncTaskiqDecoratedTask):
         return TaskOptions.read(task.task_name, task.labels)
     return TaskOptions()
+
+
+def registered_name(task: AsyncTaskiqDecoratedTask[Any, Any]) -> str:
+    """Give the name under which a broker with a flow knows a task.
+
+    taskiq keeps ``name=`` of ``@broker.task(name=...)`` as a label; installing a flow makes it the task's name.
+    Graphs may be compiled before that.
+    """
+    name = None if _KEPT in task.__dict__ else task.labels.get("name")
+    return name if isinstance(name, str) and name else task.task_name
 
 
 def options_of(task: object) -> NodeOptions:

@@ -16,7 +16,7 @@ import sys
 import time
 
 from taskiq import InMemoryBroker
-from taskiq_flow import DataflowPipeline, Pipeline, pipeline_task
+from taskiq_flow import DataflowPipeline, Flow, Pipeline, pipeline_task
 
 broker = InMemoryBroker()
 print("imported")
@@ -69,12 +69,49 @@ def block(x: str) -> str:
     return x
 
 
+@broker.task
+async def deafen() -> None:
+    print("deaf ears", flush=True)
+    time.sleep(3600)
+
+
+@broker.task
+def count(counts: list[int]) -> int:
+    return len(counts)
+
+
+class Unreachable(InMemoryBroker):
+    async def startup(self):
+        raise ConnectionRefusedError("nobody there")
+
+
+class Clinging(InMemoryBroker):
+    async def shutdown(self):
+        raise OSError("still here")
+
+
+def alone(broker):
+    @broker.task
+    def one() -> int:
+        return 1
+
+    Flow(broker)
+    return Pipeline(broker, one)
+
+
+foreign = Pipeline(broker, count).with_serializer("of-nobody")
+typed, deaf = Pipeline(broker, count), Pipeline(broker, deafen)
+unreachable, clinging = alone(Unreachable()), alone(Clinging())
 endless, stuck = Pipeline(broker, sleep), Pipeline(broker, block)
 number = 3
 
 
 def broken():
     raise RuntimeError("no pipeline today")
+
+
+async def later():
+    return pipeline
 """
 
 RunFlow = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -86,6 +123,7 @@ def shop(tmp_path: Path) -> Path:
     (tmp_path / "shop.py").write_text(SHOP)
     (tmp_path / "faulty.py").write_text("import nowhere_to_be_found\n")
     (tmp_path / "raising.py").write_text("1 / 0\n")
+    (tmp_path / "leaving.py").write_text('class Left(BaseException): ...\nraise Left("for good")\n')
     return tmp_path
 
 

@@ -59,11 +59,16 @@ def examined(shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     """Examine an installation to which the folder ``shop`` belongs, and give the findings by their subject."""
     monkeypatch.chdir(shop)
     monkeypatch.syspath_prepend(str(shop))
+    modules = ("acme_rules", "acme_broken", "acme_text", "acme_torn", "acme_ones")
+    for name in modules:
+        # Set and taken away, so that what is imported is gone again after the test.
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+        monkeypatch.delitem(sys.modules, name)
 
     def examine(code: int, **environment: str) -> dict[str, dict[str, str]]:
         importlib.invalidate_caches()
-        for name in ("acme_rules", "acme_broken"):
-            monkeypatch.delitem(sys.modules, name, raising=False)
+        for name in modules:
+            sys.modules.pop(name, None)
         with monkeypatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
@@ -103,6 +108,21 @@ def test_broken_metadata_of_others_is_passed_over(shop: Path, examined: Examine)
     examined(0)
 
 
+def test_one_whose_entry_points_cannot_be_read_is_named_and_stops_nothing(
+    shop: Path, examined: Examine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    install(shop, "acme-rules", "2.3", code=CARELESS)
+    install(shop, "acme-broken", "2.3", code=CARELESS)
+    broken = shop / "acme_broken-2.3.dist-info"
+    (broken / "entry_points.txt").write_bytes(b"[taskiq_flow]\n\xff\xfe")
+    found = examined(0)
+    assert found[str(broken)]["state"] == "note"
+    assert "is passed over with all that it offers: " in found[str(broken)]["text"]
+    assert found["acme-rules (acme-rules 2.3)"]["state"] == "fine"
+    assert main(["plugins"]) == 0
+    assert "careless" in capfd.readouterr().out
+
+
 def test_a_plugin_that_cannot_be_loaded_comes_with_a_next_step(
     taskiq_flow: Any, shop: Path, examined: Examine
 ) -> None:
@@ -120,6 +140,33 @@ def test_a_plugin_that_cannot_be_loaded_comes_with_a_next_step(
     assert "next\n  acme-broken (acme-broken 2.3): repair or remove" in done.stdout
 
 
+def test_tasks_of_others_that_cannot_be_used_are_named(shop: Path, examined: Examine) -> None:
+    modules = {
+        "acme_text": "from taskiq_flow import pipeline_task\n@pipeline_task(output='a')\ndef one(): ...\n",
+        "acme_torn": "import tenacious_thing\n",
+        "acme_ones": "from taskiq import async_shared_broker\n"
+        "@async_shared_broker.task(task_name='acme_text:one')\ndef one(): ...\n",
+    }
+    for module, code in modules.items():
+        install(shop, module.replace("_", "-"), "1.0", code=code)
+        points = shop / f"{module}-1.0.dist-info" / "entry_points.txt"
+        points.write_text(f"[taskiq_flow.tasks]\n{module} = {module}\n")
+    found = {key: each for key, each in examined(1).items() if each["area"] == "installed tasks"}
+    assert found["tasks of acme-torn 1.0"] == {
+        "area": "installed tasks",
+        "subject": "tasks of acme-torn 1.0",
+        "state": "problem",
+        "text": "'acme_torn': No module named 'tenacious_thing'",
+        "advice": "repair or remove acme-torn, or deny it: TASKIQ_FLOW_TASKS_DENY=acme-torn",
+    }
+    assert found["acme_text:one"]["state"] == "problem"
+    assert (
+        "is offered by acme-ones 1.0 (acme_ones:one) and by acme-text 1.0" in found["acme_text:one"]["text"]
+    )
+    denied = examined(0, TASKIQ_FLOW_TASKS_DENY="acme-torn,acme-ones")
+    assert denied["tasks of acme-text 1.0"]["text"] == "1 task"
+
+
 def test_what_is_selected_and_not_there_is_a_problem(shop: Path, examined: Examine) -> None:
     found = examined(1, TASKIQ_FLOW_STORE="etcd://u:secret@host/1")
     assert "no store 'etcd'" in found["store"]["text"]
@@ -135,6 +182,17 @@ def test_what_is_selected_and_not_there_is_a_problem(shop: Path, examined: Exami
     (shop / "pyproject.toml").write_text("[tool.taskiq-flow]\nschedulr = 'fifo'\n")
     found = examined(1)
     assert "did you mean 'scheduler'" in found["settings"]["text"]
+
+
+def test_two_of_one_name_come_with_the_way_to_leave_one_out(shop: Path, examined: Examine) -> None:
+    install(shop, "acme-rules", "2.3", code=CARELESS)
+    install(shop, "acme-broken", "2.4", code=CARELESS)
+    found = examined(1)
+    assert "'careless' is offered by both acme-broken 2.4 and acme-rules 2.3" in found["all together"]["text"]
+    assert found["all together"]["advice"] == (
+        "block one of them: TASKIQ_FLOW_BLOCK=acme-broken or TASKIQ_FLOW_BLOCK=acme-rules; or select another name"
+    )
+    examined(0, TASKIQ_FLOW_BLOCK="acme-rules")
 
 
 def test_one_that_breaks_the_contract_is_a_problem_where_it_is_selected(
@@ -327,6 +385,13 @@ def test_a_target_that_cannot_be_found_is_a_problem_among_others(findings: Any, 
         "there is no module 'nowhere_at_all'"
         in (findings(1, "nowhere_at_all:flow")["application", "nowhere_at_all:flow"]["text"])
     )
+
+
+def test_the_traceback_of_a_module_is_there_for_who_asks(taskiq_flow: Any) -> None:
+    done = taskiq_flow("doctor", "raising:x", "--traceback")
+    assert done.returncode == 1
+    assert "--traceback shows all" in done.stdout
+    assert "1 / 0" in done.stderr
 
 
 def test_an_application_in_memory(

@@ -211,6 +211,49 @@ def test_a_command_that_cannot_be_listed_hides_no_other(taskiq_flow: Any, shop: 
     )
 
 
+def test_a_broken_plugin_hides_no_command_of_another(taskiq_flow: Any, shop: Path) -> None:
+    install(shop, "hello", HELLO)
+    install(shop, "broken", "import tenacious_thing\n")
+    install(shop, "leaving", "raise SystemExit(3)\n")
+    helped = taskiq_flow(PYTHONPATH=str(shop))
+    assert (helped.returncode, "  hello " in helped.stdout) == (0, True)
+    for name, why in (("broken", "No module named 'tenacious_thing'"), ("leaving", "SystemExit: 3")):
+        said = f"  cannot load plugin {name!r} of acme-{name} 2.3 (acme_{name}): {why}\n"
+        assert said in helped.stderr
+    called = taskiq_flow("hello", PYTHONPATH=str(shop))
+    assert (called.returncode, called.stdout, called.stderr) == (0, "hello from a plugin\n", "")
+    # Of a word that nobody knows, it may be a broken one that would have known it.
+    unknown = taskiq_flow("hallo", PYTHONPATH=str(shop))
+    assert unknown.returncode == 2
+    assert "tenacious_thing" in unknown.stderr
+    assert "No such command 'hallo'" in unknown.stderr
+
+
+def test_of_two_commands_of_one_name_there_is_none_and_the_others_stay(taskiq_flow: Any, shop: Path) -> None:
+    install(shop, "hello", HELLO)
+    install(shop, "hullo", HELLO)
+    install(shop, "bye", HELLO.replace("hello", "bye"))
+    helped = taskiq_flow(PYTHONPATH=str(shop))
+    assert ("  bye " in helped.stdout, "  hello " in helped.stdout) == (True, False)
+    assert "command 'hello' is offered by both acme-hello 2.3 and acme-hullo 2.3" in helped.stderr
+    assert taskiq_flow("hello", PYTHONPATH=str(shop)).returncode == 2
+
+
+def test_plugins_of_one_distribution_are_told_apart_and_blocked_in_any_spelling(
+    taskiq_flow: Any, shop: Path
+) -> None:
+    install(shop, "hello", HELLO)
+    (shop / "acme_bye.py").write_text(HELLO.replace("hello", "bye"))
+    points = shop / "acme_hello-2.3.dist-info" / "entry_points.txt"
+    # One plugin has the name of the distribution that both are in.
+    points.write_text("[taskiq_flow]\nacme-hello = acme_hello\nbye = acme_bye\n")
+    found = listing(taskiq_flow, shop, 0)["plugins"]
+    assert found["acme-hello"]["offers"] == {"commands": ["hello"]}
+    assert found["bye"]["offers"] == {"commands": ["bye"]}
+    blocked = listing(taskiq_flow, shop, 0, TASKIQ_FLOW_BLOCK="Acme_Hello")["plugins"]
+    assert [blocked[name]["blocked"] for name in ("acme-hello", "bye")] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [

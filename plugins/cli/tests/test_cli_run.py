@@ -160,6 +160,22 @@ MISUSES = {
         ["shopp:pipeline"],
         "there is no module 'shopp'; it is looked for in the working directory, ",
     ),
+    "a path": (
+        ["inside/shop.py:pipeline"],
+        "expected a module's name as in an import, such as shop.orders, found 'inside/shop.py' "
+        "(did you mean 'inside.shop'?)",
+    ),
+    "a path from here": (["./shop.py:x"], "expected a module's name as in an import, such as shop.orders, "),
+    "a file": (
+        ["shop.py:pipeline"],
+        "there is no module 'shop.py'; it is looked for in the working directory, in --app-dir, and among what "
+        "is installed (did you mean 'shop'?)",
+    ),
+    "a task": (
+        ["shop:block"],
+        "'shop:block' is a task; expected a DataflowPipeline, a Pipeline, such as one",
+    ),
+    "an async function": (["shop:later"], "'shop:later' is of type coroutine; expected a DataflowPipeline, "),
     "no attribute": (["shop:pipelin"], "module 'shop' has no 'pipelin' (did you mean 'pipeline'?)"),
     "not a pipeline": (
         ["shop:number"],
@@ -174,6 +190,7 @@ MISUSES = {
         "cannot import 'faulty': ModuleNotFoundError: No module named 'no",
     ),
     "a module that raises": (["raising:x"], "cannot import 'raising': ZeroDivisionError: division by zero ("),
+    "a module that wants to leave": (["leaving:x"], "cannot import 'leaving': Left: for good ("),
     "missing input": (
         ["shop:pipeline"],
         "input 'text' of pipeline 'shop' is missing; give every required input a v",
@@ -182,6 +199,15 @@ MISUSES = {
         ["shop:pipeline", "text=1", "tex=2"],
         "pipeline 'shop' has no input 'tex'; it takes 'text' (did",
     ),
+    "an input of another type": (
+        ["shop:typed", 'counts=[1, "x"]'],
+        "input 'counts': the value does not fit list[int]: at [1]: input should be a valid integer, ",
+    ),
+    "no such serializer": (
+        ["shop:foreign", "counts=[1]"],
+        "nodes 'count': no serializer 'of-nobody'; there are ",
+    ),
+    "no broker": (["shop:unreachable"], "the broker cannot be started: ConnectionRefusedError: nobody there"),
     "no input at all": (["shop:pipeline", "text"], "expected name=value, found 'text'"),
     "unknown output": (
         ["shop:pipeline", "--outputs", "totl"],
@@ -212,12 +238,89 @@ def test_what_cannot_be_started_is_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(shop)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    for name in ("shop", "faulty", "raising"):
+    for name in ("shop", "faulty", "raising", "leaving"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     assert main(["run", *arguments]) == 2
     errors = capfd.readouterr().err
     assert errors.startswith(text)
     assert errors.count("\n") == 1
+
+
+def test_all_inputs_that_are_wrong_are_told_at_once(taskiq_flow: Any) -> None:
+    done = taskiq_flow("run", "shop:pipeline", "text:=3", "tex=2")
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()
+    assert first.startswith("pipeline 'shop' has no input 'tex'; ")
+    assert second.startswith("input 'text': the value does not fit str: ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_events_that_cannot_be_written_do_not_end_the_run(taskiq_flow: Any) -> None:
+    done = taskiq_flow("run", "shop:pipeline", "text=ab", "--events", "/dev/full", "--quiet")
+    assert done.returncode == 0
+    assert "total = 2" in done.stdout
+    assert done.stderr == "events are no longer written: No space left on device; the run goes on\n"
+
+
+def test_a_broker_that_does_not_shut_down_changes_nothing_in_how_the_run_ended(taskiq_flow: Any) -> None:
+    done = taskiq_flow("run", "shop:clinging", "--quiet")
+    assert done.returncode == 0
+    assert done.stderr == "the broker could not be shut down: OSError: still here\n"
+
+
+def test_what_an_encoding_lacks_is_spelt_out(taskiq_flow: Any) -> None:
+    done = taskiq_flow("run", "shop:pipeline", "text=é☃", "--quiet", PYTHONIOENCODING="ascii", PYTHONUTF8="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "first = '\\xe9\\u2603'" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_a_run_needs_no_open_streams(shop: Path, command: list[str], environment: dict[str, str]) -> None:
+    words = [*command, "run", "shop:pipeline", "text=ab", "--events", "log"]
+    script = 'exec "$@" <&- >&- 2>&-'
+    done = subprocess.run(["sh", "-c", script, "sh", *words], cwd=shop, env=environment, check=False)
+    assert done.returncode == 0
+    assert "CellSucceeded" in (shop / "log").read_text()
+
+
+def test_what_a_module_prints_is_no_part_of_its_drawing(taskiq_flow: Any) -> None:
+    done = taskiq_flow("graph", "shop:pipeline", "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "imported\n")
+    assert json.loads(done.stdout)["format"] == "taskiq-flow/graph"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+def test_the_cursor_is_given_back_when_a_task_does_not_let_go(
+    shop: Path, command: list[str], environment: dict[str, str]
+) -> None:
+    import pty
+
+    controller, terminal = pty.openpty()
+    environment = {**environment, "TERM": "xterm"}
+    process = subprocess.Popen(
+        [*command, "run", "shop:deaf", "--events", "log"],
+        cwd=shop,
+        env=environment,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    written = b""
+    while True:
+        try:
+            found = os.read(controller, 65536)
+        except OSError:
+            break
+        told = b"deaf ears" in written
+        written += found
+        # The first one asks, the second one does not wait for an answer.
+        if b"deaf ears" in written and not told:
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
+    os.close(controller)
+    assert process.wait(60) in (130, 143)
+    assert written.count(b"\x1b[?25l") == written.count(b"\x1b[?25h") == 1
 
 
 def test_a_traceback_is_there_for_who_asks(

@@ -162,6 +162,7 @@ def test_the_report_is_short_whatever_the_outputs_are() -> None:
     lines = raw.getvalue().decode().splitlines()
     assert lines[0] == "n = 1"
     assert lines[1] == "many = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... +1990]"
+    assert lines[2] == "deep ="
     assert lines[-1].endswith("more lines; --json writes everything")
     assert len(lines) == 2 + 1 + 15 + 1
 

@@ -313,3 +313,14 @@ def test_the_command_is_listed_without_being_loaded() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "List the tasks of installed distributions." in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_a_package_writes_past_python_is_no_part_of_the_answer(shop: Shelf) -> None:
+    shop.offer(
+        "acme-loud",
+        "1",
+        acme_loud="import os\nos.write(1, b'noise')\n" + dedent(TEXT.replace("count_words", "c")),
+    )
+    done = command_line(shop, "--json", "--distribution", "acme-loud")
+    assert len(json.loads(done.stdout)["tasks"]) == 3
+    assert "noise" in done.stderr

@@ -36,6 +36,7 @@ DEMANDS: tuple[Mapping[str, float], ...] = (
     {"gpu": 1},
     {"cpu": 0, "db": 1},
     {"db": 2},
+    {"gpu": 1, "db": 1},
     {"db": 1, "net": 1, "cpu": 0.1},
 )
 REAL = ("host-a", "host-b")

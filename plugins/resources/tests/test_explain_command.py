@@ -48,6 +48,12 @@ def test_only_times_that_are_known_are_said() -> None:
     assert line == "each  running: max_parallel is 2"
 
 
+def test_what_tasks_raise_does_nothing_to_a_terminal() -> None:
+    waiting = (WaitingCell(path="a", state="waiting", since=1.0, reason="after ValueError: \x1b[2J\nb"),)
+    (_, line) = lines_of(RunDescription(id="a", status=RunStatus.RUNNING, waiting=waiting), 9.0)
+    assert line == r"a  waiting for 8.00 s: after ValueError: \x1b[2J\nb"
+
+
 def test_a_run_that_is_over_has_nothing_that_waits() -> None:
     over = RunDescription(id="a", status=RunStatus.CANCELLED, reason="enough", counts={"cancelled": 2})
     assert list(lines_of(over, 1.0)) == ["run a cancelled (enough): 2 cancelled", "nothing waits"]

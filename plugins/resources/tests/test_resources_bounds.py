@@ -30,11 +30,18 @@ class Broken(BestFitScheduler):
         return None if self.turns % 4 == 3 else super().place(ready, workers, running)
 
 
+class Narrow(FairShareScheduler):
+    """Is never shown all cells at once."""
+
+    lookahead = 2
+
+
 SCHEDULERS: dict[str, Callable[[], Scheduler]] = {
     "best-fit": BestFitScheduler,
     "critical-path": CriticalPathScheduler,
     "fair-share": FairShareScheduler,
     "fair-share by label": lambda: FairShareScheduler(by="tenant", weights={"a": 2}),
+    "narrow": Narrow,
     "broken": Broken,
 }
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from taskiq_flow import PluginError, Scheduler
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, WorkerView
@@ -68,6 +70,9 @@ def test_a_cell_goes_where_the_least_room_stays(kind: Callable[[], Scheduler]) -
     assert placed(kind(), [cell("a", 2.0)], [LARGE, SMALL], [busy("large", 5.0)]) == [("a", "small")]
     # What asks for no gpu leaves the one with the gpu alone.
     assert placed(kind(), [cell("a", 1.0)], [GPU, SMALL]) == [("a", "small")]
+    assert placed(kind(), [cell("a", 2.0)], [GPU, LARGE]) == [("a", "large")]
+    assert placed(kind(), [cell("a", 1.0)], [GPU, LARGE], [busy("gpu", 1.0)]) == [("a", "large")]
+    assert placed(kind(), [cell("a", 2.0)], [GPU, LARGE], [busy("large", 7.0)]) == [("a", "gpu")]
     anything = WorkerView(id="anything")
     assert placed(kind(), [cell("a", 1.0)], [anything, LARGE]) == [("a", "large")]
 
@@ -137,6 +142,29 @@ def test_who_has_the_least_gets_the_next_place() -> None:
     ]
     found = placed(FairShareScheduler(), cells, [LARGE], [busy("large", 2.0, run="a")])
     assert [path[0] for path, _ in found] == ["b", "b", "a", "b", "a", "b"]
+
+
+@given(
+    st.lists(st.sampled_from("abcdef"), max_size=40),
+    st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 3)),
+    st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([0.5, 2.0, 3.0])),
+)
+def test_each_place_goes_to_whoever_has_the_least(
+    runs: list[str], held: dict[str, int], weights: dict[str, float]
+) -> None:
+    cells = [cell(f"{run}{number}", run=run) for number, run in enumerate(runs)]
+    running = [busy("w", 1.0, run=run) for run, number in held.items() for _ in range(number)]
+    pool = WorkerView(id="w", capacity={"cpu": 24.0})
+    found = [path for path, _ in placed(FairShareScheduler(weights=weights), cells, [pool], running)]
+    assert len(found) == min(len(runs), 24 - len(running))
+    waiting = {run: [each.path for each in cells if each.run == run] for run in set(runs)}
+    count = {run: held.get(run, 0) for run in "abcdef"}
+    for path in found:
+        run = path[0]
+        has = {each: count[each] / weights.get(each, 1.0) for each, paths in waiting.items() if paths}
+        assert has[run] == pytest.approx(min(has.values()))
+        assert waiting[run].pop(0) == path
+        count[run] += 1
 
 
 def test_shares_go_by_the_dominant_resource() -> None:

@@ -195,6 +195,14 @@ def test_a_faulty_scheduler_is_reported_and_makes_the_exit_code_1(
         (["--workers", "four"], "--workers has 'four'; expected each name once with an amount"),
         (["--workers", "4x cpu=4,cpu=2"], "--workers has 'cpu=2'; expected each name once with an amount"),
         (
+            ["--workers", ""],
+            "--workers is ''; expected a number of workers and what each has",
+        ),
+        (
+            ["--workers", f"{'9' * 5000}x cpu=4"],
+            "x cpu=4'; expected each name once with an amount",
+        ),
+        (
             ["--workers", "0x cpu=4"],
             "--workers is '0x cpu=4'; expected a number of workers and what each has",
         ),

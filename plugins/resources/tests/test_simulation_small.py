@@ -21,6 +21,7 @@ from taskiq_flow.graph import (
 )
 from taskiq_flow.pools import Rooms, WorkerPool
 from taskiq_flow.scheduler import Placement, Scheduler, WorkerView
+from taskiq_flow_resources.best_fit import BestFitScheduler
 from taskiq_flow_resources.simulation import Bound, Durations, SimulationReport, compare, simulate
 from taskiq_flow_resources.simulation.tables import description
 
@@ -95,6 +96,48 @@ def test_a_limit_holds_whatever_the_capacity_is() -> None:
         assert report.bound == Bound(2, "limit: db")
 
 
+@pytest.mark.parametrize("scheduler", ["best-fit", "critical-path", "fair-share"])
+def test_cells_that_have_no_room_keep_no_limit_from_those_that_have(scheduler: str) -> None:
+    nodes = [task(f"gpu{number}", gpu=1.0, db=1.0) for number in range(6)]
+    nodes += [task(f"cpu{number}", db=1.0) for number in range(6)]
+    workers = (
+        WorkerView(id="w1", capacity={"cpu": 1.0, "gpu": 1.0}),
+        WorkerView(id="w2", capacity={"cpu": 4.0}),
+    )
+    report = simulate(
+        build_graph(nodes),
+        WorkerPool(workers=workers, limits={"db": 3}),
+        scheduler,
+        durations={f"gpu{number}": 10.0 for number in range(6)},
+    )
+    ends = {each.cell: each.ended for each in report.attempts}
+    # One is used by a gpu cell, and one kept for the next.
+    assert sorted(ends[f"cpu{number}"] for number in range(6)) == [1, 2, 3, 4, 5, 6]
+    assert report.makespan == 60
+
+
+def test_a_scheduler_that_wants_to_be_shown_nothing_ends_in_an_error() -> None:
+    class Blind(BestFitScheduler):
+        lookahead = 0
+
+    with pytest.raises(UnschedulableError, match="leaves 1 cell waiting for ever"):
+        simulate(build_graph([task("a")]), ONE, Blind())
+
+
+@pytest.mark.parametrize("scheduler", ["best-fit", "critical-path", "fair-share"])
+def test_many_cells_that_have_no_room_keep_nobody_waiting_who_has(scheduler: str) -> None:
+    nodes = [task(f"gpu{number}", gpu=1.0) for number in range(300)]
+    nodes += [task(f"cpu{number}") for number in range(6)]
+    workers = [
+        WorkerView(id="w1", capacity={"cpu": 1.0, "gpu": 1.0}),
+        WorkerView(id="w2", capacity={"cpu": 3.0}),
+    ]
+    report = simulate(build_graph(nodes), workers, scheduler, durations=Durations(default=10.0))
+    ends = {each.cell: each.ended for each in report.attempts}
+    assert [ends[f"cpu{number}"] for number in range(6)] == [10, 10, 10, 20, 20, 20]
+    assert report.makespan == 3000
+
+
 def body(**options: Any) -> Graph:
     inner = build_graph(
         [TaskNode(name="work", task="app:work", params={"x": Input("item")}, outputs=("y",))],
@@ -146,8 +189,8 @@ def test_the_number_of_items_is_asked_for_by_the_name_that_can_be_given() -> Non
             {"durations": {"wrk": 1.0}},
             "there is a duration for 'wrk', which is no task, node or cell here (did you mean 'work'?)",
         ),
-        ({"durations": {"work": -2.0}}, "'work' takes -2 s; give seconds, 0 or more"),
-        ({"durations": {"work": []}}, "'work' takes nothing; give seconds, 0 or more"),
+        ({"durations": {"work": -2.0}}, "'work' takes -2 s; give seconds, from 0 to 1e+15"),
+        ({"durations": {"work": []}}, "'work' takes nothing; give seconds, from 0 to 1e+15"),
     ],
 )
 def test_names_and_numbers_that_cannot_be_are_refused(given: dict[str, Any], said: str) -> None:

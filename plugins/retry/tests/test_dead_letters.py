@@ -11,7 +11,7 @@ from dead_shop import Shop, cell
 from taskiq import InMemoryBroker
 
 from taskiq_flow import Flow, Pipeline
-from taskiq_flow.errors import RunNotFound
+from taskiq_flow.errors import RunNotFound, UsageError
 from taskiq_flow.graph import TaskNode, build_graph
 from taskiq_flow.machine.events import CellFailed
 from taskiq_flow.payloads import Failure, FailureKind
@@ -171,6 +171,30 @@ async def test_other_pools_have_lists_of_their_own() -> None:
     await shop.end(1)
     other = Flow(InMemoryBroker(), store=shop.flow.store, pool="other")
     assert await DeadLetters(other).list() == []
+
+
+@pytest.mark.parametrize("limit", ["3", None, 2.5, True])
+async def test_a_limit_is_a_whole_number(limit: Any) -> None:
+    with pytest.raises(UsageError, match=f"limit is {limit!r}; give a whole number of letters"):
+        await Shop().dead.list(limit=limit)
+
+
+async def test_objects_are_not_taken_for_the_names_of_runs_cells_and_tasks() -> None:
+    shop = Shop()
+    handle: Any = await shop.end(1)
+    [letter] = await shop.dead.list()
+    dead: Any = shop.dead
+    by_run = (dead.replay, dead.discard, lambda given: dead.list(run=given))
+    for call in by_run:
+        for wrong in (handle, letter):
+            with pytest.raises(UsageError, match=r"run is .*; give the id of a run, such as letter\.run"):
+                await call(wrong)
+    with pytest.raises(UsageError, match=r"cell is 1; give the path of a cell, such as letter\.cell"):
+        await dead.discard(handle.id, 1)
+    for call in (dead.list, dead.replay_all, dead.discard_all):
+        with pytest.raises(UsageError, match=r"task is .*; give the name of a task, such as letter\.task"):
+            await call(task=test_objects_are_not_taken_for_the_names_of_runs_cells_and_tasks)
+    assert list(await dead.list()) == [letter]
 
 
 async def test_reading_the_list_executes_nothing() -> None:

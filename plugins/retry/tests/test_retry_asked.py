@@ -33,6 +33,7 @@ def error(**attributes: Any) -> Exception:
     [
         (RetryException("later", delay=7), 7),
         (RetryException("at once", delay=0), 0),
+        (RetryException("later", delay=datetime.timedelta(minutes=2)), 120),  # type: ignore[arg-type]
         (error(retry_after=30), 30),
         (error(retry_after=2.5), 2.5),
         (error(retry_after="30"), 30),
@@ -61,6 +62,7 @@ def test_the_exception_says_how_long_to_wait(exception: Exception, delay: float)
         RetryException("strange", delay=float("nan")),
         RetryException("strange", delay=float("inf")),
         RetryException("strange", delay=-1),
+        RetryException("strange", delay=10**400),
         RetryException("strange", delay=True),
         RetryException("strange", delay="soon"),  # type: ignore[arg-type]
         error(retry_after=None),

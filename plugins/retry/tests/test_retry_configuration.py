@@ -81,6 +81,40 @@ async def test_task_above_pipeline_above_configuration(
     assert calls.times == times
 
 
+@pytest.mark.parametrize(
+    ("configured", "unasked", "asked"),
+    [
+        (None, 1, 2),
+        ("standard", 1, 2),
+        (StandardRetry, 1, 2),
+        ({}, 4, 2),
+        ({"max_retries": 5}, 6, 2),
+        (TenacityRetry(stop=tenacity.stop_after_attempt(3)), 3, 2),
+        (TenacityRetry, 4, "there is no option 'max_retries'; there are 'wait', 'stop', 'retry'"),
+        ("none", 1, "the retry options 'max_retries' need a plugin for retries"),
+    ],
+)
+async def test_what_the_configuration_decides_and_who_reads_options(
+    broker: InMemoryBroker, flow: Make, clock: FakeClock, configured: Any, unasked: int, asked: int | str
+) -> None:
+    flow(retry=configured)
+    for given, attempts in (({}, unasked), ({"max_retries": 1}, asked)):
+        calls = Calls(clock)
+
+        @broker.task(task_name=f"flaky-{len(given)}", **given)
+        async def flaky(calls: Any = calls) -> None:
+            calls()
+
+        pipeline = Pipeline(broker, flaky)
+        if isinstance(attempts, str):
+            with pytest.raises(PluginError, match=attempts):
+                await pipeline.kiq()
+        else:
+            with pytest.raises(ValueError, match="no"):
+                await clock.run((await pipeline.kiq()).result())
+            assert len(calls.times) == attempts
+
+
 async def test_the_configuration_can_come_from_environment_and_file(
     broker: InMemoryBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

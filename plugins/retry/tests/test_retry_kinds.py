@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from taskiq_flow import (
     CellFailed,
     GiveUp,
     Pipeline,
+    ResourceProfile,
     Retry,
     RetryException,
 )
@@ -136,6 +138,11 @@ class Shapeless:
         raise RuntimeError("not even this")
 
 
+class Unreadable(dict[str, float]):
+    def items(self) -> Any:
+        raise RuntimeError("nobody reads me")
+
+
 class Shouting(Exception):
     def __str__(self) -> str:
         raise RuntimeError("not even this")
@@ -190,6 +197,9 @@ async def later() -> Retry:
         (lambda: "x" * 10**7, "answered 'xxx… instead of Retry or GiveUp"),
         (lambda: GiveUp(reason="x" * 10**7), "xxx…"),
         (Shouting, "raised Shouting: <Shouting whose text raises RuntimeError>"),
+        (asyncio.CancelledError, "raised CancelledError: "),
+        (GeneratorExit, "raised GeneratorExit: "),
+        (lambda: Retry(resources=Unreadable(cpu=1)), "raised RuntimeError: nobody reads me"),
     ],
 )
 async def test_a_policy_that_answers_nonsense_gives_up_and_says_so(
@@ -200,7 +210,7 @@ async def test_a_policy_that_answers_nonsense_gives_up_and_says_so(
 
         def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
             found = answer()
-            if isinstance(found, Exception):
+            if isinstance(found, BaseException):
                 raise found
             return found  # type: ignore[no-any-return]
 
@@ -218,6 +228,32 @@ async def test_a_policy_that_answers_nonsense_gives_up_and_says_so(
     assert begin in told
     assert told.endswith(end)
     assert len(told) < 1_200
+
+
+async def test_a_policy_cannot_change_what_an_attempt_counts_as_having(
+    broker: InMemoryBroker, flow: Make, clock: FakeClock
+) -> None:
+    seen: list[Mapping[str, float]] = []
+
+    class Careless(RetryPolicy):
+        name = "careless"
+
+        def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
+            seen.append(dict(cell.resources))
+            cell.resources.clear()  # type: ignore[attr-defined]
+            return Retry() if attempt < 3 else GiveUp()
+
+    flow(retry=Careless)
+
+    @broker.task(timeout=5)
+    @ResourceProfile(gpu=1)
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    handle = await Pipeline(broker, hangs).kiq()
+    with pytest.raises(CellFailed, match="attempt 3"):
+        await clock.run(handle.result())
+    assert seen == [{"gpu": 1}] * 3
 
 
 class AskedLater(RetryPolicy):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import sys
 import types
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +266,53 @@ def test_resources_grow(scaling: Any, limits: dict[str, float], amounts: list[fl
     assert seen == amounts
 
 
+def test_a_task_that_says_nothing_of_cores_had_one() -> None:
+    policy = StandardRetry(resources={"cpu": "attempt", "gpu": 2})
+    decision = policy.decide(ERROR, 1, cell(resources={}))
+    assert isinstance(decision, Retry)
+    assert decision.resources == {"cpu": 2.0}
+    decision = policy.decide(ERROR, 2, cell(resources=decision.resources))
+    assert isinstance(decision, Retry)
+    assert decision.resources == {"cpu": 3.0}
+
+
+def test_resources_never_grow_beyond_what_a_number_can_be() -> None:
+    decision = StandardRetry(resources={"ram_mb": 1e308}).decide(ERROR, 1, cell(resources={"ram_mb": 512}))
+    assert isinstance(decision, Retry)
+    assert decision.resources == {"ram_mb": sys.float_info.max}
+
+
+async def later(attempt: int, had: Mapping[str, float]) -> Mapping[str, float]:
+    return had
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (lambda attempt, had: None, "the answer of the function resources is None; give numbers by name"),
+        (
+            lambda attempt, had: {"ram_mb": "2g"},
+            "'ram_mb' of the answer .* is '2g'; give a number, 0 or more",
+        ),
+        (lambda attempt, had: {"ram_mb": math.nan}, "'ram_mb' of the answer .* is nan; give a number"),
+        (later, "resources is asynchronous"),
+    ],
+)
+def test_a_function_of_resources_gives_amounts(answer: Any, problem: str) -> None:
+    with pytest.raises(PluginError, match=problem):
+        StandardRetry(resources=answer).decide(ERROR, 1, cell(resources={"cpu": 1.0}))
+
+
+def test_a_function_of_resources_cannot_change_what_the_attempt_had() -> None:
+    def careless(attempt: int, had: Any) -> Mapping[str, float]:
+        had.clear()
+        return {}
+
+    had = {"ram_mb": 512.0}
+    StandardRetry(resources=careless).decide(ERROR, 1, cell(resources=had))
+    assert had == {"ram_mb": 512.0}
+
+
 def test_queue_and_priority_of_further_attempts() -> None:
     decision = decide(StandardRetry(queue="slow", priority=-5), ERROR)
 
@@ -375,6 +424,10 @@ def test_a_subclass_can_change_the_waits() -> None:
         (
             {"resources": ["ram_mb"]},
             ["resources is ['ram_mb']; give a mapping such as {'ram_mb': 'attempt'}"],
+        ),
+        (
+            {"resources": {"ram_mb": 10**309}},
+            ["give 'attempt' for amount x attempt, or a factor above 0 such as 1.5"],
         ),
         ({"max_resources": {"ram_mb": -1}}, ["max_resources has 'ram_mb': -1; give an amount above 0"]),
         ({"queue": ""}, ["queue is ''; give the name of a queue"]),

@@ -75,6 +75,19 @@ def test_waits_and_stops(strategies: dict[str, Any], waits: list[float]) -> None
     assert story(TenacityRetry(**strategies), ERROR) == [*waits, ENDED.format(len(waits) + 1)]
 
 
+def test_what_never_stops_costs_no_more_each_time() -> None:
+    asked: list[int] = []
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        asked.append(state.attempt_number)
+        return 0.0
+
+    decision = decide(TenacityRetry(wait=wait, stop=stop_never), ERROR, 10**6, elapsed=1e6)
+    assert isinstance(decision, Retry)
+    assert len(asked) <= 1_001
+    assert asked[-1] == 10**6
+
+
 @pytest.mark.parametrize(
     ("retry", "wanted"),
     [
@@ -149,6 +162,7 @@ def test_a_task_that_asks_itself_is_tried_again_until_the_stop() -> None:
 
     assert story(policy, raised(RetryException("again"))) == [1, ENDED.format(2)]
     assert story(policy, raised(RetryException("later", delay=9))) == [9, ENDED.format(2)]
+    assert story(policy, raised(RetryException("much later", delay=1e308))) == [365 * 86_400, ENDED.format(2)]
     assert story(policy, raised(tenacity.TryAgain())) == [1, ENDED.format(2)]
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from retry_cases import Calls, Make, reasons
 from taskiq import InMemoryBroker
 
 from taskiq_flow import Pipeline, RetryException, RunCancelled, RunStatus, RunTimedOut
+from taskiq_flow.machine.events import CellFailed
+from taskiq_flow.retry import LONGEST_DELAY, CellView, FailedAttempt, Retry, RetryDecision, RetryPolicy
 from taskiq_flow.testing import FakeClock
 from taskiq_flow.testing.clock import settle
+from taskiq_flow_retry import StandardRetry
 
 
 async def pass_time(clock: FakeClock) -> None:
@@ -54,6 +59,36 @@ async def test_a_run_that_is_cancelled_between_attempts_ends_at_once(
     await pass_time(clock)
     assert calls.times == [0]
     assert await handle.status() is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize("seconds", [1e11, 1e300, 10**308])
+async def test_no_wait_is_longer_than_a_date_can_show(
+    broker: InMemoryBroker, flow: Make, clock: FakeClock, seconds: float
+) -> None:
+    class Patient(RetryPolicy):
+        name = "patient"
+
+        def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
+            return Retry(delay=seconds)
+
+    made = flow()
+
+    async def fails() -> None:
+        raise ValueError("no")
+
+    tasks = [
+        broker.task(task_name=f"fails-{number}", retry_policy=policy)(fails)
+        for number, policy in enumerate([Patient(), StandardRetry(delay=seconds, max_delay=seconds)])
+    ]
+    handles = [await Pipeline(broker, task).kiq() for task in tasks]
+    await settle()
+    for handle in handles:
+        log = await made.store.log.read(handle.id)
+        [event] = [each for each in log if isinstance(each, CellFailed)]
+        assert event.retry_at == clock.now() + LONGEST_DELAY
+        assert datetime.fromtimestamp(event.retry_at).year > 2050
+        assert len(event.reason) < 100
+        await handle.cancel()
 
 
 async def test_items_wait_as_long_as_they_ask_and_the_others_go_on(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy
@@ -138,6 +139,22 @@ def test_a_decimal_of_any_exponent_is_never_made_an_integer_of_that_many_digits(
     msgpack = b"\xc7\x0d\x05" + b"1E+2147483647"
     with pytest.raises(PayloadError):
         serializer.loads(msgpack if serializer.name != "cbor" else bytes.fromhex("c4821a7fffffff01"), int)
+
+
+@pytest.mark.parametrize("serializer", SERIALIZERS[:4], ids=[each.name for each in SERIALIZERS[:4]])
+def test_a_decimal_of_a_million_digits_does_not_take_minutes(serializer: Serializer) -> None:
+    """Making an integer of it, or it of an integer, takes time as the square of its length."""
+    with pytest.raises(PayloadError, match="digits"):
+        serializer.dumps(Decimal("9" * 100_001))
+    mantissa = (1 << 3_330_000).to_bytes(416_251, "big")
+    data = b"\xc9" + (1_000_000).to_bytes(4, "big") + b"\x05" + b"9" * 1_000_000
+    if serializer.name == "cbor":
+        data = b"\xc4\x82\x00\xc2\x5a" + len(mantissa).to_bytes(4, "big") + mantissa
+    for type_ in (int, Decimal, Any):
+        with pytest.raises(PayloadError):
+            serializer.loads(data, type_)
+    largest = Decimal("9" * 100_000)
+    assert serializer.loads(serializer.dumps(largest)) == largest
 
 
 def test_the_values_of_the_golden_files_are_more_than_noise() -> None:

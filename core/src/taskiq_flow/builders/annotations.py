@@ -22,6 +22,7 @@ from taskiq.kicker import AsyncKicker
 from taskiq_flow.builders.naming import declared_names
 from taskiq_flow.errors import GraphError
 from taskiq_flow.signatures import TaskSignature, read_signature
+from taskiq_flow.task_options import task_options
 
 __all__ = [
     "RENAMED",
@@ -233,7 +234,7 @@ def task_of(obj: object) -> AsyncTaskiqDecoratedTask[Any, Any]:
     if isinstance(obj, AsyncTaskiqDecoratedTask):
         return obj
     if isinstance(obj, AsyncKicker):
-        task = obj.broker.find_task(obj.task_name)
+        task = obj.broker.find_task(obj.task_name) or _renamed(obj)
         if task is None:
             raise GraphError(
                 f"task {obj.task_name!r} is not known to its broker; import the module that has it"
@@ -243,6 +244,13 @@ def task_of(obj: object) -> AsyncTaskiqDecoratedTask[Any, Any]:
     if callable(obj) and name:
         raise GraphError(f"{name!r} is a plain function; decorate it with @broker.task first")
     raise GraphError(f"expected a task, found {type(obj).__name__}")
+
+
+def _renamed(kicker: AsyncKicker[Any, Any]) -> AsyncTaskiqDecoratedTask[Any, Any] | None:
+    """Find the task of a kicker that was made before a flow gave the task the name that its decorator says."""
+    tasks = kicker.broker.get_all_tasks().values()
+    found = [task for task in tasks if task_options(task).former == kicker.task_name]
+    return found[0] if len(found) == 1 else None
 
 
 def name_of(obj: object) -> str:

@@ -18,6 +18,7 @@ from taskiq_flow.builders.registry import DataflowRegistry, wanted_outputs
 from taskiq_flow.builders.values import annotation_of
 from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph._words import Suggestions, quoted
+from taskiq_flow.graph.build import check_inputs
 from taskiq_flow.graph.model import Graph
 
 if TYPE_CHECKING:
@@ -100,7 +101,13 @@ class DataflowPipeline(Builder):
         :param registry: It is not changed, and later changes of it do not reach the pipeline.
         :param outputs: What is wanted; by default everything that is produced.
         :param name: For people.
+        :raises GraphError: that is no registry, or the outputs are no names.
         """
+        if not isinstance(registry, DataflowRegistry):
+            raise GraphError(
+                f"expected a DataflowRegistry, found {type(registry).__name__}; give the broker first, and then the "
+                "registry"
+            )
         pipeline = cls(broker, outputs=outputs, name=name)
         pipeline._registry = registry.copy()
         for place in pipeline._registry.places:
@@ -199,6 +206,7 @@ class DataflowPipeline(Builder):
             item=body.item,
             outputs=lists,
             collects=collects,
+            declared=body.declared,
             max_parallel=max_parallel,
             skip_errors=skip_errors,
             description=body.description,
@@ -266,6 +274,8 @@ class DataflowPipeline(Builder):
 
         flow = Flow.of(self.broker)
         graph = self.graph
+        if not inputs.keys() <= graph.inputs.keys():
+            self._refuse_unknown(graph, inputs)
         returns = {name: annotation_of(graph, source) for name, source in graph.outputs.items()}
         handle: RunHandle[dict[str, Any]] = await flow.submit(
             graph, inputs, returns=returns, serializer=self._serializer
@@ -283,6 +293,21 @@ class DataflowPipeline(Builder):
         handle = await self.kiq(**inputs)
         outputs: dict[str, Any] = await handle.result()
         return outputs
+
+    def _refuse_unknown(self, graph: Graph, inputs: Mapping[str, Any]) -> None:
+        """Say what is wrong with inputs, and how those become some that are defaults as yet."""
+        unknown = inputs.keys() - graph.inputs.keys() - self._registry.producers.keys()
+        defaults = [
+            f"node {place.name!r} keeps its default for {need.data!r}; to make that an input, name everything that the "
+            "task takes, this too, in @pipeline_task(inputs=[...])"
+            for place in self._registry.places
+            for need in place.needs
+            if need.data in unknown and place.name in graph.nodes
+        ]
+        try:
+            check_inputs(graph, inputs)
+        except GraphError as error:
+            raise GraphError([*error.problems, *defaults]) from None
 
     def _compile(self) -> Graph:
         if self._foreign:

@@ -25,6 +25,7 @@ class Body:
     :param graph: The graph for one item.
     :param item: The input of the graph that takes the item.
     :param outputs: What the lists are called unless the user says otherwise.
+    :param declared: The inputs that the user has named; those that may be left out are inputs of the whole graph too.
     :param description: For people.
     """
 
@@ -32,6 +33,7 @@ class Body:
     graph: Graph
     item: str
     outputs: tuple[str, ...]
+    declared: frozenset[str]
     description: str = ""
 
 
@@ -60,6 +62,7 @@ def read_body(body: Any, *, over: str, item_param: str | None, silent: bool) -> 
         graph=body_of_task(place),
         item=data[parameter],
         outputs=outputs,
+        declared=frozenset(need.data for need in place.needs if need.declared),
         description=spec.description,
     )
 
@@ -81,7 +84,13 @@ def _of_pipeline(body: Builder, over: str, item_param: str | None) -> Body:
     item = candidates[0] if item_param is None else item_param
     if item not in graph.inputs:
         raise GraphError(_no_input(f"the pipeline for the items of {over!r}", item, graph.inputs))
-    return Body(name=body.name or f"map_{over}", graph=graph, item=item, outputs=tuple(graph.outputs))
+    return Body(
+        name=body.name or f"map_{over}",
+        graph=graph,
+        item=item,
+        outputs=tuple(graph.outputs),
+        declared=frozenset(graph.inputs),
+    )
 
 
 def _no_input(whose: str, name: str, names: Mapping[str, Any]) -> str:

@@ -6,26 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve
-from taskiq import AsyncBroker
+from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
 from taskiq.brokers.shared_broker import AsyncSharedBroker
 from taskiq.kicker import AsyncKicker
 
-from taskiq_flow.builders.annotations import spec_of, task_of
+from taskiq_flow import task_options
+from taskiq_flow.builders.annotations import RENAMED, spec_of, task_of
+from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import ErrorMode, Graph, MapNode, Node, NodeOptions
 
 __all__ = ["broker_problem", "graph_with_defaults", "node_options", "registered_name", "with_defaults"]
 
 
 def registered_name(task: object) -> str:
-    """Give the name under which a broker with a flow knows a task.
-
-    taskiq keeps ``name=`` of ``@broker.task(name=...)`` as a label; installing a flow makes it the task's name and
-    removes the label. Graphs may be compiled before that.
-    """
-    decorated = task_of(task)
-    name = decorated.labels.get("name")
-    adopted = hasattr(decorated, "options") or hasattr(decorated, "flow_options")
-    return name if isinstance(name, str) and name and not adopted else decorated.task_name
+    """Give the name under which a broker with a flow knows the task that a task or a kicker stands for."""
+    return task_options.registered_name(task_of(task))
 
 
 def broker_problem(broker: AsyncBroker, task: object) -> str | None:
@@ -35,12 +30,30 @@ def broker_problem(broker: AsyncBroker, task: object) -> str | None:
     """
     decorated = task_of(task)
     home = task.broker if isinstance(task, AsyncKicker) else decorated.broker
-    if home is broker or isinstance(decorated.broker, AsyncSharedBroker):
+    if home is not broker and not isinstance(decorated.broker, AsyncSharedBroker):
+        return (
+            f"task {decorated.task_name!r} belongs to another broker than the pipeline; decorate it with the "
+            "pipeline's broker, or make it a shared task"
+        )
+    name = task_options.registered_name(decorated)
+    there = broker.find_task(name)
+    if there is None or _function_of(there) is _function_of(decorated):
         return None
+    # Brokers keep the later one without a word, and it would run wherever the earlier one was meant.
     return (
-        f"task {decorated.task_name!r} belongs to another broker than the pipeline; decorate it with the pipeline's "
-        "broker, or make it a shared task"
+        f"the broker has another task named {name!r} by now, {_shown(there)}, which would run instead of "
+        f"{_shown(decorated)}; give one of them another name"
     )
+
+
+def _function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> Any:
+    # The task of a flow has the user's function under this name, and something around it as the original one.
+    return getattr(task, "func", task.original_func)
+
+
+def _shown(task: AsyncTaskiqDecoratedTask[Any, Any]) -> str:
+    function = _function_of(task)
+    return f"{function.__module__}.{function.__qualname__}".replace(RENAMED, "")
 
 
 def node_options(
@@ -57,10 +70,7 @@ def node_options(
     :param on_error: The error mode of the pipeline that the step came with, where it differs from the graph's.
     :param serializer: The serializer that the pipeline chose; a task that chose one itself keeps that.
     """
-    # The worker's side imports the builders' annotations; at the top of the module this would be a circle.
-    from taskiq_flow.task_options import options_of
-
-    options: NodeOptions = options_of(task_of(task))
+    options = task_options.options_of(task_of(task))
     resources = spec_of(task).resources
     changes: dict[str, Any] = {}
     if resources:
@@ -88,21 +98,28 @@ def with_defaults(
 
 
 def _set_on_kicker(kicker: AsyncKicker[Any, Any], options: NodeOptions) -> dict[str, Any]:
-    usual = task_of(kicker).kicker().labels
+    """Give the options that were set on a kicker: the same words as in a task's decorator.
+
+    :raises GraphError: some are impossible, or are a policy object, which cannot travel with a graph.
+    """
+    task = task_of(kicker)
+    usual = task.kicker().labels
     own = {name: value for name, value in kicker.labels.items() if name not in usual or usual[name] != value}
-    changes: dict[str, Any] = {}
-    queue = own.get("queue", own.get("queue_name"))
-    if queue is not None:
-        changes["queue"] = str(queue)
-    if own.get("timeout") is not None:
-        changes["timeout"] = float(own["timeout"])
-    if isinstance(own.get("serializer"), str):
-        changes["serializer"] = own.pop("serializer")
-    if isinstance(own.get("priority"), int):
-        changes["priority"] = own.pop("priority")
-    labels = {name: value for name, value in own.items() if name not in ("queue", "queue_name", "timeout")}
-    if labels:
-        changes["labels"] = {**options.labels, **labels}
+    said = task_options.TaskOptions.read(task.task_name, own)
+    node, policy = said.node, task_options.policy_of(task)
+    # A kicker that was made before there was a flow still has all that the decorator said.
+    another = said.policy is not None and said.policy is not policy
+    if another or (policy is not None and node.retry is not None):
+        raise GraphError(
+            f"task {task.task_name!r}: a policy object can neither be set on a kicker nor be replaced there, because "
+            "it does not travel with a graph; say it in the task's decorator"
+        )
+    named = {"timeout": node.timeout, "retry": node.retry, "queue": node.queue, "serializer": node.serializer}
+    changes: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    if node.priority or own.get("priority") == 0:
+        changes["priority"] = node.priority
+    if node.labels:
+        changes["labels"] = {**options.labels, **node.labels}
     return changes
 
 

@@ -262,7 +262,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         other = None if otherwise is None else _runnable(otherwise, None, {})
         return self._add(BranchStep(CallStep(_checked(predicate)), _runnable(then, None, {}), other))
 
-    async def kiq(self, *args: _P.args, **kwargs: _P.kwargs) -> RunHandle[_R]:
+    async def kiq(self, /, *args: _P.args, **kwargs: _P.kwargs) -> RunHandle[_R]:
         """Start a run.
 
         :param args: The inputs: those of the first task, in its order.

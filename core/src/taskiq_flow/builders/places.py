@@ -91,6 +91,7 @@ class MapPlace:
     :param item: The body's input that takes the item.
     :param outputs: Names of the lists that are produced.
     :param collects: For each of them the body's output that is collected.
+    :param declared: The body's inputs that the user has named.
     """
 
     name: str
@@ -99,6 +100,7 @@ class MapPlace:
     item: str
     outputs: tuple[str, ...]
     collects: tuple[str, ...]
+    declared: frozenset[str] = frozenset()
     max_parallel: int | None = None
     skip_errors: bool = False
     description: str = ""
@@ -106,8 +108,10 @@ class MapPlace:
 
     @needs.default
     def _needs(self) -> tuple[Need, ...]:
+        # A default is not replaced by what the map itself is going to produce.
+        declared = self.declared.difference(self.outputs)
         shared = (
-            Need(name, name, required=spec.required)
+            Need(name, name, required=spec.required, declared=name in declared)
             for name, spec in self.body.inputs.items()
             if name != self.item
         )

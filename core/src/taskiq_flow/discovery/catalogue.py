@@ -73,6 +73,10 @@ class Catalogue:
                     continue
                 if name is None:
                     continue
+                if not isinstance(name, str) or not name:
+                    said = f"task {offer.name!r} would be named {name!r}, which is no name"
+                    problems.append(SourceProblem(source=source.name, origin=source.origin, error=said))
+                    continue
                 task = _installed(source, name, offer.place)
                 others = found.setdefault(name, [])
                 # One distribution may offer a task twice, by itself and with its whole module.

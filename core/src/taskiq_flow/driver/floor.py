@@ -13,6 +13,7 @@ from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.scope import Cell
+from taskiq_flow.pools import Rooms
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
 from taskiq_flow.store import RunRecord, RunStore
 
@@ -141,6 +142,7 @@ class Floor:
 
         :param running: What is in use.
         """
+        self._look_at_rooms(running)
         return self._placer.shown(self._ready, running)
 
     def withdraw(self, run: str, cell: str) -> ReadyCell | None:
@@ -160,13 +162,40 @@ class Floor:
     def place(self, runs: Mapping[str, PlacedRun]) -> Iterator[Sequence[Placement]]:
         """Give placements to be carried out before the next are asked for.
 
-        There are more than one batch where the scheduler has placed all that it was shown.
+        There are more than one batch where the scheduler has placed all that it was shown; and where there is room for
+        cells that it was not shown, because others were ahead of them, or have kept them from a limit, for nothing.
         """
         while self._ready:
-            placements = self._placer.place(self._ready, self._watch.views, self.running(runs.values()))
+            running = self.running(runs.values())
+            self._look_at_rooms(running)
+            placements = self._placer.place(self._ready, self._watch.views, running)
+            full = len(placements) >= self._placer.lookahead
+            again = bool(placements) and (full or self._others_may_have_room(placements))
             yield placements
-            if len(placements) < self._placer.lookahead:
+            if not again:
                 return
+
+    def _others_may_have_room(self, placements: Sequence[Placement]) -> bool:
+        """Whether there may be room for cells that were not shown."""
+        if self._ready.rooms is None:
+            return False
+        limited = sum(1 for each in placements if self._ready[(each.run, each.path)].limits)
+        if limited < self._ready.limited_shown:
+            return True
+        for each in placements:
+            self._ready.rooms.take(self._ready[(each.run, each.path)].resources, each.worker)
+        return self._is_crowded and bool(self._ready.with_room(self._ready.rooms))
+
+    @property
+    def _is_crowded(self) -> bool:
+        """Whether not all cells can be shown at once, and not all wait for the same."""
+        return len(self._ready) > self._placer.lookahead and self._ready.mixed
+
+    def _look_at_rooms(self, running: Sequence[RunningCell]) -> None:
+        placer, workers = self._placer, self._watch.views
+        wanted = self._is_crowded or (placer.limits and self._ready.limited)
+        counts = wanted and placer.scheduler.reads_resources and workers
+        self._ready.rooms = Rooms(workers, running) if counts else None
 
     def running(self, runs: Iterable[PlacedRun]) -> SeenCells[RunningCell]:
         """Give the cells that occupy capacity."""

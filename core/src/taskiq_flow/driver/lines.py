@@ -6,11 +6,11 @@ import heapq
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, count, islice
+from itertools import count, islice, takewhile
 from operator import itemgetter
 from typing import TypeVar, overload
 
-from taskiq_flow.pools import fits, total_of
+from taskiq_flow.pools import Rooms, fits, total_of
 from taskiq_flow.scheduler import ReadyCell, RunningCell
 
 __all__ = ["CellKey", "LimitRoom", "ReadyQueue", "SeenCells"]
@@ -24,10 +24,17 @@ CellKey = tuple[str, str]
 
 # An ordinary dictionary looks at every deleted entry again when it is read from the front.
 _Bucket = OrderedDict[CellKey, tuple[int, ReadyCell]]
-_Demand = tuple[tuple[str, float], ...]
+_Demand = tuple[object, ...]
 _Spot = tuple[str, int, int, _Demand]
+# Which room a cell needs: equal demands are mostly one object. And its queue.
+_Kind = tuple[int, str]
+# By priority and depth, each negated, so that what goes first comes first.
+_Levels = Mapping[tuple[int, int], Sequence[_Bucket]]
 
 _MANY_BUCKETS = 64
+# Per cell that is asked for.
+_MOST_PASSED_OVER = 16
+_MOST_KINDS = 64
 _CELL = itemgetter(1)
 
 
@@ -41,13 +48,47 @@ class LimitRoom:
     def __init__(self, limits: Mapping[str, float], running: Iterable[RunningCell]) -> None:
         used = total_of(cell.limits for cell in running if cell.limits)
         self._left = {name: limit - used.get(name, 0.0) for name, limit in limits.items()}
+        self._rooms: Rooms | None = None
+        # What is left only gets less, so what was too little once stays so. Equal demands are mostly one object.
+        self._spent: set[int] = set()
+        self._placeless: dict[_Kind, bool] = {}
+        self._kept = False
 
-    def take(self, demand: Mapping[str, float]) -> bool:
-        """Whether a demand fits. Either way it is taken, so that nobody overtakes the one who waits."""
-        fitting = fits(demand, self._left)
-        for name, amount in demand.items():
+    def heed(self, rooms: Rooms | None) -> None:
+        """Let cells that cannot be placed now take nothing, but for the first.
+
+        :param rooms: What is free on the workers; ``None`` where cells are placed without looking at that.
+        """
+        self._rooms = rooms
+
+    def take(self, cell: ReadyCell) -> bool:
+        """Whether there is room for a cell. It is taken even where it is too little: nobody overtakes who waits for it.
+
+        The first cell that waits for room on a worker keeps what it will take of the limits, so that it has both in the
+        end. Those behind it would keep from others what they cannot use; so would one that no worker could hold.
+        """
+        if not cell.limits:
+            return True
+        if id(cell.limits) in self._spent:
+            return False
+        if self._rooms is not None and self._is_placeless(cell, self._rooms):
+            if self._kept or not any(self._rooms.could_hold(cell, each) for each in self._rooms.workers):
+                return False
+            self._kept = True
+        fitting = fits(cell.limits, self._left)
+        for name, amount in cell.limits.items():
             self._left[name] = self._left.get(name, 0.0) - amount
+        if not fitting:
+            self._spent.add(id(cell.limits))
         return fitting
+
+    def _is_placeless(self, cell: ReadyCell, rooms: Rooms) -> bool:
+        key = (id(cell.resources), cell.queue)
+        found = self._placeless.get(key)
+        if found is None:
+            found = not any(rooms.has_room(cell, worker) for worker in rooms.workers)
+            self._placeless[key] = found
+        return found
 
 
 class ReadyQueue:
@@ -57,17 +98,25 @@ class ReadyQueue:
     has been taken from goes behind the others, so that of more lines than are shown at once each has its turn.
 
     :param line_of: Gives the line of a cell; by default there is one.
+
+    :ivar rooms: What is free on the workers, where that decides about places; ``None`` elsewhere.
+    :ivar limited_shown: How many of the cells that were given last take something of a limit.
     """
 
     def __init__(self, line_of: Callable[[ReadyCell], str] | None = None) -> None:
+        self.rooms: Rooms | None = None
+        self.limited_shown = 0
         self._line_of = line_of
         self._numbers = count()
-        # Cells that take the same of the limits share a bucket, so that one look tells of all that they must wait.
+        # Cells that take the same of the limits and need the same room share a bucket, so that one look tells of all
+        # that they must wait.
         self._buckets: dict[_Spot, _Bucket] = {}
         self._lines: dict[str, dict[tuple[int, int], list[_Bucket]]] = {}
         self._where: dict[CellKey, _Bucket] = {}
         self._names: dict[CellKey, str] = {}
         self._complained = False
+        # How many cells need the same room, and one of them.
+        self._kinds: dict[_Kind, tuple[int, ReadyCell]] = {}
 
     def __len__(self) -> int:
         return len(self._where)
@@ -86,7 +135,9 @@ class ReadyQueue:
     def add(self, cell: ReadyCell) -> None:
         """Add a cell behind those of its line, priority and depth."""
         key = (cell.run, cell.path)
-        demand: _Demand = tuple(sorted(cell.limits.items())) if cell.limits else ()
+        demand: _Demand = ()
+        if cell.limits:
+            demand = (*sorted(cell.limits.items()), *sorted(cell.resources.items()), cell.queue)
         name = ""
         if self._line_of is not None:
             name = self._names[key] = self._name_line(cell)
@@ -96,6 +147,9 @@ class ReadyQueue:
             bucket = self._new_bucket(spot)
         bucket[key] = (next(self._numbers), cell)
         self._where[key] = bucket
+        kind = (id(cell.resources), cell.queue)
+        number, _ = self._kinds.get(kind, (0, cell))
+        self._kinds[kind] = (number + 1, cell)
 
     def remove(self, key: CellKey) -> ReadyCell | None:
         """Take a cell out; ``None`` when it is not there."""
@@ -103,6 +157,10 @@ class ReadyQueue:
         if bucket is None:
             return None
         cell = bucket.pop(key)[1]
+        kind = (id(cell.resources), cell.queue)
+        number, other = self._kinds.pop(kind)
+        if number > 1:
+            self._kinds[kind] = (number - 1, other)
         if self._line_of is not None:
             name = self._names.pop(key)
             self._lines[name] = self._lines.pop(name)
@@ -112,6 +170,22 @@ class ReadyQueue:
     def limited(self) -> bool:
         """Whether a cell waits that takes something of a limit."""
         return any(bucket for (_, _, _, demand), bucket in self._buckets.items() if demand)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether cells wait that need different room, of which it can be told quickly whether it is there."""
+        return 1 < len(self._kinds) <= _MOST_KINDS
+
+    def with_room(self, rooms: Rooms) -> set[_Kind]:
+        """Give what the cells need for which there is room on a worker.
+
+        :param rooms: What is free on the workers.
+        """
+        return {
+            kind
+            for kind, (_, cell) in self._kinds.items()
+            if any(rooms.has_room(cell, worker) for worker in rooms.workers)
+        }
 
     def forget_run(self, run: str) -> None:
         """Take all cells of a run out."""
@@ -124,17 +198,18 @@ class ReadyQueue:
         :param count: How many at most.
         :param room: What the limits leave room for; ``None`` where there are none.
         """
+        if room is not None:
+            room.heed(self.rooms)
         lines = [*self._lines.values()]
-        # Of many lines only the first are looked at.
-        line = (
-            _in_order(lines[0], room)
-            if len(lines) == 1
-            else _in_turns(_in_order(levels, room) for levels in lines)
-        )
-        if room is None:
+        line = _in_order(lines[0], room) if len(lines) == 1 else _in_turns(lines, room)
+        self.limited_shown = 0
+        if self.rooms is not None and self.mixed and len(self._where) > count:
+            line = _passing_over(line, self.with_room(self.rooms), count)
+        elif room is None:
             return SeenCells(min(count, len(self._where)), line)
         # How many there are can be told only by going through them.
         cells = list(islice(line, count))
+        self.limited_shown = sum(1 for cell in cells if cell.limits)
         return SeenCells(len(cells), iter(cells))
 
     def _name_line(self, cell: ReadyCell) -> str:
@@ -169,20 +244,16 @@ class ReadyQueue:
         return bucket
 
 
-def _in_order(
-    levels: Mapping[tuple[int, int], Sequence[_Bucket]], room: LimitRoom | None
-) -> Iterator[ReadyCell]:
+def _in_order(levels: _Levels, room: LimitRoom | None) -> Iterator[ReadyCell]:
     """Give the cells of a line that the limits leave room for."""
-    return chain.from_iterable(_level(buckets, room) for buckets in levels.values())
-
-
-def _level(buckets: Sequence[_Bucket], room: LimitRoom | None) -> Iterator[ReadyCell]:
-    """Give the cells of one priority and depth, the oldest first."""
-    filled = [iter(bucket.values()) for bucket in buckets if bucket]
-    if len(filled) == 1 and room is None:
-        # The usual case, in a pool that has much to do often.
-        return map(_CELL, filled[0])
-    return _merged(filled, room)
+    for buckets in levels.values():
+        filled = [bucket for bucket in buckets if bucket]
+        if len(filled) > 1:
+            yield from _merged([iter(bucket.values()) for bucket in filled], room)
+        elif filled:
+            # The usual case, in a pool that has much to do often.
+            cells = map(_CELL, filled[0].values())
+            yield from cells if room is None else takewhile(room.take, cells)
 
 
 def _merged(filled: Sequence[Iterator[tuple[int, ReadyCell]]], room: LimitRoom | None) -> Iterator[ReadyCell]:
@@ -190,7 +261,7 @@ def _merged(filled: Sequence[Iterator[tuple[int, ReadyCell]]], room: LimitRoom |
     heapq.heapify(heap)
     while heap:
         _, cell, cells = heap[0]
-        if cell.limits and room is not None and not room.take(cell.limits):
+        if room is not None and not room.take(cell):
             heapq.heappop(heap)
             continue
         yield cell
@@ -205,8 +276,42 @@ def _merged(filled: Sequence[Iterator[tuple[int, ReadyCell]]], room: LimitRoom |
             heapq.heapreplace(heap, (*following, cells))
 
 
-def _in_turns(lines: Iterable[Iterator[ReadyCell]]) -> Iterator[ReadyCell]:
+def _passing_over(cells: Iterator[ReadyCell], with_room: set[_Kind], count: int) -> Iterator[ReadyCell]:
+    """Give cells until as many were given as shall be shown; of those that have no room now only half as many.
+
+    So those that wait are seen, and what is kept for them; and they keep nobody out of sight whom they do not wait for.
+    """
+    without = 0
+    for cell in islice(cells, count * _MOST_PASSED_OVER):
+        if (id(cell.resources), cell.queue) not in with_room:
+            without += 1
+            if with_room and without > count // 2:
+                continue
+        yield cell
+
+
+def _in_turns(lines: Sequence[_Levels], room: LimitRoom | None) -> Iterator[ReadyCell]:
     """Give one cell of each line after the other."""
+    yielded = 0
+    if room is None:
+        # Of hundreds of lines nobody looks further than at the first cell of each, and hundreds of iterators in each
+        # turn would keep the garbage collector busy.
+        yield from filter(None, map(_first_of, lines))
+        yielded = 1
+    rest = (islice(_in_order(levels, room), yielded, None) for levels in lines)
+    yield from _by_turns(rest)
+
+
+def _first_of(levels: _Levels) -> ReadyCell | None:
+    """Give the first cell of a line; ``None`` when the line is empty."""
+    for buckets in levels.values():
+        firsts = [next(iter(bucket.values())) for bucket in buckets if bucket]
+        if firsts:
+            return min(firsts)[1]
+    return None
+
+
+def _by_turns(lines: Iterable[Iterator[ReadyCell]]) -> Iterator[ReadyCell]:
     while True:
         still: list[Iterator[ReadyCell]] = []
         for line in lines:

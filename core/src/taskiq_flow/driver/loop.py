@@ -29,6 +29,8 @@ class DriverLoop:
     :param holder: Who it is, for the lease.
     :param make_driver: Makes the driver for a lease.
     :param until_idle: Return when there is nothing to drive, instead of waiting for more.
+    :param beside: What goes on for as long as this does; when it is cancelled, this ends too. A task that is executed
+        in place may swallow the cancellation of the driver.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class DriverLoop:
         clock: Clock,
         make_driver: Callable[[Lease], Driver],
         until_idle: bool,
+        beside: asyncio.Task[None] | None = None,
     ) -> None:
         self._pool = pool
+        self._beside = beside
         self._holder = holder
         self._store = store
         self._clock = clock
@@ -103,7 +107,7 @@ class DriverLoop:
         companions: list[asyncio.Future[None]] = [asyncio.ensure_future(driving.keep_lease())]
         if driver.sender.in_place:
             companions.append(asyncio.ensure_future(driving.attend()))
-        driving.companions = companions
+        driving.companions = companions if self._beside is None else [*companions, self._beside]
         try:
             await driver.resume()
             await driving.run()
@@ -167,6 +171,8 @@ class _Driving:
                     await sender.send_one()
                 finally:
                     self._executing.clear()
+                # Where both cancellations came as one, the task has swallowed that, and only they tell of it.
+                self._check_companions()
                 continue
             if self._until_idle and driver.idle and not await self._store.inbox.take(self._pool, 1):
                 return
@@ -235,7 +241,7 @@ class _Driving:
         await self._store.inbox.wait(self._pool, timeout)
 
     def _check_companions(self) -> None:
-        """Stop when a companion has, because the lease is lost."""
+        """Stop when a companion has, because the lease is lost or the event loop goes down."""
         for companion in self.companions:
             if companion.done():
                 companion.result()

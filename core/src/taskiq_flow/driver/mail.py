@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from taskiq_flow.adopted import ADOPTED
 from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.codec import Codec
 from taskiq_flow.driver.active import ActiveRun
@@ -56,6 +57,8 @@ class Mail:
             extras["resources"] = cell.resources
         if cell.first_started_at is not None:
             extras["first_started_at"] = cell.first_started_at
+        if (sender := run.record.labels.get(ADOPTED)) is not None:
+            extras["sender"] = sender
         arguments = {}
         for name, value in order.params.items():
             if type(value) is ListedValue or self._checks.is_large(value):

@@ -31,7 +31,8 @@ class Durations:
     def record(self, task: str, seconds: float) -> None:
         """Add what an attempt took."""
         total, number = self._sums.get(task, (0.0, 0))
-        self._sums[task] = (total + seconds, number + 1)
+        # A clock that was set back meanwhile lets it end before it began.
+        self._sums[task] = (total + max(0.0, seconds), number + 1)
 
     def mean(self, task: str) -> float:
         """Give the mean in seconds; 1 where nothing is known."""

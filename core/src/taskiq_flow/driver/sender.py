@@ -24,6 +24,7 @@ from taskiq_flow.handover import handed_over, speaks_json
 from taskiq_flow.machine.events import CellFailed
 from taskiq_flow.payloads import FailureKind
 from taskiq_flow.store import Letter, RunStore
+from taskiq_flow.worker.execution import CURRENT
 
 __all__ = ["Outgoing", "Sender"]
 
@@ -125,6 +126,8 @@ class Sender:
         """Send a message. Where that fails it is tried again later, and keeps no other message waiting."""
         envelope = outgoing.envelope
         if not outgoing.wanted(envelope.cell, envelope.attempt):
+            if self._failures:
+                self._forget_failures(envelope)
             return
         try:
             try:
@@ -132,7 +135,7 @@ class Sender:
                     raise UnschedulableError(
                         f"no live worker of pool {envelope.pool!r} has task {outgoing.task!r}"
                     )
-                await self._kick_once(outgoing)
+                await self._kick_uncancelled(outgoing)
             except UnknownTaskError as error:
                 await self._report(envelope, error, FailureKind.REJECTED)
             except Exception as error:
@@ -143,7 +146,10 @@ class Sender:
             self._postpone(outgoing, error)
         else:
             if self._failures:
-                self._failures.pop((envelope.run, envelope.cell, envelope.attempt), None)
+                self._forget_failures(envelope)
+
+    def _forget_failures(self, envelope: Envelope) -> None:
+        self._failures.pop((envelope.run, envelope.cell, envelope.attempt), None)
 
     def _postpone(self, outgoing: Outgoing, error: Exception) -> None:
         envelope = outgoing.envelope
@@ -158,6 +164,22 @@ class Sender:
     async def _kick_later(self, outgoing: Outgoing, seconds: float) -> None:
         await self._clock.sleep(seconds)
         await self._kick(outgoing)
+
+    async def _kick_uncancelled(self, outgoing: Outgoing) -> None:
+        """Send a message; what goes wrong around an attempt that is executed in place does not leave it behind."""
+        current = CURRENT.get()
+        try:
+            await self._kick_once(outgoing)
+        except BaseException as error:
+            cancelled = isinstance(error, asyncio.CancelledError)
+            if cancelled and _is_asked_to_stop():
+                raise
+            execution = CURRENT.get()
+            if execution is not None and execution is not current:
+                execution.abandon()
+            if cancelled:
+                raise RuntimeError("CancelledError came out of the broker or a middleware") from error
+            raise
 
     async def _kick_once(self, outgoing: Outgoing) -> None:
         """Do what taskiq's kicker does, without the parts that are for its callers."""
@@ -210,3 +232,9 @@ class Sender:
             at=self._clock.now(),
         )
         await self._store.inbox.put(envelope.pool, [Letter(run=envelope.run, event=event)])
+
+
+def _is_asked_to_stop() -> bool:
+    """Whether the running task was cancelled; before Python 3.11 every cancellation is taken for one of ours."""
+    cancelling = getattr(asyncio.current_task(), "cancelling", None)
+    return cancelling is None or cancelling() > 0

@@ -9,10 +9,12 @@ from attrs import define, field
 
 __all__ = ["Timers"]
 
+_MANY_ENTRIES = 1_000
+
 
 @define
 class Timers:
-    """A heap of due times; a timer that was stopped stays in it until it comes up."""
+    """A heap of due times; a timer that was stopped stays in it until it comes up, or too many have been stopped."""
 
     _heap: list[tuple[float, str, str]] = field(factory=list)
     _due: dict[tuple[str, str], float] = field(factory=dict)
@@ -24,6 +26,9 @@ class Timers:
         """
         self._due[(run, timer)] = due
         heapq.heappush(self._heap, (due, run, timer))
+        if len(self._heap) > _MANY_ENTRIES and len(self._heap) > 2 * len(self._due):
+            self._heap = [entry for entry in self._heap if self._is_live(entry)]
+            heapq.heapify(self._heap)
 
     def stop(self, run: str, timer: str) -> None:
         """Forget a timer; without effect when there is none of that name."""

@@ -161,6 +161,8 @@ class _Pen:
         for param, source in node.params.items():
             self._sources(source, inner.get(param, ids[node.name]), ids, inputs, param)
         title = f"{node.name}: " + ("filter" if node.keep == "items" else "map")
+        # No box stands for a value, so no arrow would tell what the map goes over.
+        title += f" over {as_text(node.items.value)}" if isinstance(node.items, Literal) else ""
         return Group(ids[node.name], (title, *_literals(node), *limits(node)), tuple(parts))
 
     def _conditions(self, node: Node, end: str, ids: dict[str, str], inputs: dict[str, str]) -> None:

@@ -23,7 +23,7 @@ from taskiq_flow.graph.model import (
     TaskNode,
 )
 
-__all__ = ["graph_problems", "node_problems"]
+__all__ = ["graph_problems", "map_problems", "node_problems"]
 
 _DEEPEST_LITERAL = 100
 _ERROR_MODES = ("stop", "continue")
@@ -62,10 +62,11 @@ def node_problems(declared: Sequence[Node]) -> Iterator[str]:
                     f"its task returns {_count(len(node.returns), 'value')}; name one output for each value"
                 )
         else:
-            yield from _map_problems(node)
+            yield from map_problems(node)
 
 
-def _map_problems(node: MapNode) -> Iterator[str]:
+def map_problems(node: MapNode) -> Iterator[str]:
+    """Find what does not agree between a map and its body."""
     body, name = node.body, node.name
     yield from _source_problems(f"the items of map {name!r}", node.items)
     if len(node.collects) != len(node.outputs):

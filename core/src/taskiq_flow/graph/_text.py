@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from taskiq_flow.graph._drawing import as_text, limits
 from taskiq_flow.graph.model import FirstOf, Graph, Input, Literal, MapNode, Node, Output, Source
 from taskiq_flow.graph.order import topological_order
+from taskiq_flow.terminal import printable
 
 __all__ = ["write_text"]
 
@@ -22,46 +23,46 @@ def _headline(graph: Graph) -> str:
         said.append("goes on after errors")
     if graph.timeout is not None:
         said.append(f"timeout {graph.timeout:g} s")
-    return f"{_clean(graph.name) or 'pipeline'} ({', '.join(said)})"
+    return f"{printable(graph.name) or 'pipeline'} ({', '.join(said)})"
 
 
 def _graph(graph: Graph, inputs_title: str) -> Iterator[str]:
     if graph.inputs:
         yield inputs_title
         for name, spec in graph.inputs.items():
-            yield f"  {_clean(name)}" + ("" if spec.required else "  (optional)")
+            yield f"  {printable(name)}" + ("" if spec.required else "  (optional)")
     for name in topological_order(graph):
         yield from _node(graph.nodes[name], graph)
     if graph.outputs:
         yield "outputs"
         for name, source in graph.outputs.items():
-            yield f"  {_clean(name)} <- {_source(source, graph)}"
+            yield f"  {printable(name)} <- {_source(source, graph)}"
 
 
 def _node(node: Node, graph: Graph) -> Iterator[str]:
-    head = f"{_clean(node.name)}: "
+    head = f"{printable(node.name)}: "
     if isinstance(node, MapNode):
         head += f"{'filter' if node.keep == 'items' else 'map'} over {_source(node.items, graph)}"
     else:
-        head += _clean(node.task)
+        head += printable(node.task)
     if node.outputs:
-        head += f" -> {', '.join(map(_clean, node.outputs))}"
+        head += f" -> {', '.join(map(printable, node.outputs))}"
     yield head
     if node.description:
-        yield f"  # {_clean(node.description)}"
+        yield f"  # {printable(node.description)}"
     for param, source in node.params.items():
-        yield f"  {_clean(param)} <- {_source(source, graph)}" + (
+        yield f"  {printable(param)} <- {_source(source, graph)}" + (
             " (or its default)" if param in node.optional else ""
         )
     if node.when is not None:
-        yield f"  only if {_source(node.when.source, graph)} is {_clean(as_text(node.when.equals))}"
+        yield f"  only if {_source(node.when.source, graph)} is {printable(as_text(node.when.equals))}"
     if node.after:
-        yield f"  after {', '.join(map(_clean, node.after))}"
+        yield f"  after {', '.join(map(printable, node.after))}"
     said = limits(node)
     if said:
-        yield f"  {_clean('; '.join(said))}"
+        yield f"  {printable('; '.join(said))}"
     if isinstance(node, MapNode):
-        yield f"  for each item, as {_clean(node.item)}:"
+        yield f"  for each item, as {printable(node.item)}:"
         yield from _indented(_body(node), "    ")
 
 
@@ -71,19 +72,19 @@ def _body(node: MapNode) -> Iterator[str]:
         yield from _node(body.nodes[name], body)
     for name, collected in zip(node.outputs, node.collects, strict=True):
         source = _source(body.outputs[collected], body)
-        yield f"keep the item if {source}" if node.keep == "items" else f"{_clean(name)} collects {source}"
+        yield f"keep the item if {source}" if node.keep == "items" else f"{printable(name)} collects {source}"
 
 
 def _source(source: Source, graph: Graph) -> str:
     if isinstance(source, Input):
-        return f"input {_clean(source.name)}"
+        return f"input {printable(source.name)}"
     if isinstance(source, Output):
         # Most nodes have one output of their own name, or one at all: no need to say which.
         producer = graph.nodes.get(source.node)
         alone = producer is not None and producer.outputs == (source.name,) and source.name == source.node
-        return _clean(source.node) if alone else f"{_clean(source.node)}.{_clean(source.name)}"
+        return printable(source.node) if alone else f"{printable(source.node)}.{printable(source.name)}"
     if isinstance(source, Literal):
-        return _clean(as_text(source.value))
+        return printable(as_text(source.value))
     parts = [_source(one, graph) for one in source.sources]
     return f"first of ({', '.join(parts)})" if isinstance(source, FirstOf) else f"[{', '.join(parts)}]"
 
@@ -91,11 +92,6 @@ def _source(source: Source, graph: Graph) -> str:
 def _indented(lines: Iterator[str], margin: str = "  ") -> Iterator[str]:
     for line in lines:
         yield margin + line
-
-
-def _clean(text: str) -> str:
-    """Write what a terminal would obey, or what would break the line, as an escape."""
-    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode("ascii") for it in text)
 
 
 def _count(number: int, noun: str) -> str:

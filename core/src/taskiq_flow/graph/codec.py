@@ -4,17 +4,20 @@ The text is JSON: ``{"format": "taskiq-flow/graph", "version": 1, "graph": {…}
 order decides where nothing else does and not every reader of JSON keeps the order of an object. What has its default
 value is left out. Annotations are not part of it: they serve checks at build time, which have been made.
 
-A graph that is read is checked for its form but not built again: a run that was accepted once must stay readable
-when a later version checks more.
+A graph that is read is checked for its form, and for links that lead nowhere or in a circle, but not built again: a run
+that was accepted once must stay readable when a later version checks more.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from taskiq_flow.errors import GraphError
+from taskiq_flow.graph._name_checks import circular_waits, unknown_references
+from taskiq_flow.graph._node_checks import map_problems
 from taskiq_flow.graph._reading import read_graph
 from taskiq_flow.graph.model import (
     DEFAULT_OPTIONS,
@@ -67,9 +70,23 @@ def from_json(text: str | bytes) -> Graph:
             "use the one that wrote it or a newer one"
         )
     try:
-        return read_graph(data.get("graph"))
+        graph = read_graph(data.get("graph"))
+        damage = [f"cannot read a graph: {problem}" for problem in _damage(graph)]
     except RecursionError as error:
         raise GraphError("cannot read a graph: it is nested too deeply; split it") from error
+    if damage:
+        raise GraphError(damage)
+    return graph
+
+
+def _damage(graph: Graph) -> Iterator[str]:
+    """Find what no run could begin with: only that, so that graphs are read that were made with fewer checks."""
+    yield from unknown_references(graph)
+    yield from circular_waits(graph)
+    for node in graph.nodes.values():
+        if isinstance(node, MapNode):
+            yield from map_problems(node)
+            yield from _damage(node.body)
 
 
 def _refused(constant: str) -> Any:

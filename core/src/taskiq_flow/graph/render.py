@@ -36,10 +36,13 @@ def render(graph: Graph, format: str = "text") -> str:  # noqa: A002 - the word 
     :param graph: A graph.
     :param format: One of :data:`FORMATS`.
     :returns: Text that ends with a line break.
-    :raises GraphError: there is no such format.
+    :raises GraphError: there is no such format, or maps are nested more deeply than Python recurses.
     """
     renderer = _RENDERERS.get(format)
     if renderer is None:
         hint = Suggestions(FORMATS).hint(format)
         raise GraphError(f"graphs cannot be drawn as {format!r}; take one of {quoted(FORMATS)}{hint}")
-    return renderer(graph)
+    try:
+        return renderer(graph)
+    except RecursionError as error:
+        raise GraphError("cannot draw the graph: it is nested too deeply; split it") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import inspect
 import types
@@ -60,8 +61,8 @@ def known_or_any(annotation: Any) -> Any:
         if isinstance(annotation, (str, typing.ForwardRef, TypeVar)):
             return Any
         if typing.get_origin(annotation) is Annotated:
-            if any(hasattr(note, "__get_pydantic_core_schema__") for note in annotation.__metadata__):
-                return Any  # a validator or serializer of the user's own
+            if any(map(_changes_reading, annotation.__metadata__)):
+                return Any
             annotation = annotation.__origin__
         elif hasattr(annotation, "__supertype__"):
             annotation = annotation.__supertype__
@@ -71,6 +72,14 @@ def known_or_any(annotation: Any) -> Any:
             return Any
         else:
             return annotation
+
+
+def _changes_reading(note: Any) -> bool:
+    """Tell whether a note makes an annotation be read from something else: a validator, or numbers as text."""
+    notes = (note, *getattr(note, "metadata", ()))  # pydantic's Field() has notes of its own
+    return hasattr(note, "__get_pydantic_core_schema__") or any(
+        getattr(each, "coerce_numbers_to_str", False) for each in notes
+    )
 
 
 def union_of(annotations: typing.Iterable[Any]) -> Any:
@@ -114,8 +123,8 @@ def _fits(produced: Any, accepted: Any, open_: _Pairs) -> bool:
         return any(_fits(one, other, open_) for one in _members(produced) for other in _members(accepted))
     origin, target = typing.get_origin(produced), typing.get_origin(accepted)
     if origin in _LITERALS and target in _LITERALS:
-        taken = {(type(value), value) for value in accepted.__args__}
-        return any((type(value), value) in taken for value in produced.__args__)
+        taken = _travelling(accepted)
+        return any(value in taken for value in _travelling(produced))
     if origin is None and target is None and _related(produced, accepted):
         return True
     common = _produced_shapes(produced, origin) & _accepted_shapes(accepted, target)
@@ -151,6 +160,11 @@ def _produced_shapes(annotation: Any, origin: Any) -> Shape:
 
 def _accepted_shapes(annotation: Any, origin: Any) -> Shape:
     return _literal_shapes(annotation) if origin in _LITERALS else shapes_accepted(origin or annotation)
+
+
+def _travelling(annotation: Any) -> list[Any]:
+    """Give the values of a literal as they travel; a list, because ``1`` is read as ``True`` and equals it."""
+    return [value.value if isinstance(value, enum.Enum) else value for value in annotation.__args__]
 
 
 def _literal_shapes(annotation: Any) -> Shape:

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from taskiq_flow.plugins.config import FlowConfig
     from taskiq_flow.plugins.loading import LoadedPlugin
     from taskiq_flow.plugins.manager import Plugins
+    from taskiq_flow.plugins.metadata import unreadable_distributions
     from taskiq_flow.plugins.observers import Observers
     from taskiq_flow.plugins.origins import PluginOrigin
+    from taskiq_flow.plugins.surveying import SurveyedPlugin, survey
     from taskiq_flow.plugins.tables import OfferTable
 
 # Imported when somebody asks: the command line's help needs the commands, and nothing of stores or schedulers.
@@ -24,8 +26,11 @@ _HOMES = {
     "OfferTable": "taskiq_flow.plugins.tables",
     "PluginOrigin": "taskiq_flow.plugins.origins",
     "Plugins": "taskiq_flow.plugins.manager",
+    "SurveyedPlugin": "taskiq_flow.plugins.surveying",
     "hookimpl": "taskiq_flow.hookspecs",
     "load_commands": "taskiq_flow.plugins.commands",
+    "survey": "taskiq_flow.plugins.surveying",
+    "unreadable_distributions": "taskiq_flow.plugins.metadata",
 }
 
 
@@ -45,6 +50,9 @@ __all__ = [
     "OfferTable",
     "PluginOrigin",
     "Plugins",
+    "SurveyedPlugin",
     "hookimpl",
     "load_commands",
+    "survey",
+    "unreadable_distributions",
 ]

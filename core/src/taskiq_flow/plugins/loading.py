@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,16 @@ from taskiq_flow.plugins.checks import problems_of
 from taskiq_flow.plugins.metadata import InstalledEntryPoint, installed, same_name, version_of
 from taskiq_flow.plugins.origins import PluginOrigin
 
-__all__ = ["DEFAULTS", "GROUP", "LoadedPlugin", "load_plugins"]
+__all__ = [
+    "DEFAULTS",
+    "GROUP",
+    "LoadedPlugin",
+    "RefusedPlugin",
+    "is_barred",
+    "load_plugins",
+    "origin_of",
+    "sort_plugins",
+]
 
 GROUP = "taskiq_flow"
 DEFAULTS = "defaults"
@@ -38,6 +47,22 @@ class LoadedPlugin:
     plugin: Any = field(repr=False)
 
 
+@frozen
+class RefusedPlugin:
+    """A plugin that cannot be used.
+
+    :param name: The name that it would have.
+    :param origin: Where it comes from.
+    :param problems: What is wrong, each a sentence that names it and its origin.
+    :param cause: What was raised when it was imported.
+    """
+
+    name: str
+    origin: PluginOrigin
+    problems: tuple[str, ...]
+    cause: BaseException | None = field(default=None, repr=False)
+
+
 def load_plugins(explicit: Iterable[Any], blocked: Iterable[str]) -> list[LoadedPlugin]:
     """Load the defaults, then what is installed by name, then what was given in code.
 
@@ -45,36 +70,55 @@ def load_plugins(explicit: Iterable[Any], blocked: Iterable[str]) -> list[Loaded
     :param blocked: Names of plugins or of distributions that are passed over.
     :raises PluginError: some of them cannot be loaded; names each of these with its origin.
     """
+    loaded, refused = sort_plugins(explicit, blocked)
+    if refused:
+        # Two of one name have one sentence.
+        problems = dict.fromkeys(problem for each in refused for problem in each.problems)
+        cause = next((each.cause for each in refused if each.cause is not None), None)
+        raise PluginError("\n".join(problems)) from cause
+    return loaded
+
+
+def sort_plugins(
+    explicit: Iterable[Any], blocked: Iterable[str]
+) -> tuple[list[LoadedPlugin], list[RefusedPlugin]]:
+    """Load what can be loaded, in the same order; for those who have something to say although a plugin is broken.
+
+    :param explicit: Modules, their names, or objects.
+    :param blocked: Names of plugins or of distributions that are passed over.
+    :returns: The plugins, and those that cannot be used.
+    :raises PluginError: the defaults are to be blocked.
+    """
     barred = {same_name(name) for name in blocked}
     if DEFAULTS in barred or _CORE in barred:
         raise PluginError(
             f"the plugin {DEFAULTS!r} of {_CORE} cannot be blocked; select other implementations by name"
         )
-    found = _without_twins(
-        [
-            each
-            for each in installed(GROUP)
-            if not barred & {same_name(each.name), same_name(each.distribution)}
-        ]
-    )
+    found = [each for each in installed(GROUP) if not is_barred(each, barred)]
+    found, refused = _without_twins(found)
     loaded: list[LoadedPlugin] = []
-    problems: list[str] = []
-    cause: Exception | None = None
     for name, origin, source in (_defaults(), *_from_entry_points(found), *_from_code(explicit, barred)):
         try:
             plugin = source()
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises when it is imported
-            problems.append(_cannot_load(name, origin, _said(error)))
-            cause = cause or error
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does when it is imported
+            refused.append(RefusedPlugin(name, origin, (_cannot_load(name, origin, _said(error)),), error))
             continue
         if any(plugin is each.plugin for each in loaded):
             # Given in code although it is installed: once is enough.
             continue
-        problems.extend(_cannot_load(name, origin, problem) for problem in problems_of(plugin))
+        if problems := tuple(_cannot_load(name, origin, problem) for problem in problems_of(plugin)):
+            refused.append(RefusedPlugin(name, origin, problems))
+            continue
         loaded.append(LoadedPlugin(_unused(name, loaded), origin, plugin))
-    if problems:
-        raise PluginError("\n".join(problems)) from cause
-    return loaded
+    return loaded, refused
+
+
+def is_barred(found: InstalledEntryPoint, barred: Container[str]) -> bool:
+    """Whether a plugin is passed over.
+
+    :param barred: Names of plugins or distributions, in their one spelling.
+    """
+    return same_name(found.name) in barred or same_name(found.distribution) in barred
 
 
 _Source = tuple[str, PluginOrigin, Callable[[], Any]]
@@ -89,23 +133,34 @@ def _defaults() -> _Source:
     )
 
 
-def _without_twins(found: Sequence[InstalledEntryPoint]) -> Sequence[InstalledEntryPoint]:
-    by_name: dict[str, list[str]] = {DEFAULTS: [f"{_CORE} itself"]}
+def _without_twins(
+    found: Iterable[InstalledEntryPoint],
+) -> tuple[list[InstalledEntryPoint], list[RefusedPlugin]]:
+    by_name: dict[str, list[InstalledEntryPoint]] = {}
     for each in found:
-        by_name.setdefault(each.name, []).append(f"{each.distribution} {each.version}")
-    twins = [
-        f"the plugin name {name!r} is used by {' and '.join(releases)}; block or remove one of these distributions"
-        for name, releases in by_name.items()
-        if len(releases) > 1
-    ]
-    if twins:
-        raise PluginError("\n".join(twins))
-    return found
+        by_name.setdefault(each.name, []).append(each)
+    single: list[InstalledEntryPoint] = []
+    refused: list[RefusedPlugin] = []
+    for name, those in by_name.items():
+        if len(those) == 1 and name != DEFAULTS:
+            single += those
+            continue
+        owners = [f"{_CORE} itself"] * (name == DEFAULTS) + [
+            f"{each.distribution} {each.version}" for each in those
+        ]
+        said = f"the plugin name {name!r} is used by {' and '.join(owners)}; block or remove one of these distributions"
+        refused += [RefusedPlugin(name, origin_of(each), (said,)) for each in those]
+    return single, refused
+
+
+def origin_of(found: InstalledEntryPoint) -> PluginOrigin:
+    """Give where an installed plugin comes from."""
+    return PluginOrigin(found.distribution, found.version, found.target)
 
 
 def _from_entry_points(found: Iterable[InstalledEntryPoint]) -> Iterator[_Source]:
     for each in found:
-        yield each.name, PluginOrigin(each.distribution, each.version, each.target), each.entry_point.load
+        yield each.name, origin_of(each), each.entry_point.load
 
 
 def _from_code(explicit: Iterable[Any], barred: set[str]) -> Iterator[_Source]:
@@ -141,6 +196,6 @@ def _cannot_load(name: str, origin: PluginOrigin, why: str) -> str:
     return f"cannot load plugin {name!r} {of}: {why}"
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     # "No module named 'x'" says enough; "1" or "'key'" of other classes does not.
     return str(error) if isinstance(error, ImportError) and str(error) else f"{type(error).__name__}: {error}"

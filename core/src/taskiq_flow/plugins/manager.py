@@ -25,9 +25,10 @@ from taskiq_flow.scheduler import Scheduler
 from taskiq_flow.serializer import ByteCodec, Serializer
 from taskiq_flow.store import BlobStore, RunStore, WorkerInfo
 
-__all__ = ["Plugins"]
+__all__ = ["AXES", "Plugins"]
 
-_AXES = {
+#: What plugins offer, by the attribute of :class:`Plugins` that has it.
+AXES = {
     "retry_policies": Axis("retry policy", "flow_register_retry_policies", RetryPolicy),
     "schedulers": Axis("scheduler", "flow_register_schedulers", Scheduler),
     "serializers": Axis("serializer", "flow_register_serializers", Serializer),
@@ -100,7 +101,7 @@ class Plugins:
         calls = calls_of(loaded)
         tables: dict[str, Any] = {}
         problems: list[str] = []
-        for attribute, axis in _AXES.items():
+        for attribute, axis in AXES.items():
             answers, failed = answers_of(calls[axis.hook])
             offers, wrong = offers_on(axis, answers)
             problems += failed + wrong

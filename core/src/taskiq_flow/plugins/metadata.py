@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-__all__ = ["InstalledEntryPoint", "installed", "same_name", "version_of"]
+__all__ = ["InstalledEntryPoint", "installed", "same_name", "unreadable_distributions", "version_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +37,25 @@ def installed(group: str) -> Sequence[InstalledEntryPoint]:
     A distribution whose metadata cannot be read is logged and passed over: any folder on ``sys.path`` may hold one,
     and it has nothing to do with us. Of a distribution that is there twice, the first on ``sys.path`` counts.
     """
+    found, unreadable = _read(group)
+    for place, error in unreadable:
+        logger.warning("passing over the distribution at %s: %s", place, error)
+    return sorted(found, key=lambda each: (each.name, each.distribution))
+
+
+def unreadable_distributions(group: str) -> Sequence[tuple[str, str]]:
+    """Give those that are passed over: the place of each, and what is wrong there.
+
+    :param group: The group of entry points that is looked for.
+    """
+    return [(place, str(error)) for place, error in _read(group)[1]]
+
+
+def _read(group: str) -> tuple[list[InstalledEntryPoint], list[tuple[str, Exception]]]:
     import importlib_metadata
 
     found: list[InstalledEntryPoint] = []
+    unreadable: list[tuple[str, Exception]] = []
     seen: set[str] = set()
     for distribution in importlib_metadata.distributions():
         try:
@@ -54,8 +70,8 @@ def installed(group: str) -> Sequence[InstalledEntryPoint]:
                     raise ValueError("its metadata has no name or no version")
                 found.extend([_found(each, name, version) for each in entry_points])
         except Exception as error:  # noqa: BLE001 - whatever a broken distribution makes its reader raise
-            logger.warning("passing over the distribution at %s: %s", _place(distribution), error)
-    return sorted(found, key=lambda each: (each.name, each.distribution))
+            unreadable.append((_place(distribution), error))
+    return found, unreadable
 
 
 def same_name(name: str) -> str:

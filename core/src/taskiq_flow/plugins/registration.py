@@ -44,6 +44,6 @@ def answers_of(calls: Sequence[Call]) -> tuple[list[tuple[LoadedPlugin, Any]], l
     for call in reversed(calls):
         try:
             answers.append((call.plugin, call.function()))
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises; all of them are told
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises; all of them are told
             problems.append(f"{call.hook}() of {call.plugin.origin} failed: {type(error).__name__}: {error}")
     return answers, problems

@@ -103,9 +103,10 @@ def offers_on(axis: Axis, answers: Iterable[tuple[LoadedPlugin, Any]]) -> tuple[
 
     :param axis: The axis.
     :param answers: Each plugin with the result of its hook.
-    :returns: The offers by name, and a sentence for each thing that is wrong with them.
+    :returns: The offers by name, without those that two plugins offer, and a sentence for each thing that is wrong.
     """
     offers: _Offers = {}
+    clashing: set[str] = set()
     problems: list[str] = []
     for plugin, answer in answers:
         classes, wrong = _classes(axis, plugin, answer)
@@ -115,9 +116,10 @@ def offers_on(axis: Axis, answers: Iterable[tuple[LoadedPlugin, Any]]) -> tuple[
             problems.extend(wrong)
             for name in names:
                 if name in offers:
+                    clashing.add(name)
                     problems.append(_collision(axis, name, plugin, offers[name][1]))
                 offers[name] = (cls, plugin)
-    return offers, problems
+    return {name: offer for name, offer in offers.items() if name not in clashing}, problems
 
 
 def _classes(axis: Axis, plugin: LoadedPlugin, answer: Any) -> tuple[list[Any], list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskiq_flow.errors import PluginError
-from taskiq_flow.sizes import parse_size
+from taskiq_flow.sizes import DEFAULT_MAX_VALUE_BYTES, parse_size, shown_size
 
 __all__ = ["VALUE_KEYS", "read_values", "value_problem", "values_from_environment"]
 
@@ -48,7 +48,7 @@ def read_values(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[s
 
     :param values: Those that somebody has given, by key.
     :param sources: Who said each, for errors.
-    :raises PluginError: some are impossible; all of them are listed.
+    :raises PluginError: some are impossible, and all of them are listed; or they contradict each other.
     """
     found = {key: value_problem(key, value) for key, value in values.items()}
     if any(found.values()):
@@ -56,6 +56,14 @@ def read_values(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[s
             "; ".join(f"{problem} ({sources[key]})" for key, problem in found.items() if problem)
         )
     read: dict[str, Any] = {key: _size(value) if key in _SIZES else value for key, value in values.items()}
+    threshold, most = read.get("claim_check"), read.get("max_value_bytes", DEFAULT_MAX_VALUE_BYTES)
+    if threshold is not None and most is not None and threshold > most:
+        # Only where somebody chose the threshold: a low limit alone leaves no value that is large.
+        raise PluginError(
+            f"'claim_check' is {shown_size(threshold)} ({sources['claim_check']}) and 'max_value_bytes' is "
+            f"{shown_size(most)} ({sources.get('max_value_bytes', 'default')}), so no value could ever become a blob; "
+            "lower the first, raise the second, or say 'none' to keep no blobs"
+        )
     return {**read, "codecs": tuple(read["codecs"])} if "codecs" in read else read
 
 

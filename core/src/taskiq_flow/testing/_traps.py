@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import pickle
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +35,8 @@ def traps() -> Iterator[bytes]:
     """Give data that runs code where it is unpickled, evaluated, or read as YAML or JSON with Python's own tags."""
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         yield pickle.dumps(Trap(), protocol)
+    yield base64.b64encode(pickle.dumps(Trap()))
+    yield zlib.compress(pickle.dumps(Trap()))
     call = f"__import__({_ME!r}, fromlist=['spring']).spring()"
     yield call.encode()
     yield f"[{call}]".encode()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
-__all__ = ["EXTREMES", "MISFITS", "PLAIN", "TYPED", "Point", "Unencodable", "same"]
+__all__ = ["EXTREMES", "MISFITS", "PLAIN", "TYPED", "Point", "Stray", "Unencodable", "same"]
 
 
 class Colour(enum.Enum):
@@ -64,6 +64,10 @@ class Unencodable:
         raise TypeError("an Unencodable cannot be pickled")
 
 
+class Stray:
+    """What only pickles carry."""
+
+
 #: Read back without an annotation, these are equal to what was written.
 PLAIN: tuple[Any, ...] = (
     None,
@@ -78,6 +82,8 @@ PLAIN: tuple[Any, ...] = (
     "",
     'text with "quotes", a \\, a \n and \x00',
     "žluťoučký 🐎 \u2028",
+    # A letter of two characters, what a shell would expand, and the end of a line on Windows.
+    "e\u0301 \u212b $HOME %PATH% ~\r\n",
     [],
     {},
     [1, "two", None, [True, [2.5]]],

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializer import ByteCodec
+from taskiq_flow.testing._traps import forged, traps, watched
 from taskiq_flow.testing.kit import Kit, check_name, expect, not_awaited
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "check_damage",
     "check_description",
     "check_round_trips",
+    "check_safety",
     "check_tampering",
     "check_threads",
 ]
@@ -54,6 +56,10 @@ class ByteCodecKit(Kit):
         """Noise, and what was cut, is read or refused with a PayloadError."""
         check_damage(self.make())
 
+    def test_safety(self) -> None:
+        """Decoding runs no code."""
+        check_safety(self.make())
+
     def test_bound(self) -> None:
         """It makes no more than it may."""
         check_bound(self.make())
@@ -78,6 +84,7 @@ def check_codec(codec: ByteCodec, *, authenticates: bool = False) -> None:
     check_description(codec)
     check_round_trips(codec)
     check_damage(codec)
+    check_safety(codec)
     check_threads(codec)
     if authenticates:
         check_tampering(codec)
@@ -119,6 +126,18 @@ def check_damage(codec: ByteCodec) -> None:
                 found is None,
                 f"what was cut at byte {end} must be refused with a PayloadError, found {_shown(found)}",
             )
+
+
+def check_safety(codec: ByteCodec) -> None:
+    """Check that decoding bytes from elsewhere runs no code: neither a pickle nor an expression may be believed.
+
+    What the codec itself wrote is forged too, with a pickle that runs something in place of one that it may contain.
+    """
+    mine = [_encode(codec, data) for data in (b"short", b"again and again " * 20)]
+    with watched() as (sprung, _):
+        for trap in (*traps(), *(each for data in mine for each in forged(data))):
+            _reads_or_refuses(codec, trap)
+            expect(not sprung, f"decode() ran code that was in the data, {_shown(trap)}")
 
 
 def check_bound(codec: ByteCodec) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from taskiq_flow.discoverer import Discoverer, TaskSource
 from taskiq_flow.errors import PluginError
-from taskiq_flow.testing.kit import Kit, check_name, expect, not_awaited, raises
+from taskiq_flow.testing.kit import Kit, answer_within, check_name, expect, not_awaited, raises
 
 __all__ = [
     "DiscovererKit",
@@ -26,6 +26,8 @@ __all__ = [
 ]
 
 _PACKAGE = "taskiq_flow_kit_tasks"
+# For what the metadata of a very large environment takes.
+_SECONDS = 20.0
 
 
 class DiscovererKit(Kit):
@@ -108,19 +110,45 @@ def check_settings(discoverer: Discoverer) -> None:
 
 def check_sources(discoverer: Discoverer) -> None:
     """Check that it gives the same sources each time, by name, each with its origin and once."""
-    found = _find(discoverer)
+    # Where nothing is installed, those who read entry points would have nothing to be wrong about.
+    with _folder_on_path() as folder:
+        for name in ("zeta", "alpha"):
+            _write(folder, f"kit_{name}", "nowhere.at.all")
+        importlib.invalidate_caches()
+        found, again = _find(discoverer), _find(discoverer)
     for source in found:
         expect(isinstance(source, TaskSource), f"find() must give objects of TaskSource, found {source!r}")
         expect(isinstance(source.name, str) and source.name, f"a source must have a name, found {source!r}")
         expect(source.origin.distribution, f"the source {source.name!r} must name its distribution")
         expect(source.origin.target, f"the source {source.name!r} must say what is loaded")
         expect(callable(source.load), f"the source {source.name!r} must have something to call as load")
+        _check_rename(source)
     keys = [(source.name, str(source.origin)) for source in found]
     expect(len(set(keys)) == len(keys), f"find() must give each source once, found {keys}")
     names = [source.name for source in found]
     expect(names == sorted(names), f"find() must give sources by name, found {names}")
-    again = [(source.name, str(source.origin)) for source in _find(discoverer)]
-    expect(again == keys, f"find() must give the same twice, found {keys} and then {again}")
+    twice = [(source.name, str(source.origin)) for source in again]
+    expect(twice == keys, f"find() must give the same twice, found {keys} and then {twice}")
+    for source in found:
+        if source.name.startswith("kit_") and source.origin.target == "nowhere.at.all":
+            release = f"acme-{source.name} 1.0"
+            expect(
+                source.origin.release == release,
+                f"the source {source.name!r} must say that it is of {release}, found {source.origin.release}",
+            )
+
+
+def _check_rename(source: TaskSource) -> None:
+    try:
+        name = source.rename("acme:task")
+    except Exception as error:
+        raise AssertionError(
+            f"rename() of the source {source.name!r} must never raise, found {type(error).__name__}: {error}"
+        ) from error
+    expect(
+        name is None or (isinstance(name, str) and name),
+        f"rename() of the source {source.name!r} must give a name or None, found {name!r}",
+    )
 
 
 def check_laziness(discoverer: Discoverer) -> None:
@@ -175,7 +203,7 @@ def _check_load(source: TaskSource) -> None:
             f"load() of the source {source.name!r} must import {target}, found {type(error).__name__}: {error}"
         ) from error
     expect(
-        not_awaited("load", loaded) is sys.modules.get(target),
+        target in sys.modules and not_awaited("load", loaded) is sys.modules[target],
         f"load() of the source {source.name!r} must give {target}, found {loaded!r}",
     )
 
@@ -229,7 +257,7 @@ def _write_broken(folder: Path) -> None:
 
 def _find(discoverer: Discoverer) -> Sequence[TaskSource]:
     try:
-        found = not_awaited("find", discoverer.find())
+        found = not_awaited("find", answer_within(_SECONDS, "find", discoverer.find))
         expect(found is not None, "find() must give sources, if only an empty list, found None")
         return list(found)
     except AssertionError:

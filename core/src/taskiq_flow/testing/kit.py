@@ -113,7 +113,7 @@ def answer_within(seconds: float, method: str, function: Callable[[], Any]) -> A
 
     :param seconds: How long to wait; what does not come back is left behind in a thread.
     :param method: What the error calls it.
-    :raises AssertionError: there was no answer in that time.
+    :raises AssertionError: there was no answer in that time, or it would have left the interpreter.
     """
     answers: list[Any] = []
     errors: list[BaseException] = []
@@ -127,6 +127,8 @@ def answer_within(seconds: float, method: str, function: Callable[[], Any]) -> A
     thread = Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds)
+    if errors and isinstance(errors[0], SystemExit):
+        raise AssertionError(f"{method}() must answer, and it left the interpreter") from errors[0]
     if errors:
         raise errors[0]
     expect(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from taskiq.message import TaskiqMessage
 
 from taskiq_flow.codec import Codec
 from taskiq_flow.errors import PayloadError, StoreError
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from taskiq_flow.claim_checks import ClaimChecks
     from taskiq_flow.worker.attempts import Attempt
 
-__all__ = ["decode_arguments", "encode_outputs", "fetched_argument"]
+__all__ = ["decode_arguments", "encode_outputs", "fetched_argument", "is_given"]
 
 
 async def fetched_argument(
@@ -59,6 +62,12 @@ def decode_arguments(
     if problems:
         raise PayloadError("\n".join(problems))
     return decoded
+
+
+def is_given(name: str, function: Callable[..., Any], message: TaskiqMessage) -> bool:
+    """Whether the sender of a message has given an argument, by name or by position."""
+    positions = {each: number for number, each in enumerate(inspect.signature(function).parameters)}
+    return name in message.kwargs or positions[name] < len(message.args)
 
 
 def encode_outputs(

@@ -39,6 +39,7 @@ class Attempt(Execution):
     :ivar seconds: How long the function ran, where a process has measured it.
     :ivar slot: The slot that it occupies, where it is synchronous.
     :ivar concluded: Whether the outcome was put into the inbox.
+    :ivar let_go: Makes the worker forget it.
     """
 
     refused = False
@@ -50,6 +51,7 @@ class Attempt(Execution):
     seconds = 0.0
     slot: asyncio.Semaphore | None = None
     concluded = False
+    let_go: Callable[[Attempt], None] | None = None
 
     def __init__(self, envelope: Envelope, shape: Shape, executor: Executor) -> None:
         super().__init__(executor)
@@ -67,6 +69,12 @@ class Attempt(Execution):
         if self.slot is not None:
             self.slot.release()
             self.slot = None
+
+    def abandon(self) -> None:
+        """End without an outcome, which somebody else reports."""
+        super().abandon()
+        if self.let_go is not None and not self.concluded:
+            self.let_go(self)
 
     def call(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]

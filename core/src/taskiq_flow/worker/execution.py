@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import inspect
@@ -48,6 +49,10 @@ class Execution:
         CURRENT.set(self.previous)
         self.previous = None
 
+    def abandon(self) -> None:
+        """End without an outcome: something around the function has failed."""
+        self.leave()
+
     def take(self) -> bool:
         """Whether the function is called for this execution: the first call is, calls from within it are not."""
         if self._taken:
@@ -66,7 +71,7 @@ class Execution:
             if self.released:
                 return None
             result = await self.call(function, args, {**kwargs, **self.arguments})
-            if self._task is not None and self._task._must_cancel:  # type: ignore[attr-defined]
+            if _is_to_be_cancelled(self._task):
                 # A task that cancelled itself and then returned fails here, and not somewhere within taskiq.
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
@@ -75,6 +80,12 @@ class Execution:
             _uncancel(self._task)
             return None
         finally:
+            if _is_to_be_cancelled(self._task):
+                # One that cancelled itself and then raised has its outcome; executed in place, it is the driver that
+                # would be cancelled next.
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
+                _uncancel(self._task)
             self._task = None
             CURRENT.set(self)
         return result
@@ -125,6 +136,11 @@ def _carried(call: Callable[[], Any]) -> Any:
         return call()
     except (StopIteration, GeneratorExit) as error:
         raise RuntimeError(f"the task raised {type(error).__name__}") from error
+
+
+def _is_to_be_cancelled(task: asyncio.Task[Any] | None) -> bool:
+    """Whether a task that runs has cancelled itself, and has not waited for anything since."""
+    return task is not None and task._must_cancel  # type: ignore[attr-defined]
 
 
 def _uncancel(task: asyncio.Task[Any] | None) -> None:

@@ -81,7 +81,8 @@ class Processes:
     def __init__(self, count: int) -> None:
         self.count = count
         self._lock = threading.Lock()
-        self._idle: deque[ProcessPoolExecutor] = deque()
+        # None stands for a process that could not be started, and is to be with the next job.
+        self._idle: deque[ProcessPoolExecutor | None] = deque()
         self._waiting: deque[tuple[Job, Future[JobResult]]] = deque()
         self._started = False
 
@@ -96,19 +97,20 @@ class Processes:
             if self._started:
                 return
             self._started = True
-            self._idle.extend(_spawn(modules) for _ in range(self.count))
+            self._idle.extend(_spawned(modules) for _ in range(self.count))
 
     def submit(self, job: Job) -> Future[JobResult]:
         """Give a job to an idle process, or to the first one that becomes idle.
 
-        The future can be cancelled until a process has begun. It raises :class:`ProcessLost` when the process dies.
+        The future can be cancelled until a process has begun. It raises :class:`ProcessLost` when the process dies, or
+        cannot be started.
         """
         self.start((job.module,))
         answer: Future[JobResult] = Future()
         with self._lock:
             self._waiting.append((job, answer))
-            executor = self._idle.popleft() if self._idle else None
-        if executor is not None:
+            idle = [self._idle.popleft()] if self._idle else []
+        for executor in idle:
             self._work(executor)
         return answer
 
@@ -117,9 +119,10 @@ class Processes:
         with self._lock:
             idle, self._idle, self._started = self._idle, deque(), False
         for executor in idle:
-            executor.shutdown(wait=False)
+            if executor is not None:
+                executor.shutdown(wait=False)
 
-    def _work(self, executor: ProcessPoolExecutor) -> None:
+    def _work(self, executor: ProcessPoolExecutor | None) -> None:
         """Give the oldest job to a process that has nothing to do."""
         while True:
             with self._lock:
@@ -131,25 +134,27 @@ class Processes:
                 job, answer = self._waiting.popleft()
             if answer.set_running_or_notify_cancel():
                 try:
-                    inner = executor.submit(run_job, job)
-                except BrokenProcessPool:
-                    # It died while it was idle.
-                    _bury(executor)
-                    executor = _spawn((job.module,))
-                    inner = executor.submit(run_job, job)
+                    executor, inner = _given(executor, job)
+                except (OSError, RuntimeError) as error:
+                    # Nobody else would ever answer: too many processes, files or threads, or no memory for one more.
+                    executor = None
+                    answer.set_exception(ProcessLost(f"no process could be started: {error}"))
+                    continue
                 inner.add_done_callback(functools.partial(self._done, executor, answer, job.module))
                 return
-        executor.shutdown(wait=False)
+        if executor is not None:
+            executor.shutdown(wait=False)
 
     def _done(
         self, executor: ProcessPoolExecutor, answer: Future[JobResult], module: str, inner: Future[JobResult]
     ) -> None:
         error = inner.exception()
+        next_one: ProcessPoolExecutor | None = executor
         if isinstance(error, BrokenProcessPool):
             _bury(executor)
-            executor = _spawn((module,))
+            next_one = _spawned((module,))
             error = ProcessLost("the process that ran the attempt was lost")
-        self._work(executor)
+        self._work(next_one)
         if error is not None:
             answer.set_exception(error)
         else:
@@ -161,6 +166,28 @@ def _spawn(modules: tuple[str, ...]) -> ProcessPoolExecutor:
     executor = ProcessPoolExecutor(max_workers=1, mp_context=context, initializer=_leave_interrupts_alone)
     executor.submit(_warm, modules)
     return executor
+
+
+def _spawned(modules: tuple[str, ...]) -> ProcessPoolExecutor | None:
+    """Start a process; ``None`` where there can be none now, which its next job will tell."""
+    try:
+        return _spawn(modules)
+    except (OSError, RuntimeError):
+        return None
+
+
+def _given(executor: ProcessPoolExecutor | None, job: Job) -> tuple[ProcessPoolExecutor, Future[JobResult]]:
+    """Give a job to a process, which is another one where there is none or it died while it was idle.
+
+    :raises OSError: or ``RuntimeError``: none can be started.
+    """
+    if executor is not None:
+        try:
+            return executor, executor.submit(run_job, job)
+        except BrokenProcessPool:
+            _bury(executor)
+    fresh = _spawn((job.module,))
+    return fresh, fresh.submit(run_job, job)
 
 
 def _bury(executor: ProcessPoolExecutor) -> None:

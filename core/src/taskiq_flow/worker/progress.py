@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import wait
 from typing import Any
 
 from taskiq import AsyncBroker
@@ -15,6 +16,8 @@ from taskiq_flow.machine.events import CellProgressed
 from taskiq_flow.store import Letter, RunStore
 
 __all__ = ["Progress", "reporter"]
+
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Progress:
@@ -35,8 +38,19 @@ class Progress:
         """Report a fraction between 0 and 1."""
         if self._awaited:
             return self._report(float(progress))
-        asyncio.run_coroutine_threadsafe(self._send(float(progress)), self._loop).result()
+        self._report_from_thread(float(progress))
         return None
+
+    def _report_from_thread(self, progress: float) -> None:
+        """Report, unless the event loop is closed or stands still: the thread must not wait for it for ever."""
+        if self._loop.is_closed():
+            return
+        answer = asyncio.run_coroutine_threadsafe(self._send(progress), self._loop)
+        while not wait([answer], _SECONDS_BETWEEN_LOOKS).done:
+            if not self._loop.is_running():
+                answer.cancel()
+                return
+        answer.result()
 
     async def _send(self, progress: float) -> None:
         await self._report(progress)

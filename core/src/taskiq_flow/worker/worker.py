@@ -30,7 +30,7 @@ from taskiq_flow.signatures import PROGRESS_PARAMETER
 from taskiq_flow.store import Letter, RunStore
 from taskiq_flow.task_options import options_of
 from taskiq_flow.worker.adoption import RETRY_ON_ERROR, adopt, obstacle
-from taskiq_flow.worker.arguments import decode_arguments, fetched_argument
+from taskiq_flow.worker.arguments import decode_arguments, fetched_argument, is_given
 from taskiq_flow.worker.attempts import Attempt, AttemptKey, Single
 from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.execution import CURRENT
@@ -88,7 +88,7 @@ class Worker:
         self._slots = Slots(self._executor)
         self._running: dict[AttemptKey, Attempt] = {}
         self._threads: set[AttemptKey] = set()
-        self._listening = False
+        self._listening: asyncio.AbstractEventLoop | None = None
         self._followups: set[asyncio.Task[None]] = set()
         # With a broker that executes in place, the sender hears of what goes wrong around an attempt.
         self._in_place = bool(getattr(broker, "await_inplace", False))
@@ -105,7 +105,7 @@ class Worker:
             policies = shape.policy, options_of(task).retry, self._policies.configured
             if any(policy is not None for policy in policies):
                 message.labels[RETRY_ON_ERROR] = False
-            if shape.reports_progress and PROGRESS_PARAMETER not in message.kwargs:
+            if shape.reports_progress and not is_given(PROGRESS_PARAMETER, shape.function, message):
                 single.arguments = self._progress(shape, message, None)
             return message
         if type(wire) is Envelope:
@@ -135,9 +135,11 @@ class Worker:
         execution = CURRENT.get()
         if isinstance(execution, Attempt):
             execution.leave()
-            if not execution.refused and not (
-                result.error is not None and await self._goes_down(execution, result.error)
-            ):
+            if result.error is not None and await self._goes_down(execution, result.error):
+                if self._in_place:
+                    # Who executes in place was cancelled, and is to hear of it, although taskiq keeps it for the task.
+                    raise result.error
+            elif not execution.refused:
                 now = self._clock.now()
                 event = outcome_of(execution, result, self._codec, self._policies, now)
                 if type(event) is ev.CellSucceeded and any(map(self._checks.is_large, event.outputs)):
@@ -153,6 +155,11 @@ class Worker:
             if result.error is not None and await self._adopt(execution, message, result.error):
                 result.error = _NO_RESULT
 
+    @property
+    def busy(self) -> bool:
+        """Whether attempts of it have no outcome yet, or occupy threads."""
+        return bool(self._running or self._threads)
+
     def begin_anew(self, name: str) -> None:
         """Become another worker: the attempts of this one died with the event loop that they ran in.
 
@@ -165,7 +172,7 @@ class Worker:
     async def listen(self) -> None:
         """Read letters about attempts that are not wanted any more, for ever."""
         address = address_of(self.id)
-        self._listening = True
+        loop = self._listening = asyncio.get_running_loop()
         try:
             while True:
                 taken = await self._store.inbox.take(address)
@@ -177,7 +184,8 @@ class Worker:
                 else:
                     await self._store.inbox.wait(address, None)
         finally:
-            self._listening = False
+            if self._listening is loop:
+                self._listening = None
 
     def shutdown(self) -> None:
         """End the threads and processes that this worker has started."""
@@ -212,6 +220,7 @@ class Worker:
                 attempt.give_back_slot()
         if claimed:
             self._running[attempt.key] = attempt
+            attempt.let_go = self._let_go
             current = None if self._in_place else asyncio.current_task()
             if current is not None:
                 current.add_done_callback(functools.partial(self._orphaned, attempt))
@@ -279,7 +288,9 @@ class Worker:
         attempt.arguments = arguments
 
     def _progress(self, shape: Shape, message: TaskiqMessage, envelope: Envelope | None) -> dict[str, Any]:
-        report = reporter(self.broker, self._store, self._clock, message.task_id, envelope)
+        # Who sent a task on its own looks under the id of that message, whichever attempt it is.
+        task_id = message.task_id if envelope is None else envelope.extras.get("sender", message.task_id)
+        report = reporter(self.broker, self._store, self._clock, task_id, envelope)
         return {PROGRESS_PARAMETER: Progress(report, awaited=shape.is_async)}
 
     # The way out
@@ -339,18 +350,20 @@ class Worker:
             return False
         # The one who listens has been cancelled as well, and finds that out within this turn of the event loop.
         await asyncio.sleep(0)
-        attempt.concluded = not self._listening
+        attempt.concluded = not self._listens_here()
         return attempt.concluded
+
+    def _listens_here(self) -> bool:
+        # In another event loop, this worker has begun anew or is what is left of an earlier life.
+        return self._listening is asyncio.get_running_loop()
 
     def _orphaned(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
         """Something around the function failed, and taskiq went no further with the message."""
         if attempt.concluded:
             return
-        attempt.concluded = True
-        self._running.pop(attempt.key, None)
-        attempt.give_back_slot()
+        self._let_go(attempt)
         error = None if task.cancelled() else task.exception()
-        if error is None and not self._listening:
+        if error is None and not self._listens_here():
             return
         failure = (
             Failure(
@@ -361,6 +374,11 @@ class Worker:
         )
         event = failed_event(attempt, failure, error, self._policies, self._clock.now())
         self._follow_up(attempt, Letter(run=attempt.envelope.run, event=event))
+
+    def _let_go(self, attempt: Attempt) -> None:
+        attempt.concluded = True
+        self._running.pop(attempt.key, None)
+        attempt.give_back_slot()
 
     def _follow_up(self, attempt: Attempt, letter: Letter) -> None:
         loop = asyncio.get_running_loop()

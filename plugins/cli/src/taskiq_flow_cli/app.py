@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ def main(args: Sequence[str]) -> int:
     :returns: The exit code.
     """
     args = list(args)
+    _mend_streams()
     try:
         app = make_app(args[0] if args else "")
         code = app(args or ["--help"], prog_name="taskiq flow", standalone_mode=True)
@@ -46,6 +48,16 @@ def main(args: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return FAILED
     return code if isinstance(code, int) else int(code is not None)
+
+
+def _mend_streams() -> None:
+    """See to it that no output can end the command: not where a stream is closed, nor what its encoding lacks."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def make_app(wanted: str = "") -> typer.Typer:
@@ -88,13 +100,17 @@ def _register_others(app: typer.Typer, wanted: str) -> None:
     from taskiq_flow.plugins import load_commands
 
     try:
-        commands = load_commands()
+        commands, problems = load_commands()
     except PluginError as error:
-        sys.stderr.write(
-            f"only the standard commands are there, because a plugin cannot be used: {error}\n"
-            "`taskiq flow plugins` lists all of them\n\n"
-        )
+        # The settings themselves; the standard commands say so when they are called.
+        sys.stderr.write(f"only the standard commands are there: {error}\n\n")
         return
+    if problems and wanted not in commands:
+        lines = "".join(f"  {line}\n" for problem in problems for line in problem.splitlines())
+        sys.stderr.write(
+            f"some commands may be missing, because plugins cannot be used:\n{lines}"
+            "`taskiq flow doctor` says what to do\n\n"
+        )
     for name, command in commands.items():
         if name in STANDARD:
             continue

@@ -9,9 +9,11 @@ from pathlib import PurePath
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
 from taskiq_flow import Graph
-from taskiq_flow.errors import UsageError
+from taskiq_flow.codec import Codec
+from taskiq_flow.errors import GraphError, PayloadError, UsageError
+from taskiq_flow.graph import check_inputs
 
-__all__ = ["read_inputs"]
+__all__ = ["check_inputs_fit", "read_inputs"]
 
 
 def read_inputs(words: Iterable[str], graph: Graph) -> Mapping[str, Any]:
@@ -44,6 +46,35 @@ def read_inputs(words: Iterable[str], graph: Graph) -> Mapping[str, Any]:
     if problems:
         raise UsageError("\n".join(problems))
     return values
+
+
+def check_inputs_fit(inputs: Mapping[str, Any], graph: Graph, codec: Codec, serializer: str | None) -> None:
+    """Check inputs as the run will, and as the tasks will, so that nothing runs for long before one proves wrong.
+
+    :param inputs: A value for each name.
+    :param graph: What shall be run.
+    :param codec: Writes and reads values.
+    :param serializer: The name of the serializer of inputs; ``None`` for that of the codec.
+    :raises UsageError: inputs are missing or unknown, or do not fit what they are for; all of them are listed.
+    """
+    problems: list[str] = []
+    try:
+        check_inputs(graph, inputs)
+    except GraphError as error:
+        problems.append(str(error))
+    for name, value in inputs.items():
+        if name not in graph.inputs or graph.inputs[name].annotation is None:
+            continue
+        try:
+            written = codec.encode(value, serializer)
+        except PayloadError:
+            continue  # whoever submits says so, and knows more of why
+        try:
+            codec.decode(written, graph.inputs[name].annotation)
+        except PayloadError as error:
+            problems.append(f"input {name!r}: {error}")
+    if problems:
+        raise UsageError("\n".join(problems))
 
 
 def _value(text: str, annotation: Any) -> Any:

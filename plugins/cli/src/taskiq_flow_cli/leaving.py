@@ -91,10 +91,13 @@ def _end(code: int) -> None:
 
     for process in multiprocessing.active_children():
         process.terminate()
-    for stream in (sys.stdout, sys.stderr):
+    # The live view puts itself in the place of the standard error, and would show the escape as text.
+    terminal = sys.__stderr__
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    if terminal is not None:
         with contextlib.suppress(OSError, ValueError):
-            if stream is sys.stderr and stream.isatty():
-                # The live view hides the cursor.
-                stream.write("\x1b[?25h")
-            stream.flush()
+            # The live view hides the cursor.
+            terminal.write("\x1b[?25h\n" if terminal.isatty() else "")
+            terminal.flush()
     os._exit(code)

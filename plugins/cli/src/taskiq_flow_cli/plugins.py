@@ -5,24 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, field, frozen
 
 from taskiq_flow import PluginError
 from taskiq_flow.errors import UsageError
-from taskiq_flow.plugins import FlowConfig, Plugins
+from taskiq_flow.plugins import FlowConfig, Plugins, survey
+from taskiq_flow.terminal import printable
 
 __all__ = ["InstalledPlugin", "Inventory", "list_plugins", "listed", "take_stock", "without_password"]
 
-_AXES = (
-    "retry_policies",
-    "schedulers",
-    "serializers",
-    "codecs",
-    "stores",
-    "blob_stores",
-    "discoverers",
-    "commands",
-)
 _TABLES = {
     "store": "stores",
     "scheduler": "schedulers",
@@ -95,61 +86,23 @@ def take_stock(config: FlowConfig) -> Inventory:
 
     :param config: What is selected, and what is blocked.
     """
-    plugins = [_defaults(config)]
-    for name, distribution, version, target in _installed():
-        found = InstalledPlugin(name=name, distribution=distribution, version=version, target=target)
-        if config.blocked & {name, distribution}:
-            plugins.append(evolve(found, blocked=True))
-            continue
-        try:
-            alone = Plugins.load(evolve(config, blocked=_all_but(name, distribution)))
-        except PluginError as error:
-            plugins.append(evolve(found, problem=str(error)))
-        else:
-            plugins.append(evolve(found, offers=_offers(alone, name)))
+    plugins = tuple(
+        InstalledPlugin(
+            name=each.name,
+            distribution=each.origin.distribution,
+            version=each.origin.version,
+            target=each.origin.target,
+            blocked=each.blocked,
+            problem="\n".join(each.problems),
+            offers=each.offers,
+        )
+        for each in survey(config)
+    )
     return Inventory(
-        plugins=tuple(plugins),
+        plugins=plugins,
         selected=_selected(config),
         problems=() if any(each.problem for each in plugins) else _problems(config),
     )
-
-
-def _installed() -> list[tuple[str, str, str, str]]:
-    from importlib.metadata import entry_points
-
-    found = {
-        (each.name, each.dist.name if each.dist else "", each.dist.version if each.dist else "", each.value)
-        for each in entry_points(group="taskiq_flow")
-    }
-    # The defaults are loaded in any case, and not through their entry point.
-    return sorted(each for each in found if each[0] != "defaults")
-
-
-def _all_but(name: str, distribution: str) -> frozenset[str]:
-    names = {each for other in _installed() for each in other[:1] if other[:2] != (name, distribution)}
-    return frozenset(names - {name})
-
-
-def _defaults(config: FlowConfig) -> InstalledPlugin:
-    core = Plugins.load(evolve(config, blocked=frozenset(each[0] for each in _installed())))
-    name, origin = next(iter(core.origins.items()))
-    return InstalledPlugin(
-        name=name,
-        distribution=origin.distribution,
-        version=origin.version,
-        target=origin.target,
-        offers=_offers(core, name),
-    )
-
-
-def _offers(plugins: Plugins, owner: str) -> Mapping[str, Sequence[str]]:
-    offers = {
-        axis: tuple(
-            name for name in getattr(plugins, axis) if getattr(plugins, axis).plugin_of(name).name == owner
-        )
-        for axis in _AXES
-    }
-    return {axis: names for axis, names in offers.items() if names}
 
 
 def _problems(config: FlowConfig) -> tuple[str, ...]:
@@ -214,7 +167,14 @@ def _write(inventory: Inventory) -> None:
 
     def line(*parts: str | tuple[str, str]) -> None:
         # Long lines are left to the terminal: what is cut into columns can neither be searched nor copied.
-        console.print(Text.assemble(*parts), soft_wrap=True)
+        # Names are somebody else's; what they have for the terminal is shown, not obeyed.
+        shown = [
+            printable(part, lines=True)
+            if isinstance(part, str)
+            else (printable(part[0], lines=True), part[1])
+            for part in parts
+        ]
+        console.print(Text.assemble(*shown), soft_wrap=True)
 
     for each in inventory.plugins:
         line((each.name, "bold"), f"  {each.distribution} {each.version} ({each.target})")
@@ -228,13 +188,13 @@ def _write(inventory: Inventory) -> None:
     line(("\nselected", "bold"))
     for axis, choice in inventory.selected.items():
         line(f"  {axis}: {choice['name']}  ({choice['source']})")
-    problems: Iterable[str] = (
-        *(each.problem for each in inventory.plugins if each.problem),
-        *inventory.problems,
+    # Two of one name have one sentence.
+    problems: Iterable[str] = dict.fromkeys(
+        (*(each.problem for each in inventory.plugins if each.problem), *inventory.problems)
     )
     errors = Console(stderr=True)
     for problem in problems:
-        errors.print(Text(problem, style="red"), soft_wrap=True)
+        errors.print(Text(printable(problem, lines=True), style="red"), soft_wrap=True)
 
 
 def listed(offers: Mapping[str, Sequence[str]]) -> list[str]:

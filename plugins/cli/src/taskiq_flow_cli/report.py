@@ -82,6 +82,7 @@ def write_outputs(console: Console, ending: Ending) -> None:
         if len(texts) == 1 and len(head) + texts[0].cell_len <= console.width:
             console.print(head + texts[0], soft_wrap=True)
             continue
+        head.rstrip()
         console.print(head, soft_wrap=True)
         for text in texts[:_MOST_LINES]:
             console.print(Text("  ") + text, soft_wrap=True)

@@ -15,7 +15,7 @@ from taskiq_flow import Flow, FlowError, Graph
 from taskiq_flow.errors import UsageError
 from taskiq_flow.targets import find_pipeline, graph_of
 from taskiq_flow_cli.follow import Ending, View, flow_of, follow
-from taskiq_flow_cli.inputs import read_inputs
+from taskiq_flow_cli.inputs import check_inputs_fit, read_inputs
 from taskiq_flow_cli.leaving import Leaving, leaving_after
 from taskiq_flow_cli.progress import Progress
 from taskiq_flow_cli.streams import EventLines, reserved_stdout
@@ -77,6 +77,7 @@ def run_pipeline(order: RunOrder) -> int:
             graph = evolve(graph, timeout=order.timeout)
         inputs = read_inputs(order.inputs, graph)
         flow = flow_of(pipeline.broker, order.processes)
+        check_inputs_fit(inputs, graph, flow.codec, pipeline.serializer)
         with EventLines.open(order.events, stdout) as lines:
             return asyncio.run(_run(order, flow, graph, inputs, pipeline.serializer, lines, stdout))
 
@@ -94,7 +95,10 @@ async def _run(
     title = graph.name or order.target
     leaving = Leaving()
     with leaving.watch():
-        await flow.broker.startup()
+        try:
+            await flow.broker.startup()
+        except Exception as error:
+            raise UsageError(f"the broker cannot be started: {_said(error)}") from error
         code = FAILED
         try:
             ending = await follow(
@@ -116,8 +120,20 @@ async def _run(
         finally:
             sys.stdout.flush()
             with leaving_after(_INTERRUPTED_SHUTDOWN_SECONDS if leaving.code else _SHUTDOWN_SECONDS, code):
-                await flow.broker.shutdown()
+                await _shut_down(flow)
     return code
+
+
+async def _shut_down(flow: Flow) -> None:
+    """Leave the broker; that it goes wrong changes nothing in how the run ended."""
+    try:
+        await flow.broker.shutdown()
+    except Exception as error:  # noqa: BLE001 - whatever a broker does, it is told
+        sys.stderr.write(f"the broker could not be shut down: {_said(error)}\n")
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _view(progress: Progress, title: str) -> View:

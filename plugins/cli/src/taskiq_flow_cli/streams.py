@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from taskiq_flow.errors import UsageError
 from taskiq_flow.machine.codec import encode_event
+from taskiq_flow.terminal import reserved_stdout
 
 if TYPE_CHECKING:
     from taskiq_flow.machine.events import Event
 
 __all__ = ["EventLines", "reserved_stdout"]
-
-
-@contextlib.contextmanager
-def reserved_stdout(reserve: bool) -> Iterator[TextIO]:
-    """Give the standard output.
-
-    :param reserve: Let everything that others print go to the standard error meanwhile: what modules print when
-        they are imported, and what tasks print, in pool processes too.
-    """
-    if not reserve:
-        yield sys.stdout
-        return
-    sys.stdout.flush()
-    try:
-        descriptor = sys.stdout.fileno()
-    except (OSError, io.UnsupportedOperation):
-        # Not a file, as under a test runner: then there is only the object to put aside.
-        original = sys.stdout
-        with contextlib.redirect_stdout(sys.stderr):
-            yield original
-        return
-    kept = os.dup(descriptor)
-    # Processes that are started inherit the descriptor, so that is what has to be turned away.
-    os.dup2(sys.stderr.fileno(), descriptor)
-    stream = os.fdopen(os.dup(kept), "w", encoding="utf-8", errors="backslashreplace")
-    try:
-        yield stream
-    finally:
-        with contextlib.suppress(BrokenPipeError):
-            stream.close()
-        sys.stdout.flush()
-        os.dup2(kept, descriptor)
-        os.close(kept)
 
 
 class EventLines:
@@ -82,7 +48,7 @@ class EventLines:
                 yield cls(stream)
 
     def write(self, event: Event) -> None:
-        """Write an event; when nobody reads any more, the run goes on without it."""
+        """Write an event; when nobody reads any more, or it cannot be written, the run goes on without."""
         if self._stream is None:
             return
         try:
@@ -90,3 +56,9 @@ class EventLines:
             self._stream.flush()
         except BrokenPipeError:
             self._stream = None
+        except OSError as error:
+            # What was written in part would be tried again when the file is closed.
+            with contextlib.suppress(OSError):
+                self._stream.close()
+            self._stream = None
+            sys.stderr.write(f"events are no longer written: {error.strerror or error}; the run goes on\n")

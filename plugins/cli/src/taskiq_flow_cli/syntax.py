@@ -175,6 +175,7 @@ def register_doctor(app: typer.Typer) -> None:
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object to stdout.")] = False,
         app_dir: AppDir = None,
+        traceback: Trace = False,
     ) -> None:
         """Check the installation, and an application.
 
@@ -183,7 +184,7 @@ def register_doctor(app: typer.Typer) -> None:
         """
         from taskiq_flow_cli.doctor.examination import examine
 
-        raise typer.Exit(examine(target, as_json=as_json, app_dir=app_dir))
+        raise typer.Exit(examine(target, as_json=as_json, app_dir=app_dir, traceback=traceback))
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskiq_flow.terminal import printable
+
 if TYPE_CHECKING:
     from taskiq_flow_cli.progress import Mishap
 
@@ -22,11 +24,6 @@ def seconds(value: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def printable(text: str) -> str:
-    """Write what a terminal would obey, or what would break the line, as an escape."""
-    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode("ascii") for it in text)
 
 
 def _bounded(text: str) -> str:

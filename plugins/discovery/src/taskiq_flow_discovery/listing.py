@@ -6,7 +6,6 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import redirect_stdout
 from difflib import get_close_matches
 from typing import Any
 
@@ -17,6 +16,7 @@ from taskiq_flow.discovery import Catalogue, InstalledTask, find_sources
 from taskiq_flow.errors import PluginError, UsageError
 from taskiq_flow.plugins import Plugins
 from taskiq_flow.targets import find_flow
+from taskiq_flow.terminal import reserved_stdout
 from taskiq_flow_discovery.patterns import fits_source
 
 __all__ = ["Question", "list_tasks"]
@@ -52,7 +52,7 @@ def list_tasks(question: Question, *, as_json: bool) -> int:
     if not question.load and (question.task is not None or question.output is not None):
         raise UsageError("--no-load imports nothing, so it knows no tasks and outputs; leave one of them out")
     # What others print when they are imported is no part of the answer.
-    with redirect_stdout(sys.stderr):
+    with reserved_stdout(True):
         sources = _sources(question)
         fitting = [each for each in sources if fits_source(question.distribution or "*", each)]
         catalogue = Catalogue.load(fitting if question.load else ())

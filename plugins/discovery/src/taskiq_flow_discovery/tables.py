@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from taskiq_flow.terminal import printable
+
 __all__ = ["write_details", "write_sources", "write_tasks"]
 
 _Row = Mapping[str, Any]
@@ -86,10 +88,7 @@ def _table(*titles: str) -> Table:
 
 def _text(said: str, style: str = "") -> Text:
     # Names and descriptions are somebody else's; what they have for the terminal is shown, not obeyed.
-    shown = (
-        it if it.isprintable() or it == "\n" else it.encode("unicode_escape").decode("ascii") for it in said
-    )
-    return Text("".join(shown), style=style)
+    return Text(printable(said, lines=True), style=style)
 
 
 def _release(row: _Row) -> str:

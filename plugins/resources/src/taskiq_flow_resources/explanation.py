@@ -16,6 +16,7 @@ from taskiq_flow.flow import Flow
 from taskiq_flow.handle import RunHandle
 from taskiq_flow.scheduler import RunningCell
 from taskiq_flow.targets import find_flow
+from taskiq_flow.terminal import printable
 from taskiq_flow.waiting import RunDescription, WaitingCell
 from taskiq_flow_resources.simulation.words import seconds
 
@@ -64,11 +65,15 @@ def as_data(description: RunDescription) -> dict[str, Any]:
 
 
 def lines_of(description: RunDescription, now: float, *, everything: bool = False) -> Iterator[str]:
-    """Say how a run stands, in lines.
+    """Say how a run stands, in lines that a terminal only shows.
 
     :param now: Seconds since the epoch.
     :param everything: Whether to show all cells that wait.
     """
+    return map(printable, _all_lines(description, now, everything=everything))
+
+
+def _all_lines(description: RunDescription, now: float, *, everything: bool) -> Iterator[str]:
     counts = ", ".join(f"{count} {state}" for state, count in description.counts.items())
     reason = f" ({description.reason})" if description.reason else ""
     yield f"run {description.id} {description.status.value}{reason}{f': {counts}' if counts else ''}"

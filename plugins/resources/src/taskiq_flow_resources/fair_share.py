@@ -70,9 +70,6 @@ class FairShareScheduler(Scheduler):
     ) -> Iterable[Placement] | None:
         """Give the next place to whoever has the least, again and again."""
         packing = Packing(workers, running, self.max_in_flight)
-        lines: dict[str, list[ReadyCell]] = defaultdict(list)
-        for cell in ready:
-            lines[self._share_of(cell)].append(cell)
         pool = total_of(worker.capacity for worker in workers)
         if not all(worker.capacity for worker in workers):
             # Of a pool without bounds everybody has the same part: none.
@@ -82,6 +79,7 @@ class FairShareScheduler(Scheduler):
             theirs[self._share_of(other)].append(other.resources)
         held = Counter({name: len(demands) for name, demands in theirs.items()})
         used = {name: total_of(demands) for name, demands in theirs.items()}
+        placements: list[Placement] = []
 
         def measure(name: str) -> float:
             if name not in used:
@@ -89,11 +87,30 @@ class FairShareScheduler(Scheduler):
             parts = [used[name].get(resource, 0.0) / total for resource, total in pool.items() if total > 0]
             return max(held[name] / self.max_in_flight, *parts, 0.0) / self.weights.get(name, 1.0)
 
+        def give(name: str, cell: ReadyCell, placement: Placement) -> None:
+            placements.append(placement)
+            held[name] += 1
+            used[name] = total_of((used.get(name, {}), cell.resources))
+
+        # Who has nothing goes before all who have something, and need not be measured: of hundreds of shares most wait
+        # for their first cell, and only what is left after that is sorted.
+        met = set(used)
+        left: dict[str, list[ReadyCell]] = defaultdict(list)
+        for cell in ready:
+            if packing.full:
+                return placements
+            name = self._share_of(cell)
+            if name in met:
+                left[name].append(cell)
+            else:
+                met.add(name)
+                placement = packing.offer(cell)
+                if placement is not None:
+                    give(name, cell, placement)
         heap = [
-            (measure(name), number, name, iter(cells)) for number, (name, cells) in enumerate(lines.items())
+            (measure(name), number, name, iter(cells)) for number, (name, cells) in enumerate(left.items())
         ]
         heapify(heap)
-        placements: list[Placement] = []
         while heap and not packing.full:
             _, number, name, cells = heap[0]
             # Who gets nothing has no more than before, and so is the next again.
@@ -101,10 +118,7 @@ class FairShareScheduler(Scheduler):
             if found is None:
                 heappop(heap)
                 continue
-            cell, placement = found
-            placements.append(placement)
-            held[name] += 1
-            used[name] = total_of((used.get(name, {}), cell.resources))
+            give(name, *found)
             heapreplace(heap, (measure(name), number, name, cells))
         return placements
 

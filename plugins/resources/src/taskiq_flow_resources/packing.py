@@ -27,9 +27,10 @@ def checked_bound(max_in_flight: int) -> int:
 class Packing:
     """One turn of a scheduler: cells are offered in the order of their importance, and placed where they fit best.
 
-    The best worker is the one on which the least room stays, each resource measured by what the worker has in total and
-    the mean taken: best fit for vectors, with the sizes normalised, as in Panigrahy et al., *Heuristics for Vector Bin
-    Packing* (2011). Large rooms thus stay whole for large cells.
+    The best worker is the one that has the fewest kinds of resource which the cell does not ask for, so that a worker
+    with a gpu stays free for those who need it; and of such the one on which the least room stays, each resource
+    measured by what the worker has in total and the mean taken: best fit for vectors, with the sizes normalised, as in
+    Panigrahy et al., *Heuristics for Vector Bin Packing* (2011). Large rooms thus stay whole for large cells.
 
     The first cell that does not fit anywhere gets the worker reserved that lacks the least for it. Later cells may take
     only what it leaves over there, so it waits until what runs there has ended, and no longer: the rule of EASY
@@ -80,7 +81,7 @@ class Packing:
         key = (id(cell.resources), cell.queue)
         if self._left <= 0 or key in self._hopeless:
             return None
-        best, least = None, inf
+        best, least = None, (inf, inf)
         for worker in self._workers:
             if self._rooms.has_room(cell, worker):
                 left = self._left_on(worker, cell)
@@ -95,16 +96,18 @@ class Packing:
         self._rooms.take(cell.resources, best.id)
         return Placement(run=cell.run, path=cell.path, worker=best.id)
 
-    def _left_on(self, worker: WorkerView, cell: ReadyCell) -> float:
-        """Give the share of a worker that would stay free, on the mean of its resources."""
+    def _left_on(self, worker: WorkerView, cell: ReadyCell) -> tuple[float, float]:
+        """Give how many kinds of resource a cell would leave unused, and the share of all that would stay free."""
         free = self._rooms.free[worker.id]
         if free is None:
-            return inf
-        left = 0.0
+            return inf, inf
+        unused, left = 0, 0.0
         for name, total in worker.capacity.items():
             if total > 0:
-                left += (free[name] - cell.resources.get(name, 0.0)) / total
-        return left / len(worker.capacity)
+                amount = cell.resources.get(name, 0.0)
+                unused += amount <= 0
+                left += (free[name] - amount) / total
+        return unused, left / len(worker.capacity)
 
     def _reserve(self, cell: ReadyCell) -> None:
         """Keep the worker for a cell that will have room for it soonest, as far as that can be told."""

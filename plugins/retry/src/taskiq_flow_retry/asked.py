@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import math
+import sys
 from typing import Any
 
 from taskiq_flow.errors import RetryException
@@ -18,12 +18,12 @@ def asked_delay(exception: BaseException | None, now: float, *, respect_retry_af
     :param now: Seconds since the epoch.
     :param respect_retry_after: Whether others are asked as well.
     """
-    if isinstance(exception, RetryException):
-        delay = _seconds(exception.delay)
-        return None if delay is None or delay < 0 else delay
-    if exception is None or not respect_retry_after:
-        return None
     try:
+        if isinstance(exception, RetryException):
+            delay = _read(exception.delay, now)
+            return None if delay is None or delay < 0 else delay
+        if exception is None or not respect_retry_after:
+            return None
         return retry_after(exception, now)
     except Exception:  # noqa: BLE001 - attributes of foreign exceptions may be properties that raise anything
         return None
@@ -79,6 +79,7 @@ def _read(asked: Any, now: float) -> float | None:
 
 
 def _seconds(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value)
+    # Not by math.isfinite(), which raises where a whole number is too large; NaN is less than nothing.
+    return float(value) if abs(value) <= sys.float_info.max else None

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from attrs import frozen
 
+from taskiq_flow.retry import LONGEST_DELAY
+
 __all__ = ["LONGEST_WAIT", "Backoff"]
 
 LONGEST_WAIT = 365 * 86_400.0
@@ -38,7 +40,7 @@ class Backoff:
     @property
     def longest(self) -> float:
         """The bound in seconds."""
-        return LONGEST_WAIT if self.max_delay is None else float(self.max_delay)
+        return LONGEST_WAIT if self.max_delay is None else min(float(self.max_delay), LONGEST_DELAY)
 
     def seconds(self, attempt: int) -> float:
         """Give the wait between an attempt (counted from 1) and the next one."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Union
+
+from taskiq_flow.pools import amounts
+from taskiq_flow.retry import answer_of
 
 __all__ = ["Scaling", "scaled", "scaling_problems"]
 
@@ -24,16 +28,20 @@ def scaled(
     :param limits: The largest amounts, by resource.
     :param attempt: The attempt that failed, counted from 1.
     :param resources: What it occupied.
+    :raises PluginError: the function gives something else than amounts.
     """
     if callable(scaling):
-        wanted: dict[str, float] = {**resources, **scaling(attempt + 1, resources)}
+        answer = answer_of("resources", scaling(attempt + 1, dict(resources)))
+        wanted: dict[str, float] = {**resources, **amounts("the answer of the function resources", answer)}
     else:
+        # A task that says nothing of cores takes one.
         wanted = dict(resources)
         for name, how in scaling.items():
-            if name in resources:
+            had = resources.get(name, 1.0 if name == "cpu" else 0.0)
+            if had:
                 # The last attempt had its own number of shares, so one share more is needed.
                 factor = (attempt + 1) / attempt if isinstance(how, str) else how
-                wanted[name] = round(resources[name] * factor, 6)
+                wanted[name] = min(round(had * factor, 6), sys.float_info.max)
     # A limit never takes away what an attempt had already.
     bounded = {
         name: min(amount, max(limits.get(name, math.inf), resources.get(name, 0.0)))
@@ -62,4 +70,4 @@ def scaling_problems(scaling: Any, limits: Any) -> Iterator[str]:
 
 
 def _is_positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= sys.float_info.max

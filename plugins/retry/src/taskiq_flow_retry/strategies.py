@@ -19,6 +19,9 @@ from taskiq_flow_retry.options import is_plain_function, refuse, unknown_options
 
 __all__ = ["AttemptLost", "TenacityRetry"]
 
+# Those before are so long ago that nobody asks; and a strategy that never stops must not cost more and more.
+_MOST_WAITS = 1_000
+
 
 class AttemptLost(Exception):
     """Stands for a lost worker, where a strategy asks for the exception."""
@@ -78,8 +81,7 @@ class TenacityRetry(RetryPolicy):
         if not asked and kind is not FailureKind.WORKER_LOST and not _answer(self.retry, state):
             return GiveUp(reason=f"gave up: the retry strategy does not want {subject_of(failed)} again")
         delay = asked_delay(failed.exception, cell.now, respect_retry_after=False)
-        if delay is None:
-            delay = self._seconds(state)
+        delay = self._seconds(state) if delay is None else min(delay, LONGEST_WAIT)
         state.upcoming_sleep = delay
         if _answer(self.stop, state):
             return GiveUp(reason=f"gave up: the stop strategy ended it after attempt {attempt}")
@@ -87,7 +89,7 @@ class TenacityRetry(RetryPolicy):
 
     def _state(self, exception: BaseException, attempt: int, cell: CellView) -> tenacity.RetryCallState:
         state = _new_state(self, attempt)
-        for earlier in range(1, attempt):
+        for earlier in range(max(1, attempt - _MOST_WAITS), attempt):
             # How long was waited is in the log and not known here, so the wait strategy is asked again. What it drew by
             # chance is another number now, and more than has passed it cannot have been.
             state.attempt_number = earlier

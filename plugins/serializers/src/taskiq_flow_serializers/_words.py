@@ -8,11 +8,12 @@ from typing import Any
 
 from taskiq_flow.errors import PayloadError, PluginError
 
-__all__ = ["KEY_AT_RISK", "MissingPackage", "bounded", "needed"]
+__all__ = ["KEY_AT_RISK", "MOST_DIGITS", "MissingPackage", "bounded", "needed"]
 
 KEY_AT_RISK = "a record ({}) cannot be read back as a key"
 
-_LARGEST_EXPONENT = 100_000
+#: How many digits a decimal may have, and how large its exponent may be.
+MOST_DIGITS = 100_000
 
 
 class MissingPackage(PluginError, PayloadError):
@@ -35,11 +36,13 @@ def needed(module: str, what: str, extra: str) -> Any:
 
 
 def bounded(value: Decimal) -> Decimal:
-    """Give a decimal whose exponent is not out of all measure: as an integer, it would fill the memory.
+    """Give a decimal that is not out of all measure: as an integer, it would fill the memory, or take minutes.
 
-    :raises ValueError: it is.
+    :raises ValueError: its exponent is too large, or it has too many digits.
     """
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and abs(exponent) > _LARGEST_EXPONENT:
-        raise ValueError(f"a decimal has the exponent {exponent}, and {_LARGEST_EXPONENT} is the largest")
+    _, digits, exponent = value.as_tuple()
+    if isinstance(exponent, int) and abs(exponent) > MOST_DIGITS:
+        raise ValueError(f"a decimal has the exponent {exponent}, and {MOST_DIGITS} is the largest")
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a decimal has {len(digits)} digits, and {MOST_DIGITS} are the most")
     return value

@@ -22,12 +22,14 @@ import cbor2
 
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.typed import TypedSerializer, lowered
-from taskiq_flow_serializers._words import KEY_AT_RISK, bounded
+from taskiq_flow_serializers._words import KEY_AT_RISK, MOST_DIGITS, bounded
 
 __all__ = ["CborSerializer"]
 
 _SET = 258
 _DECIMAL = 4
+# No integer of so many decimal digits has more; 3.33 is a little above the logarithm of ten.
+_MOST_BITS = int(3.33 * MOST_DIGITS)
 # References make cycles and bombs, patterns and messages make objects that nobody asked for.
 _REFUSED = {
     5: "big float",
@@ -183,6 +185,9 @@ def _decimal_fraction(value: Any, immutable: bool) -> Decimal:
     exponent, mantissa = value
     if type(exponent) is not int or type(mantissa) is not int:
         raise ValueError("a decimal is written as two integers")
+    if mantissa.bit_length() > _MOST_BITS:
+        # Before it becomes a decimal: that alone takes time as the square of its length.
+        raise ValueError(f"a decimal has more than {MOST_DIGITS} digits")
     sign, digits, _ = Decimal(mantissa).as_tuple()
     return bounded(Decimal((sign, digits, exponent)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
@@ -35,7 +36,9 @@ class MemoryInbox(Inbox):
         """Give the oldest letters that are not acknowledged, with a token each."""
         state = self._state
         with state.lock:
-            box = state.box(pool)
+            box = state.boxes.get(pool)
+            if box is None:
+                return []
             gone = box.acknowledged
             if not gone:
                 letters = box.letters
@@ -67,7 +70,13 @@ class MemoryInbox(Inbox):
             if box.letters:
                 return
             waiter = box.waiters.enlist()
-        await state.wait(box.waiters, waiter, timeout)
+        try:
+            await state.wait(box.waiters, waiter, timeout)
+        except asyncio.CancelledError:
+            # Not when it is collected, which may be while somebody else has the lock and this very box.
+            with state.lock:
+                state.forget_unused(pool)
+            raise
 
     async def claim(self, pool: str, letter: Letter, *, worker: str) -> bool:
         """Claim the attempt that a ``CellStarted`` letter is about; the first one puts it."""

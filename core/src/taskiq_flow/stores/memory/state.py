@@ -38,6 +38,10 @@ class Waiters:
 
     _futures: list[asyncio.Future[bool]] = field(factory=list)
 
+    def __len__(self) -> int:
+        """Give how many wait."""
+        return len(self._futures)
+
     def enlist(self) -> asyncio.Future[bool]:
         """Make a future on the running loop, which the next :meth:`ring` makes true."""
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -145,6 +149,15 @@ class State:
         if box is None:
             box = self.boxes[pool] = Box()
         return box
+
+    def forget_unused(self, pool: str) -> None:
+        """Forget a box that never had a letter and where nobody waits.
+
+        Each event loop's worker has an address of its own, and few of them ever get a letter.
+        """
+        box = self.boxes.get(pool)
+        if box is not None and not box.next_token and not box.waiters:
+            del self.boxes[pool]
 
     def fence(self, lease: Lease) -> None:
         """Refuse a writer whose lease is lost."""

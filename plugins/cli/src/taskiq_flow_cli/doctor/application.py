@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from traceback import print_exception
 
 from taskiq import InMemoryBroker
 
@@ -26,16 +27,21 @@ _MOST_NAMES = 5
 _START = "start `taskiq worker MODULE:BROKER`"
 
 
-async def application_findings(target: str, app_dir: str | None = None) -> AsyncIterator[Finding]:
+async def application_findings(
+    target: str, app_dir: str | None = None, traceback: bool = False
+) -> AsyncIterator[Finding]:
     """Look at an application from outside, without starting a run.
 
     :param target: ``MODULE:NAME`` of a flow, a broker or a pipeline.
     :param app_dir: A folder that is searched before the working directory.
+    :param traceback: Write the traceback to the standard error where it cannot be imported.
     """
     try:
         flow = find_flow(target, app_dir)
         tasks = _tasks(target, app_dir, flow)
     except UsageError as error:
+        if traceback and error.__cause__ is not None:
+            print_exception(type(error.__cause__), error.__cause__, error.__cause__.__traceback__)
         yield problem("application", target, str(error), "correct the name, or what goes wrong in the module")
         return
     missing = sorted(name for name in tasks if flow.broker.find_task(name) is None)

@@ -10,24 +10,25 @@ from typing import TextIO
 
 from attrs import asdict
 
+from taskiq_flow.terminal import printable, reserved_stdout
 from taskiq_flow_cli.doctor.findings import Finding, State
-from taskiq_flow_cli.streams import reserved_stdout
 
 __all__ = ["examine"]
 
 _MARKS = {State.FINE: ("✓", "green"), State.NOTE: ("•", "yellow"), State.PROBLEM: ("✗", "bold red")}
 
 
-def examine(target: str | None, *, as_json: bool, app_dir: str | None) -> int:
+def examine(target: str | None, *, as_json: bool, app_dir: str | None, traceback: bool = False) -> int:
     """Look at the installation, and at an application where one is named.
 
     :param target: ``MODULE:NAME`` of a flow, a broker or a pipeline; ``None`` for none.
     :param as_json: Write one JSON object to the standard output, and nothing else.
     :param app_dir: A folder that is searched before the working directory.
+    :param traceback: Show the traceback where the application cannot be imported.
     :returns: The exit code: 1 when something should be done.
     """
     with reserved_stdout(as_json) as stdout:
-        findings = asyncio.run(_all(target, app_dir))
+        findings = asyncio.run(_all(target, app_dir, traceback))
         if as_json:
             from taskiq_flow_cli.report import as_json as written
 
@@ -43,15 +44,21 @@ def examine(target: str | None, *, as_json: bool, app_dir: str | None) -> int:
     return int(any(each.state is State.PROBLEM for each in findings))
 
 
-async def _all(target: str | None, app_dir: str | None) -> list[Finding]:
+async def _all(target: str | None, app_dir: str | None, traceback: bool) -> list[Finding]:
     from taskiq_flow_cli.doctor.conformance import conformance_findings
     from taskiq_flow_cli.doctor.installation import distribution_findings, plugin_findings
+    from taskiq_flow_cli.doctor.tasks import installed_task_findings
 
-    findings = [*distribution_findings(), *plugin_findings(), *conformance_findings()]
+    findings = [
+        *distribution_findings(),
+        *plugin_findings(),
+        *conformance_findings(),
+        *installed_task_findings(),
+    ]
     if target is not None:
         from taskiq_flow_cli.doctor.application import application_findings
 
-        findings += [each async for each in application_findings(target, app_dir)]
+        findings += [each async for each in application_findings(target, app_dir, traceback)]
     return findings
 
 
@@ -66,7 +73,9 @@ def _write(findings: Sequence[Finding], stdout: TextIO) -> None:
             area = each.area
             console.print(Text(f"{'' if each is findings[0] else newline}{area}", style="bold"))
         mark, style = _MARKS[each.state]
-        line = Text.assemble("  ", (mark, style), f" {each.subject}: {each.text}")
+        # Names and errors are somebody else's; what they have for the terminal is shown, not obeyed.
+        said = printable(f" {each.subject}: {each.text}", lines=True)
+        line = Text.assemble("  ", (mark, style), said)
         console.print(line, soft_wrap=True)
     todo = [each for each in findings if each.state is not State.FINE and each.advice]
     problems = sum(each.state is State.PROBLEM for each in findings)
@@ -74,9 +83,8 @@ def _write(findings: Sequence[Finding], stdout: TextIO) -> None:
     if todo:
         console.print(Text("\nnext", style="bold"))
     for each in sorted(todo, key=lambda each: each.state is State.NOTE):
-        console.print(
-            Text.assemble("  ", (each.subject, _MARKS[each.state][1]), f": {each.advice}"), soft_wrap=True
-        )
+        subject = (printable(each.subject, lines=True), _MARKS[each.state][1])
+        console.print(Text.assemble("  ", subject, f": {printable(each.advice)}"), soft_wrap=True)
     verdict = f"{problems} problem{'s' * (problems != 1)}" if problems else "no problems"
     more = f", {notes} note{'s' * (notes != 1)}" if notes else ""
     console.print(Text(f"\n{verdict}{more}", style="bold red" if problems else "bold green"))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 
 from attrs import frozen
 
 from taskiq_flow import PluginError
-from taskiq_flow.plugins import FlowConfig
+from taskiq_flow.plugins import FlowConfig, unreadable_distributions
 from taskiq_flow_cli.doctor.configuration import configuration_findings
 from taskiq_flow_cli.doctor.findings import Finding, State, fine, note, problem
-from taskiq_flow_cli.plugins import listed, take_stock
+from taskiq_flow_cli.plugins import InstalledPlugin, listed, take_stock
 
 __all__ = ["STANDARD", "distribution_findings", "plugin_findings"]
 
@@ -46,6 +46,13 @@ def distribution_findings() -> Iterator[Finding]:
             "pip install -e core",
         )
         return
+    for place, error in unreadable_distributions(_GROUPS[0]):
+        yield note(
+            "distributions",
+            place,
+            f"cannot be read, and is passed over with all that it offers: {error}",
+            "repair or remove it",
+        )
     for name, each in found.items():
         # Without a bound of its own, one of ours belongs to the core of its own version.
         wanted = each.needs or (_minor(each.version) if name in STANDARD else "")
@@ -90,8 +97,15 @@ def plugin_findings() -> Iterator[Finding]:
     for text in inventory.problems:
         # What is selected and cannot be made is told once.
         if not any(text.rpartition("cannot be used: ")[2] in each for each in wrong):
-            yield problem("plugins", "all together", text, "block one of them, or select another name")
+            yield problem("plugins", "all together", text, _way_out(text, inventory.plugins))
     yield from made
+
+
+def _way_out(text: str, plugins: Sequence[InstalledPlugin]) -> str:
+    """Say how to leave out one of the plugins that a sentence names."""
+    others = [each for each in plugins[1:] if f"{each.distribution} {each.version}" in text]
+    ways = " or ".join(f"TASKIQ_FLOW_BLOCK={each.distribution}" for each in others)
+    return f"block one of them: {ways}; or select another name" if ways else "select another name"
 
 
 def _distributions() -> Iterator[tuple[str, _Distribution]]:

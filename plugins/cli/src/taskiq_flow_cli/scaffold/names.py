@@ -81,12 +81,13 @@ def _installed_problems(distribution: str, package: str, kind: Kind) -> list[str
     except metadata.PackageNotFoundError:
         if package.isidentifier() and find_spec(package) is not None:
             problems.append(f"a package {package!r} can be imported already")
-    if not problems and (owner := _owner(distribution, kind)):
-        problems.append(f"a {kind.word} {distribution!r} is offered by {owner} already")
+    if not problems and (offered := _offered(distribution, kind)):
+        problems.append(offered)
     return problems
 
 
-def _owner(name: str, kind: Kind) -> str:
+def _offered(name: str, kind: Kind) -> str:
+    """Say who has the name already; empty when nobody has."""
     from taskiq_flow.plugins import Plugins
 
     try:
@@ -96,5 +97,7 @@ def _owner(name: str, kind: Kind) -> str:
         return ""
     table = getattr(plugins, kind.table)
     if name in table:
-        return str(table.plugin_of(name).origin.release)
-    return next((str(origin.release) for plugin, origin in plugins.origins.items() if plugin == name), "")
+        return f"a {kind.word} {name!r} is offered by {table.plugin_of(name).origin.release} already"
+    if name in plugins.origins:
+        return f"the plugin of {plugins.origins[name].release} has this name already"
+    return ""

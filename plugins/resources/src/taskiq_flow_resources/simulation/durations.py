@@ -56,7 +56,7 @@ class Durations:
 
     def __attrs_post_init__(self) -> None:
         problems = [
-            f"{name!r} takes {_shown(each)}; give seconds, 0 or more"
+            f"{name!r} takes {_shown(each)}; give seconds, from 0 to {_MOST:g}"
             for name, numbers in {**self.table, "everything else": (self.default,)}.items()
             for each in (numbers or (None,))
             if not is_number(each)

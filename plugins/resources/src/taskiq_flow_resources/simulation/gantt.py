@@ -15,9 +15,10 @@ from taskiq_flow_resources.simulation.words import amounts, ratio, seconds, shar
 
 __all__ = ["draw_gantt"]
 
-_WIDTH, _LEFT, _RIGHT, _MARGIN = 1200, 150, 120, 16
+_WIDTH, _LEFT, _RIGHT, _MARGIN = 1200, 180, 120, 16
 _TITLE, _AXIS, _LEGEND_LINE = 44, 26, 20
 _GAP = 5
+_TEXT_LINE = 15
 _LANES_HEIGHT = 560
 _TALLEST, _LOWEST, _LINED = 18.0, 2.0, 2.0
 _LEGEND_WIDTH = 290
@@ -163,10 +164,7 @@ def _worker(
         )
         if band >= 30:
             yield f'<text x="{_LEFT - 8}" y="{middle + 8:.1f}" class="n s">{escape(_cut(has, 22))}</text>'
-        said = (
-            ", ".join(f"{share(part)} {name}" for name, part in use.used.items()) or f"{share(use.busy)} busy"
-        )
-        yield f'<text x="{_WIDTH - _RIGHT + 10}" y="{middle:.1f}" class="s">{escape(_cut(said, 17))}</text>'
+        yield from _used(use, band, middle)
     height = band / len(lanes)
     for place, lane in enumerate(lanes):
         for each in lane.attempts:
@@ -178,6 +176,19 @@ def _worker(
                 f'width="{wide:.2f}" height="{height:.2f}" fill="{colours[each.task]}">'
                 f"<title>{escape(_told(each))}</title></rect>"
             )
+
+
+def _used(use: WorkerUse, band: float, middle: float) -> Iterator[str]:
+    """Say how much of a worker was used, each resource in a line of its own where there is room for that."""
+    parts = [f"{share(part)} {name}" for name, part in use.used.items()] or [f"{share(use.busy)} busy"]
+    told = ", ".join(parts)
+    lines = parts if len(parts) * _TEXT_LINE <= band else [told]
+    top = middle - (len(lines) - 1) * _TEXT_LINE / 2
+    for place, line in enumerate(lines):
+        yield (
+            f'<text x="{_WIDTH - _RIGHT + 10}" y="{top + place * _TEXT_LINE:.1f}" class="s">'
+            f"{escape(_cut(line, 16))}<title>{escape(told)}</title></text>"
+        )
 
 
 def _told(each: Attempt) -> str:

@@ -13,7 +13,7 @@ from taskiq_flow.scheduler import WorkerView
 
 __all__ = ["read_amounts", "read_workers", "usual_workers"]
 
-_COUNTED = re.compile(r"(?P<count>\d+)\s*[x×*]\s+(?P<rest>.*)|(?P<lone>\d+)\s*[x×*]?")
+_COUNTED = re.compile(r"(?P<count>\d{1,9})\s*[x×*]\s+(?P<rest>.*)|(?P<lone>\d{1,9})\s*[x×*]?")
 _MOST_WORKERS = 10_000
 _USUAL_COUNT, _USUAL_CORES = 4, 4.0
 
@@ -29,7 +29,8 @@ def read_workers(words: Iterable[str]) -> tuple[WorkerView, ...]:
         found = _COUNTED.fullmatch(word.strip())
         text = word if found is None else found["rest"] or ""
         count = 1 if found is None else int(found["count"] or found["lone"])
-        capacity = read_amounts(text, "--workers") if text.strip() else {"cpu": _USUAL_CORES}
+        usual = found is not None and not text.strip()
+        capacity = {"cpu": _USUAL_CORES} if usual else read_amounts(text, "--workers")
         if not capacity or not 1 <= count <= _MOST_WORKERS - len(workers):
             raise UsageError(
                 f"--workers is {word!r}; expected a number of workers and what each has, such as "

@@ -18,6 +18,7 @@ from taskiq_flow import Flow, RunHandle
 from taskiq_flow.errors import FlowError, UsageError
 from taskiq_flow.store import RunStatus
 from taskiq_flow.targets import find_flow
+from taskiq_flow.terminal import reserved_stdout
 from taskiq_flow_retry.dead.letters import DeadLetters
 
 __all__ = ["Question", "discard_letters", "list_letters", "replay_runs"]
@@ -135,14 +136,13 @@ def _check_choice(verb: str, run: str | None, question: Question, *, everything:
 @contextlib.contextmanager
 def _flow_of(question: Question) -> Iterator[tuple[Flow, TextIO]]:
     """Give the flow and the standard output; what modules and tasks print goes elsewhere where JSON is wanted."""
-    stdout = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr if question.as_json else stdout):
+    with reserved_stdout(question.as_json) as stdout:
         flow = find_flow(question.target, question.app_dir)
         # With another place for its blobs, a store is the inner one of two.
         if "memory" in getattr(flow.store, "store", flow.store).schemes:
             sys.stderr.write(f"{_IN_MEMORY.format(target=question.target)}\n")
         yield flow, stdout
-    stdout.flush()
+        stdout.flush()
 
 
 def _answer(flow: Flow, ask: Callable[[], Awaitable[T]]) -> T:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from taskiq_flow import Flow, RunHandle
-from taskiq_flow.errors import FlowError, ResumeError, RunNotFound
+from taskiq_flow.errors import FlowError, ResumeError, RunNotFound, UsageError
 from taskiq_flow.resumption import resumed_id
 from taskiq_flow.store import RunRecord, RunStatus
 from taskiq_flow_retry.dead.letter import DeadLetter, cells_given_up, letters_of, task_of
@@ -17,6 +17,11 @@ __all__ = ["DeadLetters"]
 
 _FIRST_PAGE = 100
 _PAGE_GROWTH = 4
+_TEXTS = {
+    "run": "the id of a run, such as letter.run or handle.id",
+    "cell": "the path of a cell, such as letter.cell",
+    "task": "the name of a task, such as letter.task",
+}
 
 
 class DeadLetters:
@@ -49,7 +54,11 @@ class DeadLetters:
         :param run: Only of this run.
         :param replayed: Those that were replayed as well.
         :raises RunNotFound: there is no run of that id.
+        :raises UsageError: the limit is no whole number, or a name is no text; the other methods raise it as well.
         """
+        if isinstance(limit, bool) or not isinstance(limit, int):
+            raise UsageError(f"limit is {limit!r}; give a whole number of letters")
+        _check_texts(run=run, task=task)
         found: list[DeadLetter] = []
         if limit > 0:
             async with aclosing(self._open(run, task, replayed=replayed)) as letters:
@@ -70,6 +79,7 @@ class DeadLetters:
         :raises RunNotFound: there is no run of that id.
         :raises FlowError: it cannot be run any more, for instance because a task of it is gone.
         """
+        _check_texts(run=run)
         await self._flow.startup()
         record = await self._store.runs.get(run)
         if (
@@ -88,6 +98,7 @@ class DeadLetters:
         :param task: Only runs with letters of this task.
         :returns: For each run its new run, or why there is none.
         """
+        _check_texts(task=task)
         letters = [letter.run async for letter in self._open(None, task)]
         answers: dict[str, RunHandle[dict[str, Any]] | FlowError] = {}
         for run in dict.fromkeys(reversed(letters)):
@@ -105,6 +116,7 @@ class DeadLetters:
         :returns: The letters that were on the list until now.
         :raises RunNotFound: there is no run of that id.
         """
+        _check_texts(run=run, cell=cell)
         found = [letter async for letter in self._open(run, None) if cell in (None, letter.cell)]
         if found:
             await mark_discarded(self._store, run, cell, self._flow.clock.now())
@@ -116,6 +128,7 @@ class DeadLetters:
         :param task: Only those of this task.
         :returns: The letters that were on the list until now.
         """
+        _check_texts(task=task)
         found = [letter async for letter in self._open(None, task)]
         for letter in found:
             try:
@@ -166,6 +179,13 @@ class DeadLetters:
         except RunNotFound:
             return ""
         return found.id if found.resumes == run else ""
+
+
+def _check_texts(**given: object) -> None:
+    """Refuse an object where its name is asked for: nothing goes by it, so it would count as something that is gone."""
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise UsageError(f"{name} is {value!r:.200}; give {_TEXTS[name]}")
 
 
 def _why_none(record: RunRecord) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from taskiq_flow.terminal import printable
 from taskiq_flow_retry.dead.letter import DeadLetter
 
 __all__ = ["write_letters"]
@@ -43,7 +44,7 @@ def write_letters(letters: Sequence[DeadLetter], stdout: TextIO, *, limit: int, 
 
 def _head(letter: DeadLetter) -> Text:
     head = Text(f"run {letter.run}", style="bold")
-    head.append(f"  {_line(letter.pipeline)}" if letter.pipeline else "", style="not bold")
+    head.append(f"  {printable(letter.pipeline)}" if letter.pipeline else "", style="not bold")
     when = datetime.fromtimestamp(letter.at).astimezone()
     head.append(f"  {when:%Y-%m-%d %H:%M:%S}", style="not bold dim")
     if letter.resumed_as:
@@ -61,17 +62,12 @@ def _table(letters: Sequence[DeadLetter]) -> Table:
         cell = Text(letter.cell or "the run")
         if letter.left_out:
             cell.append("\nleft out", style="yellow")
-        said = _line(letter.summary) or "without a message"
+        said = printable(letter.summary) or "without a message"
         said = said if len(said) <= _LONGEST_MESSAGE else f"{said[:_LONGEST_MESSAGE]}…"
         attempt = str(letter.attempt) if letter.attempt else ""
-        table.add_row(cell, attempt, Text(said, style="red"), Text(_line(letter.reason)))
+        table.add_row(cell, attempt, Text(said, style="red"), Text(printable(letter.reason)))
     return table
 
 
-def _line(text: str) -> str:
-    """Write what a terminal would obey, or what would break the line, as an escape."""
-    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode("ascii") for it in text)
-
-
 def _lines(text: str) -> str:
-    return "\n".join(f"  {_line(line)}" for line in text.rstrip().splitlines())
+    return "\n".join(f"  {printable(line)}" for line in text.rstrip().splitlines())

@@ -1,0 +1,75 @@
+"""What is installed, each plugin looked at by itself, so that a broken one hides no other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import field, frozen
+
+from taskiq_flow.plugins.config import FlowConfig
+from taskiq_flow.plugins.loading import GROUP, LoadedPlugin, is_barred, origin_of, sort_plugins
+from taskiq_flow.plugins.manager import AXES
+from taskiq_flow.plugins.metadata import installed, same_name
+from taskiq_flow.plugins.origins import PluginOrigin
+from taskiq_flow.plugins.registration import answers_of, calls_of
+from taskiq_flow.plugins.tables import offers_on
+
+__all__ = ["SurveyedPlugin", "survey"]
+
+
+@frozen(kw_only=True)
+class SurveyedPlugin:
+    """A plugin that is installed.
+
+    :param name: Its name.
+    :param origin: Where it comes from.
+    :param blocked: Whether the configuration blocks it.
+    :param problems: Why it cannot be used, as sentences; empty when it can.
+    :param offers: The names that it offers, by the attribute of :class:`Plugins` that has them.
+    """
+
+    name: str
+    origin: PluginOrigin
+    blocked: bool = False
+    problems: tuple[str, ...] = ()
+    offers: Mapping[str, tuple[str, ...]] = field(factory=dict)
+
+
+def survey(config: FlowConfig) -> Sequence[SurveyedPlugin]:
+    """Look at what is installed: the defaults first, then by name.
+
+    :param config: Which plugins are blocked; those are not imported.
+    :raises PluginError: the defaults are blocked.
+    """
+    barred = {same_name(name) for name in config.blocked}
+    loaded, refused = sort_plugins((), config.blocked)
+    found = [
+        *map(_alone, loaded),
+        *(SurveyedPlugin(name=each.name, origin=each.origin, problems=each.problems) for each in refused),
+        *(
+            SurveyedPlugin(name=each.name, origin=origin_of(each), blocked=True)
+            for each in installed(GROUP)
+            if is_barred(each, barred)
+        ),
+    ]
+    return sorted(
+        found, key=lambda each: (each.origin != found[0].origin, each.name, each.origin.distribution)
+    )
+
+
+def _alone(plugin: LoadedPlugin) -> SurveyedPlugin:
+    calls = calls_of([plugin])
+    offers: dict[str, tuple[str, ...]] = {}
+    problems: list[str] = []
+    for attribute, axis in AXES.items():
+        answers, failed = answers_of(calls[axis.hook])
+        offered, wrong = offers_on(axis, answers)
+        problems += failed + wrong
+        if offered:
+            offers[attribute] = tuple(sorted(offered))
+    return SurveyedPlugin(
+        name=plugin.name,
+        origin=plugin.origin,
+        problems=tuple(problems),
+        offers={} if problems else offers,
+    )
