@@ -12,7 +12,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskiq_flow.driver.lines import LimitRoom, ReadyQueue
+from taskiq_flow.driver.limits import LimitRoom
+from taskiq_flow.driver.lines import ReadyQueue
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.pools import Rooms, total_of
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView

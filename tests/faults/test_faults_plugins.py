@@ -17,6 +17,7 @@ from taskiq_flow import (
     MemoryStore,
     Pipeline,
     Placement,
+    PluginError,
     Retry,
     RetryPolicy,
     RunStatus,
@@ -304,6 +305,10 @@ class Fair(Scheduler):
         return [Placement(run=ready[-1].run, path=ready[-1].path)]
 
 
+def cancels(ready: Sequence[Any]) -> Any:
+    raise asyncio.CancelledError
+
+
 def bad(answer: Callable[[Sequence[Any]], Any]) -> Scheduler:
     class Bad(Scheduler):
         name = "bad"
@@ -329,6 +334,7 @@ async def test_a_scheduler_orders_the_cells(broker: InMemoryBroker, value: Any) 
 
 NONSENSE: dict[str, tuple[Callable[[Sequence[Any]], Any], str]] = {
     "raises": (lambda ready: 1 // 0, "it raised ZeroDivisionError"),
+    "cancels": (cancels, "it raised CancelledError"),
     "no placement": (lambda ready: [ready[0].path], "it gave str instead of Placement"),
     "twice": (lambda ready: [Placement(run=ready[0].run, path=ready[0].path)] * 2, "' twice; using"),
     "unknown": (lambda ready: [Placement(run="r", path="p")], "'p'"),
@@ -355,6 +361,16 @@ async def test_a_bad_scheduler_is_logged_and_passed_over(
         assert await value(Pipeline(broker).map(step).map(step), [1, 2]) == [3, 4]
     assert words in caplog.text
     assert "using 'first-fit' for this turn" in caplog.text
+
+
+@pytest.mark.parametrize("lookahead", [0, -1, 2.5, "many", None, True])
+async def test_a_scheduler_that_wants_to_be_shown_nothing_is_refused(
+    broker: InMemoryBroker, lookahead: Any
+) -> None:
+    scheduler = Fair()
+    scheduler.lookahead = lookahead  # type: ignore[misc]
+    with pytest.raises(PluginError, match=r"scheduler 'fair' has a lookahead of .*; give a number of cells"):
+        Flow(broker, scheduler=scheduler)
 
 
 async def test_a_scheduler_may_leave_it_to_the_default(broker: InMemoryBroker, value: Any) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from taskiq import InMemoryBroker
 
-from taskiq_flow import Flow, Pipeline, RunStatus
+from taskiq_flow import Flow, GiveUp, Pipeline, RetryPolicy, RunStatus
+from taskiq_flow.retry import CellView, FailedAttempt, RetryDecision
 from taskiq_flow.stores.memory import MemoryStore
 from taskiq_flow.stores.memory.inbox import MemoryInbox
 
@@ -271,3 +272,63 @@ def test_shutdown_in_another_thread() -> None:
         asyncio.run(broker.shutdown())
         ended.set()
         assert driving.result(20) == 0
+
+
+class Never(RetryPolicy):
+    """Gives everything up."""
+
+    name = "never"
+
+    def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
+        return GiveUp(reason="never")
+
+
+def test_what_an_event_loop_did_for_another_is_done_again_when_it_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is nobody's failure, so no policy is asked; nothing is said of a worker that was lost."""
+    broker = InMemoryBroker()
+    flow = Flow(broker, retry=Never())
+    driving, begun = threading.Event(), threading.Event()
+    calls: list[str] = []
+
+    @broker.task
+    async def wait(x: int) -> int:
+        calls.append(threading.current_thread().name)
+        if len(calls) == 1:
+            begun.set()
+            await asyncio.Event().wait()
+        return x
+
+    step = step_of(broker)
+
+    async def drive_for_a_while() -> None:
+        assert await (await Pipeline(broker, step).kiq(1)).result(timeout=20) == 2
+        hangs = await Pipeline(broker, hold).kiq(1)
+        await seen(hangs, "CellStarted")
+        driving.set()
+        await asyncio.to_thread(begun.wait, 20)
+        await hangs.cancel()
+
+    @broker.task
+    async def hold(x: int) -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> Any:
+        handle = await Pipeline(broker, wait).kiq(7)
+        value = await handle.result(timeout=20)
+        return value, [type(each).__name__ for each in await flow.store.log.read(handle.id)]
+
+    with caplog.at_level(logging.WARNING, logger="taskiq_flow"), ThreadPoolExecutor(1) as threads:
+        other = threads.submit(asyncio.run, drive_for_a_while())
+        assert driving.wait(20)
+        value, told = asyncio.run(main())
+        other.result()
+    assert value == 7
+    assert len(set(calls)) == len(calls) == 2
+    assert [each for each in told if each in ("CellFailed", "CellSucceeded")] == [
+        "CellFailed",
+        "CellSucceeded",
+    ]
+    assert "was lost" not in caplog.text
+    broker.executor.shutdown()

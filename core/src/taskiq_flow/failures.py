@@ -90,7 +90,7 @@ def _kind_of(exception: BaseException) -> FailureKind:
 def _text_of(exception: BaseException) -> str:
     try:
         return str(exception)
-    except Exception as broken:  # noqa: BLE001 - a task's own __str__ may raise anything
+    except BaseException as broken:  # noqa: BLE001 - a task's own __str__ may raise anything, SystemExit too
         return f"<{type(exception).__qualname__} whose text raises {type(broken).__qualname__}>"
 
 

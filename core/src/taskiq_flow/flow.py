@@ -396,6 +396,7 @@ class Flow:
             clock=self.clock,
             window=self._window,
             worker=self.worker.id,
+            is_former=self.presence.is_former,
             declared=self.declared_workers,
             embedded=self._embedded,
             durations=self._durations,

@@ -65,6 +65,10 @@ class Presence:
         self._name = worker.id
         self._lives = 0
 
+    def is_former(self, worker: str) -> bool:
+        """Whether a worker was this one in an event loop that it has left."""
+        return worker != self._worker.id and f"{worker}-".startswith(f"{self._name}-")
+
     async def drive(self) -> None:
         """See to it that somebody drives: embedded, a task of the running event loop does while there are runs.
 

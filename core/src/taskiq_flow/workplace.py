@@ -80,7 +80,8 @@ class Workplace:
     :param embedded: Whether this process is the only one.
     :param given_capacity: What this process was said to have; ``None`` where it is to be found out.
     :param detect: Finds it out.
-    :raises PluginError: the capacity is no numbers by name, or one of its names is a limit.
+    :raises PluginError: the capacity is no numbers by name, or one of its names is a limit; or the scheduler wants to
+        be shown no cells.
     """
 
     pool: WorkerPool
@@ -91,6 +92,11 @@ class Workplace:
     detect: Callable[[], Mapping[str, float]]
 
     def __attrs_post_init__(self) -> None:
+        lookahead = self.scheduler.lookahead
+        if not _is_count(lookahead):
+            raise PluginError(
+                f"scheduler {self.scheduler.name!r} has a lookahead of {lookahead!r}; give a number of cells, 1 or more"
+            )
         if self.given_capacity is not None:
             here = WorkerView(id=_HERE, capacity=amounts("capacity", self.given_capacity))
             check_names((here,), self.limits)

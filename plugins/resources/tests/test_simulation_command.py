@@ -132,6 +132,14 @@ def test_json_has_everything(studio: Path, capsys: pytest.CaptureFixture[str]) -
     assert found["limits"] == {"db": 3.0}
 
 
+def test_what_a_module_prints_is_not_in_the_json(studio: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (studio / "studio.py").write_text(f"print('noise')\n{STUDIO}")
+    assert simulate("studio:pipeline", "--items", "tracks=2", "--json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out).keys() == {"simulations"}
+    assert "noise" in err
+
+
 def test_a_past_run_tells_durations_and_items(studio: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "studio:pipeline", "folder=x", "--events", "events.jsonl", "--quiet"]) == 0
     capsys.readouterr()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define, field
 
 from taskiq_flow.legible import Legible
-from taskiq_flow.machine.events import CellSucceeded
+from taskiq_flow.machine.events import CellCancelled, CellFailed, CellReleased, CellSucceeded, Event
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import ClaimCheck, Value
@@ -51,6 +51,14 @@ class ActiveRun:
         """Whether the outcome of an attempt is still to come."""
         found = self.machine.cells.in_flight.get(cell)
         return found is not None and found.attempt == attempt and not self.broken
+
+    def news_of(self, event: Event) -> Event:
+        """Give what an event says to this run: an outcome of an attempt that was given up only frees its slot."""
+        lingering = self.machine.cells.lingering
+        if not lingering or not isinstance(event, (CellSucceeded, CellFailed, CellCancelled)):
+            return event
+        late = (event.cell, event.attempt) in lingering and not getattr(event, "lingers", False)
+        return CellReleased(cell=event.cell, attempt=event.attempt, at=event.at) if late else event
 
     def outcome(self, at: float) -> RunOutcome:
         """Say how the run ended.

@@ -60,6 +60,7 @@ class Driver:
     :param pool: The pool's name.
     :param lease: The right to do so; replaced by the one who renews it.
     :param worker: The worker in the same process, if there is one.
+    :param is_former: Whether a worker was that one, in an event loop that has ended or stands still.
     :param declared: The workers that the pool was declared with.
     :param embedded: Whether this process executes all that is placed on them.
     :param durations: How long tasks take, as far as this process knows; gets to know more.
@@ -82,6 +83,7 @@ class Driver:
         clock: Clock,
         window: int,
         worker: str = "",
+        is_former: Callable[[str], bool] | None = None,
         declared: Sequence[WorkerView] = (),
         embedded: bool = False,
         durations: Durations | None = None,
@@ -96,6 +98,7 @@ class Driver:
         self._plugins = plugins
         self._clock = clock
         self._window = window
+        self._is_former = is_former or (lambda _: False)
         self._runs: dict[str, ActiveRun] = {}
         self._timers = Timers()
         self._watch = WorkerWatch(pool, store, worker, declared=declared, embedded=embedded)
@@ -180,7 +183,7 @@ class Driver:
             if run is None:
                 await self._admit_new(letter)
             elif type(letter.event) is not ev.RunStarted:
-                event = await run.legible.prepare(letter.event)
+                event = await run.legible.prepare(run.news_of(letter.event))
                 if type(event) is ev.CellDispatched:
                     # That of a run that was adopted: its message was there before it was.
                     self._floor.withdraw(run.id, event.cell)
@@ -305,7 +308,22 @@ class Driver:
         self._expansions.add(run, order)
 
     def _ask_policy(self, run: ActiveRun, order: do.AskPolicy) -> None:
-        self._apply(run, self._judged(run, order, order.failure, lingers=order.lingers))
+        failure = order.failure
+        holder = run.machine.cells.in_flight[order.cell].holder
+        if failure.kind is FailureKind.WORKER_LOST and self._is_former(holder):
+            # Nothing has failed: somebody's event loop has come to its end, and with it what it did for others.
+            reason = "the event loop that it ran in has ended"
+            event = ev.CellFailed(
+                cell=order.cell,
+                attempt=order.attempt,
+                failure=failure,
+                retry_at=self._now,
+                reason=reason,
+                at=self._now,
+            )
+        else:
+            event = self._judged(run, order, failure, lingers=order.lingers)
+        self._apply(run, event)
 
     def _judged(
         self, run: ActiveRun, order: do.AskPolicy | do.Dispatch, failure: Failure, *, lingers: bool = False
@@ -360,7 +378,8 @@ class Driver:
                     self._drop(run.id)
 
     def _lose(self, worker: str) -> None:
-        logger.warning("worker %r of pool %r was lost", worker, self.pool)
+        level = logging.INFO if self._is_former(worker) else logging.WARNING
+        logger.log(level, "worker %r of pool %r was lost", worker, self.pool)
         if (tell := self._plugins.notify.worker_lost) is not None:
             tell(worker, self.pool)
         for run in list(self._runs.values()):

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import define, field
 
-from taskiq_flow.driver.lines import CellKey, LimitRoom, ReadyQueue, SeenCells
+from taskiq_flow.driver.limits import LimitRoom
+from taskiq_flow.driver.lines import CellKey, ReadyQueue, SeenCells
 from taskiq_flow.pools import fits, total_of
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
 
@@ -57,7 +58,11 @@ class Placer:
                 problem = self._problem(placements, ready, workers, running)
             elif answer is not None:
                 problem = f"it gave {type(answer).__name__} instead of placements"
-        except Exception as error:  # a plugin's fault must not stop the pool
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except (
+            BaseException
+        ) as error:  # a plugin's fault must not stop the pool; a cancellation is its own, too
             placements, problem = None, f"it raised {type(error).__name__}: {error}"
             if self._is_news(problem):
                 logger.exception("scheduler %r raised", self.scheduler.name)

@@ -361,17 +361,22 @@ class Worker:
         """Something around the function failed, and taskiq went no further with the message."""
         if attempt.concluded:
             return
-        self._let_go(attempt)
         error = None if task.cancelled() else task.exception()
-        if error is None and not self._listens_here():
+        if error is not None:
+            self._report_orphan(attempt, failure_of(error), error)
             return
-        failure = (
-            Failure(
-                kind=FailureKind.CANCELLED, message="the worker stopped before the attempt had an outcome"
-            )
-            if error is None
-            else failure_of(error)
-        )
+        attempt.give_back_slot()
+        # Where everything is cancelled, the one who listens finds that out within this turn of the event loop.
+        asyncio.get_running_loop().call_soon(self._stopped, attempt)
+
+    def _stopped(self, attempt: Attempt) -> None:
+        # In an event loop that goes down it stays among those that run, and is lost with this worker.
+        if self._listens_here():
+            message = "the worker stopped before the attempt had an outcome"
+            self._report_orphan(attempt, Failure(kind=FailureKind.CANCELLED, message=message), None)
+
+    def _report_orphan(self, attempt: Attempt, failure: Failure, error: BaseException | None) -> None:
+        self._let_go(attempt)
         event = failed_event(attempt, failure, error, self._policies, self._clock.now())
         self._follow_up(attempt, Letter(run=attempt.envelope.run, event=event))
 

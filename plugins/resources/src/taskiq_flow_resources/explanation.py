@@ -16,7 +16,7 @@ from taskiq_flow.flow import Flow
 from taskiq_flow.handle import RunHandle
 from taskiq_flow.scheduler import RunningCell
 from taskiq_flow.targets import find_flow
-from taskiq_flow.terminal import printable
+from taskiq_flow.terminal import printable, reserved_stdout
 from taskiq_flow.waiting import RunDescription, WaitingCell
 from taskiq_flow_resources.simulation.words import seconds
 
@@ -37,8 +37,10 @@ def explain_run(target: str, run: str, *, everything: bool, as_json: bool, app_d
     :returns: The exit code.
     :raises UsageError: there is no such flow, or no such run in its store.
     """
-    flow = find_flow(target, app_dir)
-    description, now = asyncio.run(_described(flow, run))
+    # What the module prints must not get into the JSON.
+    with reserved_stdout(as_json):
+        flow = find_flow(target, app_dir)
+        description, now = asyncio.run(_described(flow, run))
     if as_json:
         sys.stdout.write(f"{json.dumps(as_data(description), allow_nan=False)}\n")
     else:

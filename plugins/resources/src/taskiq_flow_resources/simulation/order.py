@@ -19,6 +19,7 @@ from taskiq_flow.plugins import Plugins
 from taskiq_flow.pools import WorkerPool
 from taskiq_flow.scheduler import Scheduler
 from taskiq_flow.targets import find_flow, find_object, find_pipeline, graph_of
+from taskiq_flow.terminal import reserved_stdout
 from taskiq_flow_resources.simulation.durations import Durations
 from taskiq_flow_resources.simulation.past import Past, read_events
 from taskiq_flow_resources.simulation.report import SimulationReport
@@ -91,6 +92,16 @@ def carry_out(order: SimulationOrder) -> int:
     :raises UsageError: the order cannot be carried out.
     """
     _check_combinations(order)
+    # What the modules that it names print must not get into the JSON.
+    with reserved_stdout(order.as_json):
+        reports = _simulated(order)
+    if order.gantt is not None:
+        _write_chart(Path(order.gantt), reports)
+    _show(reports, as_json=order.as_json)
+    return int(any(report.complaints for report in reports))
+
+
+def _simulated(order: SimulationOrder) -> Sequence[SimulationReport]:
     subject = _subject(order)
     pool = _pool(order, subject)
     schedulers = [_scheduler(word, order.app_dir) for word in order.schedulers] or [_usual(subject, pool)]
@@ -98,7 +109,7 @@ def carry_out(order: SimulationOrder) -> int:
     logger = logging.getLogger("taskiq_flow")
     before, logger.disabled = logger.disabled, not order.traceback
     try:
-        reports = compare(
+        return compare(
             subject.graph,
             pool,
             schedulers,
@@ -111,10 +122,6 @@ def carry_out(order: SimulationOrder) -> int:
         raise UsageError(str(error)) from error
     finally:
         logger.disabled = before
-    if order.gantt is not None:
-        _write_chart(Path(order.gantt), reports)
-    _show(reports, as_json=order.as_json)
-    return int(any(report.complaints for report in reports))
 
 
 def _check_combinations(order: SimulationOrder) -> None:
