@@ -80,24 +80,29 @@ def leave_after(delay: float, code: int) -> threading.Timer:
     :param code: The exit code.
     :returns: What can be cancelled.
     """
-    timer = threading.Timer(delay, _end, (code,))
+    timer = threading.Timer(delay, _end_orderly, (code,))
     timer.daemon = True
     timer.start()
     return timer
 
 
-def _end(code: int) -> None:
-    import multiprocessing
-
-    for process in multiprocessing.active_children():
-        process.terminate()
-    # The live view puts itself in the place of the standard error, and would show the escape as text.
-    terminal = sys.__stderr__
+def _end_orderly(code: int) -> None:
+    # Whoever holds the locks of the output may hold them for ever; then a signal still ends the process.
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
+    _end(code)
+
+
+def _end(code: int) -> None:
+    """End the process at once; takes no lock, because a signal may have interrupted whoever holds it."""
+    if (multiprocessing := sys.modules.get("multiprocessing")) is not None:
+        for process in multiprocessing.active_children():
+            process.terminate()
+    # The live view puts itself in the place of the standard error, and would show the escape as text.
+    terminal = sys.__stderr__
     if terminal is not None:
         with contextlib.suppress(OSError, ValueError):
-            # The live view hides the cursor.
-            terminal.write("\x1b[?25h\n" if terminal.isatty() else "")
-            terminal.flush()
+            if terminal.isatty():
+                # The live view hides the cursor.
+                os.write(terminal.fileno(), b"\x1b[?25h\n")
     os._exit(code)
