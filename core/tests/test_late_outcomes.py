@@ -11,7 +11,6 @@ from taskiq_flow.codec import Codec
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.failures import failure_of
 from taskiq_flow.graph import TaskNode, build_graph
-from taskiq_flow.legible import Legible
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.payloads import Failure, FailureKind

@@ -11,9 +11,10 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from taskiq_flow.errors import PayloadError
+from taskiq_flow.light import light
 from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value
 
 __all__ = ["ENVELOPE", "Envelope", "address_of"]
@@ -25,7 +26,7 @@ _VERSION = 1
 _EXTRAS = frozenset({"serializer", "retry", "resources", "first_started_at", "sender"})
 
 
-@frozen
+@light
 class Envelope:
     """The part of a message that is ours.
 

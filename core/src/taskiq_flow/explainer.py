@@ -18,7 +18,6 @@ from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.errors import InvalidTransition, RunNotFound
-from taskiq_flow.legible import Legible
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
@@ -153,7 +152,7 @@ class Explainer:
     def _replayed(self, record: RunRecord) -> _Replayed:
         flow = self._flow
         machine = RunMachine(record.graph, read=flow.codec.read)
-        return _Replayed(ActiveRun(record, machine, Legible(record, flow.codec, flow.claim_checks)))
+        return _Replayed(ActiveRun(record, machine))
 
     async def _read(self, replayed: _Replayed) -> None:
         run = replayed.run

@@ -24,7 +24,6 @@ from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.errors import PluginError, ResumeError
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.handle import RunHandle
-from taskiq_flow.handover import HandoverFormatter
 from taskiq_flow.machine.events import RunStarted
 from taskiq_flow.machine.machine import DEFAULT_WINDOW
 from taskiq_flow.plugins import FlowConfig, Plugins
@@ -373,8 +372,6 @@ class Flow:
         adopt_tasks(self.broker)
         if self.broker.decorator_class is AsyncTaskiqDecoratedTask:
             self.broker.decorator_class = FlowTask
-        if self._embedded:
-            HandoverFormatter.install(self.broker)
         if middleware is None:
             middleware = PipelineMiddleware.of(self)
             middleware.set_broker(self.broker)
@@ -395,7 +392,7 @@ class Flow:
             plugins=self.plugins,
             clock=self.clock,
             window=self._window,
-            worker=self.worker.id,
+            worker=self.worker,
             is_former=self.presence.is_former,
             declared=self.declared_workers,
             embedded=self._embedded,

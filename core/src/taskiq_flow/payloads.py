@@ -10,7 +10,9 @@ import enum
 from collections.abc import Iterator
 from typing import Any, Union
 
-from attrs import field, frozen
+from attrs import field
+
+from taskiq_flow.light import light
 
 __all__ = [
     "ClaimCheck",
@@ -24,7 +26,7 @@ __all__ = [
 ]
 
 
-@frozen
+@light
 class Payload:
     """One encoded value.
 
@@ -36,7 +38,7 @@ class Payload:
     data: bytes
 
 
-@frozen
+@light
 class ClaimCheck:
     """A payload that stands for a blob, because its data is large.
 
@@ -53,7 +55,7 @@ class ClaimCheck:
     reads_as: Payload | None = None
 
 
-@frozen
+@light
 class ListedValue:
     """A list that is kept as its elements, so that collecting and mapping copy nothing.
 
@@ -96,7 +98,7 @@ class FailureKind(str, enum.Enum):
     CANCELLED = "cancelled"
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class Failure:
     """What went wrong in an attempt, as data that is safe to store and to read back.
 

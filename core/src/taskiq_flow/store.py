@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from attrs import field, frozen
 
 from taskiq_flow.graph.model import Graph
+from taskiq_flow.light import light
 from taskiq_flow.machine.events import Event
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, Value
@@ -109,7 +110,7 @@ class Lease:
     expires_at: float
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class Letter:
     """One thing for a driver to read: something that happened to a run.
 
@@ -269,6 +270,13 @@ class Inbox(ABC):
 
         :param timeout: Seconds after which to return anyway; ``None`` for no limit.
         """
+
+    def has_letters(self, pool: str) -> bool:
+        """Whether this process knows of letters to take, without asking anybody; ``False`` where it would have to ask.
+
+        A driver that executes cells itself looks here between two of them.
+        """
+        return False
 
     @abstractmethod
     async def claim(self, pool: str, letter: Letter, *, worker: str) -> bool:

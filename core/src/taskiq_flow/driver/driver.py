@@ -8,7 +8,9 @@ these steps loses nothing: what was not acknowledged is taken again, and what wa
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
 from typing import Any
 
 from taskiq import AsyncBroker
@@ -20,6 +22,7 @@ from taskiq_flow.codec import Codec
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.expansions import Expansions
 from taskiq_flow.driver.floor import Floor
+from taskiq_flow.driver.inline import InlineQueue, start_task
 from taskiq_flow.driver.journal import Journal
 from taskiq_flow.driver.kept import KeptResults
 from taskiq_flow.driver.mail import Mail
@@ -29,25 +32,30 @@ from taskiq_flow.driver.releases import Releases
 from taskiq_flow.driver.sender import Outgoing, Sender
 from taskiq_flow.driver.timers import Timers
 from taskiq_flow.driver.watch import WorkerWatch
+from taskiq_flow.envelope import Envelope
 from taskiq_flow.errors import InvalidTransition, LeaseLost, PayloadError, ResumeError, RunNotFound
 from taskiq_flow.failures import failure_of
-from taskiq_flow.legible import Legible
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
+from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.plugins import Plugins
 from taskiq_flow.policies import Policies
 from taskiq_flow.retry import CellView, FailedAttempt
-from taskiq_flow.scheduler import Placement, WorkerView
+from taskiq_flow.scheduler import WorkerView
 from taskiq_flow.store import Lease, Letter, RunRecord, RunStore
 from taskiq_flow.task_options import policy_of
+from taskiq_flow.worker.shapes import Shape
+from taskiq_flow.worker.ways import direct_function, needs_messages
+from taskiq_flow.worker.worker import Worker
 
 __all__ = ["Driver"]
 
 logger = logging.getLogger("taskiq_flow")
 
 _EVERYTHING = 1_000_000
+_RUNNING = RunStatus.RUNNING
 # Among these are the runs that ended before attempts of theirs did.
 _RECENT = 1_000
 # A run that nothing was heard of for so long is looked up: somebody may have deleted it.
@@ -59,10 +67,11 @@ class Driver:
 
     :param pool: The pool's name.
     :param lease: The right to do so; replaced by the one who renews it.
-    :param worker: The worker in the same process, if there is one.
+    :param worker: The worker in the same event loop, if there is one.
     :param is_former: Whether a worker was that one, in an event loop that has ended or stands still.
     :param declared: The workers that the pool was declared with.
     :param embedded: Whether this process executes all that is placed on them.
+    :param context_of: Gives what the cells of a run are executed in a copy of, by the run's id.
     :param durations: How long tasks take, as far as this process knows; gets to know more.
 
     :ivar sender: What it sends messages with.
@@ -82,11 +91,12 @@ class Driver:
         plugins: Plugins,
         clock: Clock,
         window: int,
-        worker: str = "",
+        worker: Worker | None = None,
         is_former: Callable[[str], bool] | None = None,
         declared: Sequence[WorkerView] = (),
         embedded: bool = False,
         durations: Durations | None = None,
+        context_of: Callable[[str], Context] = lambda _: Context(),
     ) -> None:
         self.pool = pool
         self.lease = lease
@@ -101,7 +111,10 @@ class Driver:
         self._is_former = is_former or (lambda _: False)
         self._runs: dict[str, ActiveRun] = {}
         self._timers = Timers()
-        self._watch = WorkerWatch(pool, store, worker, declared=declared, embedded=embedded)
+        self._worker = worker
+        self._context_of = context_of
+        own = "" if worker is None else worker.id
+        self._watch = WorkerWatch(pool, store, own, declared=declared, embedded=embedded)
         self.sender = Sender(broker, store, clock, self._watch.lacks)
         self._floor = Floor(pool, placer, self._watch, Durations() if durations is None else durations)
         self._releases = Releases(pool, store, self._timers, self._watch)
@@ -109,7 +122,15 @@ class Driver:
         self._now = clock.now()
         # What a turn collects before it is written, and then done.
         self._journal = Journal(store, self._runs, self._drop, plugins.notify)
-        self._outbox: list[tuple[ActiveRun, do.Dispatch]] = []
+        self._outbox: deque[tuple[ActiveRun, do.Dispatch]] = deque()
+        self._outgoing: list[Outgoing] = []
+        self._executions: list[tuple[ActiveRun, Envelope, Shape]] = []
+        self._occupied = 0
+        self._inline: InlineQueue | None = None
+        if embedded and worker is not None:
+            self._inline = InlineQueue(worker, clock, self._apply, self._write)
+        # Attempts that the log says this worker has begun, and that it may not have.
+        self._doubtful: list[tuple[ActiveRun, str, int]] = []
         self._expansions = Expansions(checks, codec)
         self._kept = KeptResults(store)
         self._finished: dict[str, ActiveRun] = {}
@@ -140,6 +161,8 @@ class Driver:
             try:
                 for event in events:
                     self._replay(run, event)
+                self._count(run)
+                self._doubt(run)
                 for instruction in run.machine.outstanding():
                     _PERFORMERS[type(instruction)](self, run, instruction)
             except Exception as error:
@@ -158,9 +181,36 @@ class Driver:
             self._replay(run, event)
         if not run.over:
             self._runs[record.id] = run
+            self._count(run)
             for instruction in run.machine.outstanding():
                 if type(instruction) is not do.FinishRun:
                     _PERFORMERS[type(instruction)](self, run, instruction)
+
+    def _doubt(self, run: ActiveRun) -> None:
+        """Keep in mind what the driver before this one, in the same event loop, may not have come to execute."""
+        worker = self._worker
+        if worker is not None:
+            for cell in run.machine.cells.in_flight.values():
+                if cell.worker == worker.id and not worker.holds(run.id, cell.path, cell.attempt):
+                    self._doubtful.append((run, cell.path, cell.attempt))
+
+    def _begin_again(self) -> None:
+        """Let those attempts be done again that nobody has executed; whatever was, has told it by now."""
+        doubtful, self._doubtful = self._doubtful, []
+        for run, cell, attempt in doubtful:
+            if run.awaits(cell, attempt):
+                failure = Failure(kind=FailureKind.WORKER_LOST, message="its driver stopped before it began")
+                self._apply(
+                    run,
+                    ev.CellFailed(
+                        cell=cell,
+                        attempt=attempt,
+                        failure=failure,
+                        retry_at=self._now,
+                        reason="its driver stopped before it began",
+                        at=self._now,
+                    ),
+                )
 
     def _replay(self, run: ActiveRun, event: ev.Event) -> None:
         self._floor.observe(run, event)
@@ -179,31 +229,24 @@ class Driver:
         now = self._now = self._clock.now()
         taken = await self._store.inbox.take(self.pool)
         for _, letter in taken:
-            run = self._runs.get(letter.run)
-            if run is None:
-                await self._admit_new(letter)
-            elif type(letter.event) is not ev.RunStarted:
-                event = await run.legible.prepare(run.news_of(letter.event))
-                if type(event) is ev.CellDispatched:
-                    # That of a run that was adopted: its message was there before it was.
-                    self._floor.withdraw(run.id, event.cell)
-                self._apply(run, event)
-        due = self._timers.next_due()
-        if due is not None and due <= now:
-            for run_id, timer in self._timers.pop_due(now):
-                if (run := self._runs.get(run_id)) is not None:
-                    self._fire(run, timer)
+            await self._read(letter)
+        if self._doubtful:
+            self._begin_again()
+        if self._timers:
+            due = self._timers.next_due()
+            if due is not None and due <= now:
+                for run_id, timer in self._timers.pop_due(now):
+                    if (run := self._runs.get(run_id)) is not None:
+                        self._fire(run, timer)
         if now >= self._watch.next_look:
             await self._look()
-        for run, event in self._kept.take(now):
-            self._apply(run, event)
+        if self._kept:
+            for run, event in self._kept.take(now):
+                self._apply(run, event)
         if self._expansions:
             while (read := await self._expansions.read(now)) is not None:
-                run, event = read
-                self._apply(run, await run.legible.prepare(event))
-        if self._floor:
-            for placements in self._floor.place(self._runs):
-                self._dispatch_all(placements)
+                self._apply(*read)
+        self._place()
         if self._journal or taken:
             await self._append()
         if self._finished:
@@ -216,11 +259,65 @@ class Driver:
             await self._watch.bury()
         if taken:
             await self._store.inbox.acknowledge(self.pool, [token for token, _ in taken])
-        due = self._timers.next_due()
+        due = self._timers.next_due() if self._timers else None
         if self._runs:
             # Nobody writes a letter about a worker that dies, or a run that is deleted.
             due = self._watch.next_look if due is None else min(due, self._watch.next_look)
         return now if self._kept else due
+
+    async def _read(self, letter: Letter) -> None:
+        run, event = self._runs.get(letter.run), letter.event
+        if run is None:
+            await self._admit_new(letter)
+        elif type(event) is not ev.RunStarted:
+            if run.machine.cells.lingering:
+                event = run.news_of(event)
+            if type(event) is ev.CellDispatched:
+                # That of a run that was adopted: its message was there before it was.
+                self._floor.withdraw(run.id, event.cell)
+            self._apply(run, event)
+
+    # Executing in this event loop
+
+    @property
+    def executes(self) -> bool:
+        """Whether there are cells for :meth:`execute`."""
+        return bool(self._inline)
+
+    async def execute(self, until: float) -> None:
+        """Execute cells in this event loop, and what follows from them, as long as there is nothing else to do.
+
+        :param until: When to stop at the latest, in seconds since the epoch.
+        :raises LeaseLost: as for :meth:`turn`.
+        """
+        inline = self._inline
+        assert inline is not None, "only who has a worker beside it executes"
+        while True:
+            if not inline:
+                self._place()
+                if self._outbox:
+                    await self._send()
+                if not inline:
+                    return
+            now = self._now = await inline.execute_next()
+            if now >= until or self._has_other_work(now):
+                return
+
+    def _has_other_work(self, now: float) -> bool:
+        """Whether there is something to do that only a turn does."""
+        due = self._timers.next_due() if self._timers else None
+        return (
+            (due is not None and due <= now)
+            or bool(self._releases)
+            or bool(self._expansions)
+            or bool(self._kept)
+            or self._store.inbox.has_letters(self.pool)
+        )
+
+    def stop(self) -> None:
+        """Execute nothing more; another driver takes up what has not begun."""
+        if self._inline is not None:
+            self._inline.leave()
 
     async def leave(self) -> None:
         """Clear up after the pool was taken over; nothing else may be done with it any more."""
@@ -247,11 +344,11 @@ class Driver:
         if (tell := self._plugins.notify.run_started) is not None:
             tell(run.record)
         started = ev.RunStarted(inputs=run.record.inputs, window=self._window, at=self._now)
-        self._apply(run, await run.legible.prepare(started))
+        self._apply(run, started)
 
     def _active(self, record: RunRecord) -> ActiveRun:
         machine = RunMachine(record.graph, read=self._codec.read, window=self._window)
-        return ActiveRun(record, machine, Legible(record, self._codec, self._checks), heard_at=self._now)
+        return ActiveRun(record, machine, heard_at=self._now, context=self._context_of(record.id))
 
     async def _admit(self, record: RunRecord) -> ActiveRun:
         run = self._active(record)
@@ -279,11 +376,20 @@ class Driver:
                 self._journal.add(run.id, event)
             for instruction in instructions:
                 _PERFORMERS[type(instruction)](self, run, instruction)
+            self._count(run)
         except InvalidTransition:
             logger.exception("an event of run %s is dropped", run.id)
         except Exception as error:
             logger.exception("run %s is ended, because it cannot be driven any further", run.id)
             self._break(run, error)
+
+    def _count(self, run: ActiveRun) -> None:
+        """Note how many cells of a run occupy capacity, as its state says after each event."""
+        cells = run.machine.cells
+        occupied = len(cells.in_flight) + len(cells.lingering)
+        if occupied != run.occupied:
+            self._occupied += occupied - run.occupied
+            run.occupied = occupied
 
     def _break(self, run: ActiveRun, error: Exception) -> None:
         """End a run whose machine is in no known state, so that nobody waits for it for ever."""
@@ -385,28 +491,33 @@ class Driver:
         for run in list(self._runs.values()):
             self._apply(run, ev.WorkerLost(worker=worker, at=self._now))
 
-    def _dispatch_all(self, placements: Iterable[Placement]) -> None:
-        for placement in placements:
-            run = self._runs.get(placement.run)
-            cell = self._floor.withdraw(placement.run, placement.path)
-            if run is not None and cell is not None:
-                self._apply(
-                    run,
-                    ev.CellDispatched(
-                        cell=placement.path,
-                        attempt=cell.attempt,
-                        worker=placement.worker,
-                        queue=placement.queue,
-                        at=self._now,
-                    ),
-                )
+    def _place(self) -> None:
+        """Dispatch what has a place."""
+        floor = self._floor
+        if not floor:
+            return
+        while (arrival := floor.next_arrival(self._occupied)) is not None:
+            self._dispatch_cell(*arrival)
+        for placements in floor.place(self._runs):
+            for placement in placements:
+                cell = floor.withdraw(placement.run, placement.path)
+                if cell is not None:
+                    self._dispatch_cell(
+                        placement.run, cell.path, cell.attempt, placement.worker, placement.queue
+                    )
+
+    def _dispatch_cell(self, run_id: str, cell: str, attempt: int, worker: str = "", queue: str = "") -> None:
+        run = self._runs.get(run_id)
+        if run is not None:
+            event = ev.CellDispatched(cell=cell, attempt=attempt, worker=worker, queue=queue, at=self._now)
+            self._apply(run, event)
 
     async def _append(self) -> None:
         for run_id in await self._journal.write(self.lease):
             run = self._runs.get(run_id)
             if run is not None:
                 run.heard_at = self._now
-                if run.over and run_id not in self._finished:
+                if run.machine.status is not _RUNNING and run.over and run_id not in self._finished:
                     self._forget(run_id)
 
     async def _finish_runs(self) -> None:
@@ -440,23 +551,52 @@ class Driver:
         self._forget(run_id)
 
     def _forget(self, run_id: str) -> None:
-        self._runs.pop(run_id, None)
+        run = self._runs.pop(run_id, None)
+        if run is not None:
+            self._occupied -= run.occupied
+            run.occupied = 0
         self._floor.forget(run_id)
 
     async def _send(self) -> None:
-        outgoing: list[Outgoing] = []
-        letters: list[Letter] = []
-        for run, order in self._outbox:
+        """Hand dispatched cells over: to this event loop where nobody else has to see them, else as messages."""
+        inline = None if self._inline is None or needs_messages(self._broker) else self._inline
+        # Each leaves the outbox once it is handed over, so that a failure in between loses none.
+        while self._outbox:
+            run, order = self._outbox[0]
             if run.awaits(order.cell, order.attempt):
                 try:
-                    outgoing.append(await self._mail.message(run, order))
+                    await self._hand_over(run, order, inline)
                 except PayloadError as error:
                     event = self._judged(run, order, failure_of(error, FailureKind.REJECTED))
-                    letters.append(Letter(run=run.id, event=event))
-        if letters:
-            await self._store.inbox.put(self.pool, letters)
-        self._outbox = []
-        await self.sender.send(outgoing)
+                    await self._store.inbox.put(self.pool, [Letter(run=run.id, event=event)])
+            self._outbox.popleft()
+        if self._outgoing or self._executions:
+            await self._write()
+            outgoing, self._outgoing = self._outgoing, []
+            await self.sender.send(outgoing)
+            executions, self._executions = self._executions, []
+            for run, envelope, function in executions:
+                assert self._worker is not None, "only who has a worker beside it executes"
+                self._worker.accompany(start_task(self._worker.execute(envelope, function), run.context))
+
+    async def _hand_over(self, run: ActiveRun, order: do.Dispatch, inline: InlineQueue | None) -> None:
+        function = None
+        if inline is not None:
+            function = direct_function(self._broker, order.node.task, order.node.options.labels)
+        if inline is None or function is None:
+            self._outgoing.append(await self._mail.message(run, order))
+            return
+        envelope = self._mail.usual_envelope(run, order) or await self._mail.envelope(run, order)
+        if function.is_async:
+            inline.add(run, envelope, function)
+        else:
+            # It waits for a slot, so it begins later than it is handed over.
+            self._executions.append((run, envelope, function))
+
+    async def _write(self) -> None:
+        """Write what is to be logged before anything begins that follows from it."""
+        if self._journal:
+            await self._append()
 
 
 _PERFORMERS: Mapping[type, Callable[[Driver, ActiveRun, Any], None]] = {

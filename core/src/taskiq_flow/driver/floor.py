@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from taskiq_flow.driver.arrivals import ArrivalQueue
 from taskiq_flow.driver.demands import Demands
 from taskiq_flow.driver.placing import Placer, ReadyQueue, SeenCells
 from taskiq_flow.driver.ranks import Durations, Ranks
@@ -75,6 +76,9 @@ class Floor:
         overridden = type(scheduler).line_of is not Scheduler.line_of
         self._ready = ReadyQueue(scheduler.line_of if overridden else None)
         self._ranks = Ranks(durations) if scheduler.uses_rank else None
+        # Where nobody looks at cells, none is made that could be looked at.
+        self._bound = placer.bound
+        self._arrivals = ArrivalQueue()
         # Made anew in each turn, which for the views of hundreds of cells would take longer than everything else; so a
         # view is used again where nothing has changed that it shows.
         self._views: dict[Cell, tuple[str, str, Mapping[str, float], RunningCell]] = {}
@@ -82,7 +86,7 @@ class Floor:
 
     def __len__(self) -> int:
         """Give how many cells wait."""
-        return len(self._ready)
+        return len(self._ready) + len(self._arrivals)
 
     async def recall(self, store: RunStore) -> None:
         """Learn from runs that are over what the scheduler wants to know."""
@@ -108,29 +112,34 @@ class Floor:
 
     def enqueue(self, run: PlacedRun, order: do.Enqueue, now: float) -> None:
         """Let a cell wait for a place."""
+        if self._bound is None:
+            self._ready.add(self._ready_cell(run, order, now))
+        else:
+            self._arrivals.add(run, order, now)
+
+    def _ready_cell(self, run: PlacedRun, order: do.Enqueue, now: float) -> ReadyCell:
         node = order.node
         resources, limits = self._demands.of(order.resources)
-        self._ready.add(
-            ReadyCell(
-                run=run.id,
-                path=order.cell,
-                node=node.name,
-                task=node.task,
-                attempt=order.attempt,
-                resources=resources,
-                priority=order.priority,
-                queue=order.queue,
-                labels=run.record.labels,
-                ready_at=now,
-                limits=limits,
-                rank=0.0 if self._ranks is None else self._ranks.of(run.id, order.cell, order.depth),
-                depth=order.depth,
-            )
+        return ReadyCell(
+            run=run.id,
+            path=order.cell,
+            node=node.name,
+            task=node.task,
+            attempt=order.attempt,
+            resources=resources,
+            priority=order.priority,
+            queue=order.queue,
+            labels=run.record.labels,
+            ready_at=now,
+            limits=limits,
+            rank=0.0 if self._ranks is None else self._ranks.of(run.id, order.cell, order.depth),
+            depth=order.depth,
         )
 
     def cell(self, run: str, cell: str) -> ReadyCell | None:
         """Give a cell that waits; ``None`` when it does not."""
-        return self._ready.get((run, cell))
+        entry = self._arrivals.get(run, cell)
+        return self._ready.get((run, cell)) if entry is None else self._ready_cell(*entry)
 
     @property
     def lookahead(self) -> int:
@@ -142,16 +151,22 @@ class Floor:
 
         :param running: What is in use.
         """
+        if self._bound is not None:
+            return [self._ready_cell(*entry) for entry in self._arrivals.first(self.lookahead)]
         self._look_at_rooms(running)
         return self._placer.shown(self._ready, running)
 
     def withdraw(self, run: str, cell: str) -> ReadyCell | None:
         """Let a cell wait no longer; ``None`` when it does not."""
-        return self._ready.remove((run, cell))
+        if self._bound is None:
+            return self._ready.remove((run, cell))
+        entry = self._arrivals.remove(run, cell)
+        return None if entry is None else self._ready_cell(*entry)
 
     def clear(self, run: str) -> None:
         """Let no cell of a run wait any longer."""
         self._ready.forget_run(run)
+        self._arrivals.forget_run(run)
 
     def forget(self, run: str) -> None:
         """Forget a run."""
@@ -159,12 +174,28 @@ class Floor:
         if self._ranks is not None:
             self._ranks.forget(run)
 
+    def next_arrival(self, in_flight: int) -> tuple[str, str, int] | None:
+        """Take the cell that is to be dispatched next, where the first come are the first served.
+
+        :param in_flight: How many cells occupy capacity.
+        :returns: Run, cell and attempt; ``None`` where there is no room, or :meth:`place` is to be asked.
+        """
+        if self._bound is None or in_flight >= self._bound or not self._arrivals:
+            return None
+        run, order, _ = self._arrivals.pop()
+        return run.id, order.cell, order.attempt
+
     def place(self, runs: Mapping[str, PlacedRun]) -> Iterator[Sequence[Placement]]:
         """Give placements to be carried out before the next are asked for.
 
         There are more than one batch where the scheduler has placed all that it was shown; and where there is room for
         cells that it was not shown, because others were ahead of them, or have kept them from a limit, for nothing.
         """
+        if self._bound is not None:
+            room = self._bound - len(self.running(runs.values()))
+            if first := self._arrivals.first(max(0, room)):
+                yield [Placement(run=run.id, path=order.cell) for run, order, _ in first]
+            return
         while self._ready:
             running = self.running(runs.values())
             self._look_at_rooms(running)

@@ -63,6 +63,8 @@ class ReadyQueue:
         self._where: dict[CellKey, _Bucket] = {}
         self._names: dict[CellKey, str] = {}
         self._complained = False
+        # How many cells of each run wait, so that a run that has none is forgotten without looking at others.
+        self._counts: dict[str, int] = {}
         # How many cells need the same room, and one of them.
         self._kinds: dict[_Kind, tuple[int, ReadyCell]] = {}
 
@@ -95,6 +97,7 @@ class ReadyQueue:
             bucket = self._new_bucket(spot)
         bucket[key] = (next(self._numbers), cell)
         self._where[key] = bucket
+        self._counts[cell.run] = self._counts.get(cell.run, 0) + 1
         kind = (id(cell.resources), cell.queue)
         number, _ = self._kinds.get(kind, (0, cell))
         self._kinds[kind] = (number + 1, cell)
@@ -105,6 +108,9 @@ class ReadyQueue:
         if bucket is None:
             return None
         cell = bucket.pop(key)[1]
+        left = self._counts.pop(cell.run) - 1
+        if left:
+            self._counts[cell.run] = left
         kind = (id(cell.resources), cell.queue)
         number, other = self._kinds.pop(kind)
         if number > 1:
@@ -137,8 +143,9 @@ class ReadyQueue:
 
     def forget_run(self, run: str) -> None:
         """Take all cells of a run out."""
-        for key in [key for key in self._where if key[0] == run]:
-            self.remove(key)
+        if run in self._counts:
+            for key in [key for key in self._where if key[0] == run]:
+                self.remove(key)
 
     def first(self, count: int, room: LimitRoom | None = None) -> SeenCells[ReadyCell]:
         """Give the cells that are first in line; to be looked at before the queue changes.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 from taskiq_flow.background import backoffs
 from taskiq_flow.clock import Clock
@@ -105,14 +106,13 @@ class DriverLoop:
         loop = asyncio.get_running_loop()
         driving = _Driving(driver, self._pool, self._store, self._clock, until_idle=self._until_idle)
         companions: list[asyncio.Future[None]] = [asyncio.ensure_future(driving.keep_lease())]
-        if driver.sender.in_place:
-            companions.append(asyncio.ensure_future(driving.attend()))
         driving.companions = companions if self._beside is None else [*companions, self._beside]
         try:
             await driver.resume()
             await driving.run()
         finally:
             driving.over = True
+            driver.stop()
             if not loop.is_closed():
                 for companion in companions:
                     companion.cancel()
@@ -131,11 +131,7 @@ def _lease_of(pool: str) -> str:
 
 
 class _Driving:
-    """One driver at work.
-
-    With a broker that executes in place, the tasks run within :meth:`run`; as long as one of them waits for something,
-    :meth:`attend` takes the driver's turns.
-    """
+    """One driver at work."""
 
     def __init__(self, driver: Driver, pool: str, store: RunStore, clock: Clock, *, until_idle: bool) -> None:
         self.companions: list[asyncio.Future[None]] = []
@@ -145,52 +141,27 @@ class _Driving:
         self._store = store
         self._clock = clock
         self._until_idle = until_idle
-        self._executing = asyncio.Event()
         self._due: float | None = None
         self._task: asyncio.Task[None] | None = None
-        # Held while attend() takes a turn; it begins none while run() is in one.
-        self._attending = asyncio.Lock()
 
     async def run(self) -> None:
-        """Take turns, and execute in place what they send, until there is no more or the lease is lost."""
+        """Take turns, and execute in this event loop what they dispatch, until there is no more or the lease is lost."""
         self._task = asyncio.current_task()
-        driver, sender = self._driver, self._driver.sender
-        breath_at = 0.0
+        driver, breath_at = self._driver, 0.0
         while True:
-            if self._attending.locked():
-                async with self._attending:  # until that turn is over
-                    pass
-            await self._turn()
-            if sender.pending and sender.in_place:
+            await self._persist(self._turn)
+            if driver.executes:
                 if driver.now >= breath_at:
                     await asyncio.sleep(0)
                     self._check_companions()
                     breath_at = self._clock.now() + _SECONDS_WITHOUT_A_BREATH
-                self._executing.set()
-                try:
-                    await sender.send_one()
-                finally:
-                    self._executing.clear()
-                # Where both cancellations came as one, the task has swallowed that, and only they tell of it.
+                await self._persist(partial(driver.execute, breath_at))
                 self._check_companions()
                 continue
             if self._until_idle and driver.idle and not await self._store.inbox.take(self._pool, 1):
                 return
             await self._wait()
             self._check_companions()
-
-    async def attend(self) -> None:
-        """Take turns while a task that is executed in place waits for something, and execute what is ready beside it.
-
-        What it waits for may be another run.
-        """
-        while True:
-            await self._executing.wait()
-            await self._wait()
-            if self._executing.is_set():
-                async with self._attending:
-                    await self._turn()
-                    self._driver.sender.send_aside()
 
     async def keep_lease(self) -> None:
         """Renew the lease again and again.
@@ -219,11 +190,14 @@ class _Driving:
         self._driver.lease = renewed
 
     async def _turn(self) -> None:
-        """Take a turn, again and again until one succeeds; what a failed one had collected is still there."""
+        self._due = await self._driver.turn()
+
+    async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Take a step, again and again until it succeeds; what a failed one had collected is still there."""
         pauses: Iterator[float] | None = None
         while True:
             try:
-                self._due = await self._driver.turn()
+                await step()
                 return
             except LeaseLost:
                 raise

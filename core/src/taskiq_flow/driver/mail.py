@@ -14,14 +14,17 @@ from taskiq_flow.driver.sender import Outgoing
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.envelope import Envelope
 from taskiq_flow.errors import PayloadError, StoreError
+from taskiq_flow.graph.model import DEFAULT_OPTIONS
 from taskiq_flow.machine import instructions as do
-from taskiq_flow.payloads import ClaimCheck, ListedValue, Value, encoded_size
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, encoded_size, has_claim_checks
 from taskiq_flow.plugins import Plugins
 from taskiq_flow.sizes import shown_size
 
 __all__ = ["Mail"]
 
 logger = logging.getLogger("taskiq_flow")
+
+_NO_EXTRAS: Mapping[str, Any] = {}
 
 
 class Mail:
@@ -39,15 +42,63 @@ class Mail:
         self._plugins = plugins
         self._watch = watch
 
-    async def message(self, run: ActiveRun, order: do.Dispatch) -> Outgoing:
-        """Give the message of an attempt.
+    def usual_envelope(self, run: ActiveRun, order: do.Dispatch) -> Envelope | None:
+        """Give what a worker in this process needs, where the arguments are small and here; otherwise ``None``.
+
+        Lists that are kept as their elements are put together.
+        """
+        threshold = self._checks.threshold
+        params: Mapping[str, Value] = order.params
+        for name, value in params.items():
+            if type(value) is ListedValue:
+                if has_claim_checks(value) or (
+                    threshold is not None and encoded_size(value) + len(value) > threshold
+                ):
+                    return None
+                try:
+                    value = self._codec.flat(value)
+                except PayloadError:
+                    return None  # whoever does it thoroughly says what is wrong
+                params = {**params, name: value}
+            if type(value) is not Payload or (threshold is not None and len(value.data) > threshold):
+                return None
+        extras = self._extras(run, order)
+        return Envelope(self._pool, run.id, order.cell, order.attempt, params, order.node.outputs, extras)
+
+    async def envelope(self, run: ActiveRun, order: do.Dispatch) -> Envelope:
+        """Give what the worker of an attempt needs.
 
         Large arguments become claim checks, once for all cells that get them.
 
         :raises PayloadError: its arguments cannot be put together.
         """
-        node, options = order.node, order.node.options
+        arguments = {}
+        for name, value in order.params.items():
+            if type(value) is ListedValue or self._checks.is_large(value):
+                value = await self._light(run, name, value)
+            arguments[name] = value
+        extras = self._extras(run, order)
+        return Envelope(self._pool, run.id, order.cell, order.attempt, arguments, order.node.outputs, extras)
+
+    async def message(self, run: ActiveRun, order: do.Dispatch) -> Outgoing:
+        """Give the message of an attempt.
+
+        :raises PayloadError: its arguments cannot be put together.
+        """
+        node = order.node
+        labels: Mapping[str, Any] = node.options.labels
+        if order.queue or order.worker:
+            worker = self._watch.info_of(order.worker)
+            routed = self._plugins.route_cell(run.id, order.cell, node.task, worker, order.queue)
+            labels = {**labels, **routed}
+        return Outgoing(node.task, await self.envelope(run, order), labels, run.awaits, run.context)
+
+    def _extras(self, run: ActiveRun, order: do.Dispatch) -> Mapping[str, Any]:
+        options = order.node.options
         cell = run.machine.cells.in_flight[order.cell]
+        adopted = run.record.labels.get(ADOPTED) if run.record.labels else None
+        if options is DEFAULT_OPTIONS and not cell.resources and adopted is None and cell.attempt == 1:
+            return _NO_EXTRAS
         extras: dict[str, Any] = {}
         if options.serializer is not None:
             extras["serializer"] = options.serializer
@@ -57,20 +108,9 @@ class Mail:
             extras["resources"] = cell.resources
         if cell.first_started_at is not None:
             extras["first_started_at"] = cell.first_started_at
-        if (sender := run.record.labels.get(ADOPTED)) is not None:
-            extras["sender"] = sender
-        arguments = {}
-        for name, value in order.params.items():
-            if type(value) is ListedValue or self._checks.is_large(value):
-                value = await self._light(run, name, value)
-            arguments[name] = value
-        envelope = Envelope(self._pool, run.id, order.cell, order.attempt, arguments, node.outputs, extras)
-        labels: Mapping[str, Any] = options.labels
-        if order.queue or order.worker:
-            worker = self._watch.info_of(order.worker)
-            routed = self._plugins.route_cell(run.id, order.cell, node.task, worker, order.queue)
-            labels = {**labels, **routed}
-        return Outgoing(node.task, envelope, labels, run.awaits)
+        if adopted is not None:
+            extras["sender"] = adopted
+        return extras
 
     async def _light(self, run: ActiveRun, name: str, value: Value) -> Value:
         """Give what is sent of an argument that is put together here, or is large although it was no worker's output.

@@ -11,6 +11,7 @@ from taskiq_flow.driver.limits import LimitRoom
 from taskiq_flow.driver.lines import CellKey, ReadyQueue, SeenCells
 from taskiq_flow.pools import fits, total_of
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
+from taskiq_flow.schedulers.fifo import FifoScheduler
 
 __all__ = ["Placer", "ReadyQueue", "SeenCells"]
 
@@ -39,6 +40,16 @@ class Placer:
     def lookahead(self) -> int:
         """How many ready cells the scheduler is shown at most."""
         return self.scheduler.lookahead
+
+    @property
+    def bound(self) -> int | None:
+        """How many cells may be in flight, where the first come are the first served and nothing else is looked at.
+
+        ``None`` where somebody has to be shown the cells.
+        """
+        scheduler = self.scheduler
+        # Only of this very class is it known what it will answer.
+        return scheduler.max_in_flight if type(scheduler) is FifoScheduler and not self.limits else None
 
     @property
     def complaints(self) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import Context
 from typing import Any
 
 from attrs import define
@@ -17,14 +18,15 @@ from taskiq.labels import prepare_label
 from taskiq.utils import maybe_awaitable
 
 from taskiq_flow.clock import Clock
+from taskiq_flow.driver.inline import start_task
 from taskiq_flow.envelope import ENVELOPE, Envelope
 from taskiq_flow.errors import UnschedulableError
 from taskiq_flow.failures import failure_of
-from taskiq_flow.handover import handed_over, speaks_json
 from taskiq_flow.machine.events import CellFailed
 from taskiq_flow.payloads import FailureKind
 from taskiq_flow.store import Letter, RunStore
 from taskiq_flow.worker.execution import CURRENT
+from taskiq_flow.worker.ways import speaks_json
 
 __all__ = ["Outgoing", "Sender"]
 
@@ -43,27 +45,26 @@ class Outgoing:
     :param envelope: What the worker needs.
     :param labels: The message's labels.
     :param wanted: Whether the attempt is still the current one; asked just before sending.
+    :param context: What an in-memory broker executes it in.
     """
 
     task: str
     envelope: Envelope
     labels: Mapping[str, Any]
     wanted: Callable[[str, int], bool]
+    context: Context
 
 
 class Sender:
     """Sends messages in order, and again while the broker cannot be reached.
 
-    A broker that executes in place keeps whoever sends from everything else while a task runs. So with such a broker
-    nothing is sent unless the driver's loop calls :meth:`send_one` or :meth:`send_aside`; with others, a task of the
-    event loop sends.
+    An in-memory broker executes what it is sent, maybe before it returns, so each of its messages has a task of its own.
+    With others, one task sends all of them.
 
     :param broker: The user's broker.
     :param store: Where the news goes of what can never be sent.
     :param lacks: Whether no worker has a task. taskiq's receiver drops what it does not know, so such a message waits
         until there is a worker that does; in memory this is not asked, because sending shows it.
-
-    :ivar in_place: Whether sending a message executes it.
     """
 
     def __init__(
@@ -74,39 +75,20 @@ class Sender:
         self._store = store
         self._clock = clock
         self._in_memory = isinstance(broker, InMemoryBroker)
-        self.in_place = bool(getattr(broker, "await_inplace", False))
         self._queue: deque[Outgoing] = deque()
         self._emptying: asyncio.Task[None] | None = None
         self._later: set[asyncio.Task[None]] = set()
         self._failures: dict[tuple[str, str, int], int] = {}
 
-    @property
-    def pending(self) -> bool:
-        """Whether messages wait."""
-        return bool(self._queue)
-
     async def send(self, messages: Iterable[Outgoing]) -> None:
-        """Send messages, or see to it that they are sent; never raises for what the broker does."""
-        if self._in_memory and not self.in_place:
-            # Such a broker starts a task and does not wait for it.
+        """See to it that messages are sent; never raises for what the broker does."""
+        if self._in_memory:
             for message in messages:
-                await self._kick(message)
+                self._keep(start_task(self._kick(message), message.context))
             return
         self._queue.extend(messages)
-        if not self.in_place and (self._emptying is None or self._emptying.done()):
+        if self._emptying is None or self._emptying.done():
             self._emptying = asyncio.get_running_loop().create_task(self._empty())
-
-    def send_one(self) -> Coroutine[Any, Any, None]:
-        """Send the oldest message that waits."""
-        return self._kick(self._queue.popleft())
-
-    def send_aside(self) -> None:
-        """Send all messages that wait, each in a task of its own."""
-        loop = asyncio.get_running_loop()
-        while self._queue:
-            task = loop.create_task(self._kick(self._queue.popleft()))
-            self._later.add(task)
-            task.add_done_callback(self._later.discard)
 
     async def close(self) -> None:
         """Send nothing more."""
@@ -157,7 +139,9 @@ class Sender:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         seconds = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 20), _LONGEST_BACKOFF)
         logger.warning("cannot send cell %r: %s; trying again in %g s", envelope.cell, error, seconds)
-        task = asyncio.get_running_loop().create_task(self._kick_later(outgoing, seconds))
+        self._keep(start_task(self._kick_later(outgoing, seconds), outgoing.context))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 
@@ -188,11 +172,6 @@ class Sender:
         types: dict[str, int] = {}
         for name, value in outgoing.labels.items():
             labels[name], types[name] = prepare_label(value)
-        if self._in_memory:
-            handed = handed_over(broker, outgoing.task, envelope, labels, types)
-            if handed is not None:
-                await broker.kick(handed)
-                return
         fields: dict[str, Any] = {
             "task_id": envelope.message_id,
             "task_name": outgoing.task,

@@ -19,6 +19,10 @@ class Timers:
     _heap: list[tuple[float, str, str]] = field(factory=list)
     _due: dict[tuple[str, str], float] = field(factory=dict)
 
+    def __bool__(self) -> bool:
+        """Whether any timer runs."""
+        return bool(self._heap)
+
     def start(self, run: str, timer: str, due: float) -> None:
         """Start a timer of a run, or move it.
 

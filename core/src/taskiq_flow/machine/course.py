@@ -15,7 +15,7 @@ from taskiq_flow.errors import PayloadError
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.cells import Cells
-from taskiq_flow.machine.plan import plan_of, resolve
+from taskiq_flow.machine.plan import Slot, plan_of, resolve
 from taskiq_flow.machine.scope import Cell, Items, Scope, Timer
 from taskiq_flow.machine.transitions import TRANSITIONS, CellState, RunStatus, Trigger
 from taskiq_flow.payloads import Failure, FailureKind, ListedValue, Value
@@ -24,6 +24,8 @@ __all__ = ["Course"]
 
 # As they stand in a scope's bytes.
 _PENDING = int(CellState.PENDING)
+_PENDING_STATE = CellState.PENDING
+_READY = TRANSITIONS[(CellState.PENDING, Trigger.SUPPLIED)]
 _DEAD = frozenset({int(CellState.FAILED), int(CellState.CANCELLED)})
 
 _CANCELLED_IF_PENDING = bytes(
@@ -69,23 +71,40 @@ class Course:
             self._pass_over(scope, position, Trigger.BYPASSED)
             return
         options = node.options
+        path = scope.prefix + node.name
+        resources, queue, priority = options.resources, options.queue or "", options.priority
+        if type(node) is TaskNode:
+            # What the table says of a cell whose sources have arrived, without the steps in between.
+            self.cells.active[path] = cell = Cell(
+                path, scope, position, node, _READY, 1, "", "", resources, queue, "", priority, None, None, None, False,
+                [_PENDING_STATE, _READY], params,
+            )  # fmt: skip
+            depth = 0 if scope.parent is None else cell.depth
+            self._out.append(
+                do.Enqueue(
+                    cell=path,
+                    node=node,
+                    attempt=1,
+                    resources=resources,
+                    queue=queue,
+                    priority=priority,
+                    depth=depth,
+                )
+            )
+            return
         cell = Cell(
-            path=scope.prefix + node.name,
+            path=path,
             scope=scope,
             position=position,
             node=node,
             state=CellState.PENDING,
-            resources=options.resources,
-            queue=options.queue or "",
-            priority=options.priority,
+            resources=resources,
+            queue=queue,
+            priority=priority,
             params=params,
             story=[CellState.PENDING],
         )
-        self.cells.active[cell.path] = cell
-        if isinstance(node, TaskNode):
-            self.cells.move(cell, Trigger.SUPPLIED)
-            self._enqueue(cell)
-            return
+        self.cells.active[path] = cell
         self.cells.move(cell, Trigger.OPENED)
         items = self._items_of(cell)
         if isinstance(items, ListedValue):
@@ -99,17 +118,27 @@ class Course:
         :raises PayloadError: what the guard looks at cannot be read.
         """
         plan, inputs, outputs = scope.plan, scope.inputs, scope.outputs
-        guard = plan.guards.get(position)
-        if guard is not None:
-            condition = resolve(guard[0], inputs, outputs)
-            if condition is None or not _holds(self._read(condition), guard[1]):
+        if plan.guards:
+            guard = plan.guards.get(position)
+            if guard is not None:
+                condition = resolve(guard[0], inputs, outputs)
+                if condition is None or not _holds(self._read(condition), guard[1]):
+                    return None
+        if plan.items:
+            items = plan.items.get(position)
+            if items is not None and resolve(items, inputs, outputs) is None:
                 return None
-        items = plan.items.get(position)
-        if items is not None and resolve(items, inputs, outputs) is None:
-            return None
         params: dict[str, Value] = {}
+        value: Value | None
         for param in plan.params[position]:
-            value = resolve(param.place, inputs, outputs)
+            place = param.place
+            if type(place) is str:
+                value = inputs.get(place)
+            elif type(place) is Slot:
+                produced = outputs.get(place.node)
+                value = None if produced is None else produced[place.output]
+            else:
+                value = resolve(place, inputs, outputs)
             if value is not None:
                 params[param.name] = value
             elif not param.optional:
@@ -188,10 +217,15 @@ class Course:
 
     def _close(self, cell: Cell) -> None:
         """Forget a cell that has just become final, all but its state."""
-        self.cells.forget(cell)
+        cells, path = self.cells, cell.path
+        del cells.active[path]
+        cells.in_flight.pop(path, None)
         if cell.timers:
             self._stop_timers(cell)
-        self._settle(cell.scope, cell.position, cell.state)
+        scope, position = cell.scope, cell.position
+        scope.states[position] = cell.state
+        scope.left -= 1
+        self._settled.append((scope, position))
 
     def _pass_over(self, scope: Scope, position: int, trigger: Trigger) -> None:
         """Take a pending cell to a final state, without an object in between."""
@@ -224,7 +258,8 @@ class Course:
 
     def _open_items(self, cell: Cell, node: MapNode, items: Items) -> None:
         """Open as many items as may be open, and close the map when there are no more."""
-        plan = cell.scope.plan.bodies[cell.position]
+        plan, path = cell.scope.plan.bodies[cell.position], cell.path
+        size = len(plan.nodes)
         tolerant = cell.scope.tolerant or node.skip_errors
         on_error = node.options.on_error or cell.scope.on_error
         while items.next < len(items.values):
@@ -238,15 +273,12 @@ class Course:
                     self._starved.append(cell)
                 return
             number = items.next
-            scope = Scope.open(
-                plan,
-                {**items.shared, node.item: items.values[number]},
-                prefix=f"{cell.path}[{number}]/",
-                parent=cell,
-                number=number,
-                on_error=on_error,
-                tolerant=tolerant,
-            )
+            inputs = {**items.shared, node.item: items.values[number]}
+            # As Scope.open() does; a map of many items spends much of its time here.
+            scope = Scope(
+                plan, f"{path}[{number}]/", inputs, cell, number, on_error, tolerant,
+                bytearray(size), [*plan.indegree], {}, size,
+            )  # fmt: skip
             items.next += 1
             items.open[number] = scope
             self._open_count += 1

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Union
 
-from attrs import field, frozen
+from attrs import field
 
+from taskiq_flow.light import light
 from taskiq_flow.payloads import Failure, Value
 
 __all__ = [
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class RunStarted:
     """The run began.
 
@@ -46,7 +47,7 @@ class RunStarted:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class MapExpanded:
     """The items of a mapped input were read; this is what a resumption counts against.
 
@@ -59,7 +60,7 @@ class MapExpanded:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class CellDispatched:
     """A scheduler placed the cell; its message is sent after this is in the log.
 
@@ -76,7 +77,7 @@ class CellDispatched:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class CellStarted:
     """A worker claimed the attempt.
 
@@ -89,7 +90,7 @@ class CellStarted:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class CellProgressed:
     """The task reported progress; changes no state.
 
@@ -102,7 +103,7 @@ class CellProgressed:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class CellSucceeded:
     """The attempt returned.
 
@@ -119,7 +120,7 @@ class CellSucceeded:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class CellFailed:
     """The attempt failed, and the retry policy has been asked.
 
@@ -144,7 +145,7 @@ class CellFailed:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class CellCancelled:
     """The attempt ended because the run released it.
 
@@ -157,7 +158,7 @@ class CellCancelled:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class CellReleased:
     """The slot of an attempt that was given up is free at last."""
 
@@ -166,7 +167,7 @@ class CellReleased:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class ReleaseRequested:
     """The run does not want the attempt any more; a letter to the worker that holds it, never to a machine."""
 
@@ -175,7 +176,7 @@ class ReleaseRequested:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class WorkerLost:
     """A worker was not heard of in time; whatever it held will have no outcome.
 
@@ -186,7 +187,7 @@ class WorkerLost:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class TimerFired:
     """A timer that the machine had started is due.
 
@@ -197,7 +198,7 @@ class TimerFired:
     at: float = 0.0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class CancelRequested:
     """Somebody wants the run to end.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Union
 
-from attrs import field, frozen
+from attrs import field
 
 from taskiq_flow.graph.model import TaskNode
+from taskiq_flow.light import light
 from taskiq_flow.payloads import Failure, Value
 
 __all__ = [
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class Enqueue:
     """Let the scheduler place the cell; answer with ``CellDispatched``.
 
@@ -46,14 +47,14 @@ class Enqueue:
     depth: int = 0
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class Withdraw:
     """Take the cell out of what is ready; it will not run."""
 
     cell: str
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class Dispatch:
     """Send the cell's message, once the event that caused this is in the log.
 
@@ -73,7 +74,7 @@ class Dispatch:
     queue: str = ""
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class Expand:
     """Read the items of a map; answer with ``MapExpanded``, or with ``CellFailed`` when it is no list.
 
@@ -85,7 +86,7 @@ class Expand:
     items: Value
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class AskPolicy:
     """Ask the retry policy about a failure that no worker could ask about; answer with ``CellFailed``.
 
@@ -103,7 +104,7 @@ class AskPolicy:
     lingers: bool = False
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class Release:
     """Make the worker give up an attempt; answer with ``CellCancelled`` if no worker has claimed it.
 
@@ -115,7 +116,7 @@ class Release:
     worker: str = ""
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class StartTimer:
     """Answer with ``TimerFired`` when the time has come.
 
@@ -127,14 +128,14 @@ class StartTimer:
     due: float
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class StopTimer:
     """Forget a timer."""
 
     timer: str
 
 
-@frozen(kw_only=True)
+@light(kw_only=True)
 class FinishRun:
     """The run is over; the machine says how (``status``, ``outputs()``, ``failures``)."""
 

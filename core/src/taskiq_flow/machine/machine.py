@@ -203,7 +203,7 @@ class RunMachine(Course):
         self.version += 1
         cell.placed = event.worker
         cell.sent_to = event.queue or cell.queue
-        self.cells.in_flight[cell.path] = cell
+        self.cells.in_flight[event.cell] = cell
         self._dispatch(cell)
 
     def _cell_started(self, event: ev.CellStarted) -> None:

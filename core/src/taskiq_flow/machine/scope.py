@@ -180,13 +180,14 @@ class Items:
 
         :raises PayloadError: what a filter's body gave cannot be read.
         """
-        places = scope.plan.outputs
-        found = (resolve(places[name], scope.inputs, scope.outputs) for name in node.collects)
-        result = tuple(_NULL if value is None else value for value in found)
+        places, result = scope.plan.outputs, []
+        for name in node.collects:
+            value = resolve(places[name], scope.inputs, scope.outputs)
+            result.append(_NULL if value is None else value)
         if node.keep == "items":
             self.results[scope.number] = (self.values[scope.number],) if read(result[0]) else None
         else:
-            self.results[scope.number] = result
+            self.results[scope.number] = tuple(result)
 
     def gather(self, node: MapNode) -> tuple[Value, ...]:
         """Give the map's outputs, in item order, without the items that failed or were left out."""

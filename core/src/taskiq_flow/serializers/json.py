@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -74,6 +74,13 @@ class JsonSerializer(TypedSerializer):
             raise does_not_fit(type_, error, self.name) from error
         except Exception as error:
             raise cannot_read_by(type_, first_line(error), self.name) from error
+
+    def reader(self, type_: Any) -> Callable[[bytes], Any] | None:
+        """Give what does the work of :meth:`loads` where nothing is wrong."""
+        reader: Callable[[bytes], Any] = (
+            _decode if is_missing(type_) else self._adapter(type_).validator.validate_json
+        )
+        return reader
 
     def split(self, data: bytes) -> list[bytes]:
         """Give the encoded elements of an encoded list.

@@ -39,6 +39,7 @@ class Attempt(Execution):
     :ivar seconds: How long the function ran, where a process has measured it.
     :ivar slot: The slot that it occupies, where it is synchronous.
     :ivar concluded: Whether the outcome was put into the inbox.
+    :ivar aside: Whether it goes on as a task beside its driver, and reports by notice.
     :ivar let_go: Makes the worker forget it.
     """
 
@@ -51,6 +52,7 @@ class Attempt(Execution):
     seconds = 0.0
     slot: asyncio.Semaphore | None = None
     concluded = False
+    aside = False
     let_go: Callable[[Attempt], None] | None = None
 
     def __init__(self, envelope: Envelope, shape: Shape, executor: Executor) -> None:

@@ -22,7 +22,7 @@ from taskiq_flow.errors import GraphError
 from taskiq_flow.task_options import TaskOptions, keep_options, task_options
 from taskiq_flow.worker.execution import CURRENT
 
-__all__ = ["FlowTask", "adopt_task", "adopt_tasks"]
+__all__ = ["FlowTask", "adopt_task", "adopt_tasks", "is_wrapped"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -88,7 +88,13 @@ def _driven(function: Callable[..., Any]) -> Callable[..., Any]:
         inspect.markcoroutinefunction(invoke)
     else:
         invoke._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+    invoke._wraps = function  # type: ignore[attr-defined]
     return invoke
+
+
+def is_wrapped(task: FlowTask[Any, Any]) -> bool:
+    """Whether what taskiq would call for a task is ours, and nothing that somebody has put around it."""
+    return getattr(task.original_func, "_wraps", None) is task.func
 
 
 def adopt_task(broker: AsyncBroker, task: AsyncTaskiqDecoratedTask[Any, Any]) -> FlowTask[Any, Any]:

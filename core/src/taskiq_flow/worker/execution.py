@@ -70,7 +70,9 @@ class Execution:
         try:
             if self.released:
                 return None
-            result = await self.call(function, args, {**kwargs, **self.arguments})
+            result = await self.call(
+                function, args, {**kwargs, **self.arguments} if kwargs else self.arguments
+            )
             if _is_to_be_cancelled(self._task):
                 # A task that cancelled itself and then returned fails here, and not somewhere within taskiq.
                 await asyncio.sleep(0)

@@ -16,11 +16,25 @@ from taskiq_flow.retry import CellView, FailedAttempt
 from taskiq_flow.worker.arguments import encode_outputs
 from taskiq_flow.worker.attempts import Attempt
 
-__all__ = ["failed_event", "outcome_of"]
+__all__ = ["CallResult", "failed_event", "outcome_of"]
+
+
+class CallResult:
+    """What a call came to, for an attempt that taskiq has not executed; it is read as taskiq's result is.
+
+    :param return_value: What the function returned.
+    :param error: What it raised; ``None`` where it returned.
+    """
+
+    __slots__ = ("error", "return_value")
+
+    def __init__(self, return_value: Any = None, error: BaseException | None = None) -> None:
+        self.return_value = return_value
+        self.error = error
 
 
 def outcome_of(
-    attempt: Attempt, result: TaskiqResult[Any], codec: Codec, policies: Policies, now: float
+    attempt: Attempt, result: TaskiqResult[Any] | CallResult, codec: Codec, policies: Policies, now: float
 ) -> ev.Event:
     """Give what came of an attempt.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 from taskiq import AsyncTaskiqDecoratedTask
 
 from taskiq_flow.retry import RetryPolicy
@@ -32,6 +32,8 @@ class Shape:
     :param policy: The retry policy object that the task was decorated with.
     :param reference: Where a new process finds it; ``None`` where it has to run in this process, because it cannot be
         imported, has dependencies that taskiq injects, or reports progress.
+    :param injected: Whether taskiq injects something.
+    :param readers: What decodes its parameters, by name and serializer, as far as that is known by now.
     """
 
     function: Callable[..., Any]
@@ -41,6 +43,8 @@ class Shape:
     accepts: Mapping[str, Any]
     policy: RetryPolicy | None
     reference: tuple[str, str] | None
+    injected: bool = False
+    readers: dict[tuple[str, str], Callable[[bytes], Any]] = field(factory=dict, eq=False, repr=False)
 
 
 def shape_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> Shape:
@@ -60,6 +64,7 @@ def shape_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> Shape:
         accepts=signature.accepts,
         policy=policy_of(task),
         reference=None if here else reference_of(function),
+        injected=bool(signature.dependencies),
     )
     task.__dict__[_KEPT] = shape
     return shape

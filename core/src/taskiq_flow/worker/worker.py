@@ -34,7 +34,7 @@ from taskiq_flow.worker.arguments import decode_arguments, fetched_argument, is_
 from taskiq_flow.worker.attempts import Attempt, AttemptKey, Single
 from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.execution import CURRENT
-from taskiq_flow.worker.outcomes import failed_event, outcome_of
+from taskiq_flow.worker.outcomes import CallResult, failed_event, outcome_of
 from taskiq_flow.worker.processes import Job, Processes, own_name
 from taskiq_flow.worker.progress import Progress, reporter
 from taskiq_flow.worker.shapes import Shape, shape_of
@@ -43,6 +43,8 @@ from taskiq_flow.worker.slots import Slots
 __all__ = ["Worker"]
 
 logger = logging.getLogger("taskiq_flow")
+# What is executed without taskiq's receiver is told where the receiver tells it.
+receiver_logger = logging.getLogger("taskiq.receiver.receiver")
 
 # This is how taskiq is told not to store a result. Making one anew is a good part of what a cell costs.
 _NO_RESULT = NoResultError()
@@ -106,54 +108,144 @@ class Worker:
             if any(policy is not None for policy in policies):
                 message.labels[RETRY_ON_ERROR] = False
             if shape.reports_progress and not is_given(PROGRESS_PARAMETER, shape.function, message):
-                single.arguments = self._progress(shape, message, None)
+                single.arguments = self._progress(shape, message.task_id, None)
             return message
-        if type(wire) is Envelope:
-            envelope = wire
-        else:
-            try:
-                envelope = Envelope.from_wire(wire)
-            except PayloadError:
-                logger.exception("message %s of task %r is dropped", message.task_id, message.task_name)
-                envelope = Envelope("", "", "", 0)
+        try:
+            envelope = Envelope.from_wire(wire)
+        except PayloadError:
+            logger.exception("message %s of task %r is dropped", message.task_id, message.task_name)
+            envelope = Envelope("", "", "", 0)
         message.labels[RETRY_ON_ERROR] = False
-        attempt = Attempt(envelope, shape, self._executor)
+        await self._begin(Attempt(envelope, shape, self._executor))
+        return message
+
+    async def _begin(self, attempt: Attempt) -> None:
         attempt.enter()
-        if not shape.is_async:
+        if not attempt.shape.is_async:
             await self._take_slot(attempt)
         if await self._claim(attempt):
-            for value in envelope.arguments.values():
-                if type(value) is not Payload:
-                    await self._fetch(attempt)
-                    break
-            if not attempt.skip:
-                self._prepare(attempt, message)
-        return message
+            await self._get_ready(attempt)
+
+    async def _get_ready(self, attempt: Attempt) -> None:
+        for value in attempt.envelope.arguments.values():
+            if type(value) is not Payload:
+                await self._fetch(attempt)
+                break
+        if not attempt.skip:
+            self._prepare(attempt)
 
     async def conclude(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:
         """Put what came of a message into the inbox; a cell's result is not for the result backend."""
         execution = CURRENT.get()
         if isinstance(execution, Attempt):
-            execution.leave()
-            if result.error is not None and await self._goes_down(execution, result.error):
-                if self._in_place:
-                    # Who executes in place was cancelled, and is to hear of it, although taskiq keeps it for the task.
-                    raise result.error
-            elif not execution.refused:
-                now = self._clock.now()
-                event = outcome_of(execution, result, self._codec, self._policies, now)
-                if type(event) is ev.CellSucceeded and any(map(self._checks.is_large, event.outputs)):
-                    event = await self._lightened(execution, event)
-                letters = self._letters_of(execution, event)
-                try:
-                    await self._store.inbox.put(execution.envelope.pool, letters)
-                except Exception:  # noqa: BLE001 - stores raise what their drivers raise; it is logged there
-                    await self._insist(execution.envelope.pool, letters)
+            await self._conclude(execution, result)
             result.error = _NO_RESULT
         elif isinstance(execution, Single):
             execution.leave()
             if result.error is not None and await self._adopt(execution, message, result.error):
                 result.error = _NO_RESULT
+
+    async def _conclude(self, attempt: Attempt, result: TaskiqResult[Any] | CallResult) -> None:
+        attempt.leave()
+        if attempt.refused:
+            return
+        event = await self.outcome_of(attempt, result)
+        if event is None:
+            return
+        letters = self._letters_of(attempt, event)
+        try:
+            await self._store.inbox.put(attempt.envelope.pool, letters)
+        except Exception:  # noqa: BLE001 - stores raise what their drivers raise; it is logged there
+            await self._insist(attempt.envelope.pool, letters)
+
+    async def outcome_of(self, attempt: Attempt, result: TaskiqResult[Any] | CallResult) -> ev.Event | None:
+        """Give what came of an attempt; ``None`` where everything goes down, so that its worker is lost."""
+        if result.error is not None and await self._goes_down(attempt, result.error):
+            return None
+        event = outcome_of(attempt, result, self._codec, self._policies, self._clock.now())
+        threshold = self._checks.threshold
+        if type(event) is ev.CellSucceeded and threshold is not None:
+            for output in event.outputs:
+                if type(output) is Payload and len(output.data) > threshold:
+                    event = await self._lightened(attempt, event)
+                    break
+        if not attempt.aside:
+            # What is executed in the driver's own hands reports to nobody else.
+            attempt.concluded = True
+            self._running.pop(attempt.key, None)
+        return event
+
+    # Attempts that no message was sent about
+
+    def take_up(self, envelope: Envelope, function: Shape) -> Attempt:
+        """Begin an attempt whose start its driver, in the same event loop, writes into the log."""
+        attempt = Attempt(envelope, function, self._executor)
+        attempt.take()
+        attempt.started_at = self._clock.now()
+        self._running[attempt.key] = attempt
+        return attempt
+
+    def forget(self, attempt: Attempt) -> None:
+        """Forget an attempt that was taken up and not begun."""
+        self._running.pop(attempt.key, None)
+
+    def holds(self, run: str, cell: str, attempt: int) -> bool:
+        """Whether an attempt is being executed here."""
+        return (run, cell, attempt) in self._running
+
+    async def run(self, attempt: Attempt) -> CallResult:
+        """Execute an attempt that was taken up, in a task of its own; if that has to wait, report what came of it."""
+        attempt.enter()
+        arguments = self._read_arguments(attempt.shape, attempt.envelope)
+        if arguments is None:
+            await self._get_ready(attempt)
+        else:
+            attempt.arguments = arguments
+        result = await self._call(attempt)
+        if attempt.aside:
+            await self._conclude(attempt, result)
+        return result
+
+    def leave_aside(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
+        """Let an attempt that waits for something go on by itself."""
+        attempt.aside = True
+        attempt.let_go = self._let_go
+        task.add_done_callback(functools.partial(self._orphaned, attempt))
+        self.accompany(task)
+
+    def accompany(self, task: asyncio.Task[Any]) -> None:
+        """Let whoever waits for all that a broker executes wait for a task, too."""
+        # taskiq's in-memory broker has no other way to be told.
+        running: set[asyncio.Task[Any]] = getattr(self.broker, "_running_tasks", self._followups)
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    async def execute(self, envelope: Envelope, function: Shape) -> None:
+        """Execute an attempt as if its message had come: wait for a slot, claim it, and report what came of it.
+
+        :param envelope: What the message would have carried.
+        """
+        attempt = Attempt(envelope, function, self._executor)
+        attempt.take()
+        await self._begin(attempt)
+        await self._conclude(attempt, await self._call(attempt))
+
+    async def _call(self, attempt: Attempt) -> CallResult:
+        """Do what taskiq's receiver does for a task without dependencies and labels."""
+        shape, envelope, result = attempt.shape, attempt.envelope, CallResult()
+        if receiver_logger.isEnabledFor(logging.INFO):
+            receiver_logger.info("Executing task %s with ID: %s", shape.task, envelope.message_id)
+        try:
+            result.return_value = await attempt.run(shape.function, (), {})
+        except NoResultError as error:
+            result.error = error
+            receiver_logger.warning(
+                "Task %s with id %s skipped setting result.", shape.task, envelope.message_id
+            )
+        except BaseException as error:
+            result.error = error
+            receiver_logger.exception("Exception found while executing function.")
+        return result
 
     @property
     def busy(self) -> bool:
@@ -263,7 +355,27 @@ class Worker:
         else:
             attempt.envelope = evolve(envelope, arguments=arguments)
 
-    def _prepare(self, attempt: Attempt, message: TaskiqMessage) -> None:
+    def _read_arguments(self, function: Shape, envelope: Envelope) -> dict[str, Any] | None:
+        """Decode arguments where nothing is special about them, and nothing is wrong with them; otherwise ``None``."""
+        if function.reports_progress:
+            return None
+        readers, arguments = function.readers, {}
+        try:
+            for name, value in envelope.arguments.items():
+                if type(value) is not Payload:
+                    return None
+                reader = readers.get((name, value.serializer))
+                if reader is None:
+                    reader = self._codec.reader(value.serializer, function.accepts.get(name, Any))
+                    if reader is None:
+                        return None
+                    readers[(name, value.serializer)] = reader
+                arguments[name] = reader(value.data)
+        except Exception:  # noqa: BLE001 - whoever reads them thoroughly says what is wrong
+            return None
+        return arguments
+
+    def _prepare(self, attempt: Attempt) -> None:
         """Decode the arguments, or let a process do so."""
         shape, envelope = attempt.shape, attempt.envelope
         if attempt.processes is not None and shape.reference is not None:
@@ -284,12 +396,12 @@ class Worker:
             attempt.reject(failure_of(error, FailureKind.REJECTED))
             return
         if shape.reports_progress and PROGRESS_PARAMETER not in arguments:
-            arguments.update(self._progress(shape, message, envelope))
+            arguments.update(self._progress(shape, envelope.message_id, envelope))
         attempt.arguments = arguments
 
-    def _progress(self, shape: Shape, message: TaskiqMessage, envelope: Envelope | None) -> dict[str, Any]:
+    def _progress(self, shape: Shape, message_id: str, envelope: Envelope | None) -> dict[str, Any]:
         # Who sent a task on its own looks under the id of that message, whichever attempt it is.
-        task_id = message.task_id if envelope is None else envelope.extras.get("sender", message.task_id)
+        task_id = message_id if envelope is None else envelope.extras.get("sender", message_id)
         report = reporter(self.broker, self._store, self._clock, task_id, envelope)
         return {PROGRESS_PARAMETER: Progress(report, awaited=shape.is_async)}
 

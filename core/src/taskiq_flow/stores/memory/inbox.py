@@ -25,12 +25,16 @@ class MemoryInbox(Inbox):
 
     async def put(self, pool: str, letters: Iterable[Letter]) -> None:
         """Add letters."""
-        state, letters = self._state, list(letters)
+        state = self._state
         with state.lock:
-            box = state.box(pool)
+            box = state.boxes.get(pool) or state.box(pool)
+            number, waiting = box.next_token, box.letters
             for letter in letters:
-                box.deliver(letter)
-            box.waiters.ring()
+                waiting.append((number, letter))
+                number += 1
+            box.next_token = number
+            if box.waiters:
+                box.waiters.ring()
 
     async def take(self, pool: str, limit: int = 1000) -> Sequence[tuple[Any, Letter]]:
         """Give the oldest letters that are not acknowledged, with a token each."""
@@ -39,10 +43,9 @@ class MemoryInbox(Inbox):
             box = state.boxes.get(pool)
             if box is None:
                 return []
-            gone = box.acknowledged
+            gone, letters = box.acknowledged, box.letters
             if not gone:
-                letters = box.letters
-                return list(letters if len(letters) <= limit else islice(letters, max(0, limit)))
+                return [*letters] if len(letters) <= limit else list(islice(letters, max(0, limit)))
             return list(islice((kept for kept in box.letters if kept[0] not in gone), max(0, limit)))
 
     async def acknowledge(self, pool: str, tokens: Iterable[Any]) -> None:
@@ -59,8 +62,9 @@ class MemoryInbox(Inbox):
                     letters.popleft()
                 elif first < token < box.next_token:
                     gone.add(token)
-                while gone and letters[0][0] in gone:
-                    gone.remove(letters.popleft()[0])
+                if gone:
+                    while gone and letters[0][0] in gone:
+                        gone.remove(letters.popleft()[0])
 
     async def wait(self, pool: str, timeout: float | None) -> None:
         """Return when the pool has a letter that is not acknowledged."""
@@ -78,6 +82,11 @@ class MemoryInbox(Inbox):
                 state.forget_unused(pool)
             raise
 
+    def has_letters(self, pool: str) -> bool:
+        """Whether the pool has a letter that is not acknowledged."""
+        box = self._state.boxes.get(pool)
+        return box is not None and bool(box.letters)
+
     async def claim(self, pool: str, letter: Letter, *, worker: str) -> bool:
         """Claim the attempt that a ``CellStarted`` letter is about; the first one puts it."""
         event = letter.event
@@ -94,9 +103,11 @@ class MemoryInbox(Inbox):
             if attempt in entry.claims:
                 return False
             entry.claims[attempt] = worker
-            box = state.box(pool)
-            box.deliver(letter)
-            box.waiters.ring()
+            box = state.boxes.get(pool) or state.box(pool)
+            box.letters.append((box.next_token, letter))
+            box.next_token += 1
+            if box.waiters:
+                box.waiters.ring()
             return True
 
     async def revoke(self, run: str, cell: str, attempt: int) -> bool:

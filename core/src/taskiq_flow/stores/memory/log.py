@@ -25,6 +25,13 @@ class MemoryRunLog(RunLog):
         state = self._state
         with state.lock:
             state.fence(lease)
+            if len(batch) == 1:
+                for run, events in batch.items():
+                    entry = state.entry(run)
+                    entry.events += events
+                    if entry.readers and events:
+                        entry.readers.ring()
+                return
             found = [(state.entry(run), events) for run, events in batch.items()]
             for entry, events in found:
                 if events:

@@ -1,0 +1,103 @@
+"""The ready cells of a pool whose scheduler takes the first ones and looks at nothing else.
+
+Nobody is shown such cells, so nothing is made of them that could be shown. The order is that of
+:class:`~taskiq_flow.driver.lines.ReadyQueue` with one line and without limits.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from taskiq_flow.machine import instructions as do
+
+if TYPE_CHECKING:
+    from taskiq_flow.driver.floor import PlacedRun
+
+__all__ = ["ArrivalQueue"]
+
+_Key = tuple[str, str]
+_Entry = tuple["PlacedRun", do.Enqueue, float]
+
+
+class ArrivalQueue:
+    """Cells by priority, then by depth, then in the order in which they became ready."""
+
+    def __init__(self) -> None:
+        # An ordinary dictionary looks at every deleted entry again when it is read from the front.
+        self._levels: dict[tuple[int, int], OrderedDict[_Key, _Entry]] = {}
+        self._where: dict[_Key, OrderedDict[_Key, _Entry]] = {}
+        # How many cells of each run wait, so that a run that has none is forgotten without looking at others.
+        self._counts: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def add(self, run: PlacedRun, order: do.Enqueue, now: float) -> None:
+        """Add a cell behind those of its priority and depth.
+
+        :param now: Since when it is ready, in seconds since the epoch.
+        """
+        key = (run.id, order.cell)
+        rank = (-order.priority, -order.depth)
+        level = self._levels.get(rank)
+        if level is None:
+            self._levels[rank] = level = OrderedDict()
+            self._levels = dict(sorted(self._levels.items()))
+        level[key] = (run, order, now)
+        self._where[key] = level
+        self._counts[run.id] = self._counts.get(run.id, 0) + 1
+
+    def pop(self) -> _Entry:
+        """Take the first cell out.
+
+        :raises LookupError: there is none.
+        """
+        for level in self._levels.values():
+            if level:
+                key, entry = level.popitem(last=False)
+                del self._where[key]
+                self._discount(key[0])
+                return entry
+        raise LookupError("no cell is ready")
+
+    def get(self, run: str, cell: str) -> _Entry | None:
+        """Give a cell; ``None`` when it is not there."""
+        key = (run, cell)
+        level = self._where.get(key)
+        return None if level is None else level[key]
+
+    def first(self, count: int) -> list[_Entry]:
+        """Give the cells that are first, and leave them there.
+
+        :param count: How many at most.
+        """
+        found: list[_Entry] = []
+        for level in self._levels.values():
+            for entry in level.values():
+                if len(found) >= count:
+                    return found
+                found.append(entry)
+        return found
+
+    def remove(self, run: str, cell: str) -> _Entry | None:
+        """Take a cell out; ``None`` when it is not there."""
+        key = (run, cell)
+        level = self._where.pop(key, None)
+        if level is None:
+            return None
+        self._discount(run)
+        return level.pop(key)
+
+    def forget_run(self, run: str) -> None:
+        """Take all cells of a run out."""
+        if run in self._counts:
+            for key in [key for key in self._where if key[0] == run]:
+                self.remove(*key)
+
+    def _discount(self, run: str) -> None:
+        left = self._counts[run] - 1
+        if left:
+            self._counts[run] = left
+        else:
+            del self._counts[run]

@@ -1,0 +1,137 @@
+"""Cells that are executed where they are driven: no message and no notice, but the same events.
+
+An embedded flow executes in this way what nobody else has to see: no other middleware, no formatter, no dependency of
+taskiq's. What is promised stays so:
+
+- ``CellDispatched`` and ``CellStarted`` are in the log before anything of the cell begins. That write is refused when the
+  lease is lost, so it takes the place of a claim: of two drivers only one begins an attempt.
+- An attempt that waits for something goes on as a task of the event loop beside all others, and reports by notice.
+- Each attempt runs in a copy of the context of whoever started its run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from taskiq_flow.clock import Clock
+from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.envelope import Envelope
+from taskiq_flow.machine import events as ev
+from taskiq_flow.machine.transitions import RunStatus
+
+if TYPE_CHECKING:
+    from taskiq_flow.worker.attempts import Attempt
+    from taskiq_flow.worker.outcomes import CallResult
+    from taskiq_flow.worker.shapes import Shape
+    from taskiq_flow.worker.worker import Worker
+
+__all__ = ["InlineQueue", "start_task"]
+
+_RUNNING = RunStatus.RUNNING
+_EAGER = sys.version_info >= (3, 12)
+
+
+class InlineQueue:
+    """Dispatched cells that wait for their turn in the driver's own event loop.
+
+    :param worker: The worker of this event loop.
+    :param apply: Gives an event to the machine of a run, and has it logged.
+    :param write: Writes what is to be logged.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        clock: Clock,
+        apply: Callable[[ActiveRun, ev.Event], None],
+        write: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._worker = worker
+        self._clock = clock
+        self._apply = apply
+        self._write = write
+        self._queue: deque[tuple[ActiveRun, Envelope, Shape]] = deque()
+        # Its start is applied, and stands in the log once the next write has succeeded.
+        self._starting: tuple[ActiveRun, Attempt] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._queue) or self._starting is not None
+
+    def add(self, run: ActiveRun, envelope: Envelope, function: Shape) -> None:
+        """Let an attempt wait for its turn."""
+        self._queue.append((run, envelope, function))
+
+    async def execute_next(self) -> float:
+        """Execute the attempt that is next, until it is over or waits for something.
+
+        :returns: The time when it was, in seconds since the epoch.
+        :raises LeaseLost: another driver has taken the pool over; nothing was executed.
+        """
+        starting = self._starting or self._start_next()
+        if starting is None:
+            return self._clock.now()
+        # Until this succeeds nothing begins; what was raised here is tried again by the next call.
+        await self._write()
+        self._starting = None
+        run, attempt = starting
+        task = start_task(self._worker.run(attempt), run.context)
+        if not _EAGER:
+            await asyncio.sleep(0)
+        if not task.done():
+            self._worker.leave_aside(attempt, task)
+            return self._clock.now()
+        event = await self._worker.outcome_of(attempt, _result_of(task))
+        if event is None:
+            return self._clock.now()
+        self._apply(run, event)
+        return event.at
+
+    def leave(self) -> None:
+        """Execute nothing more: whoever drives next begins what has not begun."""
+        self._queue.clear()
+        if self._starting is not None:
+            self._worker.forget(self._starting[1])
+            self._starting = None
+
+    def _start_next(self) -> tuple[ActiveRun, Attempt] | None:
+        while self._queue:
+            run, envelope, function = self._queue.popleft()
+            # A run that ends revokes what has not begun, as it does with messages.
+            if run.machine.status is _RUNNING and run.awaits(envelope.cell, envelope.attempt):
+                attempt = self._worker.take_up(envelope, function)
+                self._starting = run, attempt
+                self._apply(
+                    run,
+                    ev.CellStarted(
+                        cell=envelope.cell,
+                        attempt=envelope.attempt,
+                        worker=self._worker.id,
+                        at=attempt.started_at,
+                    ),
+                )
+                return self._starting
+        return None
+
+
+def start_task(work: Coroutine[Any, Any, Any], context: Context) -> asyncio.Task[Any]:
+    """Start a coroutine in a copy of a context; where Python can, it runs at once until it waits for something."""
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(work, loop=loop, context=context.copy(), eager_start=True)
+    if sys.version_info >= (3, 11):
+        return loop.create_task(work, context=context.copy())
+    return context.copy().run(loop.create_task, work)
+
+
+def _result_of(task: asyncio.Task[CallResult]) -> CallResult:
+    from taskiq_flow.worker.outcomes import CallResult
+
+    if task.cancelled():
+        return CallResult(error=asyncio.CancelledError())
+    error = task.exception()
+    return task.result() if error is None else CallResult(error=error)

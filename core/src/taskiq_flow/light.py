@@ -1,0 +1,19 @@
+"""Values that are made for every cell: frozen for whoever checks types, and made as fast as others at run time.
+
+A frozen class of attrs takes twice as long to make, because it goes around itself to set each field.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__all__ = ["light"]
+
+if TYPE_CHECKING:
+    from attrs import frozen as light
+else:
+    from functools import partial
+
+    from attrs import define
+
+    light = partial(define, unsafe_hash=True)
