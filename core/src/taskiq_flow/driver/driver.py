@@ -128,7 +128,7 @@ class Driver:
         self._occupied = 0
         self._inline: InlineQueue | None = None
         if embedded and worker is not None:
-            self._inline = InlineQueue(worker, clock, self._apply, self._write)
+            self._inline = InlineQueue(worker, store.inbox, clock, self._apply, self._write)
         # Attempts that the log says this worker has begun, and that it may not have.
         self._doubtful: list[tuple[ActiveRun, str, int]] = []
         self._expansions = Expansions(checks, codec)

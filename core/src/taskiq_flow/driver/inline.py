@@ -3,8 +3,8 @@
 An embedded flow executes in this way what nobody else has to see: no other middleware, no formatter, no dependency of
 taskiq's. What is promised stays so:
 
-- ``CellDispatched`` and ``CellStarted`` are in the log before anything of the cell begins. That write is refused when the
-  lease is lost, so it takes the place of a claim: of two drivers only one begins an attempt.
+- ``CellDispatched`` and ``CellStarted`` are in the log before anything of the cell begins. That write is refused when
+  the lease is lost, so it takes the place of a claim: of two drivers only one begins an attempt.
 - An attempt that waits for something goes on as a task of the event loop beside all others, and reports by notice.
 - Each attempt runs in a copy of the context of whoever started its run.
 """
@@ -16,19 +16,18 @@ import sys
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from taskiq_flow.clock import Clock
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.envelope import Envelope
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.transitions import RunStatus
-
-if TYPE_CHECKING:
-    from taskiq_flow.worker.attempts import Attempt
-    from taskiq_flow.worker.outcomes import CallResult
-    from taskiq_flow.worker.shapes import Shape
-    from taskiq_flow.worker.worker import Worker
+from taskiq_flow.store import Inbox
+from taskiq_flow.worker.attempts import Attempt
+from taskiq_flow.worker.outcomes import CallResult
+from taskiq_flow.worker.shapes import Shape
+from taskiq_flow.worker.worker import Worker
 
 __all__ = ["InlineQueue", "start_task"]
 
@@ -40,6 +39,7 @@ class InlineQueue:
     """Dispatched cells that wait for their turn in the driver's own event loop.
 
     :param worker: The worker of this event loop.
+    :param inbox: Where attempts report that have waited for something.
     :param apply: Gives an event to the machine of a run, and has it logged.
     :param write: Writes what is to be logged.
     """
@@ -47,11 +47,13 @@ class InlineQueue:
     def __init__(
         self,
         worker: Worker,
+        inbox: Inbox,
         clock: Clock,
         apply: Callable[[ActiveRun, ev.Event], None],
         write: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         self._worker = worker
+        self._inbox = inbox
         self._clock = clock
         self._apply = apply
         self._write = write
@@ -84,12 +86,15 @@ class InlineQueue:
             await asyncio.sleep(0)
         if not task.done():
             self._worker.leave_aside(attempt, task)
-            return self._clock.now()
-        event = await self._worker.outcome_of(attempt, _result_of(task))
-        if event is None:
-            return self._clock.now()
-        self._apply(run, event)
-        return event.at
+        elif attempt.shape.reports_progress or self._inbox.has_letters(attempt.envelope.pool):
+            # What it has put there itself, progress or a wish to cancel, comes before its outcome.
+            await self._worker.conclude_aside(attempt, _result_of(task))
+        else:
+            event = await self._worker.outcome_of(attempt, _result_of(task))
+            if event is not None:
+                self._apply(run, event)
+                return event.at
+        return self._clock.now()
 
     def leave(self) -> None:
         """Execute nothing more: whoever drives next begins what has not begun."""
@@ -129,8 +134,6 @@ def start_task(work: Coroutine[Any, Any, Any], context: Context) -> asyncio.Task
 
 
 def _result_of(task: asyncio.Task[CallResult]) -> CallResult:
-    from taskiq_flow.worker.outcomes import CallResult
-
     if task.cancelled():
         return CallResult(error=asyncio.CancelledError())
     error = task.exception()

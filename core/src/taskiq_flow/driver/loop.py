@@ -145,7 +145,7 @@ class _Driving:
         self._task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Take turns, and execute in this event loop what they dispatch, until there is no more or the lease is lost."""
+        """Take turns, and execute here what they dispatch, until there is no more or the lease is lost."""
         self._task = asyncio.current_task()
         driver, breath_at = self._driver, 0.0
         while True:

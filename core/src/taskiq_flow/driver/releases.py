@@ -48,7 +48,8 @@ class Releases:
         while self._orders:
             run, order = self._orders[0]
             cell, attempt = order.cell, order.attempt
-            if await self._store.inbox.revoke(run.id, cell, attempt):
+            # What the log says to have begun has begun, whether or not it was claimed in the store.
+            if not order.worker and await self._store.inbox.revoke(run.id, cell, attempt):
                 cancelled = ev.CellCancelled(cell=cell, attempt=attempt, at=now)
                 await self._store.inbox.put(self._pool, [Letter(run=run.id, event=cancelled)])
             elif order.worker:

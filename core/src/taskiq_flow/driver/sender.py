@@ -58,8 +58,8 @@ class Outgoing:
 class Sender:
     """Sends messages in order, and again while the broker cannot be reached.
 
-    An in-memory broker executes what it is sent, maybe before it returns, so each of its messages has a task of its own.
-    With others, one task sends all of them.
+    An in-memory broker executes what it is sent, maybe before it returns, so each message has a task of its own. With
+    others, one task sends all of them.
 
     :param broker: The user's broker.
     :param store: Where the news goes of what can never be sent.
@@ -78,13 +78,18 @@ class Sender:
         self._queue: deque[Outgoing] = deque()
         self._emptying: asyncio.Task[None] | None = None
         self._later: set[asyncio.Task[None]] = set()
+        self._executing: set[asyncio.Task[None]] = set()
         self._failures: dict[tuple[str, str, int], int] = {}
 
     async def send(self, messages: Iterable[Outgoing]) -> None:
         """See to it that messages are sent; never raises for what the broker does."""
         if self._in_memory:
             for message in messages:
-                self._keep(start_task(self._kick(message), message.context))
+                task = start_task(self._kick(message), message.context)
+                if not task.done():
+                    # It may be the execution, which goes on without this driver.
+                    self._executing.add(task)
+                    task.add_done_callback(self._executing.discard)
             return
         self._queue.extend(messages)
         if self._emptying is None or self._emptying.done():

@@ -24,8 +24,6 @@ __all__ = ["Course"]
 
 # As they stand in a scope's bytes.
 _PENDING = int(CellState.PENDING)
-_PENDING_STATE = CellState.PENDING
-_READY = TRANSITIONS[(CellState.PENDING, Trigger.SUPPLIED)]
 _DEAD = frozenset({int(CellState.FAILED), int(CellState.CANCELLED)})
 
 _CANCELLED_IF_PENDING = bytes(
@@ -74,11 +72,11 @@ class Course:
         path = scope.prefix + node.name
         resources, queue, priority = options.resources, options.queue or "", options.priority
         if type(node) is TaskNode:
-            # What the table says of a cell whose sources have arrived, without the steps in between.
             self.cells.active[path] = cell = Cell(
-                path, scope, position, node, _READY, 1, "", "", resources, queue, "", priority, None, None, None, False,
-                [_PENDING_STATE, _READY], params,
+                path, scope, position, node, CellState.PENDING, 1, "", "", resources, queue, "", priority, None, None,
+                None, False, [CellState.PENDING], params,
             )  # fmt: skip
+            self.cells.move(cell, Trigger.SUPPLIED)
             depth = 0 if scope.parent is None else cell.depth
             self._out.append(
                 do.Enqueue(

@@ -213,6 +213,11 @@ class Worker:
         task.add_done_callback(functools.partial(self._orphaned, attempt))
         self.accompany(task)
 
+    async def conclude_aside(self, attempt: Attempt, result: CallResult) -> None:
+        """Report what came of an attempt behind what it has reported itself."""
+        attempt.aside = True
+        await self._conclude(attempt, result)
+
     def accompany(self, task: asyncio.Task[Any]) -> None:
         """Let whoever waits for all that a broker executes wait for a task, too."""
         # taskiq's in-memory broker has no other way to be told.
