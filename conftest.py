@@ -33,6 +33,16 @@ def _fresh_task_registry() -> Iterator[None]:
     registry.update(before)
 
 
+@pytest.fixture
+def small_blobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``claim_check`` be as low as a test likes, so that small values become blobs.
+
+    It is for tests of how values are carried. Guards and filters take every blob for true, so a test in which they
+    decide needs values that are large in truth.
+    """
+    monkeypatch.setattr("taskiq_flow.sizes.LEAST_CLAIM_CHECK", 0)
+
+
 @pytest.fixture(scope="session")
 def scaled() -> Callable[[int], int]:
     """How many rounds a random or simulated test makes, of the number at full load."""

@@ -14,7 +14,7 @@ from taskiq import InMemoryBroker
 
 from carried_values import Masked, Shorter
 from taskiq_flow import Flow
-from taskiq_flow.codec import Codec, made_of
+from taskiq_flow.codec import UNFETCHED_BLOB, Codec, made_of
 from taskiq_flow.errors import PayloadError, PluginError
 from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload
 from taskiq_flow.serializer import ByteCodec, Serializer
@@ -163,18 +163,32 @@ def test_parts_that_are_blobs_stay_apart() -> None:
     assert isinstance(first, Payload)
     assert chain.decode(first) == [1, 2]
     assert second == check
-    for action in (chain.decode, chain.items, chain.read):
+    for action in (chain.decode, chain.items):
         with pytest.raises(PayloadError, match="the blob 'k' must be fetched before"):
             action(check)
 
 
-def test_guards_and_filters_read_what_stands_in_for_a_blob() -> None:
+def test_guards_and_filters_see_something_true_in_the_place_of_a_blob() -> None:
     chain = codec("masked")
-    check = ClaimCheck("json", "k", 9, chain.encode("yes"))
-    assert chain.read(check) == "yes"
-    assert chain.read(ListedValue((check, chain.encode(1)))) == ["yes", 1]
-    with pytest.raises(PayloadError, match="must be fetched"):
-        chain.decode(check)
+    check = ClaimCheck("json", "k", 9)
+    assert chain.read(check) is UNFETCHED_BLOB
+    assert UNFETCHED_BLOB
+    assert [
+        each for each in (None, True, 1, "", "k", [], {}, [UNFETCHED_BLOB]) if each == UNFETCHED_BLOB
+    ] == []
+    assert repr(UNFETCHED_BLOB) == "<a value kept as a blob>"
+
+
+def test_a_list_is_read_with_something_in_the_place_of_its_blobs() -> None:
+    chain = codec("masked")
+    check = ClaimCheck("nowhere", "k", 9)
+    # What stands in the place of a blob is not for a serializer: elements written by others are read as they are.
+    inner = ListedValue((chain.encode([2], "upper"), check))
+    value = ListedValue((check, chain.encode(1), inner, ListedValue((chain.encode(3), chain.encode(4)))))
+    assert chain.read(value) == [UNFETCHED_BLOB, 1, [[2], UNFETCHED_BLOB], [3, 4]]
+    damaged = ListedValue((check, Payload("json", b"{")))
+    with pytest.raises(PayloadError):
+        chain.read(damaged)
 
 
 def test_a_value_that_is_too_large_is_refused_with_its_size_and_the_limit() -> None:

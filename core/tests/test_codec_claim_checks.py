@@ -57,13 +57,13 @@ async def test_small_values_need_no_blobs(broker: Listening) -> None:
     assert flow.claim_checks.threshold == 256 * 1024
 
 
-@pytest.mark.parametrize(("setting", "blobs"), [("1KiB", 1), (1026, 0), (1025, 1), (None, 0)])
+@pytest.mark.parametrize(("setting", "blobs"), [("4KiB", 1), (4098, 0), (4097, 1), (None, 0)])
 async def test_the_threshold_is_what_is_set(broker: Listening, setting: Any, blobs: int) -> None:
     shelf = Shelf()
     Flow(broker, blobs=shelf, claim_check=setting)
     tasks = SizeTasks(broker)
-    handle = await Pipeline(broker, tasks.make).kiq(1024)  # two quotes more as JSON
-    assert await handle.result(timeout=20) == "x" * 1024
+    handle = await Pipeline(broker, tasks.make).kiq(4096)  # two quotes more as JSON
+    assert await handle.result(timeout=20) == "x" * 4096
     assert len(shelf.kept.get(handle.id, {})) == blobs
 
 
@@ -95,11 +95,11 @@ async def test_a_collected_list_becomes_one_blob_however_many_cells_get_it(broke
 
 
 async def test_results_come_out_of_the_blobs(broker: Listening) -> None:
-    Flow(broker, claim_check=10)
+    Flow(broker, claim_check="4KiB")
     tasks = SizeTasks(broker)
-    handle = await Pipeline(broker, tasks.lines).map(tasks.twice).kiq(3, 10)
-    assert await handle.result(timeout=20) == ["y" * 20] * 3
-    assert await handle.outputs() == {"twice": ["y" * 20] * 3}
+    handle = await Pipeline(broker, tasks.lines).map(tasks.twice).kiq(3, 5000)
+    assert await handle.result(timeout=20) == ["y" * 10_000] * 3
+    assert await handle.outputs() == {"twice": ["y" * 10_000] * 3}
 
 
 # Deletion
@@ -107,9 +107,9 @@ async def test_results_come_out_of_the_blobs(broker: Listening) -> None:
 
 async def test_blobs_elsewhere_go_with_their_run(broker: Listening) -> None:
     shelf = Shelf()
-    flow = Flow(broker, blobs=shelf, claim_check=100)
+    flow = Flow(broker, blobs=shelf, claim_check="4KiB")
     tasks = SizeTasks(broker)
-    handles = [await Pipeline(broker, tasks.make).call_next(tasks.same).kiq(1000) for _ in range(3)]
+    handles = [await Pipeline(broker, tasks.make).call_next(tasks.same).kiq(10_000) for _ in range(3)]
     for handle in handles:
         await handle.result(timeout=20)
     assert shelf.open
@@ -127,10 +127,10 @@ async def test_blobs_elsewhere_go_with_their_run(broker: Listening) -> None:
 
 async def test_runs_that_a_store_drops_by_itself_take_their_blobs_along(broker: Listening) -> None:
     shelf = Shelf()
-    flow = Flow(broker, store=MemoryStore(max_finished_runs=2), blobs=shelf, claim_check=100)
+    flow = Flow(broker, store=MemoryStore(max_finished_runs=2), blobs=shelf, claim_check="4KiB")
     tasks = SizeTasks(broker)
     for _ in range(20):
-        await value_of(Pipeline(broker, tasks.make), 1000)
+        await value_of(Pipeline(broker, tasks.make), 10_000)
     there = {record.id for record in await flow.store.runs.list()}
     assert len(shelf.kept) < 8
     assert there <= shelf.kept.keys()
@@ -139,7 +139,7 @@ async def test_runs_that_a_store_drops_by_itself_take_their_blobs_along(broker: 
 @pytest.mark.parametrize("elsewhere", [True, False])
 async def test_nothing_stays_of_a_run_that_is_deleted_while_it_runs(elsewhere: bool) -> None:
     broker, store, shelf = Listening(), Recording(), Shelf()
-    flow = Flow(broker, store=store, blobs=shelf if elsewhere else None, claim_check=100)
+    flow = Flow(broker, store=store, blobs=shelf if elsewhere else None, claim_check="4KiB")
     tasks = SizeTasks(broker)
     began, may_end = asyncio.Event(), asyncio.Event()
 
@@ -149,7 +149,7 @@ async def test_nothing_stays_of_a_run_that_is_deleted_while_it_runs(elsewhere: b
         await may_end.wait()
         return value * 2
 
-    handle = await Pipeline(broker, tasks.make).call_next(slow).kiq(1000)
+    handle = await Pipeline(broker, tasks.make).call_next(slow).kiq(10_000)
     await asyncio.wait_for(began.wait(), 20)
     assert await flow.store.runs.delete(handle.id)
     may_end.set()
@@ -193,7 +193,7 @@ async def test_an_input_that_is_too_large_is_refused_before_there_is_a_run(broke
     assert await flow.store.runs.list() == []
 
 
-@pytest.mark.parametrize("claim_check", [1000, None])
+@pytest.mark.parametrize("claim_check", [4096, None])
 async def test_a_list_that_becomes_too_large_is_a_final_failure(
     broker: Listening, claim_check: int | None
 ) -> None:
@@ -244,9 +244,9 @@ def test_what_is_no_place_is_refused() -> None:
 
 async def test_blobs_elsewhere_in_the_codecs_form() -> None:
     broker, shelf = Listening(), Shelf()
-    Flow(broker, plugins=[Codecs()], codecs=["masked"], blobs=shelf, claim_check=10)
-    handle = await Pipeline(broker, SizeTasks(broker).make).kiq(100)
-    assert await handle.result(timeout=20) == "x" * 100
+    Flow(broker, plugins=[Codecs()], codecs=["masked"], blobs=shelf, claim_check="4KiB")
+    handle = await Pipeline(broker, SizeTasks(broker).make).kiq(5000)
+    assert await handle.result(timeout=20) == "x" * 5000
     (data,) = shelf.kept[handle.id].values()
-    assert data == Masked().encode(b'"' + b"x" * 100 + b'"')
+    assert data == Masked().encode(b'"' + b"x" * 5000 + b'"')
     assert Payload("json+masked", data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,9 @@ from taskiq_flow import Flow
 from taskiq_flow.graph import Graph, MapNode, Node, TaskNode
 from taskiq_flow.serializer import ByteCodec
 
+# It stays long, whatever compresses it.
+NOISE = random.Random(0).randbytes(5000).hex()
+
 WORDS: list[Any] = [
     None,
     True,
@@ -28,12 +32,15 @@ WORDS: list[Any] = [
     1.0,
     "",
     "word",
-    "long " * 9,
+    "long " * 1000,
+    NOISE,
     [],
     [0],
+    [0] * 3000,
     ["a", "b"],
     {},
     {"a": True},
+    {"a": False, "b": [NOISE]},
 ]
 
 
@@ -98,7 +105,7 @@ async def run(graph: Graph, inputs: dict[str, Any], claim_check: int | None, cod
 
 @given(
     graph=graphs(options=False, max_nodes=5).map(told),
-    claim_check=st.sampled_from([0, 4, 20]),
+    claim_check=st.sampled_from([4096, 8000, 20_000]),
     codecs=st.sampled_from([[], [Masked()], [Shorter(), Masked()]]),
     data=st.data(),
 )

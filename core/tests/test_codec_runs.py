@@ -76,7 +76,9 @@ def broker(request: pytest.FixtureRequest) -> Listening:
     return Listening(await_inplace=request.param)
 
 
-@pytest.mark.parametrize("claim_check", [0, 50, None])
+# What has_notes and many answer stays below all of these: they decide.
+@pytest.mark.usefixtures("small_blobs")
+@pytest.mark.parametrize("claim_check", [20, 50, None])
 async def test_nothing_that_is_written_shows_a_value(broker: Listening, claim_check: int | None) -> None:
     store = Recording()
     Flow(broker, store=store, plugins=[Codecs()], codecs=CHAIN, claim_check=claim_check)
@@ -110,6 +112,7 @@ async def test_the_test_above_can_see_a_value(broker: Listening) -> None:
     assert any(SECRET.encode() in message for message in broker.messages)
 
 
+@pytest.mark.usefixtures("small_blobs")
 async def test_a_dataflow_with_maps_and_several_outputs(broker: Listening) -> None:
     Flow(broker, plugins=[Codecs()], codecs=CHAIN, claim_check=100)
 
@@ -132,6 +135,7 @@ async def test_a_dataflow_with_maps_and_several_outputs(broker: Listening) -> No
     assert (await pipeline.kiq_dataflow(word="word"))["told"] == "word 200 50"
 
 
+@pytest.mark.usefixtures("small_blobs")
 async def test_a_task_sent_on_its_own_that_becomes_a_run(broker: Listening) -> None:
     store = Recording()
     Flow(broker, store=store, codecs=[Masked()], claim_check=10)

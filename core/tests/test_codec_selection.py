@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 import pool_tasks_of_values as pool
 from carried_values import Codecs, Listening, Shelf, Shelves
-from taskiq_flow import DataflowPipeline, Flow, GraphError, Pipeline, PluginError, pipeline_task
+from taskiq_flow import DataflowPipeline, Flow, GraphError, MemoryStore, Pipeline, PluginError, pipeline_task
+from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.external_blobs import StoreWithBlobs
 from taskiq_flow.hookspecs import hookimpl
@@ -21,6 +23,7 @@ from taskiq_flow.plugins import FlowConfig
 from taskiq_flow.serializer import Serializer
 from taskiq_flow.serializers.json import JsonSerializer
 from taskiq_flow.sizes import parse_size, shown_size
+from taskiq_flow.testing import FakeClock
 
 
 class Red(JsonSerializer):
@@ -170,14 +173,14 @@ async def test_a_dataflow_says_it_the_same_way() -> None:
 
 async def test_processes_write_what_is_chosen() -> None:
     broker = Listening()
-    Flow(broker, plugins=[Colours()], processes=1, codecs=[pool.Reversed()], claim_check=50)
+    Flow(broker, plugins=[Colours()], processes=1, codecs=[pool.Reversed()], claim_check="4KiB")
     grow = broker.task("grow", serializer="red")(pool.grow)
     where = broker.task("where")(pool.where)
     pipeline = Pipeline(broker, grow).call_next(where)
-    handle = await pipeline.kiq("ab")
+    handle = await pipeline.kiq("abcdef")
     pid, length = await handle.result(timeout=50)
     assert pid != os.getpid()
-    assert length == 2000
+    assert length == 6000
     await broker.shutdown()
 
 
@@ -244,8 +247,8 @@ def test_what_is_said_of_values_and_by_whom(tmp_path: Path) -> None:
     variables = load(tmp_path, text, environment)
     assert (variables.codecs, variables.claim_check) == (("zstd", "encrypted"), None)
     assert (variables.blobs, variables.max_value_bytes) == ("file:///tmp/b", 1000)
-    given = load(tmp_path, text, environment, codecs=[], claim_check=0, max_value_bytes="2 KiB")
-    assert (given.codecs, given.claim_check, given.max_value_bytes) == ((), 0, 2048)
+    given = load(tmp_path, text, environment, codecs=[], claim_check=4096, max_value_bytes="8 KiB")
+    assert (given.codecs, given.claim_check, given.max_value_bytes) == ((), 4096, 8192)
     assert given.sources["claim_check"] == "argument"
     assert load(tmp_path, text, {"TASKIQ_FLOW_CODECS": ""}).codecs == ()
 
@@ -275,18 +278,51 @@ def test_a_threshold_that_no_value_can_reach_is_refused(tmp_path: Path) -> None:
         load(tmp_path, claim_check="1GiB")
     for fine in ({"max_value_bytes": 1000}, {"claim_check": "1GiB", "max_value_bytes": "none"}):
         load(tmp_path, **fine)
-    load(tmp_path, claim_check=1000, max_value_bytes=1000)
+    load(tmp_path, claim_check=5000, max_value_bytes=5000)
+
+
+@pytest.mark.parametrize("size", [0, "1KiB", 4095])
+def test_a_threshold_below_what_guards_rely_on_is_refused_with_who_said_it(
+    tmp_path: Path, size: int | str
+) -> None:
+    wrong = "'claim_check' must be at least 4 KiB, because no shorter value becomes a blob, or 'none', found "
+    with pytest.raises(PluginError) as caught:
+        load(tmp_path, claim_check=size)
+    assert str(caught.value) == f"{wrong}{size!r} (argument)"
+    with pytest.raises(PluginError) as caught:
+        load(tmp_path, environment={"TASKIQ_FLOW_CLAIM_CHECK": str(size)})
+    assert str(caught.value) == f"{wrong}{str(size)!r} (environment)"
+    with pytest.raises(PluginError) as caught:
+        load(tmp_path, f"claim_check = {json.dumps(size)}")
+    path = tmp_path / "pyproject.toml"
+    assert str(caught.value) == f"[tool.taskiq-flow] of {path} cannot be used: {wrong}{size!r}"
+    with pytest.raises(PluginError, match="must be at least 4 KiB"):
+        Flow(Listening(), claim_check=size)
+
+
+@pytest.mark.parametrize("size", [4096, "4KiB", "4097"])
+def test_the_least_threshold_is_allowed(tmp_path: Path, size: int | str) -> None:
+    assert load(tmp_path, claim_check=size).claim_check in (4096, 4097)
+    assert load(tmp_path, f"claim_check = {json.dumps(size)}").claim_check in (4096, 4097)
+
+
+def test_nothing_makes_blobs_of_short_values() -> None:
+    ClaimChecks(MemoryStore(), FakeClock(), None)
+    checks = ClaimChecks(MemoryStore(), FakeClock(), 4096)
+    assert [checks.is_large(Payload("json", b"x" * size)) for size in (4096, 4097)] == [False, True]
+    with pytest.raises(ValueError, match=r"^the threshold of blobs must be at least 4 KiB.*, found 4095$"):
+        ClaimChecks(MemoryStore(), FakeClock(), 4095)
 
 
 def test_a_flow_takes_what_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKIQ_FLOW_CODECS", "shorter,masked")
-    monkeypatch.setenv("TASKIQ_FLOW_CLAIM_CHECK", "1KiB")
+    monkeypatch.setenv("TASKIQ_FLOW_CLAIM_CHECK", "8KiB")
     monkeypatch.setenv("TASKIQ_FLOW_BLOBS", "shelf://somewhere")
     monkeypatch.setenv("TASKIQ_FLOW_MAX_VALUE_BYTES", "1 MiB")
     plugins = [Codecs(), Shelves()]
     flow = Flow(Listening(), plugins=plugins)
     assert flow.codec.codecs == ("shorter", "masked")
-    assert flow.claim_checks.threshold == 1024
+    assert flow.claim_checks.threshold == 8192
     assert flow.codec.max_value_bytes == 1 << 20
     assert isinstance(flow.store, StoreWithBlobs)
     assert isinstance(flow.store.place, Shelf)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from taskiq_flow import MemoryStore
-from taskiq_flow.claim_checks import ClaimChecks
-from taskiq_flow.clock import SystemClock
 from taskiq_flow.codec import Codec
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.failures import failure_of
@@ -34,7 +31,7 @@ def run() -> ActiveRun:
         ev.CellFailed(cell="a", attempt=1, failure=TOO_LONG, retry_at=1.0, lingers=True),
     ):
         machine.apply(event)
-    return ActiveRun(record, machine, Legible(record, codec, ClaimChecks(MemoryStore(), SystemClock())))
+    return ActiveRun(record, machine)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ async def test_a_run_that_is_deleted_while_it_is_resumed_is_gone() -> None:
     assert await store.runs.list() == []
 
 
+@pytest.mark.usefixtures("small_blobs")
 @pytest.mark.parametrize("in_place", [False, True])
 async def test_large_values_are_mapped_over_guarded_by_and_taken_over(in_place: bool) -> None:
     broker = InMemoryBroker(await_inplace=in_place)

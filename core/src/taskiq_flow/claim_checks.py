@@ -16,7 +16,7 @@ from taskiq_flow.clock import Clock
 from taskiq_flow.errors import BlobNotFound, PayloadError, RunNotFound, StoreError
 from taskiq_flow.machine.events import CellSucceeded
 from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, has_claim_checks
-from taskiq_flow.sizes import DEFAULT_CLAIM_CHECK
+from taskiq_flow.sizes import DEFAULT_CLAIM_CHECK, claim_check_problem
 from taskiq_flow.store import RunStore
 
 __all__ = ["ClaimChecks"]
@@ -37,11 +37,16 @@ class ClaimChecks:
     :param store: Whose blobs these are.
     :param clock: Waits between two tries.
     :param threshold: How many bytes a payload may have that is not kept as a blob; ``None`` keeps none.
+    :raises ValueError: the threshold is below what guards and filters rely on.
     """
 
     store: RunStore
     clock: Clock
     threshold: int | None = DEFAULT_CLAIM_CHECK
+
+    def __attrs_post_init__(self) -> None:
+        if problem := claim_check_problem(self.threshold):
+            raise ValueError(f"the threshold of blobs {problem}, found {self.threshold}")
 
     def is_large(self, value: Value) -> bool:
         """Whether a value is to be kept as a blob."""

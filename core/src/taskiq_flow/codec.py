@@ -10,7 +10,7 @@ import functools
 import pickle
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Union
+from typing import Any, Final, Union
 
 from attrs import field, frozen
 
@@ -19,12 +19,24 @@ from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, has_cl
 from taskiq_flow.serializer import ByteCodec, Serializer
 from taskiq_flow.sizes import shown_size
 
-__all__ = ["Codec", "CodecRecipe", "made_of"]
+__all__ = ["UNFETCHED_BLOB", "Codec", "CodecRecipe", "made_of"]
 
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set, frozenset})
 
-_A_BLOB = {"a large value": True}
-_STANDS_FOR_A_BLOB = Payload("json", b'{"a large value":true}')
+
+class _UnfetchedBlob:
+    """What guards and filters see of a value that is kept as a blob: true, and equal to nothing else.
+
+    They cannot wait for the blob, and need not: plain data that is false, or that a guard may compare with, is shorter
+    than any blob.
+    """
+
+    def __repr__(self) -> str:
+        return "<a value kept as a blob>"
+
+
+UNFETCHED_BLOB: Final = _UnfetchedBlob()
+"""What :meth:`Codec.read` gives in the place of a blob."""
 
 _NO_CODECS: Mapping[str, type[ByteCodec]] = {}
 
@@ -159,17 +171,24 @@ class Codec:
     def read(self, value: Value) -> Any:
         """Decode a value to plain data; what guards and filters look at.
 
+        :returns: The value, with :data:`UNFETCHED_BLOB` in the place of each blob.
         :raises PayloadError: it cannot be decoded, or is neither true nor false.
         """
-        if isinstance(value, ClaimCheck):
-            return _A_BLOB
-        found = self.decode(_legible(value))
+        found = self._decode_here(value)
         if type(found) not in _PLAIN:
             try:
                 bool(found)
             except Exception as error:
                 raise PayloadError(f"a {type(found).__name__} is neither true nor false: {error}") from error
         return found
+
+    def _decode_here(self, value: Value) -> Any:
+        """Decode as much of a value as there is without its blobs."""
+        if isinstance(value, ClaimCheck):
+            return UNFETCHED_BLOB
+        if isinstance(value, ListedValue) and has_claim_checks(value):
+            return [self._decode_here(part) for part in value.parts]
+        return self.decode(value)
 
     def flat(self, value: Value) -> Value:
         """Give a list that is kept as its elements as one payload, unless some of them are kept as blobs.
@@ -303,12 +322,6 @@ def made_of(recipe: CodecRecipe) -> Codec:
         installed=dict(recipe.installed),
         max_value_bytes=recipe.max_value_bytes,
     )
-
-
-def _legible(value: Value) -> Value:
-    if isinstance(value, ListedValue):
-        return ListedValue(tuple(map(_legible, value.parts))) if has_claim_checks(value) else value
-    return _STANDS_FOR_A_BLOB if isinstance(value, ClaimCheck) else value
 
 
 def _ids(value: Value) -> Iterable[str]:

@@ -69,7 +69,8 @@ class Flow:
     :param scheduler: A scheduler or the name of one.
     :param serializer: The name of the serializer.
     :param codecs: What changes encoded values, in order: names of codecs, or codecs.
-    :param claim_check: Bytes (or a text such as ``256KiB``) above which a value is kept as a blob; ``None`` for never.
+    :param claim_check: Bytes (or a text such as ``256KiB``) above which a value is kept as a blob, 4 KiB at least;
+        ``None`` for never.
     :param blobs: Where blobs are kept, or its URL; the store itself unless told otherwise.
     :param max_value_bytes: How many bytes (or a text) a value may have; ``None`` for no limit.
     :param retry: What decides about failures where neither task nor pipeline says anything: a policy, its options, or

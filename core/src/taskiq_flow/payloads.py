@@ -45,14 +45,11 @@ class ClaimCheck:
     :param serializer: The id of the serializer that wrote the blob.
     :param key: The blob's key in the store.
     :param size: Length of the blob in bytes.
-    :param reads_as: What guards and filters see in its place: a small value that is as true, and equal to the same
-        things; ``None`` where none of them looks at it.
     """
 
     serializer: str
     key: str
     size: int
-    reads_as: Payload | None = None
 
 
 @light

@@ -131,14 +131,14 @@ def test_where_the_library_is_missing_the_extra_is_named(monkeypatch: pytest.Mon
 
 async def test_a_store_that_was_tampered_with_fails_the_reader_and_gives_no_other_value() -> None:
     broker, store = InMemoryBroker(await_inplace=True), MemoryStore()
-    flow = Flow(broker, store=store, codecs=["zstd", EncryptedCodec([NEW])], claim_check=100)
+    flow = Flow(broker, store=store, codecs=["zstd", EncryptedCodec([NEW])], claim_check="4KiB")
 
     @broker.task
     async def secret(size: int) -> str:
         return "".join(map(chr, range(200, 200 + size)))
 
-    handle = await Pipeline(broker, secret).kiq(500)
-    assert len(await handle.result()) == 500
+    handle = await Pipeline(broker, secret).kiq(5000)
+    assert len(await handle.result()) == 5000
     blobs = store._state.blobs[handle.id]
     (key,) = blobs
     assert b"secret" not in blobs[key]

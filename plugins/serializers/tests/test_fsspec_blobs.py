@@ -125,19 +125,19 @@ async def test_several_write_at_once(url: str) -> None:
 
 async def test_a_run_keeps_its_large_values_there_and_leaves_nothing(url: str) -> None:
     broker = InMemoryBroker()
-    flow = Flow(broker, store=MemoryStore(max_finished_runs=5), blobs=url, claim_check=100)
+    flow = Flow(broker, store=MemoryStore(max_finished_runs=5), blobs=url, claim_check="4KiB")
 
     @broker.task
     async def grow(word: str) -> str:
-        return word * 100
+        return word * 10
 
     @broker.task
     def size(word: str) -> int:
         return len(word)
 
     pipeline = Pipeline(broker).map(grow).map(size)
-    handle = await pipeline.kiq(["a", "bc", "d" * 200])
-    assert await handle.result(timeout=20) == [100, 200, 20000]
+    handle = await pipeline.kiq(["a" * 500, "b" * 600, "d" * 5000])
+    assert await handle.result(timeout=20) == [5000, 6000, 50000]
     assert (
         len([path for path in left(url) if Path(path).name.startswith(("outputs", "items", "inputs"))]) >= 4
     )

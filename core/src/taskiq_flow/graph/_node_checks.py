@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,9 @@ from taskiq_flow.graph.model import (
 __all__ = ["graph_problems", "map_problems", "node_problems"]
 
 _DEEPEST_LITERAL = 100
+# Values of up to 4 KiB never become blobs, and a guard does not fetch blobs: what it compares with must stay below. A
+# serializer, with a codec such as encryption behind it, needs up to about three times the bytes that JSON needs.
+_LONGEST_COMPARED = 1 << 10
 _ERROR_MODES = ("stop", "continue")
 
 
@@ -50,9 +54,7 @@ def node_problems(declared: Sequence[Node]) -> Iterator[str]:
                 yield from _source_problems(f"parameter {param!r} of node {node.name!r}", source)
         if node.when is not None:
             yield from _source_problems(f"the guard of node {node.name!r}", node.when.source)
-            yield from _value_problems(
-                f"the value that the guard of node {node.name!r} compares with", node.when.equals
-            )
+            yield from _compared_problems(node.name, node.when.equals)
         if isinstance(node, TaskNode):
             if not node.task:
                 yield f"node {node.name!r} names no task; give it a task's name"
@@ -132,6 +134,34 @@ def _source_problems(place: str, source: Source) -> Iterator[str]:
             if isinstance(top, FirstOf) and not top.sources:
                 yield f"{place} is the first of no sources; name one at least"
             stack.extend(reversed(top.sources))
+
+
+def _compared_problems(name: str, value: Any) -> Iterator[str]:
+    place = f"the value that the guard of node {name!r} compares with"
+    problems = list(_value_problems(place, value))
+    yield from problems
+    if not problems and _json_length(value) > _LONGEST_COMPARED:
+        yield (
+            f"{place} is longer than {_LONGEST_COMPARED} bytes as JSON; let a task compare, and guard the node by what "
+            "it answers"
+        )
+
+
+def _json_length(value: Any) -> int:
+    """Give how long plain JSON data is as text, in the longest of the forms that are equal."""
+    kind = type(value)
+    if kind in (list, tuple):
+        return 2 * max(1, len(value)) + sum(map(_json_length, value))
+    if kind is dict:
+        pairs = sum(_json_length(key) + 2 + _json_length(element) for key, element in value.items())
+        return 2 * max(1, len(value)) + pairs
+    if kind is float and value.is_integer():
+        # 1e300 equals a whole number of 301 digits.
+        value = int(value)
+    if type(value) is int and value.bit_length() > 4 * _LONGEST_COMPARED:
+        # Python refuses to write out the longest numbers, and this one is too long anyway.
+        return value.bit_length() // 3
+    return len(json.dumps(value))
 
 
 def _value_problems(place: str, value: Any) -> Iterator[str]:

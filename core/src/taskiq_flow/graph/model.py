@@ -103,8 +103,9 @@ class Guard:
     """A condition: the node runs only when ``source`` has the value ``equals``.
 
     :param source: Where the value comes from.
-    :param equals: Plain JSON data to compare with; ``True`` and ``False`` stand for all values that are true or false
-        in Python, so that the two sides of a branch leave nothing out.
+    :param equals: Plain JSON data to compare with, 1 KiB at most; ``True`` and ``False`` stand for all values that are
+        true or false in Python, so that the two sides of a branch leave nothing out. A value that is kept as a blob is
+        true, and equals nothing.
     """
 
     source: Source

@@ -10,7 +10,7 @@ does not know: a log that a newer version wrote is not half read.
     {"v": 1, "event": "CellStarted", "cell": "tracks[3]/features", "attempt": 2, "worker": "w1", "at": 12.5}
     {"v": 1, "s": "json", "text": "[1, 2]"}          a payload
     {"v": 1, "s": "pickle", "b64": "gAQu"}           a payload that is not text
-    {"v": 1, "s": "json", "blob": "k7", "size": 9}   a claim check; "as" holds the payload that it reads as
+    {"v": 1, "s": "json", "blob": "k7", "size": 9}   a claim check
     {"v": 1, "list": [{"s": "json", "text": "1"}]}   a list kept as its elements
 """
 
@@ -55,8 +55,7 @@ def _write_value(value: Value) -> dict[str, Any]:
     if isinstance(value, ListedValue):
         return {"list": [_write_value(part) for part in value.parts]}
     if isinstance(value, ClaimCheck):
-        check = {"s": value.serializer, "blob": value.key, "size": value.size}
-        return check if value.reads_as is None else {**check, "as": _write_value(value.reads_as)}
+        return {"s": value.serializer, "blob": value.key, "size": value.size}
     try:
         text = value.data.decode()
     except UnicodeDecodeError:
@@ -76,10 +75,6 @@ def _read_value(data: Any) -> Value:
             return Payload(data["s"], base64.b64decode(data["b64"], validate=True))
         if found == {"s": str, "blob": str, "size": int}:
             return ClaimCheck(data["s"], data["blob"], data["size"])
-        if found == {"s": str, "blob": str, "size": int, "as": dict}:
-            reads_as = _read_value(data["as"])
-            if isinstance(reads_as, Payload):
-                return ClaimCheck(data["s"], data["blob"], data["size"], reads_as)
         if found == {"list": list}:
             return ListedValue(tuple(map(_read_value, data["list"])))
     raise Misfit("a value (s with text, b64, or blob and size; or list)", data)

@@ -92,7 +92,7 @@ class FlowConfig:
         :param discoverer: The name of the discoverer of tasks.
         :param blocked: Plugins to block; takes the place of what environment and file say.
         :param codecs: The names of the codecs, in order.
-        :param claim_check: Bytes above which a value is kept as a blob, or ``none`` for never.
+        :param claim_check: Bytes above which a value is kept as a blob, 4 KiB at least, or ``none`` for never.
         :param blobs: The URL of where blobs are kept.
         :param max_value_bytes: How many bytes a value may have, or ``none`` for no limit.
         :param environment: What to read instead of the process's environment.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskiq_flow.errors import PluginError
-from taskiq_flow.sizes import DEFAULT_MAX_VALUE_BYTES, parse_size, shown_size
+from taskiq_flow.sizes import DEFAULT_MAX_VALUE_BYTES, claim_check_problem, parse_size, shown_size
 
 __all__ = ["VALUE_KEYS", "read_values", "value_problem", "values_from_environment"]
 
@@ -37,10 +37,11 @@ def value_problem(key: str, value: Any) -> str:
     if key == "blobs":
         return "" if isinstance(value, str) and value else f"{key!r} must be a URL, found {value!r}"
     try:
-        _size(value)
+        size = _size(value)
     except ValueError:
         return f"{key!r} must be a number of bytes, such as 262144 or '256KiB', or 'none', found {value!r}"
-    return ""
+    wrong = claim_check_problem(size) if key == "claim_check" else ""
+    return f"{key!r} {wrong}, found {value!r}" if wrong else ""
 
 
 def read_values(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
