@@ -35,6 +35,7 @@ from taskiq_flow.legible import Legible
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
+from taskiq_flow.machine.replay import replay
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.plugins import Plugins
 from taskiq_flow.policies import Policies
@@ -138,8 +139,7 @@ class Driver:
                 await self._begin(run)
                 continue
             try:
-                for event in events:
-                    self._replay(run, event)
+                self._replay(run, events)
                 for instruction in run.machine.outstanding():
                     _PERFORMERS[type(instruction)](self, run, instruction)
             except Exception as error:
@@ -154,21 +154,19 @@ class Driver:
         run = self._active(record)
         events = await self._store.log.read(record.id)
         run.logged = len(events)
-        for event in events:
-            self._replay(run, event)
+        self._replay(run, events)
         if not run.over:
             self._runs[record.id] = run
             for instruction in run.machine.outstanding():
                 if type(instruction) is not do.FinishRun:
                     _PERFORMERS[type(instruction)](self, run, instruction)
 
-    def _replay(self, run: ActiveRun, event: ev.Event) -> None:
-        self._floor.observe(run, event)
-        try:
-            run.machine.apply(event)
-        except InvalidTransition:
-            # As when it happened: an event that cannot be changes nothing. A store may have written a batch twice.
-            logger.exception("an event in the log of run %s is passed over", run.id)
+    def _replay(self, run: ActiveRun, events: Iterable[ev.Event]) -> None:
+        def pass_over(error: InvalidTransition) -> None:
+            logger.error("an event in the log of run %s is passed over", run.id, exc_info=error)
+
+        for event, _ in replay(run.machine, events, pass_over=pass_over):
+            self._floor.observe(run, event)
 
     async def turn(self) -> float | None:
         """Do everything that can be done now.
