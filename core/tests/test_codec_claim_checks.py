@@ -17,9 +17,9 @@ from taskiq_flow.payloads import ClaimCheck, Payload
 MIB = 1 << 20
 
 
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-def broker(request: pytest.FixtureRequest) -> Listening:
-    return Listening(await_inplace=request.param)
+@pytest.fixture
+def broker_class() -> type[Listening]:
+    return Listening
 
 
 async def test_a_large_value_passes_through_a_chain_without_being_in_any_message(broker: Listening) -> None:

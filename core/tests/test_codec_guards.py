@@ -11,9 +11,9 @@ from taskiq_flow import Flow, Pipeline
 from taskiq_flow.graph import Guard, Input, InputSpec, ListOf, MapNode, Output, TaskNode, build_graph
 
 
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-def broker(request: pytest.FixtureRequest) -> Listening:
-    return Listening(await_inplace=request.param)
+@pytest.fixture
+def broker_class() -> type[Listening]:
+    return Listening
 
 
 # What guards and filters see
