@@ -164,7 +164,8 @@ class Explainer:
             run.logged += len(batch)
             for event, orders in replay(run.machine, batch):
                 self._observe(replayed, event, orders)
-            await asyncio.sleep(0)
+            if len(batch) == _EVENTS_AT_ONCE:
+                await asyncio.sleep(0)
 
     def _observe(self, replayed: _Replayed, event: ev.Event, orders: Sequence[do.Instruction]) -> None:
         run = replayed.run
