@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from taskiq import InMemoryBroker
 from taskiq.abc.broker import AsyncBroker
+
+# The fixtures that stand beside helpers which tests use as well.
+pytest_plugins = ["fake_distributions", "installed_packages"]
 
 SCALE = float(os.environ.get("TASKIQ_FLOW_TEST_SCALE", "0.05"))
 
@@ -41,6 +45,26 @@ def small_blobs(monkeypatch: pytest.MonkeyPatch) -> None:
     decide needs values that are large in truth.
     """
     monkeypatch.setattr("taskiq_flow.sizes.LEAST_CLAIM_CHECK", 0)
+
+
+@pytest.fixture(params=[True, False], ids=["inplace", "background"])
+def inplace(request: pytest.FixtureRequest) -> bool:
+    """How the broker executes: within ``kick``, or in tasks of the event loop."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def broker_class() -> type[InMemoryBroker]:
+    """What the broker is; a module may say something else."""
+    return InMemoryBroker
+
+
+@pytest.fixture
+async def broker(broker_class: type[InMemoryBroker], inplace: bool) -> AsyncIterator[InMemoryBroker]:
+    """A broker of each kind in memory, without a flow."""
+    made = broker_class(await_inplace=inplace)
+    yield made
+    await made.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def site(folder: Path) -> Iterator[Site]:
         importlib.invalidate_caches()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide what is really installed, which differs from environment to environment."""
     before, find = list(sys.path), importlib_metadata.distributions

@@ -54,8 +54,8 @@ class Shelf(Site):
         return Catalogue.load(EntryPointDiscoverer().find())
 
 
-@pytest.fixture(name="shelf")
-def shelf_on_the_path(tmp_path: Path) -> Iterator[Shelf]:
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
     """An empty folder on ``sys.path``."""
     default = async_shared_broker._default_broker
     with site(tmp_path):

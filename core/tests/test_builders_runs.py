@@ -76,12 +76,10 @@ class Tasks:
         self.point, self.mirror, self.note, self.look, self.fail = point, mirror, note, look, fail
 
 
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-async def tasks(request: pytest.FixtureRequest) -> Any:
-    broker = InMemoryBroker(await_inplace=request.param)
+@pytest.fixture
+async def tasks(broker: InMemoryBroker) -> Tasks:
     await broker.startup()
-    yield Tasks(broker)
-    await broker.shutdown()
+    return Tasks(broker)
 
 
 async def value_of(pipeline: Pipeline[Any, Any], *args: Any, **kwargs: Any) -> Any:

@@ -197,7 +197,7 @@ def test_a_value_that_is_too_large_is_refused_with_its_size_and_the_limit() -> N
     with pytest.raises(PayloadError) as caught:
         limited.encode("x" * 2046)
     assert str(caught.value) == (
-        "the value has 2 KiB as json, more than the 1 KiB that a value may have; "
+        "the value has 2.0 KiB as json, more than the 1.0 KiB that a value may have; "
         "return a reference to where it is kept, or raise max_value_bytes"
     )
 

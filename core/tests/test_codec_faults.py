@@ -21,9 +21,9 @@ from taskiq_flow.store import Letter
 from taskiq_flow.testing import FakeClock
 
 
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-def broker(request: pytest.FixtureRequest) -> Listening:
-    return Listening(await_inplace=request.param)
+@pytest.fixture
+def broker_class() -> type[Listening]:
+    return Listening
 
 
 # Faults

@@ -34,9 +34,9 @@ from taskiq_flow.serializers.json import JsonSerializer
 LEAST = 4096
 
 
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-def broker(request: pytest.FixtureRequest) -> Listening:
-    return Listening(await_inplace=request.param)
+@pytest.fixture
+def broker_class() -> type[Listening]:
+    return Listening
 
 
 # The same decisions as without blobs

@@ -71,9 +71,9 @@ class Tasks:
         self.many, self.same, self.second_time = many, same, second_time
 
 
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-def broker(request: pytest.FixtureRequest) -> Listening:
-    return Listening(await_inplace=request.param)
+@pytest.fixture
+def broker_class() -> type[Listening]:
+    return Listening
 
 
 # What has_notes and many answer stays below all of these: they decide.

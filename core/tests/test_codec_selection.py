@@ -20,9 +20,10 @@ from taskiq_flow.hookspecs import hookimpl
 from taskiq_flow.machine.events import CellSucceeded
 from taskiq_flow.payloads import Payload, Value
 from taskiq_flow.plugins import FlowConfig
+from taskiq_flow.plugins.value_settings import read_values
 from taskiq_flow.serializer import Serializer
 from taskiq_flow.serializers.json import JsonSerializer
-from taskiq_flow.sizes import parse_size, shown_size
+from taskiq_flow.sizes import describe_size, parse_size
 from taskiq_flow.testing import FakeClock
 
 
@@ -271,10 +272,10 @@ def test_a_threshold_that_no_value_can_reach_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError) as caught:
         load(tmp_path, 'claim_check = "1MiB"', {"TASKIQ_FLOW_MAX_VALUE_BYTES": "1000"})
     assert str(caught.value) == (
-        f"'claim_check' is 1 MiB ({tmp_path / 'pyproject.toml'}) and 'max_value_bytes' is 1000 bytes (environment), so "
+        f"'claim_check' is 1.0 MiB ({tmp_path / 'pyproject.toml'}) and 'max_value_bytes' is 1000 B (environment), so "
         "no value could ever become a blob; lower the first, raise the second, or say 'none' to keep no blobs"
     )
-    with pytest.raises(PluginError, match=r"'max_value_bytes' is 256 MiB \(default\)"):
+    with pytest.raises(PluginError, match=r"'max_value_bytes' is 256.0 MiB \(default\)"):
         load(tmp_path, claim_check="1GiB")
     for fine in ({"max_value_bytes": 1000}, {"claim_check": "1GiB", "max_value_bytes": "none"}):
         load(tmp_path, **fine)
@@ -335,24 +336,39 @@ def test_a_flow_takes_what_is_configured(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("0", 0), ("1000", 1000), ("1b", 1), ("256KiB", 1 << 18), (" 2 MiB ", 2 << 20), ("1gib", 1 << 30)],
+    [
+        ("0", 0),
+        ("1000", 1000),
+        ("1b", 1),
+        ("256KiB", 1 << 18),
+        (" 2 MiB ", 2 << 20),
+        ("1gib", 1 << 30),
+        ("1.5KiB", 1536),
+        ("1KB", 1000),
+    ],
 )
 def test_sizes_are_read(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "KiB", "1.5KiB", "-1", "1KB", "ten"])
+@pytest.mark.parametrize(
+    "text", ["", "KiB", "-1", "1 KiB 3", "256,000", "1.000.000", "8kbit", "1XB", "1ib", "ten"]
+)
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a number of bytes, such as 262144 or 256KiB"):
         parse_size(text)
+    with pytest.raises(
+        PluginError, match="must be a number of bytes, such as 262144 or '256KiB', or 'none', found "
+    ):
+        read_values({"claim_check": text}, {"claim_check": "a test"})
 
 
 def test_sizes_are_shown() -> None:
-    assert [shown_size(size) for size in (0, 1023, 1024, 1536, 5 << 20, 3 << 30)] == [
-        "0 bytes",
-        "1023 bytes",
-        "1 KiB",
+    assert [describe_size(size) for size in (0, 1023, 1024, 1536, 5 << 20, 3 << 30)] == [
+        "0 B",
+        "1023 B",
+        "1.0 KiB",
         "1.5 KiB",
-        "5 MiB",
-        "3 GiB",
+        "5.0 MiB",
+        "3.0 GiB",
     ]

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from taskiq import InMemoryBroker
 
-from fake_distributions import alone  # noqa: F401 - a fixture
-from installed_packages import TEXT, Shelf, shelf_on_the_path  # noqa: F401 - a fixture
+from installed_packages import TEXT, Shelf
 from taskiq_flow.discoverer import Discoverer, TaskOrigin, TaskSource
 from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
 from taskiq_flow.discovery import Catalogue
 from taskiq_flow.errors import PluginError
 from taskiq_flow.task_options import origin_of
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 def source(found: Any, name: str = "code", distribution: str = "acme", **more: Any) -> TaskSource:

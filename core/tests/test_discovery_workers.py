@@ -14,8 +14,7 @@ from attrs import evolve
 from taskiq import AsyncBroker, BrokerMessage, InMemoryBroker
 from taskiq.receiver import Receiver
 
-from fake_distributions import alone  # noqa: F401 - a fixture
-from installed_packages import TEXT, Shelf, shelf_on_the_path  # noqa: F401 - a fixture
+from installed_packages import TEXT, Shelf
 from taskiq_flow import DataflowPipeline, Flow, MemoryStore
 from taskiq_flow.clock import SystemClock
 from taskiq_flow.envelope import ENVELOPE, Envelope
@@ -24,6 +23,8 @@ from taskiq_flow.graph import Graph
 from taskiq_flow.machine.events import CellStarted
 from taskiq_flow.store import Letter, RunRecord, WorkerInfo
 from taskiq_flow.worker.strangers import StrangerFormatter
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 SHARED = """
     from taskiq import async_shared_broker

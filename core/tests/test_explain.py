@@ -25,7 +25,7 @@ from taskiq_flow.graph import (
     build_graph,
 )
 from taskiq_flow.pools import Rooms, WorkerPool
-from taskiq_flow.reasons import room_holders
+from taskiq_flow.reasons import room_holders, room_reason
 from taskiq_flow.retry import GiveUp, Retry, RetryPolicy
 from taskiq_flow.scheduler import ReadyCell, RunningCell, WorkerView
 from taskiq_flow.schedulers.fifo import FifoScheduler
@@ -248,6 +248,7 @@ class Whimsical(Scheduler):
             "there is room for it on worker 'w1', unless a cell that is ahead of it has that reserved",
         ),
         (None, "there is room for it on worker 'w1', unless a cell that is ahead of it has that reserved"),
+        ("", "there is room for it on worker 'w1', unless a cell that is ahead of it has that reserved"),
         (" ", "there is room for it on worker 'w1', unless a cell that is ahead of it has that reserved"),
     ],
 )
@@ -368,11 +369,11 @@ def test_the_usual_reason_is_what_there_is_too_little_of(
 ) -> None:
     views = [WorkerView(id=name, capacity=capacity) for name, capacity in workers.items()]
     held = [RunningCell(run="r", path="h", task="t", worker="w1", resources={"cpu": 2.0})]
-    assert FirstFitScheduler().explain(CELL, views, held) == said
+    assert room_reason(CELL, views, held) == said
 
 
 def test_rooms_are_not_changed_by_asking() -> None:
     views = [WorkerView(id="w1", capacity={"cpu": 3.0, "gpu": 1.0})]
     before = Rooms(views, [])
-    FirstFitScheduler().explain(CELL, views, [])
+    room_reason(CELL, views, [])
     assert before.free == Rooms(views, []).free

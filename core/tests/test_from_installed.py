@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from taskiq import InMemoryBroker, async_shared_broker
 
-from fake_distributions import alone  # noqa: F401 - a fixture
-from installed_packages import TEXT, Shelf, shelf_on_the_path  # noqa: F401 - a fixture
+from installed_packages import TEXT, Shelf
 from taskiq_flow import DataflowPipeline, Flow, pipeline_task
 from taskiq_flow.discoverer import Discoverer, TaskOrigin, TaskSource
 from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
@@ -20,6 +19,8 @@ from taskiq_flow.discovery import Catalogue
 from taskiq_flow.discovery.choosing import choose
 from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.task_options import origin_of
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 SHARED = """
     from taskiq import async_shared_broker

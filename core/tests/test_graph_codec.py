@@ -278,6 +278,7 @@ def changed(path: str, value: Any) -> str:
     return json.dumps(data)
 
 
+SOURCE = "a source, which is one of input, output, literal, first_of, list_of"
 DAMAGED = [
     ("", "cannot read a graph: the text is not JSON"),
     ("{", "cannot read a graph: the text is not JSON"),
@@ -289,49 +290,68 @@ DAMAGED = [
     ),
     ('{"format": "taskiq-flow/graph", "version": 2}', "version 2; this taskiq-flow reads version 1"),
     ('{"format": "taskiq-flow/graph", "version": true}', "version True; this taskiq-flow reads version 1"),
-    ('{"format": "taskiq-flow/graph", "version": 1}', "graph is None; expected an object"),
-    (changed("nodes", {}), "graph.nodes is {}; expected a list"),
-    (changed("nodes/0", "a"), "graph.nodes[0] is 'a'; expected an object"),
-    (changed("nodes/0/name", 1), "graph.nodes[0].name is 1; expected a text"),
-    (changed("nodes/0/name", "m"), "graph.nodes[1].name is 'm'; expected a name that no other node has"),
-    (changed("nodes/0/task", None), "graph.nodes[0].task is None; expected a text"),
+    (
+        '{"format": "taskiq-flow/graph", "version": 1}',
+        "expected an object with the fields of Graph, found None",
+    ),
+    (changed("nodes", {}), "at nodes expected a list, found {}"),
+    (changed("nodes/0", "a"), "at nodes[0] expected an object with the fields of TaskNode, found 'a'"),
+    (changed("nodes/0/name", 1), "at nodes[0].name expected text, found 1"),
+    (changed("nodes/0/name", "m"), "at nodes[1].name expected a name that no other node has, found 'm'"),
+    (changed("nodes/0/task", None), "at nodes[0].task expected text, found None"),
     (
         changed("nodes/0/tsak", "x"),
-        "graph.nodes[0].one of the keys is 'tsak'; expected after or description or",
+        "at nodes[0] expected no other fields than name, task, params, optional, outputs, after, when, options, "
+        "description in TaskNode, found ['tsak']",
     ),
-    (changed("nodes/0/outputs", ["a", 1]), "graph.nodes[0].outputs is ['a', 1]; expected a list of texts"),
-    (changed("nodes/0/params", []), "graph.nodes[0].params is []; expected an object"),
-    (changed("nodes/0/params/i", 5), "graph.nodes[0].params['i'] is 5; expected a source"),
-    (changed("nodes/0/params/i", {"input": 5}), "graph.nodes[0].params['i'].input is 5; expected a text"),
+    (changed("nodes/0/outputs", ["a", 1]), "at nodes[0].outputs[1] expected text, found 1"),
+    (changed("nodes/0/params", []), "at nodes[0].params expected an object, found []"),
+    (
+        changed("nodes/0/params/i", 5),
+        f"at nodes[0].params['i'] expected {SOURCE}, found 5",
+    ),
+    (changed("nodes/0/params/i", {"input": 5}), "at nodes[0].params['i'].input expected text, found 5"),
     (
         changed("nodes/0/params/i", {"output": ["a"]}),
-        "params['i'].output is ['a']; expected the names of a node and",
+        "at nodes[0].params['i'].output expected a list of 2, found ['a']",
     ),
     (
         changed("nodes/0/params/i", {"when": 5}),
-        "graph.nodes[0].params['i'] is {'when': 5}; expected an input, an",
+        f"at nodes[0].params['i'] expected {SOURCE}, found {{'when': 5}}",
     ),
-    (changed("nodes/0/options/timeout", "3"), "graph.nodes[0].options.timeout is '3'; expected a number"),
+    (changed("nodes/0/options/timeout", "3"), "at nodes[0].options.timeout expected a number, found '3'"),
     (
         changed("nodes/0/options/resources", {"cpu": True}),
-        "options.resources['cpu'] is True; expected a number",
+        "at nodes[0].options.resources['cpu'] expected a number, found True",
     ),
     (
         changed("nodes/0/options/priority", 1.5),
-        "graph.nodes[0].options.priority is 1.5; expected a whole number",
+        "at nodes[0].options.priority expected a whole number, found 1.5",
     ),
-    (changed("nodes/0/options/on_error", "x"), "options.on_error is 'x'; expected 'stop' or 'continue'"),
-    (changed("nodes/1/items", None), "graph.nodes[1].items is None; expected a source"),
-    (changed("nodes/1/items/list_of/1", {}), "graph.nodes[1].items.list_of[1] is {}; expected a source"),
-    (changed("nodes/1/skip_errors", 1), "graph.nodes[1].skip_errors is 1; expected true or false"),
-    (changed("nodes/1/body/nodes/0/task", 1), "graph.nodes[1].body.nodes[0].task is 1; expected a text"),
+    (
+        changed("nodes/0/options/on_error", "x"),
+        "at nodes[0].options.on_error expected one of stop, continue, found 'x'",
+    ),
+    (
+        changed("nodes/1/items", None),
+        f"at nodes[1].items expected {SOURCE}, found None",
+    ),
+    (
+        changed("nodes/1/items/list_of/1", {}),
+        f"at nodes[1].items.list_of[1] expected {SOURCE}, found {{}}",
+    ),
+    (changed("nodes/1/skip_errors", 1), "at nodes[1].skip_errors expected true or false, found 1"),
+    (changed("nodes/1/body/nodes/0/task", 1), "at nodes[1].body.nodes[0].task expected text, found 1"),
     (
         changed("nodes/1/when", {"source": {"input": "i"}}),
-        "graph.nodes[1].when is {'source': {'input': 'i'}}; expected",
+        "at nodes[1].when expected an object with source and equals, found {'source': {'input': 'i'}}",
     ),
-    (changed("inputs/i", {"required": "no"}), "graph.inputs['i'].required is 'no'; expected true or false"),
-    (changed("outputs/ys", "x" * 500), f"graph.outputs['ys'] is '{'x' * 59}…; expected a source"),
-    (changed("on_error", "maybe"), "graph.on_error is 'maybe'; expected 'stop' or 'continue'"),
+    (changed("inputs/i", {"required": "no"}), "at inputs['i'].required expected true or false, found 'no'"),
+    (
+        changed("outputs/ys", "x" * 500),
+        f"at outputs['ys'] expected {SOURCE}, found '{'x' * 56}...",
+    ),
+    (changed("on_error", "maybe"), "at on_error expected one of stop, continue, found 'maybe'"),
     (to_json(FULL).replace('"timeout":60.0', '"timeout":NaN'), "the text is not JSON (NaN is not JSON)"),
     (changed("nodes/0/after", ["y"]), "node 'a' comes after 'y', which is not in the graph; add that node"),
     (changed("nodes/0/after", ["m"]), "nodes wait for each other in a circle: a -> m -> a; take one"),

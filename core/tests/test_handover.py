@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -64,10 +63,8 @@ class Keeping(ProxyFormatter):
 
 
 @pytest.fixture
-async def broker() -> AsyncIterator[InMemoryBroker]:
-    made = InMemoryBroker(await_inplace=True)
-    yield made
-    await made.shutdown()
+def inplace() -> bool:
+    return True
 
 
 async def double(broker: InMemoryBroker) -> Any:

@@ -13,10 +13,11 @@ import importlib_metadata
 import pytest
 from attrs import evolve
 
-from fake_distributions import alone  # noqa: F401 - a fixture
 from taskiq_flow.discoverer import Discoverer, TaskOrigin, TaskSource
 from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
 from taskiq_flow.testing import check_discoverer
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 class Finding(Discoverer):

@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from fake_distributions import alone  # noqa: F401 - a fixture
 from taskiq_flow.errors import PluginError
 from taskiq_flow.retries.none import NoRetry
 from taskiq_flow.retry import GiveUp, Retry, RetryPolicy
 from taskiq_flow.testing import check_retry_policy
 from taskiq_flow.testing.retries import check_promptness
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 class Policy(RetryPolicy):

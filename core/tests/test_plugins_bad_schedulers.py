@@ -244,7 +244,7 @@ def randomly(ready: Any, workers: Any, running: Any) -> Any:
             Answering(lambda ready, workers, _: everything(ready, worker=workers[0].id) if workers else []),
             "the worker 'w0' would have to carry",
         ),
-        (Speechless(), "explain() must give a sentence in one line, found None"),
+        (Speechless(), "explain() must give a sentence in one line, or an empty text, found None"),
         (Embarrassed(), "explain() must not raise, found IndexError"),
         (Marking(), "explain() changed what it was shown"),
         (Forgetful(), "would have to carry"),

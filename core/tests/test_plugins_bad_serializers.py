@@ -18,12 +18,13 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import TypeAdapter
 
-from fake_distributions import alone  # noqa: F401 - a fixture
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializer import Serializer
 from taskiq_flow.serializers.json import JsonSerializer
 from taskiq_flow.testing import check_serializer
 from taskiq_flow.testing.serializers import check_safety
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 class Bad(JsonSerializer):

@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 import pytest
 
-from fake_distributions import alone  # noqa: F401 - a fixture
 from taskiq_flow import hookspecs
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.hookspecs import hookimpl
@@ -25,6 +24,8 @@ from taskiq_flow.machine.events import (
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.plugins import FlowConfig, Observers, Plugins
 from taskiq_flow.store import RunOutcome, RunRecord, RunStatus, WorkerInfo
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 CONFIG = FlowConfig()
 NOTIFICATIONS = [each.name for each in attrs.fields(Observers)]

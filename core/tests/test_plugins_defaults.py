@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fake_distributions import Site, alone, site  # noqa: F401 - alone is a fixture
+from fake_distributions import Site, site
 from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
 from taskiq_flow.errors import PluginError, RetryException
 from taskiq_flow.payloads import Failure, FailureKind
@@ -17,6 +17,8 @@ from taskiq_flow.retries.none import NoRetry
 from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell
 from taskiq_flow.schedulers.fifo import FifoScheduler
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 CELL = CellView(run="r", path="a", task="t")
 

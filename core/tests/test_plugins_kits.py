@@ -6,7 +6,6 @@ import unittest
 
 import pytest
 
-from fake_distributions import alone  # noqa: F401 - a fixture
 from good_scheduler import FirstFit
 from taskiq_flow.discoverer import Discoverer
 from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
@@ -26,6 +25,8 @@ from taskiq_flow.testing import (
     check_scheduler,
     check_serializer,
 )
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 class TestFifo(SchedulerKit):

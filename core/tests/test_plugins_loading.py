@@ -16,10 +16,12 @@ import importlib_metadata
 import pytest
 
 import fake_plugin
-from fake_distributions import Site, alone, site  # noqa: F401 - alone is a fixture
+from fake_distributions import Site, site
 from taskiq_flow.errors import PluginError
 from taskiq_flow.hookspecs import API_VERSION, hookimpl
 from taskiq_flow.plugins import FlowConfig, PluginOrigin, Plugins
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 CONFIG = FlowConfig()
 CORE = f"taskiq-flow-core {importlib_metadata.version('taskiq-flow-core')}"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import importlib_metadata
 import pytest
 
-from fake_distributions import Site, alone, site  # noqa: F401 - alone is a fixture
+from fake_distributions import Site, site
 from taskiq_flow.command import Command
 from taskiq_flow.errors import PluginError
 from taskiq_flow.hookspecs import hookimpl
@@ -21,6 +21,8 @@ from taskiq_flow.schedulers.fifo import FifoScheduler
 from taskiq_flow.serializer import Serializer
 from taskiq_flow.serializers.json import JsonSerializer
 from taskiq_flow.stores.memory import MemoryStore
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 CONFIG = FlowConfig()
 CORE = f"taskiq-flow-core {importlib_metadata.version('taskiq-flow-core')}"

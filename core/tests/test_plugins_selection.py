@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from taskiq import InMemoryBroker
 
-from fake_distributions import Site, alone, site  # noqa: F401 - alone is a fixture
+from fake_distributions import Site, site
 from taskiq_flow import Flow
 from taskiq_flow.errors import PluginError
 from taskiq_flow.hookspecs import hookimpl
@@ -17,6 +17,8 @@ from taskiq_flow.plugins import FlowConfig, Plugins
 from taskiq_flow.plugins.selection import Selection
 from taskiq_flow.retries.none import NoRetry
 from taskiq_flow.stores.memory import MemoryStore
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 PREFERRED = """
     from taskiq_flow.hookspecs import hookimpl

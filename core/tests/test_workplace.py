@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -30,13 +30,6 @@ from taskiq_flow.pools import WorkerPool
 from taskiq_flow.scheduler import ReadyCell, WorkerView
 from taskiq_flow.schedulers.first_fit import FirstFitScheduler
 from taskiq_flow.store import WorkerInfo
-
-
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-async def broker(request: pytest.FixtureRequest) -> AsyncIterator[InMemoryBroker]:
-    made: InMemoryBroker = InMemoryBroker(await_inplace=request.param)
-    yield made
-    await made.shutdown()
 
 
 class Says:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from taskiq import InMemoryBroker
-
-
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-def inplace(request: pytest.FixtureRequest) -> bool:
-    """How the broker executes: within ``kick``, or in tasks of the event loop."""
-    return bool(request.param)
 
 
 @pytest.fixture
@@ -25,12 +19,10 @@ def gate() -> Iterator[threading.Event]:
 
 
 @pytest.fixture
-async def broker(inplace: bool, gate: threading.Event) -> AsyncIterator[InMemoryBroker]:
-    """A broker without a flow; it is shut down when the gate is open."""
-    made: InMemoryBroker = InMemoryBroker(await_inplace=inplace)
-    yield made
+def broker(broker: InMemoryBroker, gate: threading.Event) -> Iterator[InMemoryBroker]:
+    """The broker; it is shut down when the gate is open."""
+    yield broker
     gate.set()
-    await made.shutdown()
 
 
 @pytest.fixture

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from taskiq import InMemoryBroker
-
-
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-async def broker(request: pytest.FixtureRequest) -> AsyncIterator[InMemoryBroker]:
-    """A broker that has no flow: pipelines install one."""
-    made: InMemoryBroker = InMemoryBroker(await_inplace=request.param)
-    yield made
-    await made.shutdown()
 
 
 @pytest.fixture

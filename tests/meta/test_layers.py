@@ -26,7 +26,7 @@ THIRD_PARTY = {
 }
 
 # What a layer of the core may import from the core: itself, and what stands in its row.
-DATA = {"errors", "payloads", "graph"}
+DATA = {"errors", "payloads", "graph", "_wire_forms"}
 SELECTED = {"retry", "scheduler", "serializer", "discoverer", "command", "store"}
 CONTRACTS = DATA | SELECTED | {"pools", "machine", "clock"}
 ALLOWED = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -264,10 +264,10 @@ async def test_a_log_that_cannot_be_replayed_ends_its_run_and_no_other(
 ) -> None:
     original = Driver._replay
 
-    def replay(self: Driver, run: Any, event: Event) -> None:
+    def replay(self: Driver, run: Any, events: Sequence[Event]) -> None:
         if run.id == "run0":
             raise RuntimeError("a newer version wrote this")
-        original(self, run, event)
+        original(self, run, events)
 
     monkeypatch.setattr(Driver, "_replay", replay)
     async with begun(Stage(chain(2), chain(2), seconds=20.0)) as stage:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
+from taskiq_flow._lazy import lazy_names
 from taskiq_flow._taskiq import offer_retry_exception
 
 if TYPE_CHECKING:
@@ -53,70 +54,16 @@ offer_retry_exception()
 
 # What plugins have and people expect to find here: their entry points of this group say where it is.
 _NAMES = "taskiq_flow.names"
-_ELSEWHERE = {"ResourceAwareWorkerPool": "taskiq-flow-resources"}
-# Where each public name is; it is imported when somebody asks for it, so that starting up stays quick.
-_HOMES = {
-    "BlobNotFound": "errors",
-    "BlobStore": "store",
-    "ByteCodec": "serializer",
-    "CPUProfile": "builders.annotations",
-    "CellFailed": "errors",
-    "DataflowPipeline": "builders.dataflow",
-    "DataflowRegistry": "builders.registry",
-    "Flow": "flow",
-    "FlowError": "errors",
-    "GiveUp": "retry",
-    "Graph": "graph",
-    "GraphError": "errors",
-    "InvalidTransition": "errors",
-    "LeaseLost": "errors",
-    "MemoryStore": "stores.memory",
-    "PayloadError": "errors",
-    "Pipeline": "builders.pipeline",
-    "PipelineMiddleware": "worker.middleware",
-    "Placement": "scheduler",
-    "PluginError": "errors",
-    "RAMProfile": "builders.annotations",
-    "ResourceProfile": "builders.annotations",
-    "ResumeError": "errors",
-    "Retry": "retry",
-    "RetryException": "errors",
-    "RetryPolicy": "retry",
-    "RunCancelled": "errors",
-    "RunError": "errors",
-    "RunHandle": "handle",
-    "RunNotFound": "errors",
-    "RunStatus": "machine.transitions",
-    "RunStore": "store",
-    "RunTimedOut": "errors",
-    "Scheduler": "scheduler",
-    "Serializer": "serializer",
-    "StoreError": "errors",
-    "TaskInfo": "builders.annotations",
-    "UnschedulableError": "errors",
-    "hookimpl": "hookspecs",
-    "pipeline_task": "builders.annotations",
-    "pipeline_task_multi_output": "builders.annotations",
-}
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is not None:
-        found: object = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-        # Kept, so that the next one finds it without coming here.
-        globals()[name] = found
-        return found
-    if name in _ELSEWHERE:
-        from taskiq_flow.plugins.metadata import installed
+def _find_offered(name: str, distribution: str) -> object:
+    from taskiq_flow.plugins.metadata import installed
 
-        for offer in installed(_NAMES):
-            if offer.name == name:
-                globals()[name] = offer.entry_point.load()
-                return globals()[name]
-        # Only an ImportError keeps its text in ``from taskiq_flow import …``.
-        raise ImportError(f"{name} is not part of the core; install {_ELSEWHERE[name]}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for offer in installed(_NAMES):
+        if offer.name == name:
+            return offer.entry_point.load()
+    # Only an ImportError keeps its text in ``from taskiq_flow import …``.
+    raise ImportError(f"{name} is not part of the core; install {distribution}")
 
 
 __all__ = [
@@ -162,3 +109,53 @@ __all__ = [
     "pipeline_task",
     "pipeline_task_multi_output",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "BlobNotFound": ".errors",
+        "BlobStore": ".store",
+        "ByteCodec": ".serializer",
+        "CPUProfile": ".builders.annotations",
+        "CellFailed": ".errors",
+        "DataflowPipeline": ".builders.dataflow",
+        "DataflowRegistry": ".builders.registry",
+        "Flow": ".flow",
+        "FlowError": ".errors",
+        "GiveUp": ".retry",
+        "Graph": ".graph",
+        "GraphError": ".errors",
+        "InvalidTransition": ".errors",
+        "LeaseLost": ".errors",
+        "MemoryStore": ".stores.memory",
+        "PayloadError": ".errors",
+        "Pipeline": ".builders.pipeline",
+        "PipelineMiddleware": ".worker.middleware",
+        "Placement": ".scheduler",
+        "PluginError": ".errors",
+        "RAMProfile": ".builders.annotations",
+        "ResourceProfile": ".builders.annotations",
+        "ResumeError": ".errors",
+        "Retry": ".retry",
+        "RetryException": ".errors",
+        "RetryPolicy": ".retry",
+        "RunCancelled": ".errors",
+        "RunError": ".errors",
+        "RunHandle": ".handle",
+        "RunNotFound": ".errors",
+        "RunStatus": ".machine.transitions",
+        "RunStore": ".store",
+        "RunTimedOut": ".errors",
+        "Scheduler": ".scheduler",
+        "Serializer": ".serializer",
+        "StoreError": ".errors",
+        "TaskInfo": ".builders.annotations",
+        "UnschedulableError": ".errors",
+        "hookimpl": ".hookspecs",
+        "pipeline_task": ".builders.annotations",
+        "pipeline_task_multi_output": ".builders.annotations",
+    },
+    elsewhere={
+        "ResourceAwareWorkerPool": partial(_find_offered, "ResourceAwareWorkerPool", "taskiq-flow-resources")
+    },
+)

@@ -17,7 +17,7 @@ from attrs import field, frozen
 from taskiq_flow.errors import PayloadError, PluginError
 from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, has_claim_checks
 from taskiq_flow.serializer import ByteCodec, Serializer
-from taskiq_flow.sizes import shown_size
+from taskiq_flow.sizes import describe_size
 
 __all__ = ["UNFETCHED_BLOB", "Codec", "CodecRecipe", "made_of"]
 
@@ -147,8 +147,9 @@ class Codec:
         data = made.dumps(value)
         if self.max_value_bytes is not None and len(data) > self.max_value_bytes:
             raise PayloadError(
-                f"the value has {shown_size(len(data))} as {name}, more than the {shown_size(self.max_value_bytes)} "
-                "that a value may have; return a reference to where it is kept, or raise max_value_bytes"
+                f"the value has {describe_size(len(data))} as {name}, more than the "
+                f"{describe_size(self.max_value_bytes)} that a value may have; "
+                "return a reference to where it is kept, or raise max_value_bytes"
             )
         return self._sealed(name, data, self._chain) if self._chain else Payload(name, data)
 

@@ -23,7 +23,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taskiq_flow.payloads import Failure
@@ -50,7 +50,15 @@ __all__ = [
 
 
 class FlowError(Exception):
-    """Base of every error of Taskiq-Flow."""
+    """Base of every error of Taskiq-Flow; survives copying and pickling, also where a subclass has a constructor."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is otherwise made by its constructor, of its text alone: not all of ours take that.
+        return _make, (type(self), self.args), self.__dict__
+
+
+def _make(kind: type[FlowError], args: tuple[Any, ...]) -> FlowError:
+    return kind.__new__(kind, *args)
 
 
 class GraphError(FlowError):
@@ -98,6 +106,7 @@ class BlobNotFound(StoreError):
     def __init__(self, run: str, key: str, place: str = "this store") -> None:
         self.run = run
         self.key = key
+        self.place = place
         super().__init__(f"no blob {key!r} of run {run!r} in {place}; it goes when its run is deleted")
 
 

@@ -17,10 +17,11 @@ from taskiq_flow.driver.floor import Floor
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.driver.watch import WorkerWatch
-from taskiq_flow.errors import InvalidTransition, RunNotFound
+from taskiq_flow.errors import RunNotFound
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
+from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.scope import Cell
 from taskiq_flow.machine.transitions import CellState
 from taskiq_flow.pools import Rooms
@@ -157,19 +158,16 @@ class Explainer:
     async def _read(self, replayed: _Replayed) -> None:
         run = replayed.run
         events = await self._flow.store.log.read(run.id, run.logged)
-        for number, event in enumerate(events, start=1):
-            run.logged += 1
-            self._apply(replayed, event)
-            if number % _EVENTS_AT_ONCE == 0:
+        for start in range(0, len(events), _EVENTS_AT_ONCE):
+            batch = events[start : start + _EVENTS_AT_ONCE]
+            run.logged += len(batch)
+            for event, orders in replay(run.machine, batch):
+                self._observe(replayed, event, orders)
+            if len(batch) == _EVENTS_AT_ONCE:
                 await asyncio.sleep(0)
 
-    def _apply(self, replayed: _Replayed, event: ev.Event) -> None:
+    def _observe(self, replayed: _Replayed, event: ev.Event, orders: Sequence[do.Instruction]) -> None:
         run = replayed.run
-        try:
-            orders = run.machine.apply(event)
-        except InvalidTransition:
-            # As for a driver: an event that cannot be changes nothing.
-            return
         if isinstance(event, ev.RunStarted):
             replayed.began_at = event.at
         elif isinstance(event, ev.CellDispatched):

@@ -15,6 +15,7 @@ from taskiq_flow.explainer import Explainer
 from taskiq_flow.failures import revive
 from taskiq_flow.machine.events import CancelRequested, CellProgressed, Event
 from taskiq_flow.machine.machine import RunMachine
+from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, Value
 from taskiq_flow.store import Letter, RunOutcome, RunRecord
@@ -116,7 +117,7 @@ class RunHandle(Generic[T]):
     async def get_progress(self) -> TaskProgress[Any] | None:
         """Give the progress the way taskiq does: the share of cells that are final, with what the others report."""
         events = await self._flow.store.log.read(self.id)
-        machine = self._replayed(events)
+        machine = self._fold(events)
         states = machine.cells.states()
         done = float(sum(state.final for state in states.values()))
         reported = {
@@ -191,12 +192,12 @@ class RunHandle(Generic[T]):
         return record.outcome
 
     async def _replay(self) -> RunMachine:
-        return self._replayed(await self._flow.store.log.read(self.id))
+        return self._fold(await self._flow.store.log.read(self.id))
 
-    def _replayed(self, events: Iterable[Event]) -> RunMachine:
+    def _fold(self, events: Iterable[Event]) -> RunMachine:
         machine = RunMachine(self.graph, read=self._flow.codec.read)
-        for event in events:
-            machine.apply(event)
+        for _ in replay(machine, events):
+            pass
         return machine
 
     async def _value_of(self, outcome: RunOutcome) -> Any:

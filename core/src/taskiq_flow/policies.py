@@ -45,12 +45,12 @@ class Policies:
 
     selected: type[RetryPolicy]
     configured: RetryPolicy | None = None
-    _unasked: RetryPolicy = field(init=False)
+    _usual: RetryPolicy = field(init=False)
     _made: dict[str, RetryPolicy] = field(factory=dict, init=False)
 
-    @_unasked.default
-    def _nobody(self) -> RetryPolicy:
-        return self.selected.unasked()
+    @_usual.default
+    def _configured_or_usual(self) -> RetryPolicy:
+        return self.selected.from_options({}) if self.configured is None else self.configured
 
     @classmethod
     def choose(cls, plugins: Plugins, given: object) -> Policies:
@@ -88,7 +88,7 @@ class Policies:
         if own is not None:
             return own
         if options is None:
-            return self._unasked if self.configured is None else self.configured
+            return self._usual
         key = json.dumps(options, sort_keys=True, default=repr)
         policy = self._made.get(key)
         if policy is None:
@@ -130,16 +130,22 @@ class Policies:
         :param now: Seconds since the epoch.
         :param lingers: Whether the attempt still occupies its worker.
         """
-        # A copy, so that nobody changes by mistake what the attempt counts as having occupied.
-        asked = evolve(cell, now=now, resources=dict(cell.resources))
-        decision = self._decide(own, options, failed, attempt, asked)
+        # With a copy, so that nobody changes by mistake what the attempt counts as having occupied.
+        cell = evolve(
+            cell,
+            now=now,
+            resources=dict(cell.resources),
+            asked=not (own is None and options is None and self.configured is None),
+        )
+        decision = self._decide(own, options, failed, attempt, cell)
+        reason = decision.reason
+        if not reason and cell.asked:
+            reason = self._usual_reason(own, options, decision)
         event = CellFailed(
             cell=cell.path,
             attempt=attempt,
             failure=failed.failure,
-            reason=_shown(
-                decision.reason or self._usual_reason(own, options, decision), str, _LONGEST_REASON
-            ),
+            reason=_shown(reason, str, _LONGEST_REASON),
             lingers=lingers,
             at=now,
         )
@@ -170,11 +176,9 @@ class Policies:
     def _usual_reason(
         self, own: RetryPolicy | None, options: Mapping[str, Any] | None, decision: RetryDecision
     ) -> str:
-        """Give the reason of a decision that came without; empty where nobody has asked for a policy."""
-        policy = self.find(own, options)
-        if policy is self._unasked:
-            return ""
-        return f"policy {_name_of(policy)!r} {'gave up' if isinstance(decision, GiveUp) else 'wants another attempt'}"
+        """Give the reason of a decision that came without."""
+        wish = "gave up" if isinstance(decision, GiveUp) else "wants another attempt"
+        return f"policy {_name_of(self.find(own, options))!r} {wish}"
 
 
 def _ask(policy: RetryPolicy, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:

@@ -71,6 +71,7 @@ class CellView:
     :param resources: What the attempt occupied.
     :param first_started_at: When the first attempt started, in seconds since the epoch; ``None`` where unknown.
     :param now: The time of the question, in seconds since the epoch.
+    :param asked: Whether anybody has said something of retries: the task, its pipeline, or the configuration.
     """
 
     run: str
@@ -79,6 +80,7 @@ class CellView:
     resources: Mapping[str, float] = field(factory=dict)
     first_started_at: float | None = None
     now: float = 0.0
+    asked: bool = True
 
     @property
     def elapsed(self) -> float:
@@ -124,11 +126,6 @@ class RetryPolicy(ABC):
             )
             name = getattr(cls, "name", cls.__name__)
             raise PluginError(f"retry policy {name!r} {said}: {error}") from error
-
-    @classmethod
-    def unasked(cls) -> RetryPolicy:
-        """Make the policy of cells about which neither task, nor pipeline, nor configuration says anything."""
-        return cls.from_options({})
 
     def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
         """Answer for an attempt that failed, of whatever kind the failure is.

@@ -1,16 +1,18 @@
-"""Sizes as people write and read them: ``262144``, ``256 KiB``."""
+"""Sizes of values: the usual limits, and how people read and write them."""
 
 from __future__ import annotations
 
 import re
+
+from pydantic import ByteSize, TypeAdapter
 
 __all__ = [
     "DEFAULT_CLAIM_CHECK",
     "DEFAULT_MAX_VALUE_BYTES",
     "LEAST_CLAIM_CHECK",
     "claim_check_problem",
+    "describe_size",
     "parse_size",
-    "shown_size",
 ]
 
 LEAST_CLAIM_CHECK = 4 << 10
@@ -26,19 +28,18 @@ DEFAULT_CLAIM_CHECK = 256 << 10
 DEFAULT_MAX_VALUE_BYTES = 256 << 20
 """How many bytes a value may have as its serializer gives it."""
 
-_UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
-_WRITTEN = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE)
+_WRITTEN = re.compile(r"\d+(\.\d+)?\s*(b|[kmgtpe]i?b)?", re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:
-    """Give the bytes of a size, such as ``1000``, ``256KiB`` or ``1 GiB``.
+    """Give the bytes of a size, such as ``1000``, ``256KiB``, ``1.5 GiB`` or ``5MB``.
 
     :raises ValueError: it is something else.
     """
-    found = _WRITTEN.fullmatch(text.strip())
-    if found is None or found[2].lower() not in _UNITS:
+    # Of "256,000" pydantic would read the beginning, and of "8kbit" a thousand bytes.
+    if _WRITTEN.fullmatch(text.strip()) is None:
         raise ValueError(f"expected a number of bytes, such as 262144 or 256KiB, found {text!r}")
-    return int(found[1]) * _UNITS[found[2].lower()]
+    return int(TypeAdapter(ByteSize).validate_python(text))
 
 
 def claim_check_problem(threshold: int | None) -> str:
@@ -48,12 +49,9 @@ def claim_check_problem(threshold: int | None) -> str:
     """
     if threshold is None or threshold >= LEAST_CLAIM_CHECK:
         return ""
-    return f"must be at least {shown_size(LEAST_CLAIM_CHECK)}, because no shorter value becomes a blob, or 'none'"
+    return f"must be at least {describe_size(LEAST_CLAIM_CHECK)}, because no shorter value becomes a blob, or 'none'"
 
 
-def shown_size(size: int) -> str:
-    """Give a size in the largest unit that it has one of."""
-    for word, unit in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if size >= unit:
-            return f"{size / unit:.1f}".removesuffix(".0") + f" {word}"
-    return f"{size} bytes"
+def describe_size(size: int) -> str:
+    """Give a size in the largest unit that it has one of, such as ``1.5 KiB``."""
+    return ByteSize(size).human_readable(separator=" ")

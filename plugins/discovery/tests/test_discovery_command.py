@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import pytest
 import typer
 
-from fake_distributions import alone  # noqa: F401 - a fixture
-from installed_packages import TEXT, Shelf, shelf_on_the_path  # noqa: F401 - a fixture
+from installed_packages import TEXT, Shelf
 from taskiq_flow.errors import UsageError
 from taskiq_flow_discovery.commands import TasksCommand
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 Ask = Callable[..., "Answer"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from taskiq import InMemoryBroker
 
-from installed_packages import Shelf, shelf_on_the_path  # noqa: F401 - a fixture
+from installed_packages import Shelf
 from taskiq_flow import DataflowPipeline, DataflowRegistry
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "registry_discovery_example.py"

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from taskiq import InMemoryBroker
 
-from fake_distributions import alone  # noqa: F401 - a fixture
-from installed_packages import TEXT, Shelf, shelf_on_the_path  # noqa: F401 - a fixture
+from installed_packages import TEXT, Shelf
 from taskiq_flow import DataflowPipeline, Flow, GraphError, PluginError
 from taskiq_flow.discoverer import Discoverer
 from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
 from taskiq_flow.discovery import Catalogue
 from taskiq_flow.testing import DiscovererKit
 from taskiq_flow_discovery import InstalledTasks
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 OTHER = """
     from taskiq_flow import pipeline_task

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from taskiq import InMemoryBroker
 
-from fake_distributions import alone  # noqa: F401 - a fixture
-from installed_packages import Shelf, shelf_on_the_path  # noqa: F401 - a fixture
+from installed_packages import Shelf
 from taskiq_flow import Flow
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 if sys.version_info >= (3, 11):
     import tomllib

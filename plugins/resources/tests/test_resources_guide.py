@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,13 +22,6 @@ from taskiq_flow import (
     pipeline_task,
 )
 from taskiq_flow.machine.events import CellDispatched
-
-
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-async def broker(request: pytest.FixtureRequest) -> AsyncIterator[InMemoryBroker]:
-    made: InMemoryBroker = InMemoryBroker(await_inplace=request.param)
-    yield made
-    await made.shutdown()
 
 
 class Gauge:

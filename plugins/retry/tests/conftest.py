@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from retry_cases import Make
 from taskiq import InMemoryBroker
@@ -15,13 +13,6 @@ from taskiq_flow.testing import FakeClock
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
-
-
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-async def broker(request: pytest.FixtureRequest) -> AsyncIterator[InMemoryBroker]:
-    made: InMemoryBroker = InMemoryBroker(await_inplace=request.param)
-    yield made
-    await made.shutdown()
 
 
 @pytest.fixture

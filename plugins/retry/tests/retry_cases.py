@@ -31,7 +31,9 @@ def of_kind(kind: str, *, cls: str = "") -> FailedAttempt:
     return FailedAttempt(failure=Failure(kind=FailureKind(kind), message="it did not work", type=cls))
 
 
-def cell(elapsed: float = 0.0, resources: Mapping[str, float] | None = None) -> CellView:
+def cell(
+    elapsed: float = 0.0, resources: Mapping[str, float] | None = None, *, asked: bool = True
+) -> CellView:
     """Give a cell whose first attempt started so many seconds ago."""
     return CellView(
         run="r",
@@ -40,21 +42,22 @@ def cell(elapsed: float = 0.0, resources: Mapping[str, float] | None = None) -> 
         resources=resources or {},
         first_started_at=NOW - elapsed,
         now=NOW,
+        asked=asked,
     )
 
 
 def decide(
-    policy: RetryPolicy, failed: FailedAttempt, attempt: int = 1, elapsed: float = 0.0
+    policy: RetryPolicy, failed: FailedAttempt, attempt: int = 1, elapsed: float = 0.0, *, asked: bool = True
 ) -> RetryDecision:
     """Ask a policy."""
-    return policy.decide(failed, attempt, cell(elapsed))
+    return policy.decide(failed, attempt, cell(elapsed, asked=asked))
 
 
-def story(policy: RetryPolicy, failed: FailedAttempt) -> list[float | str]:
+def story(policy: RetryPolicy, failed: FailedAttempt, *, asked: bool = True) -> list[float | str]:
     """Give the waits of a cell whose attempts all fail alike, and in the end the reason why there are no more."""
     told: list[float | str] = []
     for attempt in range(1, 1000):
-        decision = decide(policy, failed, attempt)
+        decision = decide(policy, failed, attempt, asked=asked)
         if isinstance(decision, GiveUp):
             return [*told, decision.reason]
         assert isinstance(decision, Retry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
@@ -15,16 +14,10 @@ from taskiq_flow.testing import FakeClock
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture(params=[True, False], ids=["inplace", "background"])
-async def broker(request: pytest.FixtureRequest, clock: FakeClock) -> AsyncIterator[InMemoryBroker]:
-    made: InMemoryBroker = InMemoryBroker(await_inplace=request.param)
-    Flow(made, clock=clock, store=MemoryStore(clock))
-    yield made
-    await made.shutdown()
+def broker(broker: InMemoryBroker, clock: FakeClock) -> InMemoryBroker:
+    """The broker, with a flow whose time is ours."""
+    Flow(broker, clock=clock, store=MemoryStore(clock))
+    return broker
 
 
 class NetworkError(Exception):

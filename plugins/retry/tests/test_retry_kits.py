@@ -19,7 +19,7 @@ class TestStandard(RetryPolicyKit):
 
 class TestWithoutAnything(RetryPolicyKit):
     def make(self) -> RetryPolicy:
-        return StandardRetry.unasked()
+        return StandardRetry()
 
 
 class TestTenacity(RetryPolicyKit):

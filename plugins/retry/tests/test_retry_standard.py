@@ -338,14 +338,23 @@ def test_on_retry_is_told_of_retries_and_may_fail(caplog: pytest.LogCaptureFixtu
 
 
 def test_where_nobody_asked_only_the_task_itself_and_a_loss_get_further_attempts() -> None:
-    policy = StandardRetry.unasked()
+    policy = StandardRetry()
 
-    assert decide(policy, ERROR) == GiveUp()
-    assert decide(policy, of_kind("timeout")) == GiveUp()
-    assert story(policy, raised(RetryException("again"))) == [1, 2, 4, USED]
-    assert story(policy, raised(RetryException("later", delay=7))) == [7, 7, 7, USED]
-    assert story(policy, of_kind("exception", cls="taskiq_flow.errors:RetryException")) == [1, 2, 4, USED]
-    assert story(policy, of_kind("worker_lost")) == [0, 0, "gave up: the worker of attempt 3 was lost too"]
+    assert decide(policy, ERROR, asked=False) == GiveUp()
+    assert decide(policy, of_kind("timeout"), asked=False) == GiveUp()
+    assert story(policy, raised(RetryException("again")), asked=False) == [1, 2, 4, USED]
+    assert story(policy, raised(RetryException("later", delay=7)), asked=False) == [7, 7, 7, USED]
+    assert story(policy, of_kind("exception", cls="taskiq_flow.errors:RetryException"), asked=False) == [
+        1,
+        2,
+        4,
+        USED,
+    ]
+    assert story(policy, of_kind("worker_lost"), asked=False) == [
+        0,
+        0,
+        "gave up: the worker of attempt 3 was lost too",
+    ]
 
 
 @pytest.mark.parametrize(

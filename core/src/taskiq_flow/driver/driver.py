@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -38,6 +38,7 @@ from taskiq_flow.failures import failure_of
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
+from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.plugins import Plugins
@@ -159,8 +160,7 @@ class Driver:
                 await self._begin(run)
                 continue
             try:
-                for event in events:
-                    self._replay(run, event)
+                self._replay(run, events)
                 self._count(run)
                 self._doubt(run)
                 for instruction in run.machine.outstanding():
@@ -177,8 +177,7 @@ class Driver:
         run = self._active(record)
         events = await self._store.log.read(record.id)
         run.logged = len(events)
-        for event in events:
-            self._replay(run, event)
+        self._replay(run, events)
         if not run.over:
             self._runs[record.id] = run
             self._count(run)
@@ -212,13 +211,12 @@ class Driver:
                     ),
                 )
 
-    def _replay(self, run: ActiveRun, event: ev.Event) -> None:
-        self._floor.observe(run, event)
-        try:
-            run.machine.apply(event)
-        except InvalidTransition:
-            # As when it happened: an event that cannot be changes nothing. A store may have written a batch twice.
-            logger.exception("an event in the log of run %s is passed over", run.id)
+    def _replay(self, run: ActiveRun, events: Iterable[ev.Event]) -> None:
+        def pass_over(error: InvalidTransition) -> None:
+            logger.error("an event in the log of run %s is passed over", run.id, exc_info=error)
+
+        for event, _ in replay(run.machine, events, pass_over=pass_over):
+            self._floor.observe(run, event)
 
     async def turn(self) -> float | None:
         """Do everything that can be done now.

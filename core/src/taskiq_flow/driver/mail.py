@@ -18,7 +18,7 @@ from taskiq_flow.graph.model import DEFAULT_OPTIONS
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, encoded_size, has_claim_checks
 from taskiq_flow.plugins import Plugins
-from taskiq_flow.sizes import shown_size
+from taskiq_flow.sizes import describe_size
 
 __all__ = ["Mail"]
 
@@ -122,8 +122,8 @@ class Mail:
         size, limit = encoded_size(value), self._codec.max_value_bytes
         if limit is not None and size > limit:
             raise PayloadError(
-                f"parameter {name!r}: the value has {shown_size(size)}, more than the {shown_size(limit)} that one may "
-                "have; collect less, or raise max_value_bytes"
+                f"parameter {name!r}: the value has {describe_size(size)}, more than the {describe_size(limit)} that "
+                "one may have; collect less, or raise max_value_bytes"
             )
         flat = self._codec.flat(value)
         try:

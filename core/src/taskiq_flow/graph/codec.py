@@ -1,8 +1,9 @@
 """Graphs as text, and what identifies them.
 
 The text is JSON: ``{"format": "taskiq-flow/graph", "version": 1, "graph": {…}}``. Nodes are a list, because their
-order decides where nothing else does and not every reader of JSON keeps the order of an object. What has its default
-value is left out. Annotations are not part of it: they serve checks at build time, which have been made.
+order decides where nothing else does and not every reader of JSON keeps the order of an object. All else follows from
+the fields of the classes; what has its default value is left out. Annotations are not part of it: they serve checks at
+build time, which have been made.
 
 A graph that is read is checked for its form, and for links that lead nowhere or in a circle, but not built again: a run
 that was accepted once must stay readable when a later version checks more.
@@ -12,25 +13,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
+from taskiq_flow._wire_forms import Misfit, WireForm, wire_form
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph._name_checks import circular_waits, unknown_references
 from taskiq_flow.graph._node_checks import map_problems
-from taskiq_flow.graph._reading import read_graph
 from taskiq_flow.graph.model import (
-    DEFAULT_OPTIONS,
     FirstOf,
     Graph,
     Guard,
     Input,
+    ListOf,
     Literal,
     MapNode,
     Node,
-    NodeOptions,
     Output,
     Source,
+    TaskNode,
 )
 
 __all__ = ["FORMAT", "VERSION", "digest", "from_json", "to_data", "to_json"]
@@ -70,8 +73,10 @@ def from_json(text: str | bytes) -> Graph:
             "use the one that wrote it or a newer one"
         )
     try:
-        graph = read_graph(data.get("graph"))
+        graph: Graph = _form(Graph, canonical=False).read(data.get("graph"))
         damage = [f"cannot read a graph: {problem}" for problem in _damage(graph)]
+    except Misfit as misfit:
+        raise GraphError(f"cannot read a graph: {misfit}") from None
     except RecursionError as error:
         raise GraphError("cannot read a graph: it is nested too deeply; split it") from error
     if damage:
@@ -113,7 +118,7 @@ def to_data(graph: Graph, *, canonical: bool = False) -> dict[str, Any]:
     :param canonical: Order nodes by name instead of as they were declared.
     """
     try:
-        return {"format": FORMAT, "version": VERSION, "graph": _graph(graph, canonical)}
+        return {"format": FORMAT, "version": VERSION, "graph": _form(Graph, canonical).write(graph)}
     except RecursionError as error:
         raise GraphError("cannot write the graph: it is nested too deeply; split it") from error
 
@@ -127,93 +132,86 @@ def _dumps(data: dict[str, Any], **how: Any) -> str:
         ) from error
 
 
-def _graph(graph: Graph, canonical: bool) -> dict[str, Any]:
-    nodes = graph.nodes.values()
-    if canonical:
-        nodes = sorted(nodes, key=lambda node: node.name)  # type: ignore[assignment]
-    data: dict[str, Any] = {"nodes": [_node(node, canonical) for node in nodes]}
-    if graph.inputs:
-        data["inputs"] = {
-            name: {} if spec.required else {"required": False} for name, spec in graph.inputs.items()
-        }
-    if graph.outputs:
-        data["outputs"] = {name: _source(source) for name, source in graph.outputs.items()}
-    if graph.name:
-        data["name"] = graph.name
-    if graph.on_error != "stop":
-        data["on_error"] = graph.on_error
-    if graph.timeout is not None:
-        data["timeout"] = float(graph.timeout)
-    return data
+# By the word that stands for each kind of source: its class, what it holds, and the annotation of that.
+_SOURCES: dict[str, tuple[type[Any], Callable[[Any], Any], Any]] = {
+    "input": (Input, attrgetter("name"), str),
+    "output": (Output, attrgetter("node", "name"), tuple[str, str]),
+    "literal": (Literal, attrgetter("value"), Any),
+    "first_of": (FirstOf, attrgetter("sources"), tuple[Source, ...]),
+    "list_of": (ListOf, attrgetter("sources"), tuple[Source, ...]),
+}
+_WORDS = {kind: word for word, (kind, _, _) in _SOURCES.items()}
 
 
-def _node(node: Node, canonical: bool) -> dict[str, Any]:
-    data: dict[str, Any] = {"name": node.name}
-    if isinstance(node, MapNode):
-        data["body"] = _graph(node.body, canonical)
-        data["items"] = _source(node.items)
-        if node.item != "item":
-            data["item"] = node.item
-        if node.collects:
-            data["collects"] = list(node.collects)
-        if node.keep != "values":
-            data["keep"] = node.keep
-        if node.max_parallel is not None:
-            data["max_parallel"] = node.max_parallel
-        if node.skip_errors:
-            data["skip_errors"] = True
-    else:
-        data["task"] = node.task
-    if node.params:
-        data["params"] = {name: _source(source) for name, source in node.params.items()}
-    if node.optional:
-        data["optional"] = sorted(node.optional)
-    if node.outputs:
-        data["outputs"] = list(node.outputs)
-    if node.after:
-        data["after"] = list(node.after)
-    if node.when is not None:
-        data["when"] = _guard(node.when)
-    if node.options is not DEFAULT_OPTIONS:
-        options = _options(node.options)
-        if options:
-            data["options"] = options
-    if node.description:
-        data["description"] = node.description
-    return data
+def _write_source(source: Source) -> dict[str, Any]:
+    word = _WORDS[type(source)]
+    return {word: _content_form(word).write(_SOURCES[word][1](source))}
 
 
-def _guard(guard: Guard) -> dict[str, Any]:
-    return {"source": _source(guard.source), "equals": guard.equals}
+def _read_source(data: Any) -> Source:
+    if type(data) is not dict or len(data) != 1 or (word := next(iter(data))) not in _SOURCES:
+        raise Misfit(f"a source, which is one of {', '.join(_SOURCES)}", data)
+    try:
+        content = _content_form(word).read(data[word])
+    except Misfit as misfit:
+        raise misfit.within(f".{word}") from None
+    kind = _SOURCES[word][0]
+    source: Source = kind(*content) if kind is Output else kind(content)
+    return source
 
 
-def _options(options: NodeOptions) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    if options.timeout is not None:
-        data["timeout"] = float(options.timeout)
-    if options.retry is not None:
-        data["retry"] = dict(options.retry)
-    if options.queue is not None:
-        data["queue"] = options.queue
-    if options.priority:
-        data["priority"] = options.priority
-    if options.resources:
-        data["resources"] = {name: float(amount) for name, amount in options.resources.items()}
-    if options.labels:
-        data["labels"] = dict(options.labels)
-    if options.on_error is not None:
-        data["on_error"] = options.on_error
-    if options.serializer is not None:
-        data["serializer"] = options.serializer
-    return data
+@cache
+def _content_form(word: str) -> WireForm:
+    return wire_form(_SOURCES[word][2], ((Source, _SOURCE),))
 
 
-def _source(source: Source) -> dict[str, Any]:
-    if isinstance(source, Output):
-        return {"output": [source.node, source.name]}
-    if isinstance(source, Input):
-        return {"input": source.name}
-    if isinstance(source, Literal):
-        return {"literal": source.value}
-    kind = "first_of" if isinstance(source, FirstOf) else "list_of"
-    return {kind: [_source(one) for one in source.sources]}
+_SOURCE = WireForm(_write_source, _read_source)
+
+
+def _write_guard(guard: Guard) -> dict[str, Any]:
+    # In full: True equals 1, and is another thing to compare with.
+    return {"source": _write_source(guard.source), "equals": guard.equals}
+
+
+def _read_guard(data: Any) -> Guard:
+    if type(data) is not dict or data.keys() != {"source", "equals"}:
+        raise Misfit("an object with source and equals", data)
+    try:
+        return Guard(_read_source(data["source"]), data["equals"])
+    except Misfit as misfit:
+        raise misfit.within(".source") from None
+
+
+def _kind_of(is_map: bool) -> Any:
+    return MapNode if is_map else TaskNode
+
+
+@cache
+def _form(annotation: Any, canonical: bool) -> WireForm:
+    """Give the form of a graph or of what it is made of; canonical, it has its nodes by name."""
+
+    def write_nodes(nodes: Mapping[str, Node]) -> list[dict[str, Any]]:
+        found = sorted(nodes.values(), key=lambda node: node.name) if canonical else nodes.values()
+        return [_form(_kind_of(isinstance(node, MapNode)), canonical).write(node) for node in found]
+
+    def read_nodes(data: Any) -> dict[str, Node]:
+        if type(data) is not list:
+            raise Misfit("a list", data)
+        nodes: dict[str, Node] = {}
+        try:
+            for each in data:
+                kind = _kind_of(type(each) is dict and "body" in each)
+                node: Node = _form(kind, canonical).read(each)
+                if node.name in nodes:
+                    raise Misfit("a name that no other node has", node.name).within(".name")
+                nodes[node.name] = node
+        except Misfit as misfit:
+            raise misfit.within(f"[{len(nodes)}]") from None
+        return nodes
+
+    known = (
+        (Mapping[str, Node], WireForm(write_nodes, read_nodes)),
+        (Guard, WireForm(_write_guard, _read_guard)),
+        (Source, _SOURCE),
+    )
+    return wire_form(annotation, known)

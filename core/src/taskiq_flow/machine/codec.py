@@ -23,9 +23,9 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, TypeVar, get_args
 
+from taskiq_flow._wire_forms import Known, Misfit, WireForm, wire_form
 from taskiq_flow.errors import StoreError
 from taskiq_flow.machine.events import Event
-from taskiq_flow.machine.wire import Misfit, Shape, shape_of
 from taskiq_flow.payloads import ClaimCheck, Failure, ListedValue, Payload, Value
 
 __all__ = [
@@ -84,7 +84,7 @@ def _write_event(event: Event) -> dict[str, Any]:
     kind: Any = type(event)
     if kind not in _EVENTS.values():
         raise StoreError(f"expected an event of taskiq_flow.machine.events, found {kind.__name__}")
-    fields: dict[str, Any] = _shape(kind).write(event)
+    fields: dict[str, Any] = _form(kind).write(event)
     return {"event": kind.__name__, **fields}
 
 
@@ -97,25 +97,25 @@ def _read_event(data: Any) -> Event:
         near = get_close_matches(name, _EVENTS, n=2)
         hint = f" (did you mean {' or '.join(near)}?)" if near else ""
         raise Misfit(f"an event that this version of taskiq-flow-core knows{hint}", name)
-    event: Event = _shape(kind).read(fields)
+    event: Event = _form(kind).read(fields)
     return event
 
 
 _EVENTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
 
-VALUE = Shape(_write_value, _read_value)
-"""The shape of a value inside another document."""
+VALUE = WireForm(_write_value, _read_value)
+"""The form of a value inside another document."""
 
-EVENT = Shape(_write_event, _read_event)
-"""The shape of an event inside another document."""
+EVENT = WireForm(_write_event, _read_event)
+"""The form of an event inside another document."""
 
-KNOWN: tuple[tuple[Any, Shape], ...] = ((Value, VALUE), (Event, EVENT))
-"""The shapes that are not derived from fields, for :func:`~taskiq_flow.machine.wire.shape_of`."""
+KNOWN: Known = ((Value, VALUE), (Event, EVENT))
+"""The forms that are not derived from fields."""
 
 
 @cache
-def _shape(annotation: Any) -> Shape:
-    return shape_of(annotation, KNOWN)
+def _form(annotation: Any) -> WireForm:
+    return wire_form(annotation, KNOWN)
 
 
 def write_document(what: str, write: Callable[[T], dict[str, Any]], value: T) -> str:
@@ -143,7 +143,7 @@ def read_document(what: str, read: Callable[[Any], T], text: str | bytes) -> T:
     """Read what :func:`write_document` wrote.
 
     :param what: What it is, for the error.
-    :param read: Makes the thing of its JSON object; raises :class:`~taskiq_flow.machine.wire.Misfit`.
+    :param read: Makes the thing of its JSON object; raises ``Misfit``.
     :raises StoreError: the text is damaged, of another version, or something else.
     """
     try:
@@ -179,8 +179,8 @@ def decode_value(text: str | bytes) -> Value:
 
 def encode_values(values: Mapping[str, Value]) -> str:
     """Write values by name, such as a run's inputs."""
-    shape = _shape(Mapping[str, Value])
-    return write_document("values", lambda each: {"values": shape.write(each)}, values)
+    form = _form(Mapping[str, Value])
+    return write_document("values", lambda each: {"values": form.write(each)}, values)
 
 
 def decode_values(text: str | bytes) -> dict[str, Value]:
@@ -188,12 +188,12 @@ def decode_values(text: str | bytes) -> dict[str, Value]:
 
     :raises StoreError: the text is not that.
     """
-    shape = _shape(Mapping[str, Value])
+    form = _form(Mapping[str, Value])
 
     def read(data: dict[str, Any]) -> dict[str, Value]:
         if list(data) != ["values"]:
             raise Misfit("an object with values and nothing else", data)
-        values: dict[str, Value] = shape.read(data["values"])
+        values: dict[str, Value] = form.read(data["values"])
         return values
 
     return read_document("values", read, text)
@@ -201,7 +201,7 @@ def decode_values(text: str | bytes) -> dict[str, Value]:
 
 def encode_failure(failure: Failure) -> str:
     """Write a failure."""
-    return write_document("a failure", _shape(Failure).write, failure)
+    return write_document("a failure", _form(Failure).write, failure)
 
 
 def decode_failure(text: str | bytes) -> Failure:
@@ -209,7 +209,7 @@ def decode_failure(text: str | bytes) -> Failure:
 
     :raises StoreError: the text is not one.
     """
-    failure: Failure = read_document("a failure", _shape(Failure).read, text)
+    failure: Failure = read_document("a failure", _form(Failure).read, text)
     return failure
 
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from taskiq_flow.errors import InvalidTransition
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.machine.events import CellSucceeded, Event
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.plan import Plan, plan_of
+from taskiq_flow.machine.replay import replay
+from taskiq_flow.machine.scope import Cell
 from taskiq_flow.machine.transitions import CellState
 from taskiq_flow.payloads import Value
 
@@ -42,12 +43,15 @@ def kept_results(
     """
     machine = RunMachine(graph, read=read)
     succeeded = {event.cell: event for event in given}
-    for event in log:
-        about = machine.cells.in_flight.get(event.cell) if isinstance(event, CellSucceeded) else None
-        try:
-            machine.apply(event)
-        except InvalidTransition:
-            continue  # as the driver did
+    about: Cell | None = None
+
+    def watch() -> Iterator[Event]:
+        nonlocal about
+        for event in log:
+            about = machine.cells.in_flight.get(event.cell) if isinstance(event, CellSucceeded) else None
+            yield event
+
+    for event, _ in replay(machine, watch()):
         # It may have come too late, or with too few outputs.
         if about is not None and about.state is CellState.SUCCEEDED:
             assert isinstance(event, CellSucceeded)

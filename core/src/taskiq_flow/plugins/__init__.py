@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from taskiq_flow._lazy import lazy_names
 
 if TYPE_CHECKING:
     from taskiq_flow.hookspecs import API_VERSION, hookimpl
@@ -17,31 +18,6 @@ if TYPE_CHECKING:
     from taskiq_flow.plugins.surveying import SurveyedPlugin, survey
     from taskiq_flow.plugins.tables import OfferTable
 
-# Imported when somebody asks: the command line's help needs the commands, and nothing of stores or schedulers.
-_HOMES = {
-    "API_VERSION": "taskiq_flow.hookspecs",
-    "FlowConfig": "taskiq_flow.plugins.config",
-    "LoadedPlugin": "taskiq_flow.plugins.loading",
-    "Observers": "taskiq_flow.plugins.observers",
-    "OfferTable": "taskiq_flow.plugins.tables",
-    "PluginOrigin": "taskiq_flow.plugins.origins",
-    "Plugins": "taskiq_flow.plugins.manager",
-    "SurveyedPlugin": "taskiq_flow.plugins.surveying",
-    "hookimpl": "taskiq_flow.hookspecs",
-    "load_commands": "taskiq_flow.plugins.commands",
-    "survey": "taskiq_flow.plugins.surveying",
-    "unreadable_distributions": "taskiq_flow.plugins.metadata",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = found
-    return found
-
-
 __all__ = [
     "API_VERSION",
     "FlowConfig",
@@ -52,7 +28,27 @@ __all__ = [
     "Plugins",
     "SurveyedPlugin",
     "hookimpl",
+    "lazy_names",
     "load_commands",
     "survey",
     "unreadable_distributions",
 ]
+
+# The command line's help needs the commands, and nothing of stores or schedulers.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "API_VERSION": "taskiq_flow.hookspecs",
+        "FlowConfig": ".config",
+        "LoadedPlugin": ".loading",
+        "Observers": ".observers",
+        "OfferTable": ".tables",
+        "PluginOrigin": ".origins",
+        "Plugins": ".manager",
+        "SurveyedPlugin": ".surveying",
+        "hookimpl": "taskiq_flow.hookspecs",
+        "load_commands": ".commands",
+        "survey": ".surveying",
+        "unreadable_distributions": ".metadata",
+    },
+)

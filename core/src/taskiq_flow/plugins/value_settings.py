@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskiq_flow.errors import PluginError
-from taskiq_flow.sizes import DEFAULT_MAX_VALUE_BYTES, claim_check_problem, parse_size, shown_size
+from taskiq_flow.sizes import DEFAULT_MAX_VALUE_BYTES, claim_check_problem, describe_size, parse_size
 
 __all__ = ["VALUE_KEYS", "read_values", "value_problem", "values_from_environment"]
 
@@ -61,9 +61,9 @@ def read_values(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[s
     if threshold is not None and most is not None and threshold > most:
         # Only where somebody chose the threshold: a low limit alone leaves no value that is large.
         raise PluginError(
-            f"'claim_check' is {shown_size(threshold)} ({sources['claim_check']}) and 'max_value_bytes' is "
-            f"{shown_size(most)} ({sources.get('max_value_bytes', 'default')}), so no value could ever become a blob; "
-            "lower the first, raise the second, or say 'none' to keep no blobs"
+            f"'claim_check' is {describe_size(threshold)} ({sources['claim_check']}) and 'max_value_bytes' is "
+            f"{describe_size(most)} ({sources.get('max_value_bytes', 'default')}), so no value could ever become a "
+            "blob; lower the first, raise the second, or say 'none' to keep no blobs"
         )
     return {**read, "codecs": tuple(read["codecs"])} if "codecs" in read else read
 

@@ -10,11 +10,11 @@ import json
 from functools import cache
 from typing import Any
 
+from taskiq_flow._wire_forms import WireForm, wire_form
 from taskiq_flow.errors import GraphError, StoreError
 from taskiq_flow.graph.codec import from_json, to_data
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.machine.codec import KNOWN, read_document, write_document
-from taskiq_flow.machine.wire import Shape, shape_of
 from taskiq_flow.store import Letter, RunOutcome, RunRecord, WorkerInfo
 
 __all__ = [
@@ -37,8 +37,8 @@ def _read_graph(data: Any) -> Graph:
 
 
 @cache
-def _shape(kind: Any) -> Shape:
-    return shape_of(kind, (*KNOWN, (Graph, Shape(to_data, _read_graph))))
+def _form(kind: Any) -> WireForm:
+    return wire_form(kind, (*KNOWN, (Graph, WireForm(to_data, _read_graph))))
 
 
 def encode_letter(letter: Letter) -> str:
@@ -46,7 +46,7 @@ def encode_letter(letter: Letter) -> str:
 
     :raises StoreError: it holds something that is not JSON data.
     """
-    return write_document("a letter", _shape(Letter).write, letter)
+    return write_document("a letter", _form(Letter).write, letter)
 
 
 def decode_letter(text: str | bytes) -> Letter:
@@ -54,7 +54,7 @@ def decode_letter(text: str | bytes) -> Letter:
 
     :raises StoreError: the text is not one.
     """
-    letter: Letter = read_document("a letter", _shape(Letter).read, text)
+    letter: Letter = read_document("a letter", _form(Letter).read, text)
     return letter
 
 
@@ -63,7 +63,7 @@ def encode_outcome(outcome: RunOutcome) -> str:
 
     :raises StoreError: it holds something that is not JSON data.
     """
-    return write_document("an outcome", _shape(RunOutcome).write, outcome)
+    return write_document("an outcome", _form(RunOutcome).write, outcome)
 
 
 def decode_outcome(text: str | bytes) -> RunOutcome:
@@ -71,7 +71,7 @@ def decode_outcome(text: str | bytes) -> RunOutcome:
 
     :raises StoreError: the text is not that.
     """
-    outcome: RunOutcome = read_document("an outcome", _shape(RunOutcome).read, text)
+    outcome: RunOutcome = read_document("an outcome", _form(RunOutcome).read, text)
     return outcome
 
 
@@ -80,7 +80,7 @@ def encode_record(record: RunRecord) -> str:
 
     :raises StoreError: it holds something that is not JSON data.
     """
-    return write_document("a run", _shape(RunRecord).write, record)
+    return write_document("a run", _form(RunRecord).write, record)
 
 
 def decode_record(text: str | bytes) -> RunRecord:
@@ -88,7 +88,7 @@ def decode_record(text: str | bytes) -> RunRecord:
 
     :raises StoreError: the text is not one.
     """
-    record: RunRecord = read_document("a run", _shape(RunRecord).read, text)
+    record: RunRecord = read_document("a run", _form(RunRecord).read, text)
     return record
 
 
@@ -97,7 +97,7 @@ def encode_worker(worker: WorkerInfo) -> str:
 
     :raises StoreError: it holds something that is not JSON data.
     """
-    return write_document("a worker", _shape(WorkerInfo).write, worker)
+    return write_document("a worker", _form(WorkerInfo).write, worker)
 
 
 def decode_worker(text: str | bytes) -> WorkerInfo:
@@ -105,5 +105,5 @@ def decode_worker(text: str | bytes) -> WorkerInfo:
 
     :raises StoreError: the text is not that.
     """
-    worker: WorkerInfo = read_document("a worker", _shape(WorkerInfo).read, text)
+    worker: WorkerInfo = read_document("a worker", _form(WorkerInfo).read, text)
     return worker

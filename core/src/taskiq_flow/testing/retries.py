@@ -155,7 +155,7 @@ def check_decisions(policy: RetryPolicy) -> None:
     for failed in _failures():
         for attempt in _ATTEMPTS:
             # Many tasks ask for no resources at all.
-            for cell in (_cell(), CellView(run="r1", path="load", task="app:load")):
+            for cell in (_cell(), CellView(run="r1", path="load", task="app:load"), _cell(asked=False)):
                 problem = _problem(_decide(policy, failed, attempt, cell))
                 expect(not problem, f"{problem}, asked {_about(failed, attempt)}")
 
@@ -219,11 +219,12 @@ def check_end(policy: RetryPolicy, *, endless: bool = False) -> None:
     for failed in _failures():
         if endless and failed.failure.kind not in _HOPELESS:
             continue
-        expect(
-            isinstance(_decide(policy, failed, _LAST), GiveUp),
-            f"it still retries, asked {_about(failed, _LAST)}; "
-            + ("that cannot succeed" if endless else "declare it endless if that is meant"),
-        )
+        for cell in (_cell(), _cell(asked=False)):
+            expect(
+                isinstance(_decide(policy, failed, _LAST, cell), GiveUp),
+                f"it still retries, asked {_about(failed, _LAST)}; "
+                + ("that cannot succeed" if endless else "declare it endless if that is meant"),
+            )
 
 
 def _made(policy: RetryPolicy, options: Mapping[str, Any]) -> RetryPolicy:
@@ -242,9 +243,13 @@ def _state(error: BaseException | None) -> Any:
     return None if error is None else (error.args, dict(vars(error)), str(error))
 
 
-def _cell() -> CellView:
+def _cell(*, asked: bool = True) -> CellView:
     return CellView(
-        run="r1", path="tracks[3]/features", task="app:features", resources={"cpu": 1.0, "ram_mb": 512.0}
+        run="r1",
+        path="tracks[3]/features",
+        task="app:features",
+        resources={"cpu": 1.0, "ram_mb": 512.0},
+        asked=asked,
     )
 
 

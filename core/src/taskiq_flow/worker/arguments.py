@@ -11,7 +11,7 @@ from taskiq.message import TaskiqMessage
 from taskiq_flow.codec import Codec
 from taskiq_flow.errors import PayloadError, StoreError
 from taskiq_flow.payloads import Payload, Value, encoded_size
-from taskiq_flow.sizes import shown_size
+from taskiq_flow.sizes import describe_size
 
 if TYPE_CHECKING:
     from taskiq_flow.claim_checks import ClaimChecks
@@ -33,8 +33,8 @@ async def fetched_argument(
     place = f"parameter {name!r} of task {attempt.shape.task!r} in cell {envelope.cell!r}"
     if codec.max_value_bytes is not None and size > codec.max_value_bytes:
         raise PayloadError(
-            f"{place}: the value has {shown_size(size)}, more than the {shown_size(codec.max_value_bytes)} that one "
-            "may have; collect less, or raise max_value_bytes"
+            f"{place}: the value has {describe_size(size)}, more than the {describe_size(codec.max_value_bytes)} that "
+            "one may have; collect less, or raise max_value_bytes"
         )
     try:
         return await checks.redeem(envelope.run, value)

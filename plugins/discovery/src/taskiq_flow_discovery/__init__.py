@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskiq_flow.plugins import lazy_names
+
 if TYPE_CHECKING:
     from taskiq_flow_discovery.installed import InstalledTasks
 
-
-def __getattr__(name: str) -> object:
-    # Imported when somebody asks, because every flow imports this package for its plugin.
-    if name != "InstalledTasks":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from taskiq_flow_discovery.installed import InstalledTasks
-
-    return InstalledTasks
-
-
 __all__ = ["InstalledTasks"]
+
+# Every flow imports this package for its plugin.
+__getattr__, __dir__ = lazy_names(__name__, {"InstalledTasks": ".installed"})

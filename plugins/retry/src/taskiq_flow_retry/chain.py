@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Union
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from taskiq_flow.errors import PluginError
 from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
@@ -114,4 +114,4 @@ class Chain(RetryPolicy):
             if not isinstance(decision, (Retry, GiveUp)):
                 raise PluginError(f"{link!r} answered {decision!r}; a link answers Retry, GiveUp or None")
             return decision
-        return StandardRetry.unasked().decide(failed, attempt, cell)
+        return StandardRetry().decide(failed, attempt, evolve(cell, asked=False))

@@ -26,6 +26,7 @@ OnRetry = Callable[[FailedAttempt, int, CellView, Retry], object]
 """What is told of each retry: the failure, the attempt (counted from 1), the cell and the decision."""
 
 _RETRIES = 3
+_ATTEMPTS_OF_LOST = 3
 
 
 def _listed(given: Any) -> Any:
@@ -110,13 +111,6 @@ class StandardRetry(RetryPolicy):
         refuse([*unknown_options(options, names), *value_problems(known)])
         return cls(**known)
 
-    @classmethod
-    def unasked(cls) -> RetryPolicy:
-        """Make the policy of cells that nobody wanted to be tried again: only they themselves, or a loss, can ask."""
-        from taskiq_flow_retry.unasked import WhenAsked
-
-        return WhenAsked()
-
     @property
     def retries(self) -> int:
         """How many attempts there are after the first one."""
@@ -125,7 +119,13 @@ class StandardRetry(RetryPolicy):
         return _RETRIES if self.max_attempts is None else self.max_attempts - 1
 
     def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
-        """Answer for an attempt that failed, with a reason that people understand."""
+        """Answer for an attempt that failed, with a reason that people understand.
+
+        Where nobody asked for retries, only a task that raises a :class:`~taskiq_flow.RetryException` gets them. That a
+        worker is lost is not the task's fault, so there are two more attempts, at once.
+        """
+        if not cell.asked and not asks_for_retry(failed):
+            return _answer_loss(attempt) if failed.failure.kind is FailureKind.WORKER_LOST else GiveUp()
         retries = self.retries
         if attempt > retries:
             used = f"{retries} of {retries} retries used" if retries else "retries are switched off"
@@ -212,6 +212,12 @@ class StandardRetry(RetryPolicy):
             answer_of("on_retry", self.on_retry(failed, attempt, cell, retry))
         except Exception:
             logger.exception("on_retry of cell %r failed; it is tried again all the same", cell.path)
+
+
+def _answer_loss(attempt: int) -> RetryDecision:
+    if attempt < _ATTEMPTS_OF_LOST:
+        return Retry(reason=f"the worker was lost: retry {attempt} of {_ATTEMPTS_OF_LOST - 1} at once")
+    return GiveUp(reason=f"gave up: the worker of attempt {attempt} was lost too")
 
 
 def _number(seconds: float) -> str:

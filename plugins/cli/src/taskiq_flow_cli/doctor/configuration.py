@@ -57,8 +57,7 @@ def _new(table: OfferTable[object], name: str) -> object:
 
 def _policy(plugins: Plugins, config: FlowConfig, name: str) -> object:
     policies = plugins.retry_policies[name]
-    options = config.retry_options
-    return policies.unasked() if options is None else policies.from_options(options)
+    return policies.from_options(config.retry_options or {})
 
 
 def _made(axis: str, said: str, make: Callable[[], object]) -> Finding:
