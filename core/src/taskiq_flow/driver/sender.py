@@ -10,20 +10,22 @@ from typing import Any
 
 from attrs import define
 from pydantic_core import to_json
-from taskiq import AsyncBroker, BrokerMessage, InMemoryBroker, TaskiqMessage
+from taskiq import BrokerMessage, TaskiqMessage
 from taskiq.abc.middleware import TaskiqMiddleware
 from taskiq.exceptions import UnknownTaskError
 from taskiq.labels import prepare_label
 from taskiq.utils import maybe_awaitable
 
-from taskiq_flow.clock import Clock
+from taskiq_flow._runtime import Runtime
+from taskiq_flow.driver.contexts import run_in_context
+from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.envelope import ENVELOPE, Envelope
 from taskiq_flow.errors import UnschedulableError
 from taskiq_flow.failures import failure_of
 from taskiq_flow.handover import handed_over, speaks_json
 from taskiq_flow.machine.events import CellFailed
 from taskiq_flow.payloads import FailureKind
-from taskiq_flow.store import Letter, RunStore
+from taskiq_flow.store import Letter
 from taskiq_flow.worker.execution import CURRENT
 
 __all__ = ["Outgoing", "Sender"]
@@ -58,23 +60,22 @@ class Sender:
     nothing is sent unless the driver's loop calls :meth:`send_one` or :meth:`send_aside`; with others, a task of the
     event loop sends.
 
-    :param broker: The user's broker.
-    :param store: Where the news goes of what can never be sent.
+    :param runtime: The user's broker, and the store to which the news goes of what can never be sent.
+    :param here: Gives the context of a run, in which an attempt is executed that is executed here.
     :param lacks: Whether no worker has a task. taskiq's receiver drops what it does not know, so such a message waits
         until there is a worker that does; in memory this is not asked, because sending shows it.
 
     :ivar in_place: Whether sending a message executes it.
     """
 
-    def __init__(
-        self, broker: AsyncBroker, store: RunStore, clock: Clock, lacks: Callable[..., bool]
-    ) -> None:
+    def __init__(self, runtime: Runtime, here: Surroundings, lacks: Callable[..., bool]) -> None:
         self._lacks = lacks
-        self._broker = broker
-        self._store = store
-        self._clock = clock
-        self._in_memory = isinstance(broker, InMemoryBroker)
-        self.in_place = bool(getattr(broker, "await_inplace", False))
+        self._here = here
+        self._broker = runtime.broker
+        self._store = runtime.store
+        self._clock = runtime.clock
+        self._in_memory = runtime.in_memory
+        self.in_place = runtime.traits.in_place
         self._queue: deque[Outgoing] = deque()
         self._emptying: asyncio.Task[None] | None = None
         self._later: set[asyncio.Task[None]] = set()
@@ -135,7 +136,12 @@ class Sender:
                     raise UnschedulableError(
                         f"no live worker of pool {envelope.pool!r} has task {outgoing.task!r}"
                     )
-                await self._kick_uncancelled(outgoing)
+                if self._in_memory:
+                    # What executes it inherits this context; or, in place, runs in it.
+                    context = self._here.context_of(envelope.run)
+                    await run_in_context(context, self._kick_uncancelled(outgoing))
+                else:
+                    await self._kick_uncancelled(outgoing)
             except UnknownTaskError as error:
                 await self._report(envelope, error, FailureKind.REJECTED)
             except Exception as error:

@@ -159,7 +159,7 @@ async def _draw(view: View | None, began: float) -> None:
 
 async def _ask_why(flow: Flow, run: str, view: View | None, progress: Progress) -> None:
     """Find out now and then why nodes wait."""
-    explainer = Explainer(flow)
+    explainer = Explainer(flow.runtime)
     pause = _SECONDS_BETWEEN_WHYS
     while view is not None:
         await asyncio.sleep(pause)
