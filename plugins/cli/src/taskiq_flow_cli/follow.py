@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
-from taskiq import InMemoryBroker
 
 from taskiq_flow import CellFailed, Flow, FlowError, Graph, RunHandle
 from taskiq_flow.errors import UsageError
@@ -78,7 +77,7 @@ def flow_of(broker: AsyncBroker, processes: int | None) -> Flow:
     except FlowError as error:
         raise UsageError(str(error)) from error
     if processes is not None:
-        if not isinstance(broker, InMemoryBroker):
+        if not flow.in_memory:
             raise UsageError(
                 f"--processes is for in-memory brokers, found {type(broker).__name__}; "
                 "its tasks run in worker processes, started with `taskiq worker`"
