@@ -134,7 +134,7 @@ async def test_what_a_host_begins_inherits_nothing(broker: InMemoryBroker) -> No
 
     class Observer:
         @hookimpl
-        def flow_run_started(self, run: Any) -> None:
+        def flow_run_started(self, record: Any) -> None:
             started.append(user.get())
 
     Flow(broker, store=Notes(), plugins=[Observer()])
