@@ -158,11 +158,12 @@ class Host(Surroundings):
     async def _drive_while_wanted(self) -> None:
         clock = self._runtime.clock
         while self._wanted:
-            self._wanted = False
             listening = self._begin(persevere("reading letters", self.worker.listen, clock))
             driving = self._driver_loop(is_done=self._is_done, beside=listening)
             try:
-                await persevere("driving", driving.run, clock)
+                while self._wanted:
+                    self._wanted = False
+                    await persevere("driving", driving.run, clock)
             finally:
                 self._hosts.tell_others(self)
                 if not self.loop.is_closed():
