@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from taskiq import InMemoryBroker
 
-from taskiq_flow import Flow, MemoryStore, Pipeline, hookimpl
+from taskiq_flow import Flow, GiveUp, MemoryStore, Pipeline, Retry, RetryPolicy, hookimpl
 from taskiq_flow.driver.contexts import create_clean_task, run_in_context
+from taskiq_flow.retry import CellView, FailedAttempt, RetryDecision
 
 user: ContextVar[str] = ContextVar("user", default="nobody")
 
@@ -89,17 +90,35 @@ async def test_a_run_that_a_task_starts_has_the_context_of_that_task(broker: InM
     assert await (await Pipeline(broker, outer).kiq(1)).result(timeout=20) == ["outer", "outer"]
 
 
+class Once(RetryPolicy):
+    """Gives one more attempt."""
+
+    name = "once"
+
+    def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
+        return Retry(delay=0.0) if attempt == 1 else GiveUp(reason="enough")
+
+
 async def test_a_task_that_is_tried_again_on_its_own_keeps_its_context(broker: InMemoryBroker) -> None:
-    Flow(broker, blocked=["retry"])
+    flow = Flow(broker, retry=Once())
     seen: list[str] = []
 
     @broker.task
-    async def look(x: int) -> None:
+    async def look(x: int) -> int:
         seen.append(user.get())
+        if len(seen) == 1:
+            raise ValueError("as expected")
+        return x
 
     user.set("ada")
-    await (await look.kiq(1)).wait_result(timeout=20)
-    assert seen == ["ada"]
+    sent = await look.kiq(7)
+    user.set("bob")
+    while len(seen) < 2:
+        await asyncio.sleep(0.01)
+    assert (await sent.wait_result(timeout=20)).return_value == 7
+    assert seen == ["ada", "ada"]
+    await asyncio.gather(*flow.host.tasks, return_exceptions=True)
+    assert len(flow.hosts.contexts) == 0
 
 
 async def test_contexts_are_forgotten_with_their_runs(broker: InMemoryBroker) -> None:
