@@ -117,7 +117,7 @@ async def test_a_message_waits_for_a_worker_that_has_its_task(
         [info] = await store.workers.list("default")
         await store.workers.announce(evolve(info, tasks=frozenset(worker.get_all_tasks())))
         assert await handle.result(timeout=20) == {"pages": ["Emma 0", "Emma 1"]}
-    assert flow.worker.id == info.id
+        assert flow.host.worker.id == info.id
 
 
 async def test_a_worker_that_gets_a_message_about_a_task_it_does_not_have_says_so(shelf: Shelf) -> None:
@@ -129,11 +129,12 @@ async def test_a_worker_that_gets_a_message_about_a_task_it_does_not_have_says_s
     lacking = Flow(worker, store=store)
     async with working(worker):
         handle = await DataflowPipeline.from_installed(client, outputs=["pages"]).kiq(book="Emma")
+        name = lacking.host.worker.id
         with pytest.raises(CellFailed) as caught:
             await handle.result(timeout=20)
     assert (caught.value.cell, caught.value.kind) == ("load", "rejected")
     assert caught.value.failure.message.startswith(
-        f"worker {lacking.worker.id} does not have task 'acme_text:load', and reads a queue that its messages come to"
+        f"worker {name} does not have task 'acme_text:load', and reads a queue that its messages come to"
     )
 
 

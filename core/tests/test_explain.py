@@ -278,16 +278,16 @@ async def test_somebody_who_did_not_start_the_run_gets_the_same_answer(studio: S
     flow = studio.flow(store=store, limits={"db": 1})
     handle = await started(studio, flow, build_graph([node("a", db=1), node("b", db=1)]), 1)
     onlooker = Flow(InMemoryBroker(), store=store, limits={"db": 1})
-    found = await Explainer(onlooker).explain(handle.id)
+    found = await Explainer(onlooker.runtime).explain(handle.id)
     assert found == await handle.explain() != []
     with pytest.raises(RunNotFound):
-        await Explainer(onlooker).explain("nobody")
+        await Explainer(onlooker.runtime).explain("nobody")
 
 
 async def test_asked_again_it_goes_on_where_it_was(studio: Studio) -> None:
     flow = studio.flow(limits={"db": 1})
     handle = await started(studio, flow, build_graph([node("a", db=1), node("b", "a", db=1)]), 1)
-    explainer = Explainer(flow)
+    explainer = Explainer(flow.runtime)
     assert [each.reason for each in await explainer.explain(handle.id)] == ["waits for 'a' (running)"]
     other = await flow.submit(build_graph([node("c", db=1)]), {})
     studio.gate.set()
@@ -302,7 +302,7 @@ async def test_a_run_that_nobody_has_begun_says_so(studio: Studio) -> None:
     await flow.store.runs.create(
         RunRecord(id="r", pool="default", graph=build_graph([node("a")]), created_at=5.0)
     )
-    (only,) = await Explainer(flow).explain("r")
+    (only,) = await Explainer(flow.runtime).explain("r")
     assert (only.path, only.state, only.since) == ("", "pending", 5.0)
     assert only.reason == "no driver of pool 'default' has begun the run; is a worker of it running?"
 

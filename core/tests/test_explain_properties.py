@@ -49,12 +49,12 @@ async def check(simulation: Simulation, random: Random, counting: bool) -> None:
     assert lease is not None
     events = [event for event, _ in simulation.log]
     moments = sorted(random.sample(range(1, len(events) + 1), min(MOMENTS, len(events))))
-    follower, before = Explainer(flow), 0
+    follower, before = Explainer(flow.runtime), 0
     for moment in moments:
         await store.log.append({"r": events[before:moment]}, lease=lease)
         before = moment
         found = await follower.describe("r")
-        assert found == await Explainer(flow).describe("r"), "it goes on as if it had begun anew"
+        assert found == await Explainer(flow.runtime).describe("r"), "it goes on as if it had begun anew"
         compare(found, simulation, moment)
 
 

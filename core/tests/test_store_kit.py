@@ -152,6 +152,7 @@ class TestRealTime(StoreKit):
     """The memory store as one outside the process that has its own time, so that this way through the kit is tested."""
 
     fake_time = False
+    shared_by_loops = True
     ttl = 0.15
 
     async def make_store(self, clock: Clock) -> RunStore:

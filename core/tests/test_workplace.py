@@ -248,7 +248,7 @@ async def test_workers_that_schedulers_see() -> None:
     routed = WorkerView(id="routed", capacity={"cpu": 3}, queue="big")
 
     async def seen(*declared: WorkerView, embedded: bool = False) -> list[str]:
-        watch = WorkerWatch("p", store, "", declared=declared, embedded=embedded)
+        watch = WorkerWatch("p", store, declared=declared, embedded=embedded)
         assert await watch.lost(100.0, {each.id for each in declared}) == []
         return [view.id for view in watch.views]
 
@@ -264,13 +264,13 @@ async def test_resources_are_counted_where_a_cell_was_placed() -> None:
     store = MemoryStore()
     await store.workers.announce(WorkerInfo(id="live", pool="p", expires_at=1e12))
     declared = WorkerView(id="declared", queue="q")
-    behind = WorkerWatch("p", store, "", declared=[declared])
+    behind = WorkerWatch("p", store, declared=[declared])
     await behind.lost(0.0, ())
     assert behind.place_of("declared", "host-1") == "declared"
     info = behind.info_of("declared")
     assert info is not None
     assert info.queue == "q"
-    shared = WorkerWatch("p", store, "")
+    shared = WorkerWatch("p", store)
     await shared.lost(0.0, ())
     # Workers that share a queue may take what was meant for others.
     assert shared.place_of("other", "live") == "live"

@@ -56,7 +56,7 @@ async def test_what_fails_around_synchronous_tasks_takes_no_slot(
     for _ in range(3):
         assert (await (await Pipeline(broker, step).kiq(1)).wait_result(timeout=20)).is_err
     assert await value(Pipeline(broker, step), 1) == 2
-    assert not flow.worker.busy
+    assert not flow.host.worker.busy
     await broker.shutdown()
 
 

@@ -146,7 +146,7 @@ class Process:
             clock=world.clock,
             window=world.window,
         )
-        self.flow.worker.id = name
+        self.flow.host.worker.id = name
         for task in TASKS:
             self.broker.register_task(self._function(task), task)
         self.receiver = Receiver(self.broker, run_startup=False, max_async_tasks=1000)
@@ -252,7 +252,7 @@ class Process:
         self.world.tell(f"{self.name} dies")
         self.dead = self.unwell = True
         handling, self.messages = self.messages, {}
-        for task in [*self.flow.presence.tasks, *handling]:
+        for task in [*self.flow.host.tasks, *handling]:
             task.cancel()
         for message in handling.values():
             self.world.network.drop(message)

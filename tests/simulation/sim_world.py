@@ -335,7 +335,7 @@ class World:
         """Stop everything."""
         for process in self.everybody:
             process.dead = process.unwell = True
-            for task in [*process.flow.presence.tasks, *process.messages]:
+            for task in [*process.flow.host.tasks, *process.messages]:
                 task.cancel()
         for task in list(self._background):
             task.cancel()

@@ -165,7 +165,7 @@ async def test_a_driver_that_is_stopped_hands_over_at_once() -> None:
     async with begun(Stage(chain(3))) as stage:
         await stage.pass_until(lambda: bool(stage.events(CellStarted)))
         first = stage.at_work()
-        for task in first.flow.presence.tasks:
+        for task in first.flow.host.tasks:
             task.cancel()
         seconds = await stage.pass_until(lambda: stage.driver() not in (None, first))
         assert seconds <= STANDBY
@@ -201,7 +201,7 @@ async def test_a_worker_that_dies_is_noticed_although_nobody_writes_a_letter() -
         holder = next(each for each in stage.processes if each.name == stage.events(CellStarted)[0].worker)
         while holder is stage.at_work():
             # The worker shall die, not the driver.
-            for task in holder.flow.presence.tasks:
+            for task in holder.flow.host.tasks:
                 task.cancel()
             await stage.pass_until(lambda: stage.driver() not in (None, holder))
         holder.die()

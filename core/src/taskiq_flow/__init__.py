@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         StoreError,
         UnschedulableError,
     )
-    from taskiq_flow.flow import Flow
+    from taskiq_flow.flow import Flow, PipelineMiddleware
     from taskiq_flow.graph import Graph
     from taskiq_flow.handle import RunHandle
     from taskiq_flow.hookspecs import hookimpl
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from taskiq_flow.serializer import ByteCodec, Serializer
     from taskiq_flow.store import BlobStore, RunStore
     from taskiq_flow.stores.memory import MemoryStore
-    from taskiq_flow.worker.middleware import PipelineMiddleware
 
 offer_retry_exception()
 

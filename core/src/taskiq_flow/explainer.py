@@ -7,11 +7,10 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from textwrap import shorten
-from typing import TYPE_CHECKING
 
 from attrs import define, field
-from taskiq import InMemoryBroker
 
+from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.floor import Floor
 from taskiq_flow.driver.placing import Placer
@@ -30,9 +29,6 @@ from taskiq_flow.scheduler import ReadyCell, RunningCell
 from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.store import RunRecord
 from taskiq_flow.waiting import RunDescription, WaitingCell
-
-if TYPE_CHECKING:
-    from taskiq_flow.flow import Flow
 
 __all__ = ["Explainer"]
 
@@ -62,29 +58,25 @@ class _Replayed:
 class Explainer:
     """Says why cells wait. Asked again, it reads only what was added to the logs since.
 
-    :param flow: The flow whose store has the runs, and whose scheduler and pool they have.
+    :param runtime: The parts of the flow whose store has the runs, and whose scheduler and pool they have.
     """
 
-    def __init__(self, flow: Flow) -> None:
-        self._flow = flow
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._runs: dict[str, _Replayed] = {}
-        self._pool = flow.pool
-        self._begin(flow.pool)
+        self._pool = runtime.pool
+        self._begin(runtime.pool)
 
     def _begin(self, pool: str) -> None:
         """Look at a pool, with nothing read of it yet."""
-        flow = self._flow
+        runtime = self._runtime
         self._pool = pool
         self._runs.clear()
         self._watch = WorkerWatch(
-            pool,
-            flow.store,
-            flow.worker.id,
-            declared=flow.declared_workers,
-            embedded=isinstance(flow.broker, InMemoryBroker),
+            pool, runtime.store, declared=runtime.capacity.workers, embedded=runtime.in_memory
         )
         # The same as a driver has, so that what is explained is what it sees.
-        placer = Placer(flow.scheduler, default_for(flow.scheduler), flow.limits)
+        placer = Placer(runtime.scheduler, default_for(runtime.scheduler), runtime.limits)
         self._floor = Floor(pool, placer, self._watch, Durations())
 
     async def explain(self, run: str) -> list[WaitingCell]:
@@ -99,7 +91,7 @@ class Explainer:
 
         :raises RunNotFound: there is none of that id.
         """
-        record = await self._flow.store.runs.get(run)
+        record = await self._runtime.store.runs.get(run)
         if record.outcome is not None:
             replayed = await self._read_alone(record)
             machine = replayed.run.machine
@@ -126,8 +118,8 @@ class Explainer:
 
     async def _read_all(self, wanted: RunRecord) -> None:
         """Read what all runs of the pool have done since the last time: limits and capacity are shared."""
-        store = self._flow.store
-        await self._watch.lost(self._flow.clock.now(), ())
+        store = self._runtime.store
+        await self._watch.lost(self._runtime.clock.now(), ())
         active = await store.runs.list(pool=self._pool, active=True, limit=_EVERYTHING)
         records = {record.id: record for record in (*reversed(active), wanted)}
         for gone in self._runs.keys() - records.keys():
@@ -151,13 +143,12 @@ class Explainer:
         return replayed
 
     def _replayed(self, record: RunRecord) -> _Replayed:
-        flow = self._flow
-        machine = RunMachine(record.graph, read=flow.codec.read)
+        machine = RunMachine(record.graph, read=self._runtime.codec.read)
         return _Replayed(ActiveRun(record, machine))
 
     async def _read(self, replayed: _Replayed) -> None:
         run = replayed.run
-        events = await self._flow.store.log.read(run.id, run.logged)
+        events = await self._runtime.store.log.read(run.id, run.logged)
         for start in range(0, len(events), _EVENTS_AT_ONCE):
             batch = events[start : start + _EVENTS_AT_ONCE]
             run.logged += len(batch)
@@ -245,10 +236,10 @@ class Explainer:
     def _unplaced(
         self, cell: ReadyCell, running: Sequence[RunningCell], shown: bool
     ) -> tuple[str, tuple[RunningCell, ...]]:
-        reason, holders = limit_reason(cell, self._flow.limits, running)
+        reason, holders = limit_reason(cell, self._runtime.limits, running)
         if reason:
             return reason, holders
-        scheduler, workers = self._flow.scheduler, self._watch.views
+        scheduler, workers = self._runtime.scheduler, self._watch.views
         if not shown and not self._lacks_room(cell, running):
             if cell.limits:
                 named = ", ".join(map(repr, cell.limits))
@@ -270,7 +261,7 @@ class Explainer:
     def _lacks_room(self, cell: ReadyCell, running: Sequence[RunningCell]) -> bool:
         """Whether a cell is kept from schedulers because there is no room for it now on any worker."""
         workers = self._watch.views
-        if not workers or not self._flow.scheduler.reads_resources:
+        if not workers or not self._runtime.scheduler.reads_resources:
             return False
         rooms = Rooms(workers, running)
         return not any(rooms.has_room(cell, worker) for worker in workers)
@@ -278,13 +269,13 @@ class Explainer:
     def _unclaimed(self, cell: Cell) -> str:
         if cell.placed:
             return f"sent to worker {cell.placed!r}, which has not begun it"
-        if not isinstance(self._flow.broker, InMemoryBroker) and not self._watch.infos:
+        if not self._runtime.in_memory and not self._watch.infos:
             return f"sent, and pool {self._pool!r} has no live worker"
         where = f" to queue {cell.sent_to!r}" if cell.sent_to else ""
         return f"sent{where}, and no worker has begun it"
 
     def _unretried(self, cell: Cell, failed: ev.CellFailed, due: float) -> str:
-        left = due - self._flow.clock.now()
+        left = due - self._runtime.clock.now()
         when = f"is due in {left:.1f} s" if left > 0 else "is due now"
         said = f"; {failed.reason}" if failed.reason else ""
         # What tasks raise may be pages long.

@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from attrs import evolve
-from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, InMemoryBroker
+from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
 
+from taskiq_flow._assembly import SizeLimit, assemble
+from taskiq_flow._runtime import BrokerTraits, Runtime
 from taskiq_flow.admission import Admission
-from taskiq_flow.carriage import SizeLimit, codec_of, settings_of, store_with
 from taskiq_flow.claim_checks import ClaimChecks
-from taskiq_flow.clock import Clock, SystemClock
+from taskiq_flow.clock import Clock
+from taskiq_flow.codec import Codec
 from taskiq_flow.discoverer import Discoverer
 from taskiq_flow.driver.driver import Driver
-from taskiq_flow.driver.placing import Placer
-from taskiq_flow.driver.ranks import Durations
+from taskiq_flow.driver.host import Host
+from taskiq_flow.driver.hosts import Hosts
 from taskiq_flow.errors import PluginError, ResumeError
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.handle import RunHandle
 from taskiq_flow.machine.events import RunStarted
 from taskiq_flow.machine.machine import DEFAULT_WINDOW
-from taskiq_flow.plugins import FlowConfig, Plugins
+from taskiq_flow.plugins import Plugins
 from taskiq_flow.policies import Policies
 from taskiq_flow.pools import WorkerPool
-from taskiq_flow.presence import Presence
 from taskiq_flow.resumption import resumed_already, resumption_of
 from taskiq_flow.retry import RetryPolicy
 from taskiq_flow.scheduler import Scheduler, WorkerView
-from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.serializer import ByteCodec
-from taskiq_flow.staffing import Staffing, origins_of
 from taskiq_flow.store import BlobStore, Lease, Letter, RunRecord, RunStore
 from taskiq_flow.worker.decorated import FlowTask, adopt_tasks
-from taskiq_flow.worker.middleware import PipelineMiddleware
+from taskiq_flow.worker.middleware import WorkerMiddleware
 from taskiq_flow.worker.processes import Processes
-from taskiq_flow.worker.worker import Worker
-from taskiq_flow.workplace import Workplace, as_pool, check_options, effective_limits
 
 if TYPE_CHECKING:
     from taskiq_flow.discovery import Catalogue
 
-__all__ = ["Flow"]
+__all__ = ["Flow", "PipelineMiddleware"]
 
 T = TypeVar("T")
 
@@ -118,79 +112,33 @@ class Flow:
     ) -> None:
         if _flow_on(broker) is not None:
             raise PluginError("the broker has a flow already; use Flow.of(broker) to get it")
-        check_options(processes=processes, window=window, queue=queue)
-        config = FlowConfig.load(
-            store=store if isinstance(store, str) else None,
-            scheduler=scheduler if isinstance(scheduler, str) else None,
+        self.runtime: Runtime = assemble(
+            broker,
+            store=store,
+            scheduler=scheduler,
             serializer=serializer,
-            retry=retry if isinstance(retry, (str, Mapping)) else None,
+            codecs=codecs,
+            claim_check=claim_check,
+            blobs=blobs,
+            max_value_bytes=max_value_bytes,
+            retry=retry,
+            plugins=plugins,
             blocked=blocked,
-            **settings_of(codecs, claim_check, blobs, max_value_bytes),
-            discoverer=discover if isinstance(discover, str) else None,
-        )
-        self.broker = broker
-        declared = as_pool(pool)
-        self.pool = declared.name
-        self.plugins = Plugins.load(config, explicit=plugins)
-        self.clock = SystemClock() if clock is None else clock
-        selected = {axis: self.plugins.selection(axis).name for axis in ("store", "scheduler", "serializer")}
-        if config.scheduler is None and declared.scheduler is not None:
-            selected["scheduler"] = declared.scheduler
-        self.store = store if isinstance(store, RunStore) else self.plugins.open_store(selected["store"])
-        self.scheduler = (
-            scheduler
-            if isinstance(scheduler, Scheduler)
-            else self.plugins.schedulers[selected["scheduler"]]()
-        )
-        self.codec = codec_of(self.plugins, selected["serializer"], codecs)
-        self.store = store_with(self.store, blobs, self.plugins)
-        self.claim_checks = ClaimChecks(self.store, self.clock, config.claim_check)
-        self.policies = Policies.choose(self.plugins, retry)
-        self._discoverer = self.plugins.make_discoverer(discover) if discover else None
-        self._window = window
-        self._embedded = isinstance(broker, InMemoryBroker)
-        self._processes = None if processes is None else Processes(processes)
-        self.worker = Worker(
-            broker,
-            name=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
-            pool=self.pool,
-            store=self.store,
-            codec=self.codec,
-            checks=self.claim_checks,
-            policies=self.policies,
-            clock=self.clock,
-            processes=self._processes,
-            wake=self.drive,
-        )
-        self._workplace = Workplace(
-            declared,
-            effective_limits(declared, limits),
-            self.scheduler,
-            self._embedded,
-            capacity,
-            self.plugins.worker_capacity,
-        )
-        self._placer = Placer(self.scheduler, default_for(self.scheduler), self._workplace.limits)
-        self._durations = Durations()
-        self.presence = Presence(
-            broker,
-            pool=self.pool,
+            discover=discover,
+            pool=pool,
+            limits=limits,
+            capacity=capacity,
             queue=queue,
-            store=self.store,
-            clock=self.clock,
-            worker=self.worker,
-            capacity=lambda: self.capacity,
+            processes=processes,
+            window=window,
+            clock=clock,
+        )
+        self.hosts = Hosts(
+            self.runtime,
+            processes=None if processes is None else Processes(processes),
             make_driver=self.make_driver,
         )
-        self._staffing = Staffing(self.pool, self.store, self.clock)
-        self._admission = Admission(
-            broker,
-            self.policies,
-            self.codec,
-            self.scheduler,
-            (lambda: self.catalogue.bind(broker)) if self._discoverer else None,
-            self.limits,
-        )
+        self._admission = Admission(self.runtime)
         self._install(middleware)
 
     @classmethod
@@ -201,12 +149,12 @@ class Flow:
         :raises PluginError: another broker has none, or the flow has another pool.
         """
         flow = _flow_on(broker)
-        if flow is None and isinstance(broker, InMemoryBroker):
+        if flow is None and BrokerTraits.of(broker).in_memory:
             # Several threads may start the first pipeline at once.
             with _MAKING:
                 flow = _flow_on(broker) or cls(broker, pool="default" if pool is None else pool)
         if flow is not None:
-            if pool is not None and flow._workplace.pool != pool:
+            if pool is not None and flow.runtime.capacity.pool != pool:
                 raise PluginError(
                     f"the broker has a flow with another pool ({flow.pool!r}) already; give the pool where that is "
                     "made, Flow(broker, pool=…), or before the first pipeline is started"
@@ -218,48 +166,100 @@ class Flow:
         )
 
     @property
+    def broker(self) -> AsyncBroker:
+        """The broker."""
+        return self.runtime.broker
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether tasks are executed in this process, because the broker is in memory."""
+        return self.runtime.in_memory
+
+    @property
+    def pool(self) -> str:
+        """The name of the pool that its runs belong to."""
+        return self.runtime.pool
+
+    @property
+    def plugins(self) -> Plugins:
+        """What is loaded."""
+        return self.runtime.plugins
+
+    @property
+    def store(self) -> RunStore:
+        """Where its runs are kept."""
+        return self.runtime.store
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """Who places the cells."""
+        return self.runtime.scheduler
+
+    @property
+    def codec(self) -> Codec:
+        """What encodes and decodes values."""
+        return self.runtime.codec
+
+    @property
+    def claim_checks(self) -> ClaimChecks:
+        """What keeps large values apart."""
+        return self.runtime.claim_checks
+
+    @property
+    def policies(self) -> Policies:
+        """What decides about failures."""
+        return self.runtime.policies
+
+    @property
+    def clock(self) -> Clock:
+        """Tells the time."""
+        return self.runtime.clock
+
+    @property
     def discoverer(self) -> Discoverer:
         """Who finds tasks in installed distributions.
 
         :raises PluginError: the configuration selects one that is not there, or does not have its settings.
         """
-        return self._discoverer or self.plugins.make_discoverer()
+        return self.runtime.discoverer or self.plugins.make_discoverer()
 
-    @cached_property
+    @property
     def catalogue(self) -> Catalogue:
         """The tasks of installed distributions; their modules are imported when this is first asked for.
 
         :raises PluginError: the configuration selects a discoverer that is not there, or it fails.
         """
-        # Only here: discovery brings the builders with it, which most flows do without.
-        from taskiq_flow.discovery import load_catalogue
-
-        return load_catalogue(self.discoverer)
+        return self.runtime.load_catalogue()
 
     @property
     def limits(self) -> Mapping[str, float]:
         """How much of these names all runs of the pool together may occupy."""
-        return self._workplace.limits
+        return self.runtime.limits
 
     @property
     def declared_workers(self) -> tuple[WorkerView, ...]:
-        """The workers that are known beforehand; embedded, all that there are."""
-        return self._workplace.workers
+        """The workers that are known beforehand; in memory, all that there are."""
+        return self.runtime.capacity.workers
 
     @property
     def capacity(self) -> Mapping[str, float]:
         """What the worker of this process has, by resource name; empty where that is not known."""
-        return self._workplace.capacity
+        return self.runtime.capacity.of_worker
 
     @property
     def processes(self) -> int | None:
         """How many processes execute synchronous tasks; ``None`` for threads. Can be set before the first run."""
-        return None if self._processes is None else self._processes.count
+        processes = self.hosts.processes
+        return None if processes is None else processes.count
 
     @processes.setter
     def processes(self, count: int | None) -> None:
-        self._processes = None if count is None else Processes(count)
-        self.worker.processes = self._processes
+        self.hosts.processes = None if count is None else Processes(count)
+
+    @property
+    def host(self) -> Host:
+        """The flow's part in the running event loop."""
+        return self.hosts.here()
 
     async def submit(
         self,
@@ -286,21 +286,20 @@ class Flow:
         :raises UnschedulableError: no live worker has some of the tasks, or one has them in another version; or nodes
             ask for more than any worker or limit could ever give.
         """
-        self._admission.check(graph, inputs)
+        await self.host.enter()
         record = RunRecord(
             id=uuid.uuid4().hex,
             pool=self.pool,
             graph=graph,
+            origins=await self._admission.check(graph, inputs),
             inputs=self._admission.encoded(inputs, serializer),
             created_at=self.clock.now(),
             labels={} if labels is None else dict(labels),
-            origins=await self._check_staff(graph),
         )
-        await self.drive()
         async with self.claim_checks.new_run(record.id):
             record = evolve(record, inputs=await self.claim_checks.check_in_inputs(record.id, record.inputs))
             await self._announce(record)
-        return RunHandle(self, record, single=single, returns=returns)
+        return self.handle_of(record, single=single, returns=returns)
 
     @overload
     async def resume(self, run: RunHandle[T]) -> RunHandle[T]: ...
@@ -324,15 +323,28 @@ class Flow:
                 "resume it with a flow of its own pool",
                 run=old.id,
             )
-        self._admission.check(old.graph, old.inputs)
-        old = evolve(old, origins=await self._check_staff(old.graph))
+        old = evolve(old, origins=await self._admission.check(old.graph, old.inputs))
         record = await resumption_of(old, store=self.store, read=self.codec.read, now=self.clock.now())
         if not await self._announce(record):
             raise resumed_already(old.id)
-        return RunHandle(self, record) if isinstance(run, str) else run.followed_by(record)
+        if isinstance(run, str):
+            return self.handle_of(record)
+        return run.followed_by(record)
+
+    def handle_of(
+        self, record: RunRecord, *, single: str | None = None, returns: Mapping[str, Any] | None = None
+    ) -> RunHandle[Any]:
+        """Give the handle of a run that is there.
+
+        :param record: The run, as the store knows it.
+        :param single: The name of the output that is the run's value; ``None`` for a dictionary of all outputs.
+        :param returns: The annotation to decode each output by.
+        """
+        return RunHandle(self.runtime, record, drive=self.drive, single=single, returns=returns)
 
     async def _announce(self, record: RunRecord) -> bool:
         """Create a run, and tell its driver; ``False`` when there is one of that id already."""
+        self.hosts.remember(record.id)
         created = await self.store.runs.create(record)
         letter = Letter(run=record.id, event=RunStarted(at=record.created_at))
         await self.store.inbox.put(record.pool, [letter])
@@ -340,65 +352,74 @@ class Flow:
         return created
 
     async def drive(self) -> None:
-        """See to it that somebody drives: embedded, a task of the running event loop does while there are runs.
+        """See to it that somebody drives: in memory, a task of the running event loop does while there are runs.
 
         Where the event loop of another thread drives already, it goes on, and this one takes over when that ends.
         """
         self._middleware.stand_first()
-        await self.presence.drive()
+        await self.host.drive()
 
     async def startup(self) -> None:
         """Start this process's part, as taskiq starts the broker: a worker process listens, and drives or stands by.
 
         :raises PluginError: tasks of installed distributions are wanted, and several of them have one name.
         """
-        if self._discoverer is not None and (self._embedded or self.broker.is_worker_process):
+        if self.runtime.discoverer is not None and (self.in_memory or self.broker.is_worker_process):
             self.catalogue.bind(self.broker)
         adopt_tasks(self.broker)
         self._middleware.stand_first()
-        await self.presence.start()
+        await self.host.start()
 
     async def shutdown(self) -> None:
         """End this process's part; runs that are not finished go on when somebody drives the pool again."""
-        await self.presence.end()
-
-    async def _check_staff(self, graph: Graph) -> dict[str, str]:
-        """See that workers have a graph's tasks and room, and say where those come from that were discovered."""
-        origins = origins_of(self.broker, graph)
-        live = () if self._embedded else await self._staffing.check(graph, origins)
-        self._workplace.check(graph, live)
-        return {name: str(origin) for name, origin in origins.items()}
+        await self.hosts.end()
 
     def _install(self, middleware: PipelineMiddleware | None) -> None:
-        adopt_tasks(self.broker)
-        if self.broker.decorator_class is AsyncTaskiqDecoratedTask:
-            self.broker.decorator_class = FlowTask
+        broker = self.broker
+        adopt_tasks(broker)
+        if broker.decorator_class is AsyncTaskiqDecoratedTask:
+            broker.decorator_class = FlowTask
         if middleware is None:
-            middleware = PipelineMiddleware.of(self)
-            middleware.set_broker(self.broker)
-            self.broker.middlewares.insert(0, middleware)
+            middleware = PipelineMiddleware()
+            middleware.flow = self
+            middleware.set_broker(broker)
+            broker.middlewares.insert(0, middleware)
+        middleware.serve(self.runtime, lambda: self.hosts.here().worker)
         self._middleware = middleware
 
     def make_driver(self, lease: Lease) -> Driver:
-        """Make a driver for a lease that was acquired; what a simulation turns by hand."""
-        return Driver(
-            pool=self.pool,
-            lease=lease,
-            broker=self.broker,
-            store=self.store,
-            codec=self.codec,
-            checks=self.claim_checks,
-            policies=self.policies,
-            placer=self._placer,
-            plugins=self.plugins,
-            clock=self.clock,
-            window=self._window,
-            worker=self.worker,
-            is_former=self.presence.is_former,
-            declared=self.declared_workers,
-            embedded=self._embedded,
-            durations=self._durations,
-        )
+        """Make a driver for a lease that was acquired in the running event loop; what a simulation turns by hand."""
+        return Driver(self.runtime, lease, self.host)
+
+
+class PipelineMiddleware(WorkerMiddleware):
+    """Makes a broker run pipelines; ``broker.add_middlewares(PipelineMiddleware(...))`` is ``Flow(broker, ...)``.
+
+    :param options: What :class:`~taskiq_flow.Flow` takes besides the broker.
+
+    :ivar flow: The flow; ``None`` until the middleware has a broker.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.flow: Flow | None = None
+        self._options = options
+
+    def set_broker(self, broker: AsyncBroker) -> None:
+        """Learn the broker, and make the flow if there is none yet."""
+        super().set_broker(broker)
+        if self.flow is None:
+            self.flow = Flow(broker, middleware=self, **self._options)
+
+    async def startup(self) -> None:
+        """Start the flow's part in this process."""
+        if self.flow is not None:
+            await self.flow.startup()
+
+    async def shutdown(self) -> None:
+        """End the flow's part in this process."""
+        if self.flow is not None:
+            await self.flow.shutdown()
 
 
 def _flow_on(broker: AsyncBroker) -> Flow | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 from taskiq.depends.progress_tracker import TaskProgress
 from taskiq.exceptions import TaskiqResultTimeoutError
 from taskiq.result import TaskiqResult
 
+from taskiq_flow._runtime import Runtime
 from taskiq_flow.errors import CellFailed, RunCancelled, RunError, RunTimedOut
 from taskiq_flow.explainer import Explainer
 from taskiq_flow.failures import revive
@@ -21,9 +22,6 @@ from taskiq_flow.payloads import Failure, Value
 from taskiq_flow.store import Letter, RunOutcome, RunRecord
 from taskiq_flow.waiting import RunDescription, WaitingCell
 
-if TYPE_CHECKING:
-    from taskiq_flow.flow import Flow
-
 __all__ = ["RunHandle"]
 
 T = TypeVar("T")
@@ -34,23 +32,26 @@ class RunHandle(Generic[T]):
 
     It has the methods of taskiq's task, so that it can stand where one of those stood.
 
-    :param flow: The flow that the run was given to.
+    :param runtime: The parts of the flow that the run was given to.
     :param record: The run.
+    :param drive: Sees to it that somebody drives.
     :param single: The name of the output that is the run's value; ``None`` for a dictionary of all outputs.
     :param returns: The annotation to decode each output by.
     """
 
     def __init__(
         self,
-        flow: Flow,
+        runtime: Runtime,
         record: RunRecord,
         *,
+        drive: Callable[[], Awaitable[None]],
         single: str | None = None,
         returns: Mapping[str, Any] | None = None,
     ) -> None:
         self.id = record.id
         self.graph = record.graph
-        self._flow = flow
+        self._runtime = runtime
+        self._drive = drive
         # A store in memory keeps a finished run for as long as somebody holds its record.
         self._record = record
         self._single = single
@@ -66,7 +67,7 @@ class RunHandle(Generic[T]):
 
     def followed_by(self, record: RunRecord) -> RunHandle[T]:
         """Give the handle of a run that resumes this one; its value is decoded as this one's."""
-        return RunHandle(self._flow, record, single=self._single, returns=self._returns)
+        return RunHandle(self._runtime, record, drive=self._drive, single=self._single, returns=self._returns)
 
     async def result(self, timeout: float | None = None) -> T:
         """Wait for the run and give its value.
@@ -112,11 +113,11 @@ class RunHandle(Generic[T]):
 
     async def is_ready(self) -> bool:
         """Whether the run is over."""
-        return (await self._flow.store.runs.get(self.id)).outcome is not None
+        return (await self._runtime.store.runs.get(self.id)).outcome is not None
 
     async def get_progress(self) -> TaskProgress[Any] | None:
         """Give the progress the way taskiq does: the share of cells that are final, with what the others report."""
-        events = await self._flow.store.log.read(self.id)
+        events = await self._runtime.store.log.read(self.id)
         machine = self._fold(events)
         states = machine.cells.states()
         done = float(sum(state.final for state in states.values()))
@@ -131,7 +132,7 @@ class RunHandle(Generic[T]):
 
     async def status(self) -> RunStatus:
         """Say where the run stands."""
-        record = await self._flow.store.runs.get(self.id)
+        record = await self._runtime.store.runs.get(self.id)
         return (await self._replay()).status if record.outcome is None else record.outcome.status
 
     async def explain(self) -> list[WaitingCell]:
@@ -139,21 +140,21 @@ class RunHandle(Generic[T]):
 
         It is worked out from the logs of all runs of the pool, which takes as long as they are long.
         """
-        return await Explainer(self._flow).explain(self.id)
+        return await Explainer(self._runtime).explain(self.id)
 
     async def describe(self) -> RunDescription:
         """Say how the run stands: its status, how many cells are in which state, and why cells wait."""
-        return await Explainer(self._flow).describe(self.id)
+        return await Explainer(self._runtime).describe(self.id)
 
     async def outputs(self) -> dict[str, Any]:
         """Give the outputs that there are by now, decoded, by name; of a failed run, those that were produced."""
-        record = await self._flow.store.runs.get(self.id)
+        record = await self._runtime.store.runs.get(self.id)
         values = (await self._replay()).outputs() if record.outcome is None else record.outcome.outputs
         return {name: await self._decoded(name, value) for name, value in values.items()}
 
     async def failures(self) -> list[CellFailed]:
         """Give the cells that have failed for good by now, each with its story."""
-        record = await self._flow.store.runs.get(self.id)
+        record = await self._runtime.store.runs.get(self.id)
         failures: Mapping[str, tuple[int, Failure]] = (
             (await self._replay()).failures if record.outcome is None else record.outcome.failures
         )
@@ -166,36 +167,36 @@ class RunHandle(Generic[T]):
 
         :param reason: For people; stands in the log.
         """
-        event = CancelRequested(reason=reason, at=self._flow.clock.now())
-        await self._flow.store.inbox.put(self._record.pool, [Letter(run=self.id, event=event)])
-        await self._flow.drive()
+        event = CancelRequested(reason=reason, at=self._runtime.clock.now())
+        await self._runtime.store.inbox.put(self._record.pool, [Letter(run=self.id, event=event)])
+        await self._drive()
 
     async def events(self) -> AsyncIterator[Event]:
         """Give everything that happens to the run, from its beginning, as it happens; ends with the run."""
-        await self._flow.drive()
-        async for event in self._flow.store.log.follow(self.id):
+        await self._drive()
+        async for event in self._runtime.store.log.follow(self.id):
             yield event
 
     async def _wait(self, timeout: float | None) -> RunOutcome:
-        await self._flow.drive()
+        await self._drive()
         try:
             if timeout is not None and timeout <= 0:
                 # wait_for would not even look.
-                record = await self._flow.store.runs.get(self.id)
+                record = await self._runtime.store.runs.get(self.id)
                 if record.outcome is None:
                     raise TaskiqResultTimeoutError(timeout=timeout)
             else:
-                record = await asyncio.wait_for(self._flow.store.runs.wait(self.id), timeout)
+                record = await asyncio.wait_for(self._runtime.store.runs.wait(self.id), timeout)
         except asyncio.TimeoutError:
             raise TaskiqResultTimeoutError(timeout=timeout) from None
         assert record.outcome is not None, "a run that was waited for has an outcome"
         return record.outcome
 
     async def _replay(self) -> RunMachine:
-        return self._fold(await self._flow.store.log.read(self.id))
+        return self._fold(await self._runtime.store.log.read(self.id))
 
     def _fold(self, events: Iterable[Event]) -> RunMachine:
-        machine = RunMachine(self.graph, read=self._flow.codec.read)
+        machine = RunMachine(self.graph, read=self._runtime.codec.read)
         for _ in replay(machine, events):
             pass
         return machine
@@ -207,8 +208,8 @@ class RunHandle(Generic[T]):
         return None if value is None else await self._decoded(self._single, value)
 
     async def _decoded(self, name: str, value: Value) -> Any:
-        whole = await self._flow.claim_checks.redeem(self.id, value)
-        return self._flow.codec.decode(whole, self._returns.get(name, Any))
+        whole = await self._runtime.claim_checks.redeem(self.id, value)
+        return self._runtime.codec.decode(whole, self._returns.get(name, Any))
 
     def _error_of(self, outcome: RunOutcome) -> BaseException | None:
         if outcome.status is RunStatus.SUCCEEDED:

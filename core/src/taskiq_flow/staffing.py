@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from attrs import define, field
 from taskiq import AsyncBroker
 
-from taskiq_flow.admission import task_nodes
-from taskiq_flow.clock import Clock
+from taskiq_flow._runtime import Runtime
 from taskiq_flow.discoverer import TaskOrigin
 from taskiq_flow.errors import UnschedulableError
-from taskiq_flow.graph.model import Graph
-from taskiq_flow.store import RunStore, WorkerInfo
+from taskiq_flow.store import WorkerInfo
 from taskiq_flow.task_options import origin_of
 
 __all__ = ["Staffing", "origins_of", "versions_of"]
@@ -23,7 +20,6 @@ logger = logging.getLogger("taskiq_flow")
 _MOST_NAMES = 5
 
 
-@define
 class Staffing:
     """Compares a graph with what the workers of a pool announce.
 
@@ -32,35 +28,34 @@ class Staffing:
     its attempt fails, so that is said once. A worker with another version is a reason: it would do something else with
     the message, and nobody would know.
 
-    :param pool: The pool's name.
-    :param store: Where workers announce themselves.
-    :param clock: Tells which of them are live.
+    :param runtime: The parts of the flow whose pool it is.
     """
 
-    pool: str
-    store: RunStore
-    clock: Clock
-    _told: set[str] = field(factory=set, init=False)
+    def __init__(self, runtime: Runtime) -> None:
+        self._pool = runtime.pool
+        self._store = runtime.store
+        self._clock = runtime.clock
+        self._told: set[str] = set()
 
-    async def check(self, graph: Graph, origins: Mapping[str, TaskOrigin]) -> Sequence[WorkerInfo]:
-        """Refuse a graph with tasks that no live worker has.
+    async def check(
+        self, tasks: Mapping[str, str], origins: Mapping[str, TaskOrigin]
+    ) -> Sequence[WorkerInfo]:
+        """Refuse tasks that no live worker has.
 
+        :param tasks: For each task the path of a node that applies it.
         :param origins: Where tasks were discovered on this side, by the task's name.
         :returns: The live workers.
         :raises UnschedulableError: no live worker has some of the tasks, or one has them in another version.
         """
-        now = self.clock.now()
-        live = [each for each in await self.store.workers.list(self.pool) if each.expires_at > now]
+        now = self._clock.now()
+        live = [each for each in await self._store.workers.list(self._pool) if each.expires_at > now]
         if not live:
-            self._warn("", f"pool {self.pool!r} has no live worker; runs wait until one starts")
+            self._warn("", f"pool {self._pool!r} has no live worker; runs wait until one starts")
             return ()
         self._told.discard("")
-        places: dict[str, str] = {}
-        for path, node in task_nodes(graph):
-            places.setdefault(node.task, path)
         problems = [
             f"node {path!r} applies task {task!r}{problem}"
-            for task, path in places.items()
+            for task, path in tasks.items()
             for problem in self._problems(task, origins.get(task), live)
         ]
         if problems:
@@ -74,7 +69,7 @@ class Staffing:
             step = "import the module that has it where they start"
             if origin is not None:
                 step = f"install {origin.release} there, and make their flow with discover=True and the same settings"
-            yield f"{f' of {origin.release}' if origin else ''}, unknown to {count} of pool {self.pool!r}; {step}"
+            yield f"{f' of {origin.release}' if origin else ''}, unknown to {count} of pool {self._pool!r}; {step}"
             return
         others = [
             each for each in having if origin is not None and not _fits(each.versions.get(task), origin)
@@ -82,9 +77,9 @@ class Staffing:
         if others:
             assert origin is not None, "without an origin every worker that has the task fits"
             versions = " and ".join(sorted({each.versions[task] for each in others}))
-            whom = f"{_listed(others)} of pool {self.pool!r}, which {'has' if len(others) == 1 else 'have'}"
+            whom = f"{_listed(others)} of pool {self._pool!r}, which {'has' if len(others) == 1 else 'have'}"
             if len(others) == len(live):
-                whom = f"the live workers of pool {self.pool!r}, which have"
+                whom = f"the live workers of pool {self._pool!r}, which have"
             yield (
                 f" of {origin.release}, and a message may reach {whom} it of {versions}; install the same version on "
                 "both sides"
@@ -92,7 +87,7 @@ class Staffing:
         elif len(having) < len(live):
             lacking = [each for each in live if each not in having]
             self._warn(
-                task, f"task {task!r} is unknown to some workers of pool {self.pool!r}: {_listed(lacking)}"
+                task, f"task {task!r} is unknown to some workers of pool {self._pool!r}: {_listed(lacking)}"
             )
 
     def _warn(self, key: str, text: str) -> None:
@@ -107,10 +102,9 @@ def _listed(workers: Sequence[WorkerInfo]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + more
 
 
-def origins_of(broker: AsyncBroker, graph: Graph) -> dict[str, TaskOrigin]:
-    """Say where those of a graph's tasks come from that were discovered, by the task's name."""
-    names = sorted({node.task for _, node in task_nodes(graph)})
-    found = {name: origin_of(broker.find_task(name)) for name in names}
+def origins_of(broker: AsyncBroker, tasks: Iterable[str]) -> dict[str, TaskOrigin]:
+    """Say where those tasks of a broker come from that were discovered, by the task's name."""
+    found = {name: origin_of(broker.find_task(name)) for name in tasks}
     return {name: origin for name, origin in found.items() if origin is not None}
 
 

@@ -386,12 +386,20 @@ class WorkerTable(ABC):
 class RunStore(ABC):
     """A store: six parts and a life cycle.
 
+    An object of it belongs to one event loop at a time, unless it says otherwise. :meth:`startup` is awaited before
+    anything else, in the event loop that is going to use it; it is awaited again in the next one when that loop has
+    ended without :meth:`shutdown`. Where event loops share an object, the first of them awaits ``startup`` for all,
+    and the last ``shutdown``.
+
     :cvar schemes: URL schemes that choose this store.
     :cvar drops_runs: Whether it forgets finished runs without being asked.
+    :cvar shared_by_loops: Whether several event loops, in several threads, may use one object of it at once. Where not,
+        the second one that runs is refused.
     """
 
     schemes: ClassVar[tuple[str, ...]] = ()
     drops_runs: ClassVar[bool] = False
+    shared_by_loops: ClassVar[bool] = False
 
     runs: RunTable
     log: RunLog

@@ -11,7 +11,7 @@ from taskiq_flow.discoverer import Discoverer, TaskSource
 from taskiq_flow.discovery.catalogue import Catalogue
 from taskiq_flow.errors import FlowError, PluginError
 from taskiq_flow.plugins import Plugins
-from taskiq_flow.worker.middleware import PipelineMiddleware
+from taskiq_flow.worker.middleware import WorkerMiddleware
 
 __all__ = ["catalogue_for", "find_sources", "load_catalogue", "usual_broker"]
 
@@ -52,10 +52,12 @@ def catalogue_for(broker: AsyncBroker, wanted: bool | str | Discoverer = True) -
     :param wanted: Who finds them, in place of the flow's discoverer.
     :raises PluginError: plugins cannot be loaded, or there is no such discoverer.
     """
-    flow = next((each.flow for each in broker.middlewares if isinstance(each, PipelineMiddleware)), None)
-    if flow is None:
+    runtime = next((each.runtime for each in broker.middlewares if isinstance(each, WorkerMiddleware)), None)
+    if runtime is None:
         return load_catalogue(Plugins.load().make_discoverer(wanted))
-    return flow.catalogue if wanted is True else load_catalogue(flow.plugins.make_discoverer(wanted))
+    if wanted is True:
+        return runtime.load_catalogue()
+    return load_catalogue(runtime.plugins.make_discoverer(wanted))
 
 
 def usual_broker() -> AsyncBroker:

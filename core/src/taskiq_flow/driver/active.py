@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextvars import Context
-
 from attrs import define, field
 
 from taskiq_flow.machine.events import CellCancelled, CellFailed, CellReleased, CellSucceeded, Event
@@ -26,7 +24,6 @@ class ActiveRun:
     :ivar logged: How many events its log has.
     :ivar kept: Results that it takes over from the run that it resumes, by cell, as long as they were not needed.
     :ivar lightened: Large arguments that were put together here, by identity, and the claim checks that are sent.
-    :ivar context: What its cells are executed in a copy of, where that happens in this process.
     :ivar occupied: How many of its cells occupied capacity after its last event.
     :ivar heard_at: When it was heard of last, in seconds since the epoch.
     """
@@ -37,7 +34,6 @@ class ActiveRun:
     logged: int = 0
     kept: dict[str, CellSucceeded] = field(factory=dict)
     heard_at: float = 0.0
-    context: Context = field(factory=Context)
     occupied: int = 0
     id: str = field(init=False)
     lightened: dict[int, tuple[Value, ClaimCheck]] = field(factory=dict)

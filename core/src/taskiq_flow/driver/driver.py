@@ -9,27 +9,22 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextvars import Context
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from taskiq import AsyncBroker
-
+from taskiq_flow._runtime import Runtime
 from taskiq_flow.adopted import store_result
-from taskiq_flow.claim_checks import ClaimChecks
-from taskiq_flow.clock import Clock
-from taskiq_flow.codec import Codec
 from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.contexts import start_task
 from taskiq_flow.driver.expansions import Expansions
 from taskiq_flow.driver.floor import Floor
-from taskiq_flow.driver.inline import InlineQueue, start_task
+from taskiq_flow.driver.inline import InlineQueue
 from taskiq_flow.driver.journal import Journal
 from taskiq_flow.driver.kept import KeptResults
 from taskiq_flow.driver.mail import Mail
-from taskiq_flow.driver.placing import Placer
-from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.driver.releases import Releases
 from taskiq_flow.driver.sender import Outgoing, Sender
+from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.driver.timers import Timers
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.envelope import Envelope
@@ -41,15 +36,11 @@ from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, FailureKind
-from taskiq_flow.plugins import Plugins
-from taskiq_flow.policies import Policies
 from taskiq_flow.retry import CellView, FailedAttempt
-from taskiq_flow.scheduler import WorkerView
-from taskiq_flow.store import Lease, Letter, RunRecord, RunStore
+from taskiq_flow.store import Lease, Letter, RunRecord
 from taskiq_flow.task_options import policy_of
 from taskiq_flow.worker.shapes import Shape
 from taskiq_flow.worker.ways import direct_function, needs_messages
-from taskiq_flow.worker.worker import Worker
 
 __all__ = ["Driver"]
 
@@ -66,74 +57,53 @@ _SECONDS_OF_SILENCE = 60.0
 class Driver:
     """Drives the runs of one pool, as long as it holds the pool's lease.
 
-    :param pool: The pool's name.
+    :param runtime: The parts of the flow.
     :param lease: The right to do so; replaced by the one who renews it.
-    :param worker: The worker in the same event loop, if there is one.
-    :param is_former: Whether a worker was that one, in an event loop that has ended or stands still.
-    :param declared: The workers that the pool was declared with.
-    :param embedded: Whether this process executes all that is placed on them.
-    :param context_of: Gives what the cells of a run are executed in a copy of, by the run's id.
-    :param durations: How long tasks take, as far as this process knows; gets to know more.
+    :param here: The process and the event loop that it is in, if there is more there than this driver.
 
     :ivar sender: What it sends messages with.
     """
 
-    def __init__(
-        self,
-        *,
-        pool: str,
-        lease: Lease,
-        broker: AsyncBroker,
-        store: RunStore,
-        codec: Codec,
-        checks: ClaimChecks,
-        policies: Policies,
-        placer: Placer,
-        plugins: Plugins,
-        clock: Clock,
-        window: int,
-        worker: Worker | None = None,
-        is_former: Callable[[str], bool] | None = None,
-        declared: Sequence[WorkerView] = (),
-        embedded: bool = False,
-        durations: Durations | None = None,
-        context_of: Callable[[str], Context] = lambda _: Context(),
-    ) -> None:
-        self.pool = pool
+    def __init__(self, runtime: Runtime, lease: Lease, here: Surroundings | None = None) -> None:
+        self.pool = runtime.pool
         self.lease = lease
-        self._broker = broker
-        self._store = store
-        self._codec = codec
-        self._checks = checks
-        self._policies = policies
-        self._plugins = plugins
-        self._clock = clock
-        self._window = window
-        self._is_former = is_former or (lambda _: False)
+        self._here = Surroundings() if here is None else here
+        self._broker = runtime.broker
+        self._store = runtime.store
+        self._codec = runtime.codec
+        self._checks = runtime.claim_checks
+        self._policies = runtime.policies
+        self._plugins = runtime.plugins
+        self._clock = runtime.clock
+        self._window = runtime.window
         self._runs: dict[str, ActiveRun] = {}
         self._timers = Timers()
-        self._worker = worker
-        self._context_of = context_of
-        own = "" if worker is None else worker.id
-        self._watch = WorkerWatch(pool, store, own, declared=declared, embedded=embedded)
-        self.sender = Sender(broker, store, clock, self._watch.lacks)
-        self._floor = Floor(pool, placer, self._watch, Durations() if durations is None else durations)
-        self._releases = Releases(pool, store, self._timers, self._watch)
-        self._mail = Mail(pool, codec, checks, plugins, self._watch)
-        self._now = clock.now()
+        self._watch = WorkerWatch(
+            self.pool,
+            self._store,
+            self._here,
+            declared=runtime.capacity.workers,
+            embedded=runtime.in_memory,
+        )
+        self.sender = Sender(runtime, self._here, self._watch.lacks)
+        self._floor = Floor(self.pool, runtime.placer, self._watch, runtime.durations)
+        self._releases = Releases(self.pool, self._store, self._timers, self._watch)
+        self._mail = Mail(runtime, self._watch)
+        self._now = self._clock.now()
         # What a turn collects before it is written, and then done.
-        self._journal = Journal(store, self._runs, self._drop, plugins.notify)
+        self._journal = Journal(self._store, self._runs, self._drop, self._plugins.notify)
         self._outbox: deque[tuple[ActiveRun, do.Dispatch]] = deque()
         self._outgoing: list[Outgoing] = []
         self._executions: list[tuple[ActiveRun, Envelope, Shape]] = []
         self._occupied = 0
+        self._worker = self._here.find_worker() if runtime.in_memory else None
         self._inline: InlineQueue | None = None
-        if embedded and worker is not None:
-            self._inline = InlineQueue(worker, store.inbox, clock, self._apply, self._write)
+        if self._worker is not None:
+            self._inline = InlineQueue(runtime, self._here, self._worker, self._apply, self._write)
         # Attempts that the log says this worker has begun, and that it may not have.
         self._doubtful: list[tuple[ActiveRun, str, int]] = []
-        self._expansions = Expansions(checks, codec)
-        self._kept = KeptResults(store)
+        self._expansions = Expansions(self._checks, self._codec)
+        self._kept = KeptResults(self._store)
         self._finished: dict[str, ActiveRun] = {}
 
     @property
@@ -346,7 +316,7 @@ class Driver:
 
     def _active(self, record: RunRecord) -> ActiveRun:
         machine = RunMachine(record.graph, read=self._codec.read, window=self._window)
-        return ActiveRun(record, machine, heard_at=self._now, context=self._context_of(record.id))
+        return ActiveRun(record, machine, heard_at=self._now)
 
     async def _admit(self, record: RunRecord) -> ActiveRun:
         run = self._active(record)
@@ -414,7 +384,7 @@ class Driver:
     def _ask_policy(self, run: ActiveRun, order: do.AskPolicy) -> None:
         failure = order.failure
         holder = run.machine.cells.in_flight[order.cell].holder
-        if failure.kind is FailureKind.WORKER_LOST and self._is_former(holder):
+        if failure.kind is FailureKind.WORKER_LOST and self._here.is_dead_incarnation(holder):
             # Nothing has failed: somebody's event loop has come to its end, and with it what it did for others.
             reason = "the event loop that it ran in has ended"
             event = ev.CellFailed(
@@ -482,7 +452,7 @@ class Driver:
                     self._drop(run.id)
 
     def _lose(self, worker: str) -> None:
-        level = logging.INFO if self._is_former(worker) else logging.WARNING
+        level = logging.INFO if self._here.is_dead_incarnation(worker) else logging.WARNING
         logger.log(level, "worker %r of pool %r was lost", worker, self.pool)
         if (tell := self._plugins.notify.worker_lost) is not None:
             tell(worker, self.pool)
@@ -554,6 +524,7 @@ class Driver:
             self._occupied -= run.occupied
             run.occupied = 0
         self._floor.forget(run_id)
+        self._here.forget_context(run_id)
 
     async def _send(self) -> None:
         """Hand dispatched cells over: to this event loop where nobody else has to see them, else as messages."""
@@ -575,7 +546,8 @@ class Driver:
             executions, self._executions = self._executions, []
             for run, envelope, function in executions:
                 assert self._worker is not None, "only who has a worker beside it executes"
-                self._worker.accompany(start_task(self._worker.execute(envelope, function), run.context))
+                work = self._worker.execute(envelope, function)
+                self._worker.accompany(start_task(work, self._here.context_of(run.id)))
 
     async def _hand_over(self, run: ActiveRun, order: do.Dispatch, inline: InlineQueue | None) -> None:
         function = None

@@ -15,21 +15,21 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context
 from typing import Any
 
-from taskiq_flow.clock import Clock
+from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.contexts import start_task
+from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.envelope import Envelope
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.transitions import RunStatus
-from taskiq_flow.store import Inbox
 from taskiq_flow.worker.attempts import Attempt
 from taskiq_flow.worker.outcomes import CallResult
 from taskiq_flow.worker.shapes import Shape
 from taskiq_flow.worker.worker import Worker
 
-__all__ = ["InlineQueue", "start_task"]
+__all__ = ["InlineQueue"]
 
 _RUNNING = RunStatus.RUNNING
 _EAGER = sys.version_info >= (3, 12)
@@ -38,23 +38,26 @@ _EAGER = sys.version_info >= (3, 12)
 class InlineQueue:
     """Dispatched cells that wait for their turn in the driver's own event loop.
 
+    :param runtime: The parts of the flow.
+    :param here: Gives the contexts of runs.
     :param worker: The worker of this event loop.
-    :param inbox: Where attempts report that have waited for something.
     :param apply: Gives an event to the machine of a run, and has it logged.
     :param write: Writes what is to be logged.
     """
 
     def __init__(
         self,
+        runtime: Runtime,
+        here: Surroundings,
         worker: Worker,
-        inbox: Inbox,
-        clock: Clock,
         apply: Callable[[ActiveRun, ev.Event], None],
         write: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
+        self._here = here
         self._worker = worker
-        self._inbox = inbox
-        self._clock = clock
+        # Where attempts report that have waited for something.
+        self._inbox = runtime.store.inbox
+        self._clock = runtime.clock
         self._apply = apply
         self._write = write
         self._queue: deque[tuple[ActiveRun, Envelope, Shape]] = deque()
@@ -81,7 +84,7 @@ class InlineQueue:
         await self._write()
         self._starting = None
         run, attempt = starting
-        task = start_task(self._worker.run(attempt), run.context)
+        task = start_task(self._worker.run(attempt), self._here.context_of(run.id))
         if not _EAGER:
             await asyncio.sleep(0)
         if not task.done():
@@ -121,16 +124,6 @@ class InlineQueue:
                 )
                 return self._starting
         return None
-
-
-def start_task(work: Coroutine[Any, Any, Any], context: Context) -> asyncio.Task[Any]:
-    """Start a coroutine in a copy of a context; where Python can, it runs at once until it waits for something."""
-    loop = asyncio.get_running_loop()
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(work, loop=loop, context=context.copy(), eager_start=True)
-    if sys.version_info >= (3, 11):
-        return loop.create_task(work, context=context.copy())
-    return context.copy().run(loop.create_task, work)
 
 
 def _result_of(task: asyncio.Task[CallResult]) -> CallResult:

@@ -7,18 +7,17 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
+from taskiq_flow._runtime import Runtime
 from taskiq_flow.background import backoffs
-from taskiq_flow.clock import Clock
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.errors import LeaseLost
 from taskiq_flow.store import Lease, RunStore
 
-__all__ = ["DriverLoop", "depose"]
+__all__ = ["DriverLoop", "revoke"]
 
 logger = logging.getLogger("taskiq_flow")
 
 _LEASE_SECONDS = 15.0
-_STANDBY_SECONDS = 3.0
 # A chain of tasks that never wait would otherwise keep the event loop from everything else.
 _SECONDS_WITHOUT_A_BREATH = 0.005
 
@@ -26,32 +25,34 @@ _SECONDS_WITHOUT_A_BREATH = 0.005
 class DriverLoop:
     """Drives a pool while it can have the pool's lease, and stands by while it cannot.
 
-    :param pool: The pool's name.
+    :param runtime: The parts of the flow.
     :param holder: Who it is, for the lease.
     :param make_driver: Makes the driver for a lease.
-    :param until_idle: Return when there is nothing to drive, instead of waiting for more.
+    :param stand_by: Waits a while for the lease, before it is asked for again.
+    :param is_done: Asked when there is nothing to drive: whether to return, instead of waiting for more.
     :param beside: What goes on for as long as this does; when it is cancelled, this ends too. A task that is executed
         in place may swallow the cancellation of the driver.
     """
 
     def __init__(
         self,
+        runtime: Runtime,
         *,
-        pool: str,
         holder: str,
-        store: RunStore,
-        clock: Clock,
         make_driver: Callable[[Lease], Driver],
-        until_idle: bool,
+        stand_by: Callable[[], Awaitable[None]],
+        is_done: Callable[[], Awaitable[bool]] | None = None,
         beside: asyncio.Task[None] | None = None,
     ) -> None:
-        self._pool = pool
-        self._beside = beside
+        self._runtime = runtime
+        self._pool = runtime.pool
+        self._store = runtime.store
+        self._clock = runtime.clock
         self._holder = holder
-        self._store = store
-        self._clock = clock
         self._make_driver = make_driver
-        self._until_idle = until_idle
+        self._stand_by = stand_by
+        self._is_done = is_done
+        self._beside = beside
 
     async def run(self) -> None:
         """Drive, for ever or until there is nothing to drive; survives whatever the store or a plugin raises."""
@@ -85,7 +86,7 @@ class DriverLoop:
             lease = await self._store.leases.acquire(_lease_of(self._pool), self._holder, _LEASE_SECONDS)
             if lease is not None:
                 return lease
-            await self._clock.sleep(_STANDBY_SECONDS)
+            await self._stand_by()
 
     async def _give_back(self, lease: Lease) -> None:
         """Let whoever stands by begin at once; failing that, it begins when the lease has expired."""
@@ -104,7 +105,7 @@ class DriverLoop:
 
     async def _drive(self, driver: Driver) -> None:
         loop = asyncio.get_running_loop()
-        driving = _Driving(driver, self._pool, self._store, self._clock, until_idle=self._until_idle)
+        driving = _Driving(driver, self._runtime, self._is_done)
         companions: list[asyncio.Future[None]] = [asyncio.ensure_future(driving.keep_lease())]
         driving.companions = companions if self._beside is None else [*companions, self._beside]
         try:
@@ -119,8 +120,8 @@ class DriverLoop:
                 await asyncio.gather(*companions, driver.sender.close(), return_exceptions=True)
 
 
-async def depose(holder: str, *, pool: str, store: RunStore) -> None:
-    """Give back the lease of a driver whose event loop stands still: should it go on, it is one that was replaced."""
+async def revoke(holder: str, *, pool: str, store: RunStore) -> None:
+    """Give back the lease of a driver whose event loop does not run; should it go on, it finds its lease lost."""
     lease = await store.leases.acquire(_lease_of(pool), holder, _LEASE_SECONDS)
     if lease is not None:
         await store.leases.release(lease)
@@ -133,14 +134,16 @@ def _lease_of(pool: str) -> str:
 class _Driving:
     """One driver at work."""
 
-    def __init__(self, driver: Driver, pool: str, store: RunStore, clock: Clock, *, until_idle: bool) -> None:
+    def __init__(
+        self, driver: Driver, runtime: Runtime, is_done: Callable[[], Awaitable[bool]] | None
+    ) -> None:
         self.companions: list[asyncio.Future[None]] = []
         self.over = False
         self._driver = driver
-        self._pool = pool
-        self._store = store
-        self._clock = clock
-        self._until_idle = until_idle
+        self._pool = runtime.pool
+        self._store = runtime.store
+        self._clock = runtime.clock
+        self._is_done = is_done
         self._due: float | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -158,7 +161,7 @@ class _Driving:
                 await self._persist(partial(driver.execute, breath_at))
                 self._check_companions()
                 continue
-            if self._until_idle and driver.idle and not await self._store.inbox.take(self._pool, 1):
+            if self._is_done is not None and driver.idle and await self._is_done():
                 return
             await self._wait()
             self._check_companions()

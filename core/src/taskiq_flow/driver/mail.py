@@ -6,9 +6,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from taskiq_flow._runtime import Runtime
 from taskiq_flow.adopted import ADOPTED
-from taskiq_flow.claim_checks import ClaimChecks
-from taskiq_flow.codec import Codec
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.sender import Outgoing
 from taskiq_flow.driver.watch import WorkerWatch
@@ -17,7 +16,6 @@ from taskiq_flow.errors import PayloadError, StoreError
 from taskiq_flow.graph.model import DEFAULT_OPTIONS
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, encoded_size, has_claim_checks
-from taskiq_flow.plugins import Plugins
 from taskiq_flow.sizes import describe_size
 
 __all__ = ["Mail"]
@@ -30,16 +28,15 @@ _NO_EXTRAS: Mapping[str, Any] = {}
 class Mail:
     """Writes messages.
 
-    :param pool: The pool whose driver wants the outcomes.
+    :param runtime: The parts of the flow whose driver wants the outcomes.
+    :param watch: Knows the workers.
     """
 
-    def __init__(
-        self, pool: str, codec: Codec, checks: ClaimChecks, plugins: Plugins, watch: WorkerWatch
-    ) -> None:
-        self._pool = pool
-        self._codec = codec
-        self._checks = checks
-        self._plugins = plugins
+    def __init__(self, runtime: Runtime, watch: WorkerWatch) -> None:
+        self._pool = runtime.pool
+        self._codec = runtime.codec
+        self._checks = runtime.claim_checks
+        self._plugins = runtime.plugins
         self._watch = watch
 
     def usual_envelope(self, run: ActiveRun, order: do.Dispatch) -> Envelope | None:
@@ -91,7 +88,7 @@ class Mail:
             worker = self._watch.info_of(order.worker)
             routed = self._plugins.route_cell(run.id, order.cell, node.task, worker, order.queue)
             labels = {**labels, **routed}
-        return Outgoing(node.task, await self.envelope(run, order), labels, run.awaits, run.context)
+        return Outgoing(node.task, await self.envelope(run, order), labels, run.awaits)
 
     def _extras(self, run: ActiveRun, order: do.Dispatch) -> Mapping[str, Any]:
         options = order.node.options

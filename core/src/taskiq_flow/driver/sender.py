@@ -6,25 +6,25 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextvars import Context
 from typing import Any
 
 from attrs import define
 from pydantic_core import to_json
-from taskiq import AsyncBroker, BrokerMessage, InMemoryBroker, TaskiqMessage
+from taskiq import BrokerMessage, TaskiqMessage
 from taskiq.abc.middleware import TaskiqMiddleware
 from taskiq.exceptions import UnknownTaskError
 from taskiq.labels import prepare_label
 from taskiq.utils import maybe_awaitable
 
-from taskiq_flow.clock import Clock
-from taskiq_flow.driver.inline import start_task
+from taskiq_flow._runtime import Runtime
+from taskiq_flow.driver.contexts import start_task
+from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.envelope import ENVELOPE, Envelope
 from taskiq_flow.errors import UnschedulableError
 from taskiq_flow.failures import failure_of
 from taskiq_flow.machine.events import CellFailed
 from taskiq_flow.payloads import FailureKind
-from taskiq_flow.store import Letter, RunStore
+from taskiq_flow.store import Letter
 from taskiq_flow.worker.execution import CURRENT
 from taskiq_flow.worker.ways import speaks_json
 
@@ -45,14 +45,12 @@ class Outgoing:
     :param envelope: What the worker needs.
     :param labels: The message's labels.
     :param wanted: Whether the attempt is still the current one; asked just before sending.
-    :param context: What an in-memory broker executes it in.
     """
 
     task: str
     envelope: Envelope
     labels: Mapping[str, Any]
     wanted: Callable[[str, int], bool]
-    context: Context
 
 
 class Sender:
@@ -61,20 +59,19 @@ class Sender:
     An in-memory broker executes what it is sent, maybe before it returns, so each message has a task of its own. With
     others, one task sends all of them.
 
-    :param broker: The user's broker.
-    :param store: Where the news goes of what can never be sent.
+    :param runtime: The user's broker, and the store to which the news goes of what can never be sent.
+    :param here: Gives the context of a run, in which an attempt is executed that is executed here.
     :param lacks: Whether no worker has a task. taskiq's receiver drops what it does not know, so such a message waits
         until there is a worker that does; in memory this is not asked, because sending shows it.
     """
 
-    def __init__(
-        self, broker: AsyncBroker, store: RunStore, clock: Clock, lacks: Callable[..., bool]
-    ) -> None:
+    def __init__(self, runtime: Runtime, here: Surroundings, lacks: Callable[..., bool]) -> None:
         self._lacks = lacks
-        self._broker = broker
-        self._store = store
-        self._clock = clock
-        self._in_memory = isinstance(broker, InMemoryBroker)
+        self._here = here
+        self._broker = runtime.broker
+        self._store = runtime.store
+        self._clock = runtime.clock
+        self._in_memory = runtime.in_memory
         self._queue: deque[Outgoing] = deque()
         self._emptying: asyncio.Task[None] | None = None
         self._later: set[asyncio.Task[None]] = set()
@@ -85,7 +82,7 @@ class Sender:
         """See to it that messages are sent; never raises for what the broker does."""
         if self._in_memory:
             for message in messages:
-                task = start_task(self._kick(message), message.context)
+                task = start_task(self._kick(message), self._here.context_of(message.envelope.run))
                 if not task.done():
                     # It may be the execution, which goes on without this driver.
                     self._executing.add(task)
@@ -144,7 +141,8 @@ class Sender:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         seconds = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 20), _LONGEST_BACKOFF)
         logger.warning("cannot send cell %r: %s; trying again in %g s", envelope.cell, error, seconds)
-        self._keep(start_task(self._kick_later(outgoing, seconds), outgoing.context))
+        context = self._here.context_of(envelope.run)
+        self._keep(start_task(self._kick_later(outgoing, seconds), context))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._later.add(task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.envelope import address_of
 from taskiq_flow.scheduler import WorkerView
 from taskiq_flow.store import RunStore, WorkerInfo
@@ -24,8 +25,8 @@ class WorkerWatch:
     the news to the next one.
 
     :param pool: The pool's name.
-    :param own: The worker in the driver's own process. It is alive as long as the driver is, even where a busy event
-        loop has kept it from saying so.
+    :param here: Knows the workers in the driver's own process. They are alive as long as their event loops run, even
+        where these are too busy to say so, and lost as soon as these do not.
     :param declared: The workers that the pool was declared with.
     :param embedded: Whether these are all there are, and this process executes what is placed on any of them.
 
@@ -39,7 +40,7 @@ class WorkerWatch:
         self,
         pool: str,
         store: RunStore,
-        own: str,
+        here: Surroundings | None = None,
         *,
         declared: Sequence[WorkerView] = (),
         embedded: bool = False,
@@ -52,7 +53,7 @@ class WorkerWatch:
         self.gone: list[str] = []
         self._pool = pool
         self._store = store
-        self._own = own
+        self._here = Surroundings() if here is None else here
         self._unknown_since: dict[str, float] = {}
         self._addressed: set[str] = set()
         self.next_look = float("-inf")
@@ -66,8 +67,9 @@ class WorkerWatch:
         """
         self.next_look = now + _SECONDS_BETWEEN_LOOKS
         found = await self._store.workers.list(self._pool)
+        here, listed = self._here, {worker.id for worker in found}
         self.infos = {
-            worker.id: worker for worker in found if worker.expires_at > now or worker.id == self._own
+            worker.id: worker for worker in found if worker.expires_at > now or here.is_here(worker.id)
         }
         self.views = self._views(
             [
@@ -76,11 +78,19 @@ class WorkerWatch:
             ]
         )
         lost = [worker.id for worker in found if worker.id not in self.infos]
-        unknown = {*holders} - {worker.id for worker in found} - {self._own} - self._declared.keys()
-        self._unknown_since = {worker: self._unknown_since.get(worker, now) for worker in sorted(unknown)}
-        lost += [worker for worker, since in self._unknown_since.items() if now - since >= _SECONDS_UNKNOWN]
+        unknown = [
+            worker
+            for worker in sorted({*holders} - listed - self._declared.keys())
+            if not here.is_here(worker)
+        ]
+        self._unknown_since = {worker: self._unknown_since.get(worker, now) for worker in unknown}
+        lost += [
+            worker
+            for worker, since in self._unknown_since.items()
+            if now - since >= _SECONDS_UNKNOWN or here.is_dead_incarnation(worker)
+        ]
         # One that said goodbye leaves no trace but the letters that came too late.
-        departed = self._addressed - {worker.id for worker in found} - {self._own}
+        departed = {worker for worker in self._addressed - listed if not here.is_here(worker)}
         self._addressed -= departed
         self.gone += (worker for worker in [*lost, *sorted(departed)] if worker not in self.gone)
         return lost
@@ -148,8 +158,9 @@ class WorkerWatch:
     async def leave(self) -> None:
         """Clear the letters to workers that were buried by the driver that took over; they were written too late."""
         there = {worker.id for worker in await self._store.workers.list(self._pool)}
-        for worker in sorted(self._addressed - there - {self._own}):
-            await self._clear(worker)
+        for worker in sorted(self._addressed - there):
+            if not self._here.is_here(worker):
+                await self._clear(worker)
 
     async def _clear(self, worker: str) -> None:
         address = address_of(worker)

@@ -25,7 +25,7 @@ from taskiq_flow.task_options import options_of, origin_of
 from taskiq_flow.worker.attempts import Single
 from taskiq_flow.worker.decorated import FlowTask
 
-__all__ = ["RETRY_ON_ERROR", "adopt", "obstacle"]
+__all__ = ["RETRY_ON_ERROR", "adopt", "obstacle", "run_id_of"]
 
 RETRY_ON_ERROR = "retry_on_error"
 """The label by which taskiq's own retry middlewares, where there are any, send a message again. Only one decides about
@@ -45,6 +45,11 @@ def obstacle(task: FlowTask[Any, Any], execution: Single) -> str:
     if not unnamed:
         return ""
     return f"arguments travel by name, and {', '.join(map(repr, unnamed))} can only be given by position"
+
+
+def run_id_of(message: TaskiqMessage) -> str:
+    """Give the id of the run that a message becomes."""
+    return f"adopted-{message.task_id}"
 
 
 async def adopt(
@@ -86,7 +91,7 @@ async def adopt(
         name=task.task_name,
     )
     inputs: dict[str, Value] = {name: codec.encode(value) for name, value in arguments.items()}
-    run = f"adopted-{message.task_id}"
+    run = run_id_of(message)
     record = RunRecord(
         id=run,
         pool=pool,

@@ -1,43 +1,38 @@
-"""The taskiq middleware: the worker's side of a flow, said the taskiq way."""
+"""The worker's half of a flow's taskiq middleware: it surrounds what the broker executes."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from taskiq import AsyncBroker, TaskiqMessage, TaskiqMiddleware, TaskiqResult
+from taskiq import TaskiqMessage, TaskiqMiddleware, TaskiqResult
 
 if TYPE_CHECKING:
-    from taskiq_flow.flow import Flow
+    from taskiq_flow._runtime import Runtime
+    from taskiq_flow.worker.worker import Worker
 
-__all__ = ["PipelineMiddleware"]
+__all__ = ["WorkerMiddleware"]
 
 
-class PipelineMiddleware(TaskiqMiddleware):
-    """Makes a broker run pipelines; ``broker.add_middlewares(PipelineMiddleware(...))`` is ``Flow(broker, ...)``.
+class WorkerMiddleware(TaskiqMiddleware):
+    """Hands what taskiq executes to the worker of the running event loop.
 
-    :param options: What :class:`~taskiq_flow.Flow` takes besides the broker.
+    :ivar runtime: The parts of the flow that it belongs to; ``None`` until there is one.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.flow: Flow | None = None
-        self._options = options
+        self.runtime: Runtime | None = None
+        self._worker_here: Callable[[], Worker] | None = None
 
-    @classmethod
-    def of(cls, flow: Flow) -> PipelineMiddleware:
-        """Give the middleware of a flow that exists already."""
-        middleware = cls()
-        middleware.flow = flow
-        return middleware
+    def serve(self, runtime: Runtime, worker_here: Callable[[], Worker]) -> None:
+        """Begin to belong to a flow.
 
-    def set_broker(self, broker: AsyncBroker) -> None:
-        """Learn the broker, and make the flow if there is none yet."""
-        from taskiq_flow.flow import Flow
-
-        super().set_broker(broker)
-        if self.flow is None:
-            self.flow = Flow(broker, middleware=self, **self._options)
+        :param runtime: Its parts.
+        :param worker_here: Gives the worker of the running event loop.
+        """
+        self.runtime = runtime
+        self._worker_here = worker_here
 
     def stand_first(self) -> None:
         """Go before the other middlewares, first in and last out: what they raise happens within the attempt then."""
@@ -46,22 +41,12 @@ class PipelineMiddleware(TaskiqMiddleware):
             # A list of its own: taskiq may be going through the old one.
             self.broker.middlewares = [self, *(each for each in there if each is not self)]
 
-    async def startup(self) -> None:
-        """Start the flow's part in this process."""
-        if self.flow is not None:
-            await self.flow.startup()
-
-    async def shutdown(self) -> None:
-        """End the flow's part in this process."""
-        if self.flow is not None:
-            await self.flow.shutdown()
-
     def pre_execute(self, message: TaskiqMessage) -> Coroutine[Any, Any, TaskiqMessage]:
         """Claim the attempt that a message is about."""
-        assert self.flow is not None, "taskiq sets the broker before it runs anything"
-        return self.flow.worker.begin(message)
+        assert self._worker_here is not None, "taskiq sets the broker before it runs anything"
+        return self._worker_here().begin(message)
 
     def post_execute(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> Coroutine[Any, Any, None]:
         """Report the outcome of the attempt."""
-        assert self.flow is not None, "taskiq sets the broker before it runs anything"
-        return self.flow.worker.conclude(message, result)
+        assert self._worker_here is not None, "taskiq sets the broker before it runs anything"
+        return self._worker_here().conclude(message, result)

@@ -6,30 +6,26 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from attrs import evolve
-from taskiq import AsyncBroker, InMemoryBroker
 from taskiq.exceptions import NoResultError
 from taskiq.message import TaskiqMessage
 from taskiq.result import TaskiqResult
 
+from taskiq_flow._runtime import Runtime
 from taskiq_flow.background import backoffs
-from taskiq_flow.claim_checks import ClaimChecks
-from taskiq_flow.clock import Clock
-from taskiq_flow.codec import Codec
 from taskiq_flow.envelope import ENVELOPE, Envelope, address_of
 from taskiq_flow.errors import BlobNotFound, PayloadError, StoreError
 from taskiq_flow.failures import failure_of
 from taskiq_flow.machine import events as ev
 from taskiq_flow.payloads import Failure, FailureKind, Payload, Value
-from taskiq_flow.policies import Policies
 from taskiq_flow.retry import CellView, FailedAttempt
 from taskiq_flow.signatures import PROGRESS_PARAMETER
-from taskiq_flow.store import Letter, RunStore
+from taskiq_flow.store import Letter
 from taskiq_flow.task_options import options_of
-from taskiq_flow.worker.adoption import RETRY_ON_ERROR, adopt, obstacle
+from taskiq_flow.worker.adoption import RETRY_ON_ERROR, adopt, obstacle, run_id_of
 from taskiq_flow.worker.arguments import decode_arguments, fetched_argument, is_given
 from taskiq_flow.worker.attempts import Attempt, AttemptKey, Single
 from taskiq_flow.worker.decorated import FlowTask
@@ -51,49 +47,44 @@ _NO_RESULT = NoResultError()
 
 
 class Worker:
-    """What happens around a task's function in a worker process.
+    """What happens around a task's function in an event loop of a worker process.
 
+    :param runtime: The parts of the flow.
     :param name: Its id, unique among all workers of the store.
-    :param pool: The pool whose driver a task that is adopted goes to.
     :param processes: Where synchronous tasks run; ``None`` for threads.
-    :param wake: Sees to it that somebody drives; called when a task that was sent on its own has become a run.
+    :param wake: Sees to it that somebody drives; called with the run that a task has become which was sent on its own.
     """
 
     def __init__(
         self,
-        broker: AsyncBroker,
-        *,
+        runtime: Runtime,
         name: str,
-        pool: str,
-        store: RunStore,
-        codec: Codec,
-        checks: ClaimChecks,
-        policies: Policies,
-        clock: Clock,
+        *,
         processes: Processes | None = None,
-        wake: Callable[[], Awaitable[None]] | None = None,
+        wake: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.id = name
-        self.broker = broker
+        self.broker = runtime.broker
         self.processes = processes
-        self._pool = pool
-        self._store = store
-        self._codec = codec
-        if processes is not None:
-            # That it cannot be sent there is better known now than with the first attempt.
-            codec.recipe()
-        self._checks = checks
-        self._policies = policies
-        self._clock = clock
+        self._pool = runtime.pool
+        self._store = runtime.store
+        self._codec = runtime.codec
+        self._checks = runtime.claim_checks
+        self._policies = runtime.policies
+        self._clock = runtime.clock
         self._wake = wake
-        self._executor = _executor_of(broker)
-        self._slots = Slots(self._executor)
+        self._own_threads: ThreadPoolExecutor | None = None
+        executor = runtime.traits.executor
+        if executor is None:
+            executor = self._own_threads = ThreadPoolExecutor(thread_name_prefix="taskiq-flow")
+        self._executor = executor
+        self._slots = Slots(executor)
         self._running: dict[AttemptKey, Attempt] = {}
         self._threads: set[AttemptKey] = set()
-        self._listening: asyncio.AbstractEventLoop | None = None
+        self._listens = False
         self._followups: set[asyncio.Task[None]] = set()
         # With a broker that executes in place, the sender hears of what goes wrong around an attempt.
-        self._in_place = bool(getattr(broker, "await_inplace", False))
+        self._in_place = runtime.traits.in_place
 
     async def begin(self, message: TaskiqMessage) -> TaskiqMessage:
         """Prepare to execute a message; taskiq calls the task's function next."""
@@ -257,19 +248,10 @@ class Worker:
         """Whether attempts of it have no outcome yet, or occupy threads."""
         return bool(self._running or self._threads)
 
-    def begin_anew(self, name: str) -> None:
-        """Become another worker: the attempts of this one died with the event loop that they ran in.
-
-        :param name: The new id.
-        """
-        self.id = name
-        self._running.clear()
-        self._threads.clear()
-
     async def listen(self) -> None:
         """Read letters about attempts that are not wanted any more, for ever."""
         address = address_of(self.id)
-        loop = self._listening = asyncio.get_running_loop()
+        self._listens = True
         try:
             while True:
                 taken = await self._store.inbox.take(address)
@@ -281,15 +263,12 @@ class Worker:
                 else:
                     await self._store.inbox.wait(address, None)
         finally:
-            if self._listening is loop:
-                self._listening = None
+            self._listens = False
 
     def shutdown(self) -> None:
-        """End the threads and processes that this worker has started."""
-        if self.processes is not None:
-            self.processes.shutdown()
-        if not isinstance(self.broker, InMemoryBroker):
-            self._executor.shutdown(wait=False)
+        """End the threads that this worker has started."""
+        if self._own_threads is not None:
+            self._own_threads.shutdown(wait=False)
 
     # The way in
 
@@ -467,12 +446,8 @@ class Worker:
             return False
         # The one who listens has been cancelled as well, and finds that out within this turn of the event loop.
         await asyncio.sleep(0)
-        attempt.concluded = not self._listens_here()
+        attempt.concluded = not self._listens
         return attempt.concluded
-
-    def _listens_here(self) -> bool:
-        # In another event loop, this worker has begun anew or is what is left of an earlier life.
-        return self._listening is asyncio.get_running_loop()
 
     def _orphaned(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
         """Something around the function failed, and taskiq went no further with the message."""
@@ -488,7 +463,7 @@ class Worker:
 
     def _stopped(self, attempt: Attempt) -> None:
         # In an event loop that goes down it stays among those that run, and is lost with this worker.
-        if self._listens_here():
+        if self._listens:
             message = "the worker stopped before the attempt had an outcome"
             self._report_orphan(attempt, Failure(kind=FailureKind.CANCELLED, message=message), None)
 
@@ -566,11 +541,5 @@ class Worker:
         if judged.retry_at is None and not adopted:
             return False  # another message of this id has a run, which stores that one's result
         if self._wake is not None:
-            await self._wake()
+            await self._wake(run_id_of(message))
         return True
-
-
-def _executor_of(broker: AsyncBroker) -> Executor:
-    if isinstance(broker, InMemoryBroker):
-        return broker.executor
-    return ThreadPoolExecutor(thread_name_prefix="taskiq-flow")

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
-from taskiq import InMemoryBroker
 
 from taskiq_flow import CellFailed, Flow, FlowError, Graph, RunHandle
 from taskiq_flow.errors import UsageError
@@ -78,7 +77,7 @@ def flow_of(broker: AsyncBroker, processes: int | None) -> Flow:
     except FlowError as error:
         raise UsageError(str(error)) from error
     if processes is not None:
-        if not isinstance(broker, InMemoryBroker):
+        if not flow.in_memory:
             raise UsageError(
                 f"--processes is for in-memory brokers, found {type(broker).__name__}; "
                 "its tasks run in worker processes, started with `taskiq worker`"
@@ -159,7 +158,7 @@ async def _draw(view: View | None, began: float) -> None:
 
 async def _ask_why(flow: Flow, run: str, view: View | None, progress: Progress) -> None:
     """Find out now and then why nodes wait."""
-    explainer = Explainer(flow)
+    explainer = Explainer(flow.runtime)
     pause = _SECONDS_BETWEEN_WHYS
     while view is not None:
         await asyncio.sleep(pause)

@@ -13,7 +13,6 @@ from attrs import asdict
 
 from taskiq_flow.errors import RunNotFound, UsageError
 from taskiq_flow.flow import Flow
-from taskiq_flow.handle import RunHandle
 from taskiq_flow.scheduler import RunningCell
 from taskiq_flow.targets import find_flow
 from taskiq_flow.terminal import printable, reserved_stdout
@@ -53,7 +52,7 @@ async def _described(flow: Flow, run: str) -> tuple[RunDescription, float]:
     await flow.store.startup()
     try:
         record = await flow.store.runs.get(run)
-        return await RunHandle[Any](flow, record).describe(), flow.clock.now()
+        return await flow.handle_of(record).describe(), flow.clock.now()
     except RunNotFound as error:
         raise UsageError(f"{error}; a store in memory has only the runs of its own process") from error
     finally:

@@ -33,6 +33,7 @@ class MemoryStore(RunStore):
 
     schemes: ClassVar[tuple[str, ...]] = ("memory",)
     drops_runs: ClassVar[bool] = True
+    shared_by_loops: ClassVar[bool] = True
 
     def __init__(self, clock: Clock | None = None, *, max_finished_runs: int = 1000) -> None:
         if max_finished_runs < 0:

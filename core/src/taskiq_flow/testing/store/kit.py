@@ -52,7 +52,8 @@ class StoreKit(ABC):
     :cvar fake_time: Whether leases expire and waits end by the clock that ``make_store`` was given.
     :cvar in_process: Whether the store answers without waiting for anything outside the event loop; then it must
         wake without any time passing, and must not poll.
-    :cvar shared_by_loops: Whether one store object may be used from several event loops in several threads.
+    :cvar shared_by_loops: Whether one store object may be used from several event loops in several threads; what the
+        store itself says, so that whoever writes a kit has thought of it.
     :cvar patience: How long a store that is not ``in_process`` may take to answer or wake, in seconds.
     :cvar ttl: A time to live that can be waited for, in seconds; used where time is not fake.
     :cvar waived: The reason for each check that is skipped, by its name.
@@ -117,6 +118,9 @@ class StoreKit(ABC):
         clock: Clock = FakeClock() if self.fake_time else SystemClock()
         async with AsyncExitStack() as stack:
             store = await self.make_store(clock)
+            assert store.shared_by_loops == self.shared_by_loops, (
+                f"the store says shared_by_loops={store.shared_by_loops}, and its kit {self.shared_by_loops}"
+            )
             await store.startup()
             stack.push_async_callback(store.shutdown)
 

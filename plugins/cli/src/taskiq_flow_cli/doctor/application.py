@@ -8,8 +8,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from traceback import print_exception
 
-from taskiq import InMemoryBroker
-
 from taskiq_flow import DataflowPipeline, Flow, FlowError, Pipeline
 from taskiq_flow.admission import task_nodes
 from taskiq_flow.errors import StoreError, UsageError
@@ -57,7 +55,7 @@ async def application_findings(
         yield await _tried("broker", type(flow.broker).__name__, lambda: _started(flow), _BROKER_ADVICE)
         if store.state.value != "fine":
             return
-        if isinstance(flow.broker, InMemoryBroker):
+        if flow.in_memory:
             yield fine("pool", flow.pool, "is in this process, because the broker is in memory")
         else:
             async for finding in _pool(flow, tasks):

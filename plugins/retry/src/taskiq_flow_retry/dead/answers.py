@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TextIO, TypeVar
 
 from attrs import asdict, frozen
-from taskiq import InMemoryBroker
 
 from taskiq_flow import Flow, RunHandle
 from taskiq_flow.errors import FlowError, UsageError
@@ -171,7 +170,7 @@ async def _replayed(
         if isinstance(answer, RunHandle):
             row["resumed_as"] = answer.id
             # An in-memory broker's runs end with this process.
-            if wait or isinstance(flow.broker, InMemoryBroker):
+            if wait or flow.in_memory:
                 await answer.wait_result()
                 row["status"] = (await answer.status()).value
         else:

@@ -1,0 +1,232 @@
+"""From what a user says of a flow to the parts that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Union
+
+from taskiq import AsyncBroker
+
+from taskiq_flow._runtime import BrokerTraits, PoolCapacity, Runtime
+from taskiq_flow.claim_checks import ClaimChecks
+from taskiq_flow.clock import Clock, SystemClock
+from taskiq_flow.codec import Codec
+from taskiq_flow.discoverer import Discoverer
+from taskiq_flow.driver.placing import Placer
+from taskiq_flow.driver.ranks import Durations
+from taskiq_flow.errors import PluginError
+from taskiq_flow.external_blobs import StoreWithBlobs
+from taskiq_flow.plugins import FlowConfig, Plugins
+from taskiq_flow.policies import Policies
+from taskiq_flow.pools import WorkerPool, amounts, check_names
+from taskiq_flow.retry import RetryPolicy
+from taskiq_flow.scheduler import Scheduler
+from taskiq_flow.schedulers.first_fit import default_for
+from taskiq_flow.serializer import ByteCodec
+from taskiq_flow.store import BlobStore, RunStore
+
+if TYPE_CHECKING:
+    from taskiq_flow.discovery import Catalogue
+
+__all__ = ["SizeLimit", "assemble"]
+
+SizeLimit = Union[int, str, EllipsisType, None]
+"""Bytes, or a text such as ``256KiB``; ``None`` for no limit, and ``...`` for what is configured."""
+
+
+def assemble(
+    broker: AsyncBroker,
+    *,
+    store: str | RunStore | None,
+    scheduler: str | Scheduler | None,
+    serializer: str | None,
+    codecs: Sequence[str | ByteCodec] | None,
+    claim_check: SizeLimit,
+    blobs: str | BlobStore | None,
+    max_value_bytes: SizeLimit,
+    retry: str | Mapping[str, Any] | RetryPolicy | type[RetryPolicy] | None,
+    plugins: Iterable[Any],
+    blocked: Iterable[str] | None,
+    discover: bool | str | Discoverer,
+    pool: str | WorkerPool,
+    limits: Mapping[str, float] | None,
+    capacity: Mapping[str, float] | None,
+    queue: str,
+    processes: int | None,
+    window: int,
+    clock: Clock | None,
+) -> Runtime:
+    """Make the parts of a flow; the parameters are those of :class:`~taskiq_flow.Flow`.
+
+    :raises PluginError: something of it cannot be used.
+    """
+    _check_options(processes=processes, window=window, queue=queue)
+    config = FlowConfig.load(
+        store=store if isinstance(store, str) else None,
+        scheduler=scheduler if isinstance(scheduler, str) else None,
+        serializer=serializer,
+        retry=retry if isinstance(retry, (str, Mapping)) else None,
+        blocked=blocked,
+        codecs=_names_of(codecs),
+        claim_check=_setting_of(claim_check),
+        blobs=blobs if isinstance(blobs, str) else None,
+        max_value_bytes=_setting_of(max_value_bytes),
+        discoverer=discover if isinstance(discover, str) else None,
+    )
+    loaded = Plugins.load(config, explicit=plugins)
+    declared = _declared(pool)
+    selected = {axis: loaded.selection(axis).name for axis in ("store", "scheduler", "serializer")}
+    if config.scheduler is None and declared.scheduler is not None:
+        selected["scheduler"] = declared.scheduler
+    told_clock = SystemClock() if clock is None else clock
+    chosen_store = store if isinstance(store, RunStore) else loaded.open_store(selected["store"])
+    chosen_scheduler = (
+        scheduler if isinstance(scheduler, Scheduler) else loaded.schedulers[selected["scheduler"]]()
+    )
+    codec = _make_codec(loaded, selected["serializer"], codecs)
+    if processes is not None:
+        # That it cannot be sent there is better known now than with the first attempt.
+        codec.recipe()
+    chosen_store = _add_blobs(chosen_store, blobs, loaded)
+    policies = Policies.choose(loaded, retry)
+    discoverer = loaded.make_discoverer(discover) if discover else None
+    traits = BrokerTraits.of(broker)
+    effective_limits = _effective_limits(declared, limits)
+    _check_lookahead(chosen_scheduler)
+    return Runtime(
+        broker=broker,
+        traits=traits,
+        plugins=loaded,
+        store=chosen_store,
+        codec=codec,
+        claim_checks=ClaimChecks(chosen_store, told_clock, config.claim_check),
+        policies=policies,
+        placer=Placer(chosen_scheduler, default_for(chosen_scheduler), effective_limits),
+        durations=Durations(),
+        clock=told_clock,
+        capacity=PoolCapacity(
+            declared, effective_limits, chosen_scheduler, traits.in_memory, capacity, loaded.worker_capacity
+        ),
+        queue=queue,
+        window=window,
+        discoverer=discoverer,
+        load_catalogue=lru_cache(maxsize=None)(lambda: _load_catalogue(loaded, discoverer)),
+    )
+
+
+def _load_catalogue(plugins: Plugins, discoverer: Discoverer | None) -> Catalogue:
+    # Only here: discovery brings the builders with it, which most flows do without.
+    from taskiq_flow.discovery import load_catalogue
+
+    return load_catalogue(discoverer or plugins.make_discoverer())
+
+
+# Values
+
+
+def _setting_of(size: SizeLimit) -> int | str | None:
+    # There, None says nothing, and "none" is no limit.
+    if isinstance(size, EllipsisType):
+        return None
+    return "none" if size is None else size
+
+
+def _names_of(codecs: Sequence[str | ByteCodec] | None) -> list[str] | None:
+    if isinstance(codecs, (str, ByteCodec)):
+        raise PluginError(f"codecs is a list, found {codecs!r}; write [{codecs!r}]")
+    if codecs is None:
+        return None
+    wrong = [each for each in codecs if not isinstance(each, (str, ByteCodec))]
+    if wrong:
+        raise PluginError(
+            f"codecs has {', '.join(map(repr, wrong))}; each one is a name, or an object of a subclass of ByteCodec"
+        )
+    return [each if isinstance(each, str) else str(getattr(each, "name", each)) for each in codecs]
+
+
+def _make_codec(plugins: Plugins, serializer: str, codecs: Sequence[str | ByteCodec] | None) -> Codec:
+    """Make what encodes and decodes a flow's values.
+
+    :raises PluginError: something of that is not installed, or cannot be used.
+    """
+    # Asking the table first makes an unknown name an error that says what there is.
+    plugins.serializers[serializer]
+    return Codec(
+        plugins.serializers,
+        serializer,
+        codecs=plugins.config.codecs if codecs is None else tuple(codecs),
+        installed=plugins.codecs,
+        max_value_bytes=plugins.config.max_value_bytes,
+    )
+
+
+def _add_blobs(store: RunStore, blobs: str | BlobStore | None, plugins: Plugins) -> RunStore:
+    """Give a store whose blobs are where they are wanted; that may be the store itself.
+
+    :raises PluginError: no plugin offers the URL's scheme.
+    """
+    if isinstance(blobs, BlobStore):
+        return StoreWithBlobs(store, blobs)
+    if blobs is not None and not isinstance(blobs, str):
+        raise PluginError(f"blobs is {blobs!r}; give a URL, such as 'file:///var/lib/blobs', or a BlobStore")
+    url = plugins.config.blobs
+    return store if url is None else StoreWithBlobs(store, plugins.open_blobs(url))
+
+
+# The pool and this process
+
+
+def _declared(pool: str | WorkerPool) -> WorkerPool:
+    """Give a pool, or the one of a name.
+
+    :raises PluginError: it is something else.
+    """
+    if isinstance(pool, WorkerPool):
+        return pool
+    if isinstance(pool, str) and pool:
+        return WorkerPool(name=pool)
+    raise PluginError(
+        f"pool is {pool!r}; give a name, or a WorkerPool such as ResourceAwareWorkerPool(workers=[…])"
+    )
+
+
+def _effective_limits(pool: WorkerPool, limits: Mapping[str, float] | None) -> dict[str, float]:
+    """Give the limits of a pool with those that a flow was given, which go first.
+
+    :raises PluginError: they are no numbers by name, or a worker of the pool has a resource of the same name.
+    """
+    found = {**pool.limits, **amounts("limits", limits or {})}
+    check_names(pool.workers, found)
+    return found
+
+
+def _check_lookahead(scheduler: Scheduler) -> None:
+    lookahead = scheduler.lookahead
+    if not _is_count(lookahead):
+        raise PluginError(
+            f"scheduler {scheduler.name!r} has a lookahead of {lookahead!r}; give a number of cells, 1 or more"
+        )
+
+
+def _check_options(*, processes: object, window: object, queue: object) -> None:
+    """Check what a flow was told of this process.
+
+    :raises PluginError: with everything that is wrong.
+    """
+    problems: list[str] = []
+    if processes is not None and not _is_count(processes):
+        problems.append(f"processes is {processes!r}; give a number of processes, 1 or more, or None")
+    if not _is_count(window):
+        problems.append(f"window is {window!r}; give a number of items, 1 or more")
+    if not isinstance(queue, str):
+        problems.append(
+            f"queue is {queue!r}; give the name of the queue that only this worker reads, or leave it out"
+        )
+    if problems:
+        raise PluginError("\n".join(problems))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
