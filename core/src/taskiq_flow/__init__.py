@@ -129,7 +129,7 @@ __getattr__, __dir__ = lazy_names(
         "MemoryStore": ".stores.memory",
         "PayloadError": ".errors",
         "Pipeline": ".builders.pipeline",
-        "PipelineMiddleware": ".worker.middleware",
+        "PipelineMiddleware": ".flow",
         "Placement": ".scheduler",
         "PluginError": ".errors",
         "RAMProfile": ".builders.annotations",
