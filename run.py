@@ -30,9 +30,10 @@ def programs_of(name: str, requirements: list[str]) -> Path:
     """
     home = ROOT / ".run" / name
     programs = home / ("Scripts" if os.name == "nt" else "bin")
-    # A changed pyproject.toml may ask for other packages, and programs know the folder that they were made in.
+    # A changed pyproject.toml of ours may ask for other packages, and programs know the folder that they were made in.
     parts = [sys.version, str(home), *requirements]
-    parts += [(path / "pyproject.toml").read_text(encoding="utf-8") for path in DISTRIBUTIONS]
+    if "--editable" in requirements:
+        parts += [(path / "pyproject.toml").read_text(encoding="utf-8") for path in DISTRIBUTIONS]
     wanted = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     marker = home / "installed.txt"
     if not marker.exists() or marker.read_text() != wanted:

@@ -18,7 +18,7 @@ from benchmarks import graphs, in_memory, startup  # noqa: E402
 from benchmarks.measure import Row  # noqa: E402
 from benchmarks.report import table, write  # noqa: E402
 
-PARTS = ("memory", "growth", "graph", "startup", "schedulers", "serializers", "pool")
+PARTS = ("memory", "growth", "graph", "startup", "schedulers", "serializers", "pool", "peers")
 
 
 def measure(parts: list[str], count: int, repeat: int) -> list[Row]:
@@ -63,17 +63,31 @@ def main(arguments: list[str] | None = None) -> None:
         "--pool", action="store_true", help="also compare with multiprocessing.Pool; takes minutes"
     )
     parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="measure what people would pick instead, and write that section only",
+    )
+    parser.add_argument(
         "--readme", type=Path, default=ROOT / "benchmarks" / "README.md", help="what to write into"
     )
     options = parser.parse_args(arguments)
-    parts = options.only or [part for part in PARTS if part != "pool" or options.pool]
+    if options.only:
+        parts = options.only
+    elif options.peers:
+        parts = ["peers"]
+    else:
+        parts = [part for part in PARTS if part != "peers" and (part != "pool" or options.pool)]
     texts: dict[str, str] = {}
-    if measured := [part for part in parts if part != "schedulers"]:
+    if measured := [part for part in parts if part not in ("schedulers", "peers")]:
         texts["table"] = table(measure(measured, options.nodes, options.repeat))
     if "schedulers" in parts:
         from benchmarks import schedulers
 
         texts["schedulers"] = schedulers.table()
+    if "peers" in parts:
+        from benchmarks.peers.table import section
+
+        texts["peers"] = section(options.nodes, options.repeat)
     print("\n\n".join(texts.values()))
     if not options.only:
         for name, text in texts.items():
