@@ -286,7 +286,7 @@ def test_a_threshold_that_no_value_can_reach_is_refused(tmp_path: Path) -> None:
 def test_a_threshold_below_what_guards_rely_on_is_refused_with_who_said_it(
     tmp_path: Path, size: int | str
 ) -> None:
-    wrong = "'claim_check' must be at least 4 KiB, because no shorter value becomes a blob, or 'none', found "
+    wrong = "'claim_check' must be at least 4.0 KiB, because no shorter value becomes a blob, or 'none', found "
     with pytest.raises(PluginError) as caught:
         load(tmp_path, claim_check=size)
     assert str(caught.value) == f"{wrong}{size!r} (argument)"
@@ -297,7 +297,7 @@ def test_a_threshold_below_what_guards_rely_on_is_refused_with_who_said_it(
         load(tmp_path, f"claim_check = {json.dumps(size)}")
     path = tmp_path / "pyproject.toml"
     assert str(caught.value) == f"[tool.taskiq-flow] of {path} cannot be used: {wrong}{size!r}"
-    with pytest.raises(PluginError, match="must be at least 4 KiB"):
+    with pytest.raises(PluginError, match="must be at least 4.0 KiB"):
         Flow(Listening(), claim_check=size)
 
 
@@ -311,7 +311,7 @@ def test_nothing_makes_blobs_of_short_values() -> None:
     ClaimChecks(MemoryStore(), FakeClock(), None)
     checks = ClaimChecks(MemoryStore(), FakeClock(), 4096)
     assert [checks.is_large(Payload("json", b"x" * size)) for size in (4096, 4097)] == [False, True]
-    with pytest.raises(ValueError, match=r"^the threshold of blobs must be at least 4 KiB.*, found 4095$"):
+    with pytest.raises(ValueError, match=r"^the threshold of blobs must be at least 4.0 KiB.*, found 4095$"):
         ClaimChecks(MemoryStore(), FakeClock(), 4095)
 
 
