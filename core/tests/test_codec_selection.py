@@ -286,7 +286,9 @@ def test_a_threshold_that_no_value_can_reach_is_refused(tmp_path: Path) -> None:
 def test_a_threshold_below_what_guards_rely_on_is_refused_with_who_said_it(
     tmp_path: Path, size: int | str
 ) -> None:
-    wrong = "'claim_check' must be at least 4.0 KiB, because no shorter value becomes a blob, or 'none', found "
+    wrong = (
+        "'claim_check' must be at least 4.0 KiB, because no shorter value becomes a blob, or 'none', found "
+    )
     with pytest.raises(PluginError) as caught:
         load(tmp_path, claim_check=size)
     assert str(caught.value) == f"{wrong}{size!r} (argument)"

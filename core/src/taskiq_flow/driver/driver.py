@@ -8,39 +8,30 @@ these steps loses nothing: what was not acknowledged is taken again, and what wa
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.adopted import store_result
 from taskiq_flow.driver.active import ActiveRun
-from taskiq_flow.driver.contexts import start_task
+from taskiq_flow.driver.decisions import Decisions, do_again
+from taskiq_flow.driver.delivery import Delivery
 from taskiq_flow.driver.expansions import Expansions
 from taskiq_flow.driver.floor import Floor
-from taskiq_flow.driver.inline import InlineQueue
 from taskiq_flow.driver.journal import Journal
 from taskiq_flow.driver.kept import KeptResults
-from taskiq_flow.driver.mail import Mail
 from taskiq_flow.driver.releases import Releases
-from taskiq_flow.driver.sender import Outgoing, Sender
 from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.driver.timers import Timers
 from taskiq_flow.driver.watch import WorkerWatch
-from taskiq_flow.envelope import Envelope
-from taskiq_flow.errors import InvalidTransition, LeaseLost, PayloadError, ResumeError, RunNotFound
-from taskiq_flow.failures import failure_of
+from taskiq_flow.errors import InvalidTransition, LeaseLost, ResumeError, RunNotFound
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, FailureKind
-from taskiq_flow.retry import CellView, FailedAttempt
 from taskiq_flow.store import Lease, Letter, RunRecord
-from taskiq_flow.task_options import policy_of
-from taskiq_flow.worker.shapes import Shape
-from taskiq_flow.worker.ways import direct_function, needs_messages
+from taskiq_flow.worker.adoption import store_result
 
 __all__ = ["Driver"]
 
@@ -72,7 +63,6 @@ class Driver:
         self._store = runtime.store
         self._codec = runtime.codec
         self._checks = runtime.claim_checks
-        self._policies = runtime.policies
         self._plugins = runtime.plugins
         self._clock = runtime.clock
         self._window = runtime.window
@@ -85,21 +75,20 @@ class Driver:
             declared=runtime.capacity.workers,
             embedded=runtime.in_memory,
         )
-        self.sender = Sender(runtime, self._here, self._watch.lacks)
         self._floor = Floor(self.pool, runtime.placer, self._watch, runtime.durations)
         self._releases = Releases(self.pool, self._store, self._timers, self._watch)
-        self._mail = Mail(runtime, self._watch)
+        self._decisions = Decisions(runtime, self._here)
+        self._delivery = Delivery(
+            runtime, self._here, self._watch, apply=self._apply, write=self._write, decide=self._reject
+        )
+        self.sender = self._delivery.sender
         self._now = self._clock.now()
         # What a turn collects before it is written, and then done.
         self._journal = Journal(self._store, self._runs, self._drop, self._plugins.notify)
-        self._outbox: deque[tuple[ActiveRun, do.Dispatch]] = deque()
-        self._outgoing: list[Outgoing] = []
-        self._executions: list[tuple[ActiveRun, Envelope, Shape]] = []
         self._occupied = 0
+        # Whether machines have asked for something that is done in a turn.
+        self._is_asked = False
         self._worker = self._here.find_worker() if runtime.in_memory else None
-        self._inline: InlineQueue | None = None
-        if self._worker is not None:
-            self._inline = InlineQueue(runtime, self._here, self._worker, self._apply, self._write)
         # Attempts that the log says this worker has begun, and that it may not have.
         self._doubtful: list[tuple[ActiveRun, str, int]] = []
         self._expansions = Expansions(self._checks, self._codec)
@@ -168,18 +157,9 @@ class Driver:
         doubtful, self._doubtful = self._doubtful, []
         for run, cell, attempt in doubtful:
             if run.awaits(cell, attempt):
-                failure = Failure(kind=FailureKind.WORKER_LOST, message="its driver stopped before it began")
-                self._apply(
-                    run,
-                    ev.CellFailed(
-                        cell=cell,
-                        attempt=attempt,
-                        failure=failure,
-                        retry_at=self._now,
-                        reason="its driver stopped before it began",
-                        at=self._now,
-                    ),
-                )
+                reason = "its driver stopped before it began"
+                failure = Failure(kind=FailureKind.WORKER_LOST, message=reason)
+                self._apply(run, do_again(cell, attempt, failure, reason, self._now))
 
     def _replay(self, run: ActiveRun, events: Iterable[ev.Event]) -> None:
         def pass_over(error: InvalidTransition) -> None:
@@ -195,6 +175,7 @@ class Driver:
         :raises LeaseLost: another driver has taken the pool over; this one must not be used any more.
         """
         now = self._now = self._clock.now()
+        self._is_asked = False
         taken = await self._store.inbox.take(self.pool)
         for _, letter in taken:
             await self._read(letter)
@@ -219,8 +200,8 @@ class Driver:
             await self._append()
         if self._finished:
             await self._finish_runs()
-        if self._outbox:
-            await self._send()
+        if self._delivery:
+            await self._delivery.carry_out()
         if self._releases:
             await self._releases.carry_out(now)
         if self._watch.gone:
@@ -250,7 +231,7 @@ class Driver:
     @property
     def executes(self) -> bool:
         """Whether there are cells for :meth:`execute`."""
-        return bool(self._inline)
+        return bool(self._delivery.inline)
 
     async def execute(self, until: float) -> None:
         """Execute cells in this event loop, and what follows from them, as long as there is nothing else to do.
@@ -258,13 +239,13 @@ class Driver:
         :param until: When to stop at the latest, in seconds since the epoch.
         :raises LeaseLost: as for :meth:`turn`.
         """
-        inline = self._inline
+        inline, delivery = self._delivery.inline, self._delivery
         assert inline is not None, "only who has a worker beside it executes"
         while True:
             if not inline:
                 self._place()
-                if self._outbox:
-                    await self._send()
+                if delivery:
+                    await delivery.carry_out()
                 if not inline:
                     return
             now = self._now = await inline.execute_next()
@@ -273,19 +254,15 @@ class Driver:
 
     def _has_other_work(self, now: float) -> bool:
         """Whether there is something to do that only a turn does."""
-        due = self._timers.next_due() if self._timers else None
-        return (
-            (due is not None and due <= now)
-            or bool(self._releases)
-            or bool(self._expansions)
-            or bool(self._kept)
-            or self._store.inbox.has_letters(self.pool)
-        )
+        if self._timers:
+            due = self._timers.next_due()
+            if due is not None and due <= now:
+                return True
+        return self._is_asked or self._store.inbox.has_letters(self.pool)
 
     def stop(self) -> None:
         """Execute nothing more; another driver takes up what has not begun."""
-        if self._inline is not None:
-            self._inline.leave()
+        self._delivery.stop()
 
     async def leave(self) -> None:
         """Clear up after the pool was taken over; nothing else may be done with it any more."""
@@ -368,7 +345,8 @@ class Driver:
     # Doing what machines say
 
     def _enqueue(self, run: ActiveRun, order: do.Enqueue) -> None:
-        if self._kept.answers(run, order):
+        if run.kept and self._kept.answers(run, order):
+            self._is_asked = True
             return
         self._floor.enqueue(run, order, self._now)
 
@@ -376,52 +354,21 @@ class Driver:
         self._floor.withdraw(run.id, order.cell)
 
     def _dispatch(self, run: ActiveRun, order: do.Dispatch) -> None:
-        self._outbox.append((run, order))
+        self._delivery.add(run, order)
 
     def _later_expand(self, run: ActiveRun, order: do.Expand) -> None:
         self._expansions.add(run, order)
+        self._is_asked = True
 
     def _ask_policy(self, run: ActiveRun, order: do.AskPolicy) -> None:
-        failure = order.failure
-        holder = run.machine.cells.in_flight[order.cell].holder
-        if failure.kind is FailureKind.WORKER_LOST and self._here.is_dead_incarnation(holder):
-            # Nothing has failed: somebody's event loop has come to its end, and with it what it did for others.
-            reason = "the event loop that it ran in has ended"
-            event = ev.CellFailed(
-                cell=order.cell,
-                attempt=order.attempt,
-                failure=failure,
-                retry_at=self._now,
-                reason=reason,
-                at=self._now,
-            )
-        else:
-            event = self._judged(run, order, failure, lingers=order.lingers)
-        self._apply(run, event)
+        self._apply(run, self._decisions.answer(run, order, self._now))
 
-    def _judged(
-        self, run: ActiveRun, order: do.AskPolicy | do.Dispatch, failure: Failure, *, lingers: bool = False
-    ) -> ev.CellFailed:
-        cell = run.machine.cells.active[order.cell]
-        view = CellView(
-            run=run.id,
-            path=order.cell,
-            task=order.node.task,
-            resources=cell.resources,
-            first_started_at=cell.first_started_at,
-        )
-        return self._policies.judge(
-            FailedAttempt(failure=failure),
-            view,
-            own=policy_of(self._broker.find_task(order.node.task)),
-            options=order.node.options.retry,
-            attempt=order.attempt,
-            now=self._now,
-            lingers=lingers,
-        )
+    def _reject(self, run: ActiveRun, order: do.Dispatch, failure: Failure) -> ev.CellFailed:
+        return self._decisions.decide(run, order, failure, self._now)
 
     def _later_release(self, run: ActiveRun, order: do.Release) -> None:
         self._releases.add(run, order)
+        self._is_asked = True
 
     def _start_timer(self, run: ActiveRun, order: do.StartTimer) -> None:
         self._timers.start(run.id, order.timer, order.due)
@@ -464,8 +411,10 @@ class Driver:
         floor = self._floor
         if not floor:
             return
-        while (arrival := floor.next_arrival(self._occupied)) is not None:
-            self._dispatch_cell(*arrival)
+        if floor.bound is not None:
+            while (arrival := floor.next_arrival(self._occupied)) is not None:
+                self._dispatch_cell(*arrival)
+            return
         for placements in floor.place(self._runs):
             for placement in placements:
                 cell = floor.withdraw(placement.run, placement.path)
@@ -525,43 +474,6 @@ class Driver:
             run.occupied = 0
         self._floor.forget(run_id)
         self._here.forget_context(run_id)
-
-    async def _send(self) -> None:
-        """Hand dispatched cells over: to this event loop where nobody else has to see them, else as messages."""
-        inline = None if self._inline is None or needs_messages(self._broker) else self._inline
-        # Each leaves the outbox once it is handed over, so that a failure in between loses none.
-        while self._outbox:
-            run, order = self._outbox[0]
-            if run.awaits(order.cell, order.attempt):
-                try:
-                    await self._hand_over(run, order, inline)
-                except PayloadError as error:
-                    event = self._judged(run, order, failure_of(error, FailureKind.REJECTED))
-                    await self._store.inbox.put(self.pool, [Letter(run=run.id, event=event)])
-            self._outbox.popleft()
-        if self._outgoing or self._executions:
-            await self._write()
-            outgoing, self._outgoing = self._outgoing, []
-            await self.sender.send(outgoing)
-            executions, self._executions = self._executions, []
-            for run, envelope, function in executions:
-                assert self._worker is not None, "only who has a worker beside it executes"
-                work = self._worker.execute(envelope, function)
-                self._worker.accompany(start_task(work, self._here.context_of(run.id)))
-
-    async def _hand_over(self, run: ActiveRun, order: do.Dispatch, inline: InlineQueue | None) -> None:
-        function = None
-        if inline is not None:
-            function = direct_function(self._broker, order.node.task, order.node.options.labels)
-        if inline is None or function is None:
-            self._outgoing.append(await self._mail.message(run, order))
-            return
-        envelope = self._mail.usual_envelope(run, order) or await self._mail.envelope(run, order)
-        if function.is_async:
-            inline.add(run, envelope, function)
-        else:
-            # It waits for a slot, so it begins later than it is handed over.
-            self._executions.append((run, envelope, function))
 
     async def _write(self) -> None:
         """Write what is to be logged before anything begins that follows from it."""

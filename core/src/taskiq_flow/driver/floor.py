@@ -65,6 +65,8 @@ class Floor:
     :param placer: Who asks the scheduler.
     :param watch: Who knows the workers.
     :param durations: How long tasks take.
+
+    :ivar bound: As that of :class:`~taskiq_flow.driver.placing.Placer`.
     """
 
     def __init__(self, pool: str, placer: Placer, watch: Staff, durations: Durations) -> None:
@@ -77,7 +79,7 @@ class Floor:
         self._ready = ReadyQueue(scheduler.line_of if overridden else None)
         self._ranks = Ranks(durations) if scheduler.uses_rank else None
         # Where nobody looks at cells, none is made that could be looked at.
-        self._bound = placer.bound
+        self.bound = placer.bound
         self._arrivals = ArrivalQueue()
         # Made anew in each turn, which for the views of hundreds of cells would take longer than everything else; so a
         # view is used again where nothing has changed that it shows.
@@ -112,7 +114,7 @@ class Floor:
 
     def enqueue(self, run: PlacedRun, order: do.Enqueue, now: float) -> None:
         """Let a cell wait for a place."""
-        if self._bound is None:
+        if self.bound is None:
             self._ready.add(self._ready_cell(run, order, now))
         else:
             self._arrivals.add(run, order, now)
@@ -151,14 +153,14 @@ class Floor:
 
         :param running: What is in use.
         """
-        if self._bound is not None:
+        if self.bound is not None:
             return [self._ready_cell(*entry) for entry in self._arrivals.first(self.lookahead)]
         self._look_at_rooms(running)
         return self._placer.shown(self._ready, running)
 
     def withdraw(self, run: str, cell: str) -> ReadyCell | None:
         """Let a cell wait no longer; ``None`` when it does not."""
-        if self._bound is None:
+        if self.bound is None:
             return self._ready.remove((run, cell))
         entry = self._arrivals.remove(run, cell)
         return None if entry is None else self._ready_cell(*entry)
@@ -180,7 +182,7 @@ class Floor:
         :param in_flight: How many cells occupy capacity.
         :returns: Run, cell and attempt; ``None`` where there is no room, or :meth:`place` is to be asked.
         """
-        if self._bound is None or in_flight >= self._bound or not self._arrivals:
+        if self.bound is None or in_flight >= self.bound or not self._arrivals:
             return None
         run, order, _ = self._arrivals.pop()
         return run.id, order.cell, order.attempt
@@ -191,8 +193,8 @@ class Floor:
         There are more than one batch where the scheduler has placed all that it was shown; and where there is room for
         cells that it was not shown, because others were ahead of them, or have kept them from a limit, for nothing.
         """
-        if self._bound is not None:
-            room = self._bound - len(self.running(runs.values()))
+        if self.bound is not None:
+            room = self.bound - len(self.running(runs.values()))
             if first := self._arrivals.first(max(0, room)):
                 yield [Placement(run=run.id, path=order.cell) for run, order, _ in first]
             return

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.adopted import ADOPTED
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.sender import Outgoing
 from taskiq_flow.driver.watch import WorkerWatch
@@ -17,6 +16,7 @@ from taskiq_flow.graph.model import DEFAULT_OPTIONS
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, encoded_size, has_claim_checks
 from taskiq_flow.sizes import describe_size
+from taskiq_flow.worker.adoption import ADOPTED
 
 __all__ = ["Mail"]
 

@@ -8,24 +8,44 @@ is over at once; it is a run all the same, so that it can be found, and resumed.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import evolve
+from taskiq import AsyncBroker
+from taskiq.exceptions import NoResultError
 from taskiq.message import TaskiqMessage
+from taskiq.result import TaskiqResult
 
-from taskiq_flow.adopted import ADOPTED, ADOPTED_OUTPUT
+from taskiq_flow._runtime import Runtime
 from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.codec import Codec
+from taskiq_flow.errors import BlobNotFound, PayloadError, RunError
+from taskiq_flow.failures import failure_of, revive
 from taskiq_flow.graph.model import Graph, Input, InputSpec, NodeOptions, Output, TaskNode
 from taskiq_flow.machine import events as ev
-from taskiq_flow.payloads import Value
-from taskiq_flow.store import Letter, RunRecord, RunStore
+from taskiq_flow.machine.transitions import RunStatus
+from taskiq_flow.payloads import FailureKind, Value
+from taskiq_flow.retry import CellView, FailedAttempt
+from taskiq_flow.store import Letter, RunOutcome, RunRecord
 from taskiq_flow.task_options import options_of, origin_of
 from taskiq_flow.worker.attempts import Single
 from taskiq_flow.worker.decorated import FlowTask
+from taskiq_flow.worker.processes import own_name
+from taskiq_flow.worker.shapes import shape_of
 
-__all__ = ["RETRY_ON_ERROR", "adopt", "obstacle", "run_id_of"]
+__all__ = ["ADOPTED", "RETRY_ON_ERROR", "Adoption", "store_result"]
+
+logger = logging.getLogger("taskiq_flow")
+
+ADOPTED = "taskiq_flow.adopted"
+"""The label of such a run; its value is the message's id."""
+
+ADOPTED_OUTPUT = "result"
+"""The name of its one output."""
 
 RETRY_ON_ERROR = "retry_on_error"
 """The label by which taskiq's own retry middlewares, where there are any, send a message again. Only one decides about
@@ -52,62 +72,152 @@ def run_id_of(message: TaskiqMessage) -> str:
     return f"adopted-{message.task_id}"
 
 
-async def adopt(
-    store: RunStore,
-    checks: ClaimChecks,
-    pool: str,
-    codec: Codec,
-    task: FlowTask[Any, Any],
-    message: TaskiqMessage,
-    execution: Single,
-    failed: ev.CellFailed,
-    *,
-    worker: str,
-) -> bool:
-    """Make a run of a message whose first attempt failed.
+class Adoption:
+    """Decides whether a message that has failed becomes a run, and makes that.
 
-    :param failed: The first attempt's failure, with the policy's decision.
-    :returns: Whether it was made; ``False`` when there is one of a message with this id.
+    :param runtime: The parts of the flow.
+    :param worker: The id of the worker that had the message.
+    :param wake: Sees to it that somebody drives; called with the id of the run.
     """
-    bound = inspect.signature(task.func).bind_partial(*execution.args, **execution.kwargs)
-    arguments: dict[str, Any] = {}
-    for name, value in bound.arguments.items():
-        kind = bound.signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_KEYWORD:
-            arguments.update(value)
-        else:
-            arguments[name] = value
-    node = TaskNode(
-        name=failed.cell,
-        task=task.task_name,
-        params={name: Input(name) for name in arguments},
-        outputs=(ADOPTED_OUTPUT,),
-        options=_options(task, message),
+
+    def __init__(self, runtime: Runtime, worker: str, wake: Callable[[str], Awaitable[None]] | None) -> None:
+        self._runtime = runtime
+        self._worker = worker
+        self._wake = wake
+
+    async def adopt(self, execution: Single, message: TaskiqMessage, error: BaseException) -> bool:
+        """Make a run of a failed task, where its policy wants it to be tried again, or says why it is given up.
+
+        :returns: Whether the run has the task's result now.
+        """
+        runtime = self._runtime
+        task = runtime.broker.find_task(message.task_name)
+        if not isinstance(task, FlowTask) or isinstance(error, NoResultError):
+            return False
+        shape, options = shape_of(task), options_of(task)
+        timed_out = options.timeout is not None and isinstance(error, (TimeoutError, asyncio.TimeoutError))
+        judged = runtime.policies.judge(
+            FailedAttempt(
+                failure=failure_of(error, FailureKind.TIMEOUT if timed_out else None), exception=error
+            ),
+            CellView(
+                run=message.task_id,
+                path=own_name(shape.function.__name__),
+                task=shape.task,
+                resources=options.resources,
+                first_started_at=execution.started_at,
+            ),
+            own=shape.policy,
+            options=options.retry,
+            attempt=1,
+            now=runtime.clock.now(),
+        )
+        if judged.retry_at is None and not judged.reason:
+            return False  # nobody had asked for a policy
+        hindrance = obstacle(task, execution)
+        if judged.retry_at is None or hindrance:
+            reason = judged.reason if judged.retry_at is None else hindrance
+            logger.warning("task %r gets no further attempt: %s", message.task_name, reason)
+        if hindrance:
+            return False
+        try:
+            adopted = await self._create(task, message, execution, judged)
+        except Exception:  # a store's; the result of what is over anyway must not depend on it
+            if judged.retry_at is not None:
+                raise
+            logger.exception(
+                "task %r is not among the dead letters, because no run can be made", message.task_name
+            )
+            return False
+        if judged.retry_at is None and not adopted:
+            return False  # another message of this id has a run, which stores that one's result
+        if self._wake is not None:
+            await self._wake(run_id_of(message))
+        return True
+
+    async def _create(
+        self, task: FlowTask[Any, Any], message: TaskiqMessage, execution: Single, failed: ev.CellFailed
+    ) -> bool:
+        """Make a run of a message whose first attempt failed.
+
+        :param failed: The first attempt's failure, with the policy's decision.
+        :returns: Whether it was made; ``False`` when there is one of a message with this id.
+        """
+        runtime = self._runtime
+        bound = inspect.signature(task.func).bind_partial(*execution.args, **execution.kwargs)
+        arguments: dict[str, Any] = {}
+        for name, value in bound.arguments.items():
+            kind = bound.signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                arguments.update(value)
+            else:
+                arguments[name] = value
+        node = TaskNode(
+            name=failed.cell,
+            task=task.task_name,
+            params={name: Input(name) for name in arguments},
+            outputs=(ADOPTED_OUTPUT,),
+            options=_options(task, message),
+        )
+        graph = Graph(
+            nodes={node.name: node},
+            inputs={name: InputSpec() for name in arguments},
+            outputs={ADOPTED_OUTPUT: Output(node.name, ADOPTED_OUTPUT)},
+            name=task.task_name,
+        )
+        inputs: dict[str, Value] = {name: runtime.codec.encode(value) for name, value in arguments.items()}
+        run = run_id_of(message)
+        record = RunRecord(
+            id=run,
+            pool=runtime.pool,
+            graph=graph,
+            inputs=await runtime.claim_checks.check_in_inputs(run, inputs),
+            created_at=failed.at,
+            labels={ADOPTED: message.task_id},
+            origins={} if (origin := origin_of(task)) is None else {task.task_name: str(origin)},
+        )
+        created = await runtime.store.runs.create(record)
+        if created:
+            first = ev.CellDispatched(cell=failed.cell, attempt=1, worker=self._worker, at=failed.at)
+            started = ev.CellStarted(
+                cell=failed.cell, attempt=1, worker=self._worker, at=execution.started_at
+            )
+            events: list[ev.Event] = [ev.RunStarted(at=failed.at), first, started, failed]
+            await runtime.store.inbox.put(
+                runtime.pool, [Letter(run=record.id, event=event) for event in events]
+            )
+        return created
+
+
+async def store_result(
+    broker: AsyncBroker, record: RunRecord, outcome: RunOutcome, codec: Codec, checks: ClaimChecks
+) -> None:
+    """Put the outcome of an adopted message where its sender waits for it."""
+    task_id = record.labels.get(ADOPTED)
+    if task_id is None:
+        return
+    error: BaseException | None = None
+    if outcome.status is not RunStatus.SUCCEEDED:
+        error = RunError(
+            f"run {record.id}, which tried task {record.graph.name!r} again, ended: {outcome.reason}"
+        )
+        for cell, (attempt, failure) in outcome.failures.items():
+            error = revive(cell, attempt, failure, record.id)
+    found: Any = None
+    if (value := outcome.outputs.get(ADOPTED_OUTPUT)) is not None:
+        try:
+            found = codec.decode(await checks.redeem(record.id, value))
+        except (PayloadError, BlobNotFound) as unreadable:
+            # Nothing would come of trying again; and the sender waits.
+            error = unreadable
+    result: TaskiqResult[Any] = TaskiqResult(
+        is_err=error is not None,
+        return_value=found,
+        execution_time=round(outcome.at - record.created_at, 2),
+        labels=dict(next(iter(record.graph.nodes.values())).options.labels),
+        error=error,
     )
-    graph = Graph(
-        nodes={node.name: node},
-        inputs={name: InputSpec() for name in arguments},
-        outputs={ADOPTED_OUTPUT: Output(node.name, ADOPTED_OUTPUT)},
-        name=task.task_name,
-    )
-    inputs: dict[str, Value] = {name: codec.encode(value) for name, value in arguments.items()}
-    run = run_id_of(message)
-    record = RunRecord(
-        id=run,
-        pool=pool,
-        graph=graph,
-        inputs=await checks.check_in_inputs(run, inputs),
-        created_at=failed.at,
-        labels={ADOPTED: message.task_id},
-        origins={} if (origin := origin_of(task)) is None else {task.task_name: str(origin)},
-    )
-    created = await store.runs.create(record)
-    if created:
-        first = ev.CellDispatched(cell=failed.cell, attempt=1, worker=worker, at=failed.at)
-        started = ev.CellStarted(cell=failed.cell, attempt=1, worker=worker, at=execution.started_at)
-        events: list[ev.Event] = [ev.RunStarted(at=failed.at), first, started, failed]
-        await store.inbox.put(pool, [Letter(run=record.id, event=event) for event in events])
-    return created
+    await broker.result_backend.set_result(task_id, result)
 
 
 def _options(task: FlowTask[Any, Any], message: TaskiqMessage) -> NodeOptions:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from attrs import evolve
 from taskiq.exceptions import NoResultError
 from taskiq.message import TaskiqMessage
 from taskiq.result import TaskiqResult
@@ -17,22 +16,20 @@ from taskiq.result import TaskiqResult
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.background import backoffs
 from taskiq_flow.envelope import ENVELOPE, Envelope, address_of
-from taskiq_flow.errors import BlobNotFound, PayloadError, StoreError
+from taskiq_flow.errors import PayloadError, StoreError
 from taskiq_flow.failures import failure_of
 from taskiq_flow.machine import events as ev
-from taskiq_flow.payloads import Failure, FailureKind, Payload, Value
-from taskiq_flow.retry import CellView, FailedAttempt
+from taskiq_flow.payloads import Failure, FailureKind, Payload
 from taskiq_flow.signatures import PROGRESS_PARAMETER
 from taskiq_flow.store import Letter
 from taskiq_flow.task_options import options_of
-from taskiq_flow.worker.adoption import RETRY_ON_ERROR, adopt, obstacle, run_id_of
-from taskiq_flow.worker.arguments import decode_arguments, fetched_argument, is_given
+from taskiq_flow.worker.adoption import RETRY_ON_ERROR, Adoption
+from taskiq_flow.worker.arguments import is_given
 from taskiq_flow.worker.attempts import Attempt, AttemptKey, Single
-from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.execution import CURRENT
 from taskiq_flow.worker.outcomes import CallResult, failed_event, outcome_of
-from taskiq_flow.worker.processes import Job, Processes, own_name
-from taskiq_flow.worker.progress import Progress, reporter
+from taskiq_flow.worker.preparation import Preparation
+from taskiq_flow.worker.processes import Processes
 from taskiq_flow.worker.shapes import Shape, shape_of
 from taskiq_flow.worker.slots import Slots
 
@@ -72,7 +69,8 @@ class Worker:
         self._checks = runtime.claim_checks
         self._policies = runtime.policies
         self._clock = runtime.clock
-        self._wake = wake
+        self._preparation = Preparation(runtime)
+        self._adoption = Adoption(runtime, name, wake)
         self._own_threads: ThreadPoolExecutor | None = None
         executor = runtime.traits.executor
         if executor is None:
@@ -99,7 +97,7 @@ class Worker:
             if any(policy is not None for policy in policies):
                 message.labels[RETRY_ON_ERROR] = False
             if shape.reports_progress and not is_given(PROGRESS_PARAMETER, shape.function, message):
-                single.arguments = self._progress(shape, message.task_id, None)
+                single.arguments = self._preparation.progress(shape, message.task_id, None)
             return message
         try:
             envelope = Envelope.from_wire(wire)
@@ -115,15 +113,7 @@ class Worker:
         if not attempt.shape.is_async:
             await self._take_slot(attempt)
         if await self._claim(attempt):
-            await self._get_ready(attempt)
-
-    async def _get_ready(self, attempt: Attempt) -> None:
-        for value in attempt.envelope.arguments.values():
-            if type(value) is not Payload:
-                await self._fetch(attempt)
-                break
-        if not attempt.skip:
-            self._prepare(attempt)
+            await self._preparation.get_ready(attempt)
 
     async def conclude(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:
         """Put what came of a message into the inbox; a cell's result is not for the result backend."""
@@ -133,7 +123,7 @@ class Worker:
             result.error = _NO_RESULT
         elif isinstance(execution, Single):
             execution.leave()
-            if result.error is not None and await self._adopt(execution, message, result.error):
+            if result.error is not None and await self._adoption.adopt(execution, message, result.error):
                 result.error = _NO_RESULT
 
     async def _conclude(self, attempt: Attempt, result: TaskiqResult[Any] | CallResult) -> None:
@@ -187,9 +177,9 @@ class Worker:
     async def run(self, attempt: Attempt) -> CallResult:
         """Execute an attempt that was taken up, in a task of its own; if that has to wait, report what came of it."""
         attempt.enter()
-        arguments = self._read_arguments(attempt.shape, attempt.envelope)
+        arguments = self._preparation.read(attempt.shape, attempt.envelope)
         if arguments is None:
-            await self._get_ready(attempt)
+            await self._preparation.get_ready(attempt)
         else:
             attempt.arguments = arguments
         result = await self._call(attempt)
@@ -323,72 +313,6 @@ class Worker:
         await self._insist(envelope.pool, [Letter(run=envelope.run, event=event)])
         return False
 
-    async def _fetch(self, attempt: Attempt) -> None:
-        """Get the arguments that are kept as blobs."""
-        envelope = attempt.envelope
-        arguments: dict[str, Value] = {}
-        try:
-            for name, value in envelope.arguments.items():
-                arguments[name] = await fetched_argument(name, value, attempt, self._checks, self._codec)
-        except PayloadError as error:
-            attempt.reject(failure_of(error, FailureKind.REJECTED))
-        except StoreError as error:
-            # What is gone stays away; what failed may be there next time.
-            gone = isinstance(error, BlobNotFound)
-            attempt.reject(failure_of(error, FailureKind.REJECTED if gone else None))
-        else:
-            attempt.envelope = evolve(envelope, arguments=arguments)
-
-    def _read_arguments(self, function: Shape, envelope: Envelope) -> dict[str, Any] | None:
-        """Decode arguments where nothing is special about them, and nothing is wrong with them; otherwise ``None``."""
-        if function.reports_progress:
-            return None
-        readers, arguments = function.readers, {}
-        try:
-            for name, value in envelope.arguments.items():
-                if type(value) is not Payload:
-                    return None
-                reader = readers.get((name, value.serializer))
-                if reader is None:
-                    reader = self._codec.reader(value.serializer, function.accepts.get(name, Any))
-                    if reader is None:
-                        return None
-                    readers[(name, value.serializer)] = reader
-                arguments[name] = reader(value.data)
-        except Exception:  # noqa: BLE001 - whoever reads them thoroughly says what is wrong
-            return None
-        return arguments
-
-    def _prepare(self, attempt: Attempt) -> None:
-        """Decode the arguments, or let a process do so."""
-        shape, envelope = attempt.shape, attempt.envelope
-        if attempt.processes is not None and shape.reference is not None:
-            module, qualname = shape.reference
-            attempt.job = Job(
-                module=module,
-                qualname=qualname,
-                task=shape.task,
-                arguments=envelope.arguments,
-                outputs=envelope.outputs,
-                serializer=envelope.extras.get("serializer") or self._codec.default,
-                codec=self._codec.recipe(),
-            )
-            return
-        try:
-            arguments = decode_arguments(shape.accepts, shape.task, envelope.arguments, self._codec)
-        except PayloadError as error:
-            attempt.reject(failure_of(error, FailureKind.REJECTED))
-            return
-        if shape.reports_progress and PROGRESS_PARAMETER not in arguments:
-            arguments.update(self._progress(shape, envelope.message_id, envelope))
-        attempt.arguments = arguments
-
-    def _progress(self, shape: Shape, message_id: str, envelope: Envelope | None) -> dict[str, Any]:
-        # Who sent a task on its own looks under the id of that message, whichever attempt it is.
-        task_id = message_id if envelope is None else envelope.extras.get("sender", message_id)
-        report = reporter(self.broker, self._store, self._clock, task_id, envelope)
-        return {PROGRESS_PARAMETER: Progress(report, awaited=shape.is_async)}
-
     # The way out
 
     async def _lightened(self, attempt: Attempt, event: ev.CellSucceeded) -> ev.Event:
@@ -494,52 +418,3 @@ class Worker:
             # It ended by itself meanwhile; the driver may count its slot as occupied until it hears of that.
             event = ev.CellReleased(cell=wish.cell, attempt=wish.attempt, at=self._clock.now())
             await self._store.inbox.put(self._pool, [Letter(run=run, event=event)])
-
-    async def _adopt(self, execution: Single, message: TaskiqMessage, error: BaseException) -> bool:
-        """Make a run of a failed task, where its policy wants it to be tried again, or says why it is given up."""
-        task = self.broker.find_task(message.task_name)
-        if not isinstance(task, FlowTask) or isinstance(error, NoResultError):
-            return False
-        shape, options = shape_of(task), options_of(task)
-        timed_out = options.timeout is not None and isinstance(error, (TimeoutError, asyncio.TimeoutError))
-        judged = self._policies.judge(
-            FailedAttempt(
-                failure=failure_of(error, FailureKind.TIMEOUT if timed_out else None), exception=error
-            ),
-            CellView(
-                run=message.task_id,
-                path=own_name(shape.function.__name__),
-                task=shape.task,
-                resources=options.resources,
-                first_started_at=execution.started_at,
-            ),
-            own=shape.policy,
-            options=options.retry,
-            attempt=1,
-            now=self._clock.now(),
-        )
-        if judged.retry_at is None and not judged.reason:
-            return False  # nobody had asked for a policy
-        hindrance = obstacle(task, execution)
-        if judged.retry_at is None or hindrance:
-            reason = judged.reason if judged.retry_at is None else hindrance
-            logger.warning("task %r gets no further attempt: %s", message.task_name, reason)
-        if hindrance:
-            return False
-        codec, checks = self._codec, self._checks
-        try:
-            adopted = await adopt(
-                self._store, checks, self._pool, codec, task, message, execution, judged, worker=self.id
-            )
-        except Exception:  # a store's; the result of what is over anyway must not depend on it
-            if judged.retry_at is not None:
-                raise
-            logger.exception(
-                "task %r is not among the dead letters, because no run can be made", message.task_name
-            )
-            return False
-        if judged.retry_at is None and not adopted:
-            return False  # another message of this id has a run, which stores that one's result
-        if self._wake is not None:
-            await self._wake(run_id_of(message))
-        return True

@@ -1,0 +1,79 @@
+"""What happens after a failure that no worker could ask a retry policy about."""
+
+from __future__ import annotations
+
+from taskiq_flow._runtime import Runtime
+from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.surroundings import Surroundings
+from taskiq_flow.machine.events import CellFailed
+from taskiq_flow.machine.instructions import AskPolicy, Dispatch
+from taskiq_flow.payloads import Failure, FailureKind
+from taskiq_flow.retry import CellView, FailedAttempt
+from taskiq_flow.task_options import policy_of
+
+__all__ = ["Decisions", "do_again"]
+
+
+class Decisions:
+    """Asks the retry policies on a driver's behalf.
+
+    :param runtime: The parts of the flow.
+    :param here: The process that the driver is in.
+    """
+
+    def __init__(self, runtime: Runtime, here: Surroundings) -> None:
+        self._broker = runtime.broker
+        self._policies = runtime.policies
+        self._here = here
+
+    def answer(self, run: ActiveRun, order: AskPolicy, now: float) -> CellFailed:
+        """Give the event that answers a machine's question.
+
+        :param now: Seconds since the epoch.
+        """
+        holder = run.machine.cells.in_flight[order.cell].holder
+        if order.failure.kind is FailureKind.WORKER_LOST and self._here.is_dead_incarnation(holder):
+            # Nothing has failed: somebody's event loop has come to its end, and with it what it did for others.
+            reason = "the event loop that it ran in has ended"
+            return do_again(order.cell, order.attempt, order.failure, reason, now)
+        return self.decide(run, order, order.failure, now, lingers=order.lingers)
+
+    def decide(
+        self,
+        run: ActiveRun,
+        order: AskPolicy | Dispatch,
+        failure: Failure,
+        now: float,
+        *,
+        lingers: bool = False,
+    ) -> CellFailed:
+        """Ask the policy of a cell about a failure.
+
+        :param now: Seconds since the epoch.
+        :param lingers: Whether the attempt still occupies its worker.
+        """
+        cell = run.machine.cells.active[order.cell]
+        view = CellView(
+            run=run.id,
+            path=order.cell,
+            task=order.node.task,
+            resources=cell.resources,
+            first_started_at=cell.first_started_at,
+        )
+        return self._policies.judge(
+            FailedAttempt(failure=failure),
+            view,
+            own=policy_of(self._broker.find_task(order.node.task)),
+            options=order.node.options.retry,
+            attempt=order.attempt,
+            now=now,
+            lingers=lingers,
+        )
+
+
+def do_again(cell: str, attempt: int, failure: Failure, reason: str, now: float) -> CellFailed:
+    """Give the end of an attempt that is done again at once, without asking anybody.
+
+    :param now: Seconds since the epoch.
+    """
+    return CellFailed(cell=cell, attempt=attempt, failure=failure, retry_at=now, reason=reason, at=now)

@@ -1,0 +1,124 @@
+"""From dispatched cells to those who execute them: this event loop, its threads and processes, or the broker."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from taskiq_flow._runtime import Runtime
+from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.contexts import start_task
+from taskiq_flow.driver.inline import InlineQueue
+from taskiq_flow.driver.mail import Mail
+from taskiq_flow.driver.sender import Outgoing, Sender
+from taskiq_flow.driver.surroundings import Surroundings
+from taskiq_flow.driver.watch import WorkerWatch
+from taskiq_flow.envelope import Envelope
+from taskiq_flow.errors import PayloadError
+from taskiq_flow.failures import failure_of
+from taskiq_flow.machine import events as ev
+from taskiq_flow.machine import instructions as do
+from taskiq_flow.payloads import Failure, FailureKind
+from taskiq_flow.store import Letter
+from taskiq_flow.worker.shapes import Shape
+from taskiq_flow.worker.ways import direct_function, needs_messages
+
+__all__ = ["Delivery"]
+
+
+class Delivery:
+    """Hands dispatched cells over, each once what it follows from is in the log.
+
+    :param runtime: The parts of the flow.
+    :param here: The process and the event loop that it is in.
+    :param watch: Knows the workers.
+    :param apply: Gives an event to the machine of a run, and has it logged.
+    :param write: Writes what is to be logged.
+    :param decide: Asks the retry policy about a cell that cannot be handed over, and gives its decision.
+
+    :ivar sender: What it sends messages with.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        here: Surroundings,
+        watch: WorkerWatch,
+        *,
+        apply: Callable[[ActiveRun, ev.Event], None],
+        write: Callable[[], Coroutine[Any, Any, None]],
+        decide: Callable[[ActiveRun, do.Dispatch, Failure], ev.CellFailed],
+    ) -> None:
+        self.sender = Sender(runtime, here, watch.lacks)
+        self._broker = runtime.broker
+        self._inbox = runtime.store.inbox
+        self._pool = runtime.pool
+        self._here = here
+        self._write = write
+        self._decide = decide
+        self._mail = Mail(runtime, watch)
+        self._worker = here.find_worker() if runtime.in_memory else None
+        self._inline: InlineQueue | None = None
+        if self._worker is not None:
+            self._inline = InlineQueue(runtime, here, self._worker, apply, write)
+        self._dispatched: deque[tuple[ActiveRun, do.Dispatch]] = deque()
+        self._outgoing: list[Outgoing] = []
+        self._executions: list[tuple[ActiveRun, Envelope, Shape]] = []
+
+    def __len__(self) -> int:
+        """Give how many cells are to be handed over."""
+        return len(self._dispatched)
+
+    @property
+    def inline(self) -> InlineQueue | None:
+        """The cells that wait for their turn in this event loop; ``None`` where it executes none."""
+        return self._inline
+
+    def add(self, run: ActiveRun, order: do.Dispatch) -> None:
+        """Keep a machine's wish until :meth:`carry_out`."""
+        self._dispatched.append((run, order))
+
+    async def carry_out(self) -> None:
+        """Hand over what was dispatched; a failure in between loses nothing.
+
+        :raises LeaseLost: another driver has taken the pool over.
+        """
+        inline = None if self._inline is None or needs_messages(self._broker) else self._inline
+        while self._dispatched:
+            run, order = self._dispatched[0]
+            if run.awaits(order.cell, order.attempt):
+                try:
+                    await self._hand_over(run, order, inline)
+                except PayloadError as error:
+                    event = self._decide(run, order, failure_of(error, FailureKind.REJECTED))
+                    await self._inbox.put(self._pool, [Letter(run=run.id, event=event)])
+            self._dispatched.popleft()
+        if self._outgoing or self._executions:
+            await self._write()
+            outgoing, self._outgoing = self._outgoing, []
+            await self.sender.send(outgoing)
+            executions, self._executions = self._executions, []
+            for run, envelope, function in executions:
+                assert self._worker is not None, "only who has a worker beside it executes"
+                work = self._worker.execute(envelope, function)
+                self._worker.accompany(start_task(work, self._here.context_of(run.id)))
+
+    async def _hand_over(self, run: ActiveRun, order: do.Dispatch, inline: InlineQueue | None) -> None:
+        function = None
+        if inline is not None:
+            function = direct_function(self._broker, order.node.task, order.node.options.labels)
+        if inline is None or function is None:
+            self._outgoing.append(await self._mail.message(run, order))
+            return
+        envelope = self._mail.usual_envelope(run, order) or await self._mail.envelope(run, order)
+        if function.is_async:
+            inline.add(run, envelope, function)
+        else:
+            # It waits for a slot, so it begins later than it is handed over.
+            self._executions.append((run, envelope, function))
+
+    def stop(self) -> None:
+        """Execute nothing more; another driver takes up what has not begun."""
+        if self._inline is not None:
+            self._inline.leave()

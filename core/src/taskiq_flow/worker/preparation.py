@@ -1,0 +1,115 @@
+"""An attempt's arguments, made ready before its function is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve
+
+from taskiq_flow._runtime import Runtime
+from taskiq_flow.envelope import Envelope
+from taskiq_flow.errors import BlobNotFound, PayloadError, StoreError
+from taskiq_flow.failures import failure_of
+from taskiq_flow.payloads import FailureKind, Payload, Value
+from taskiq_flow.signatures import PROGRESS_PARAMETER
+from taskiq_flow.worker.arguments import decode_arguments, fetched_argument
+from taskiq_flow.worker.attempts import Attempt
+from taskiq_flow.worker.processes import Job
+from taskiq_flow.worker.progress import Progress, reporter
+from taskiq_flow.worker.shapes import Shape
+
+__all__ = ["Preparation"]
+
+
+class Preparation:
+    """Gets what is kept as blobs, decodes arguments, and adds what a worker fills in by itself.
+
+    :param runtime: The parts of the flow.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._broker = runtime.broker
+        self._store = runtime.store
+        self._codec = runtime.codec
+        self._checks = runtime.claim_checks
+        self._clock = runtime.clock
+
+    async def get_ready(self, attempt: Attempt) -> None:
+        """Get, check and decode everything; what is wrong with it becomes the attempt's failure."""
+        for value in attempt.envelope.arguments.values():
+            if type(value) is not Payload:
+                await self._fetch(attempt)
+                break
+        if not attempt.skip:
+            self._prepare(attempt)
+
+    async def _fetch(self, attempt: Attempt) -> None:
+        """Get the arguments that are kept as blobs."""
+        envelope = attempt.envelope
+        arguments: dict[str, Value] = {}
+        try:
+            for name, value in envelope.arguments.items():
+                arguments[name] = await fetched_argument(name, value, attempt, self._checks, self._codec)
+        except PayloadError as error:
+            attempt.reject(failure_of(error, FailureKind.REJECTED))
+        except StoreError as error:
+            # What is gone stays away; what failed may be there next time.
+            gone = isinstance(error, BlobNotFound)
+            attempt.reject(failure_of(error, FailureKind.REJECTED if gone else None))
+        else:
+            attempt.envelope = evolve(envelope, arguments=arguments)
+
+    def read(self, function: Shape, envelope: Envelope) -> dict[str, Any] | None:
+        """Decode arguments where nothing is special about them, and nothing is wrong with them; otherwise ``None``."""
+        if function.reports_progress:
+            return None
+        readers, arguments = function.readers, {}
+        try:
+            for name, value in envelope.arguments.items():
+                if type(value) is not Payload:
+                    return None
+                reader = readers.get((name, value.serializer))
+                if reader is None:
+                    reader = self._codec.reader(value.serializer, function.accepts.get(name, Any))
+                    if reader is None:
+                        return None
+                    readers[(name, value.serializer)] = reader
+                arguments[name] = reader(value.data)
+        except Exception:  # noqa: BLE001 - whoever reads them thoroughly says what is wrong
+            return None
+        return arguments
+
+    def _prepare(self, attempt: Attempt) -> None:
+        """Decode the arguments, or let a process do so."""
+        shape, envelope = attempt.shape, attempt.envelope
+        if attempt.processes is not None and shape.reference is not None:
+            module, qualname = shape.reference
+            attempt.job = Job(
+                module=module,
+                qualname=qualname,
+                task=shape.task,
+                arguments=envelope.arguments,
+                outputs=envelope.outputs,
+                serializer=envelope.extras.get("serializer") or self._codec.default,
+                codec=self._codec.recipe(),
+            )
+            return
+        try:
+            arguments = decode_arguments(shape.accepts, shape.task, envelope.arguments, self._codec)
+        except PayloadError as error:
+            attempt.reject(failure_of(error, FailureKind.REJECTED))
+            return
+        if shape.reports_progress and PROGRESS_PARAMETER not in arguments:
+            arguments.update(self.progress(shape, envelope.message_id, envelope))
+        attempt.arguments = arguments
+
+    def progress(self, shape: Shape, message_id: str, envelope: Envelope | None) -> dict[str, Any]:
+        """Give the argument by which a task reports progress.
+
+        :param message_id: The id of the message.
+        :param envelope: Which attempt it is; ``None`` for a task that was sent on its own.
+        """
+        # Who sent a task on its own looks under the id of that message, whichever attempt it is.
+        task_id = message_id if envelope is None else envelope.extras.get("sender", message_id)
+        report = reporter(self._broker, self._store, self._clock, task_id, envelope)
+        return {PROGRESS_PARAMETER: Progress(report, awaited=shape.is_async)}
