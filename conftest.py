@@ -44,7 +44,7 @@ def small_blobs(monkeypatch: pytest.MonkeyPatch) -> None:
     It is for tests of how values are carried. Guards and filters take every blob for true, so a test in which they
     decide needs values that are large in truth.
     """
-    monkeypatch.setattr("taskiq_flow.sizes.LEAST_CLAIM_CHECK", 0)
+    monkeypatch.setattr("taskiq_flow.values.sizes.LEAST_CLAIM_CHECK", 0)
 
 
 @pytest.fixture(params=[True, False], ids=["inplace", "background"])

@@ -17,7 +17,7 @@ _BUDGET_SECONDS = {10_000: 0.25, 100_000: 3.0}
 _BUDGET_BYTES = 2048
 
 
-def _layered(count: int) -> Graph:
+def _layers(count: int) -> Graph:
     return next(shape for shape in SHAPES if shape.name == "layered").graph(count)
 
 
@@ -29,7 +29,7 @@ def bytes_per_node(count: int) -> float:
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    graph = _layered(count)
+    graph = _layers(count)
     gc.collect()
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
@@ -48,7 +48,7 @@ def rows(counts: list[int], repeat: int) -> list[Row]:
         for _ in range(repeat):
             gc.collect()
             begin = time.process_time()
-            _layered(count)
+            _layers(count)
             seconds.append(time.process_time() - begin)
         budget = _BUDGET_SECONDS.get(count)
         found.append(

@@ -102,7 +102,7 @@ def _side(count: int) -> int:
     return max(1, math.isqrt(count))
 
 
-def _layered(count: int) -> Graph:
+def _layers(count: int) -> Graph:
     side = _side(count)
     layer = [_step(f"n0_{column}", x=Input("x")) for column in range(side)]
     nodes = list(layer)
@@ -115,7 +115,7 @@ def _layered(count: int) -> Graph:
     return _graph([*nodes, _total(layer)])
 
 
-async def _layered_by_hand(call: Call, gather: Gather, count: int) -> int:
+async def _layers_by_hand(call: Call, gather: Gather, count: int) -> int:
     side = _side(count)
     values: Sequence[int] = [0] * side
     for _ in range(side):
@@ -141,6 +141,6 @@ async def _map_by_hand(call: Call, gather: Gather, count: int) -> int:
 SHAPES = (
     Shape(name="chain", graph=_chain, given=lambda count: 0, by_hand=_chain_by_hand),
     Shape(name="fan-out + reduce", graph=_fan, given=lambda count: 0, by_hand=_fan_by_hand),
-    Shape(name="layered", graph=_layered, given=lambda count: 0, by_hand=_layered_by_hand),
+    Shape(name="layered", graph=_layers, given=lambda count: 0, by_hand=_layers_by_hand),
     Shape(name="map", graph=_map, given=lambda count: list(range(count)), by_hand=_map_by_hand),
 )

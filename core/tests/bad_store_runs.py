@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from attrs import evolve
 
 from taskiq_flow.errors import LeaseLost
-from taskiq_flow.machine.events import CellFailed, Event
+from taskiq_flow.machine.events import AttemptFailed, Event
 from taskiq_flow.store import Lease, RunOutcome, RunRecord
 from taskiq_flow.stores.memory.log import MemoryRunLog
 from taskiq_flow.stores.memory.runs import MemoryRunTable
@@ -189,7 +189,9 @@ class LosesTracebacks(MemoryRunLog):
 
 def _without_traceback(event: Event) -> Event:
     return (
-        evolve(event, failure=evolve(event.failure, traceback="")) if isinstance(event, CellFailed) else event
+        evolve(event, failure=evolve(event.failure, traceback=""))
+        if isinstance(event, AttemptFailed)
+        else event
     )
 
 

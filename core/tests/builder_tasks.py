@@ -6,8 +6,8 @@ from typing import Any
 
 from taskiq import Context, InMemoryBroker, TaskiqDepends
 
-from taskiq_flow.builders.annotations import pipeline_task
 from taskiq_flow.graph.model import Output
+from taskiq_flow.tasks.annotations import pipeline_task
 
 broker = InMemoryBroker()
 

@@ -11,11 +11,11 @@ from taskiq import BrokerMessage, InMemoryBroker
 from taskiq_flow.builders.pipeline import Pipeline
 from taskiq_flow.errors import BlobNotFound, PayloadError
 from taskiq_flow.hookspecs import hookimpl
-from taskiq_flow.machine.codec import encode_event, encode_values
+from taskiq_flow.machine.wire import encode_event, encode_values
 from taskiq_flow.serializer import ByteCodec
 from taskiq_flow.store import BlobStore
-from taskiq_flow.stores.codec import encode_letter, encode_outcome
 from taskiq_flow.stores.memory import MemoryStore
+from taskiq_flow.stores.wire import encode_notice, encode_outcome
 
 
 class Shorter(ByteCodec):
@@ -118,10 +118,10 @@ class Recording(MemoryStore):
         self.written: list[str] = []
         put, append, finish, create = self.inbox.put, self.log.append, self.runs.finish, self.runs.create
 
-        async def recorded_put(pool: str, letters: Any) -> None:
-            letters = list(letters)
-            self.written += map(encode_letter, letters)
-            await put(pool, letters)
+        async def recorded_put(pool: str, notices: Any) -> None:
+            notices = list(notices)
+            self.written += map(encode_notice, notices)
+            await put(pool, notices)
 
         async def recorded_append(batch: Any, *, lease: Any) -> None:
             self.written += [encode_event(event) for events in batch.values() for event in events]

@@ -1,6 +1,6 @@
 """A driver and workers of paper around a machine: everything happens when a source of chance says so.
 
-Letters wait in a bag and are delivered in any order, twice, or late; messages wait in a broker until a worker claims
+Notices wait in a bag and are delivered in any order, twice, or late; messages wait in a broker until a worker claims
 them; workers get lost, with or without a last word; policies answer late. The driver dies and is replaced by one that
 knows nothing but the log. After every event the invariants are checked.
 """
@@ -75,7 +75,7 @@ class Simulation:
     timers: dict[str, float] = field(factory=dict)
     chores: list[ev.Event] = field(factory=list)
     # What outlives it.
-    letters: list[ev.Event] = field(factory=list)
+    notices: list[ev.Event] = field(factory=list)
     delivered: list[ev.Event] = field(factory=list)
     attempts: dict[Key, Attempt] = field(factory=dict)
     workers: int = 3
@@ -140,32 +140,34 @@ class Simulation:
             self.chores.append(ev.MapExpanded(cell=order.cell, items=tuple(map(encode, value))))
         else:
             failure = Failure(kind=FailureKind.REJECTED, message="no list")
-            self.chores.append(ev.CellFailed(cell=order.cell, attempt=1, failure=failure))
+            self.chores.append(ev.AttemptFailed(cell=order.cell, attempt=1, failure=failure))
 
     def do_AskPolicy(self, order: do.AskPolicy) -> None:
         assert not any(
-            isinstance(chore, ev.CellFailed) and (chore.cell, chore.attempt) == (order.cell, order.attempt)
+            isinstance(chore, ev.AttemptFailed) and (chore.cell, chore.attempt) == (order.cell, order.attempt)
             for chore in self.chores
         ), "asked twice about one attempt"
         again = self.chance("ask", order.cell, order.attempt) < 0.6 and order.attempt < 4
         self.chores.append(
-            ev.CellFailed(
+            ev.AttemptFailed(
                 cell=order.cell,
                 attempt=order.attempt,
                 failure=order.failure,
                 retry_at=1.0 if again else None,
-                lingers=order.lingers,
+                holds_slot=order.holds_slot,
             )
         )
 
-    def do_Release(self, order: do.Release) -> None:
+    def do_Stop(self, order: do.Stop) -> None:
         attempt = self.attempts[(order.cell, order.attempt)]
         if not attempt.over and (attempt.worker or not attempt.started):
             attempt.over = True
-            lingers = bool(attempt.worker) and self.random.random() < 0.3
-            self.letters.append(ev.CellCancelled(cell=order.cell, attempt=order.attempt, lingers=lingers))
-            if lingers:
-                self.letters.append(ev.CellReleased(cell=order.cell, attempt=order.attempt))
+            holds_slot = bool(attempt.worker) and self.random.random() < 0.3
+            self.notices.append(
+                ev.CellCancelled(cell=order.cell, attempt=order.attempt, holds_slot=holds_slot)
+            )
+            if holds_slot:
+                self.notices.append(ev.SlotFreed(cell=order.cell, attempt=order.attempt))
 
     def do_StartTimer(self, order: do.StartTimer) -> None:
         self.timers[order.timer] = order.due
@@ -205,7 +207,7 @@ class Simulation:
     def moves(self, *, early_timers: bool) -> list[Callable[[], None]]:
         moves: list[Callable[[], None]] = []
         moves += [lambda path=path: self.place(path) for path in self.ready]  # type: ignore[misc]
-        moves += [lambda n=n: self.deliver(n) for n in range(len(self.letters))]  # type: ignore[misc]
+        moves += [lambda n=n: self.deliver(n) for n in range(len(self.notices))]  # type: ignore[misc]
         moves += [lambda n=n: self.apply(self.chores.pop(n)) for n in range(len(self.chores))]  # type: ignore[misc]
         for key, attempt in self.attempts.items():
             if not attempt.over and not attempt.started:
@@ -225,17 +227,17 @@ class Simulation:
         self.apply(ev.CellDispatched(cell=path, attempt=order.attempt, worker=worker))
 
     def deliver(self, number: int) -> None:
-        letter = self.letters.pop(number)
-        self.delivered.append(letter)
-        self.apply(letter)
+        notice = self.notices.pop(number)
+        self.delivered.append(notice)
+        self.apply(notice)
 
     def claim(self, key: Key) -> None:
         attempt = self.attempts[key]
         attempt.started = True
         attempt.worker = f"w{self.random.randrange(self.workers)}"
-        self.letters.append(ev.CellStarted(cell=key[0], attempt=key[1], worker=attempt.worker, at=1.0))
+        self.notices.append(ev.CellStarted(cell=key[0], attempt=key[1], worker=attempt.worker, at=1.0))
         if self.random.random() < 0.2:
-            self.letters.append(ev.CellProgressed(cell=key[0], attempt=key[1], progress=0.5))
+            self.notices.append(ev.CellProgressed(cell=key[0], attempt=key[1], progress=0.5))
 
     def hangs(self, key: Key) -> bool:
         return self.chance("hang", *key) < self.chaos.hanging
@@ -250,25 +252,25 @@ class Simulation:
         path, number = key
         failure = Failure(kind=FailureKind.EXCEPTION, message="broken")
         if number < 3 and self.chance("retry", *key) < self.chaos.retried:
-            event: ev.Event = ev.CellFailed(cell=path, attempt=number, failure=failure, retry_at=2.0)
+            event: ev.Event = ev.AttemptFailed(cell=path, attempt=number, failure=failure, retry_at=2.0)
         elif self.fails(path):
-            event = ev.CellFailed(cell=path, attempt=number, failure=failure)
+            event = ev.AttemptFailed(cell=path, attempt=number, failure=failure)
         else:
             params = {name: plain(value) for name, value in attempt.order.params.items()}
             outputs = tuple(map(encode, task_outputs(attempt.order.node, params)))
             event = ev.CellSucceeded(cell=path, attempt=number, outputs=outputs)
-        self.letters.append(event)
+        self.notices.append(event)
 
     def fire(self, timer: str) -> None:
         due = self.timers.pop(timer)
         self.apply(ev.TimerFired(timer=timer, at=due))
 
     def lose(self, worker: str) -> None:
-        """Lose a worker; its letters that say what it holds have come before that, others may come later."""
-        for letter in [it for it in self.letters if isinstance(it, ev.CellStarted) and it.worker == worker]:
-            self.letters.remove(letter)
-            self.delivered.append(letter)
-            self.apply(letter)
+        """Lose a worker; its notices that say what it holds have come before that, others may come later."""
+        for notice in [it for it in self.notices if isinstance(it, ev.CellStarted) and it.worker == worker]:
+            self.notices.remove(notice)
+            self.delivered.append(notice)
+            self.apply(notice)
         for attempt in self.attempts.values():
             if attempt.worker == worker and not attempt.over:
                 attempt.over = self.random.random() < 0.8
@@ -280,7 +282,7 @@ class Simulation:
         if running:
             path, number = self.random.choice(running)
             self.attempts[(path, number)].over = True
-            self.letters.append(ev.CellCancelled(cell=path, attempt=number))
+            self.notices.append(ev.CellCancelled(cell=path, attempt=number))
 
     def take_over(self) -> None:
         """Let the driver die, and another one go on from the log."""
@@ -304,7 +306,7 @@ class Simulation:
                 attempt = self.attempts[(event.cell, event.attempt)]
                 attempt.started, attempt.worker = True, event.worker
             elif (
-                isinstance(event, (ev.CellSucceeded, ev.CellFailed))
+                isinstance(event, (ev.CellSucceeded, ev.AttemptFailed))
                 and (event.cell, event.attempt) in self.attempts
             ):
                 self.attempts[(event.cell, event.attempt)].over = True
@@ -334,7 +336,7 @@ class Simulation:
         assert self.finished
         assert not self.ready
         assert not self.timers
-        assert not self.machine.cells.lingering, "a slot stays occupied for ever"
+        assert not self.machine.cells.held_slots, "a slot stays occupied for ever"
         for path, (_, failure) in {**self.machine.failures, **self.machine.suppressed}.items():
             if failure.kind not in (FailureKind.EXCEPTION, FailureKind.REJECTED) or not self.fails(path):
                 self.chaos_failures.add(path)

@@ -99,15 +99,15 @@ def ok(cell: str, *outputs: Any, attempt: int = 1) -> ev.Event:
 
 def broke(cell: str, attempt: int = 1, *, kind: str = "exception", **more: Any) -> ev.Event:
     failure = Failure(kind=FailureKind(kind), message="broken")
-    return ev.CellFailed(cell=cell, attempt=attempt, failure=failure, **more)
+    return ev.AttemptFailed(cell=cell, attempt=attempt, failure=failure, **more)
 
 
-def gone(cell: str, attempt: int = 1, *, lingers: bool = False) -> ev.Event:
-    return ev.CellCancelled(cell=cell, attempt=attempt, lingers=lingers)
+def gone(cell: str, attempt: int = 1, *, holds_slot: bool = False) -> ev.Event:
+    return ev.CellCancelled(cell=cell, attempt=attempt, holds_slot=holds_slot)
 
 
 def freed(cell: str, attempt: int = 1) -> ev.Event:
-    return ev.CellReleased(cell=cell, attempt=attempt)
+    return ev.SlotFreed(cell=cell, attempt=attempt)
 
 
 def expanded(cell: str, *items: Any) -> ev.Event:
@@ -151,8 +151,8 @@ def word(order: do.Instruction, machine: RunMachine) -> str:
         words += [f"via {order.queue}"] if order.queue else []
     if isinstance(order, do.AskPolicy):
         words[0] = "ask"
-        words += [f"about {order.failure.kind.value}", *(["lingers"] if order.lingers else [])]
-    if isinstance(order, (do.Dispatch, do.Release)) and order.worker:
+        words += [f"about {order.failure.kind.value}", *(["holds_slot"] if order.holds_slot else [])]
+    if isinstance(order, (do.Dispatch, do.Stop)) and order.worker:
         words.append(f"to {order.worker}")
     return " ".join(words)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from taskiq_flow.errors import PluginError
-from taskiq_flow.pools import Rooms, WorkerPool, fits, shortage, suits
+from taskiq_flow.pools import FreeCapacity, WorkerPool, fits, shortage, suits
 from taskiq_flow.scheduler import ReadyCell, RunningCell, Scheduler, WorkerView
 from taskiq_flow.schedulers.fifo import FifoScheduler
 from taskiq_flow.schedulers.first_fit import FirstFitScheduler, default_for
@@ -85,10 +85,12 @@ def test_a_queue_that_nobody_reads_is_a_shortage() -> None:
 def test_a_worker_without_bounds_holds_everything() -> None:
     anything = WorkerView(id="any")
     assert shortage({"gpu": 9.0}, "", [SMALL, anything]) == ""
-    rooms = Rooms(
+    free_capacity = FreeCapacity(
         [anything], [RunningCell(run="r", path="p", task="t", worker="any", resources={"cpu": 9.0})]
     )
-    assert rooms.has_room(ReadyCell(run="r", path="q", node="q", task="t", resources={"gpu": 9.0}), anything)
+    assert free_capacity.fits_now(
+        ReadyCell(run="r", path="q", node="q", task="t", resources={"gpu": 9.0}), anything
+    )
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from taskiq_flow.graph import (
     build_graph,
 )
 from taskiq_flow.payloads import Payload, Value
-from taskiq_flow.rehearsal import Attempt, Rehearsal, Script, rehearse
+from taskiq_flow.rehearsal import Rehearsal, RehearsedAttempt, Script, rehearse
 from taskiq_flow.scheduler import Placement, Scheduler, WorkerView
 from taskiq_flow.schedulers.fifo import FifoScheduler
 from taskiq_flow.schedulers.first_fit import FirstFitScheduler
@@ -135,7 +135,7 @@ def test_ranks_come_from_what_was_seen_before() -> None:
             each.cell
             for each in rehearse(graph, script, scheduler=Ranked(), workers=workers(1), seen=seen).attempts
         ]
-        for seen in ((), [Attempt(cell="x", node="x", task="task-long", began=0.0, ended=5.0)])
+        for seen in ((), [RehearsedAttempt(cell="x", node="x", task="task-long", began=0.0, ended=5.0)])
     ]
     assert orders == [["short", "long"], ["long", "short"]]
 

@@ -85,7 +85,7 @@ def test_an_event_loop_that_stands_still_is_replaced() -> None:
             if type(event).__name__ == "CellStarted":
                 break
         driving.set()
-        # As long as this blocks, the event loop runs but reads no letters; then it stops.
+        # As long as this blocks, the event loop runs but reads no notices; then it stops.
         assert asked.wait(20)
 
     async def main() -> Any:

@@ -67,7 +67,7 @@ class Selective(RetryPolicy):
 
 
 def failures(events: Iterable[Any]) -> list[Any]:
-    return [event for event in events if type(event).__name__ == "CellFailed"]
+    return [event for event in events if type(event).__name__ == "AttemptFailed"]
 
 
 # Retry policies
@@ -464,7 +464,7 @@ async def test_observers_are_told_everything_in_order(broker: InMemoryBroker) ->
         "fails#2 tried again: attempt 2: exception",
         "fails#3 dispatched",
         "fails#3 started",
-        "fails#3 CellFailed",
+        "fails#3 AttemptFailed",
         "run failed",
     ]
 

@@ -76,9 +76,9 @@ class SlowStart(MemoryStore):
         inbox = self.inbox
 
         class Inbox(MemoryInbox):
-            async def put(inner, pool: str, letters: Iterable[Any]) -> None:
+            async def put(inner, pool: str, notices: Iterable[Any]) -> None:
                 assert self.started
-                await inbox.put(pool, letters)
+                await inbox.put(pool, notices)
 
         self.inbox = Inbox(self._state)
 
@@ -326,8 +326,8 @@ def test_what_an_event_loop_did_for_another_is_done_again_when_it_ends(
         other.result()
     assert value == 7
     assert len(set(calls)) == len(calls) == 2
-    assert [each for each in told if each in ("CellFailed", "CellSucceeded")] == [
-        "CellFailed",
+    assert [each for each in told if each in ("AttemptFailed", "CellSucceeded")] == [
+        "AttemptFailed",
         "CellSucceeded",
     ]
     assert "was lost" not in caplog.text

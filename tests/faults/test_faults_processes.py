@@ -84,7 +84,7 @@ async def test_a_task_that_kills_its_process_gets_another_attempt(tasks: Any, tm
     calls.mkdir()
     handle = await Pipeline(tasks.broker, tasks.die).kiq(str(calls), 2)
     assert await handle.result(timeout=60) == 3
-    told = [event async for event in handle.events() if type(event).__name__ == "CellFailed"]
+    told = [event async for event in handle.events() if type(event).__name__ == "AttemptFailed"]
     assert [(event.attempt, event.failure.kind.value) for event in told] == [
         (1, "worker_lost"),
         (2, "worker_lost"),

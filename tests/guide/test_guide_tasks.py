@@ -23,8 +23,8 @@ from taskiq_flow import (
     pipeline_task,
     pipeline_task_multi_output,
 )
+from taskiq_flow import _metadata as metadata
 from taskiq_flow.graph import NodeOptions
-from taskiq_flow.plugins import metadata
 
 OPTIONS: dict[str, Any] = {
     "timeout": 30,
@@ -300,7 +300,7 @@ def test_a_resource_scheduler_is_a_distribution_of_its_own() -> None:
 
 def test_the_pool_of_the_guide_names_its_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(vars(taskiq_flow), "ResourceAwareWorkerPool", raising=False)
-    monkeypatch.setattr(metadata, "installed", lambda group: ())
+    monkeypatch.setattr(metadata, "find_entry_points", lambda group: ())
     with pytest.raises(ImportError, match="install taskiq-flow-resources"):
         from taskiq_flow import ResourceAwareWorkerPool  # noqa: F401
 

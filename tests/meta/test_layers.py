@@ -1,10 +1,10 @@
-"""Imports go one way: plugins, the public core, its inside; graph, machine, driver, builders."""
+"""Imports go one way: the core is one list, and a name of it imports only from those that stand before it."""
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -25,34 +25,84 @@ THIRD_PARTY = {
     "tomli",  # the standard library's tomllib, on Python 3.10
 }
 
-# What a layer of the core may import from the core: itself, and what stands in its row.
-DATA = {"errors", "payloads", "graph", "_wire_forms"}
-SELECTED = {"retry", "scheduler", "serializer", "discoverer", "command", "store"}
-CONTRACTS = DATA | SELECTED | {"pools", "machine", "clock"}
-ALLOWED = {
-    # Its listing for terminals needs words, and those import nothing.
-    "graph": DATA | {"terminal"},
-    "machine": DATA | {"retry"},
-    "stores": CONTRACTS,
-    "serializers": CONTRACTS,
-    "schedulers": CONTRACTS,
+# The modules and folders of the core, each behind all that it may import. A folder is one name: inside it, imports are
+# free. Imports for type checkers alone do not count, since nothing runs by them; imports inside of functions do.
+LAYERS = (
+    "_lazy",
+    "_light",
+    "_words",
+    "_wire_forms",
+    "_metadata",
+    "clock",
+    "_background",
+    "terminal",
+    "command",
+    "hookspecs",
+    "payloads",
+    "errors",
+    "_taskiq",
+    "serializer",
+    "discoverer",
+    "scheduler",
+    "retry",
+    "pools",
+    "graph",
+    "machine",
+    "store",
+    "waiting",
+    "_runtime",
+    "schedulers",
+    "serializers",
+    "typed",
+    "discoverers",
+    "retries",
+    "stores",
+    "tasks",
+    "wiring",
+    "values",
+    "messages",
+    "testing",
+    "plugins",
+    "worker",
+    "discovery",
+    "driver",
+    "rehearsal",
+    "explaining",
+    "submission",
+    "_assembly",
+    "handle",
+    "flow",
+    "builders",
+    "targets",
+)
+PLACES = {name: place for place, name in enumerate(LAYERS)}
+
+# What third parties import. Whatever else stands at the top level begins with an underscore, or is a folder.
+PUBLIC = {
+    "clock",
+    "command",
+    "discoverer",
+    "errors",
+    "flow",
+    "handle",
+    "hookspecs",
+    "payloads",
+    "pools",
+    "rehearsal",
+    "retry",
+    "scheduler",
+    "serializer",
+    "store",
+    "targets",
+    "terminal",
+    "typed",
+    "waiting",
 }
-# What a layer must not look up to; the rest of the core is open to it.
-ABOVE = {"builders", "flow", "handle", "testing", ""}
-FORBIDDEN = {
-    "driver": ABOVE,
-    "worker": ABOVE | {"driver"},
-    "plugins": ABOVE | {"driver", "worker"},
-    "hookspecs": ABOVE | {"driver", "worker"},
-    "handle": {"builders", "flow", "testing", "worker", ""},
-    "explainer": {"builders", "flow", "handle", "testing", "worker", ""},
-    "admission": ABOVE,
-    "_runtime": ABOVE | {"driver", "worker"},
-    "_assembly": ABOVE | {"worker"},
-    "builders": {"driver", "stores", "plugins", "testing", ""},
-    "discovery": {"driver", "stores", "flow", "handle", "testing", ""},
-    "testing": {"builders", "driver", "worker", "stores", ""},
-}
+# Folders whose door is public too; of the kits for tests, every module is.
+DOORS = {"discoverers", "discovery", "explaining", "graph", "plugins", "testing"}
+# Stores keep events and commands print them, so the words of the log are open to plugins.
+LOG = {"machine.events", "machine.wire"}
+
 MACHINE_FREE_OF = {"asyncio", "time", "datetime", "threading", "taskiq", "pluggy", "random", "logging"}
 
 
@@ -81,18 +131,17 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
             yield from _imports(node)
 
 
-def part(module: str) -> str:
-    """The layer that a module of the core belongs to; the door itself is an empty word."""
-    words = module.split(".")
-    return words[1] if len(words) > 1 else ""
-
-
 def files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.py"))
 
 
 def layer_of(path: Path) -> str:
     return path.relative_to(CORE).with_suffix("").parts[0]
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(CORE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def place(path: Path, line: int) -> str:
@@ -112,34 +161,73 @@ def test_the_core_needs_only_what_it_declares() -> None:
     assert strangers == []
 
 
-def test_every_layer_of_the_tables_is_there() -> None:
-    there = {path.stem for path in CORE.iterdir()} | {""}
-    named = {*ALLOWED, *FORBIDDEN}.union(*ALLOWED.values(), *FORBIDDEN.values())
-    assert named - there == set(), "a rule about a layer that is not there holds for nothing"
+def test_the_list_has_every_layer_and_no_other() -> None:
+    there = {
+        path.stem for path in CORE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    } - {"__init__"}
+    assert set(LAYERS) == there
+    assert len(LAYERS) == len(PLACES), "a layer stands twice in the list"
 
 
-@pytest.mark.parametrize("layer", sorted(ALLOWED))
-def test_a_low_layer_imports_nothing_from_above(layer: str) -> None:
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_imports_only_what_stands_before_it(layer: str) -> None:
     wrong = [
         f"{place(path, line)} imports {module}"
         for path in files(CORE)
         if layer_of(path) == layer
         for module, line in imports(path)
-        if module.partition(".")[0] == "taskiq_flow" and part(module) not in ALLOWED[layer] | {layer}
+        if module == "taskiq_flow"
+        or (
+            module.startswith("taskiq_flow.")
+            and module.split(".")[1] != layer
+            and PLACES[module.split(".")[1]] > PLACES[layer]
+        )
     ]
     assert wrong == []
 
 
-@pytest.mark.parametrize("layer", sorted(FORBIDDEN))
-def test_an_inner_layer_does_not_look_up(layer: str) -> None:
-    wrong = [
-        f"{place(path, line)} imports {module}"
-        for path in files(CORE)
-        if layer_of(path) == layer
-        for module, line in imports(path)
-        if module.partition(".")[0] == "taskiq_flow" and part(module) in FORBIDDEN[layer]
-    ]
-    assert wrong == []
+def test_the_only_circle_is_that_of_the_graph_and_its_printer() -> None:
+    modules = {module_of(path): path for path in files(CORE)}
+    arrows = {
+        name: {module for module, _ in imports(path) if module in modules and module != name}
+        for name, path in modules.items()
+        if name != "taskiq_flow"
+    }
+    circles = [each for each in _circles(arrows) if "taskiq_flow.graph.model" not in each]
+    assert circles == []
+    assert all(name.startswith("taskiq_flow.graph.") for each in _circles(arrows) for name in each)
+
+
+def _circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
+    """Give the groups of modules that reach each other."""
+    reached = {name: _reach(arrows, name) for name in arrows}
+    found = {
+        tuple(sorted(other for other in reached[name] if name in reached.get(other, ())))
+        for name in arrows
+        if name in reached[name]
+    }
+    return [list(each) for each in sorted(found)]
+
+
+def _reach(arrows: Mapping[str, set[str]], start: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = arrows.get(waiting.pop(), set()) - seen
+        seen |= new
+        waiting += new
+    return seen
+
+
+def test_a_top_level_name_without_an_underscore_is_public() -> None:
+    there = {path.stem for path in CORE.glob("*.py") if not path.stem.startswith("_")}
+    assert there == PUBLIC
+    for name in sorted(PUBLIC):
+        tree = ast.parse((CORE / f"{name}.py").read_text(encoding="utf-8"))
+        shown = [node for node in tree.body if isinstance(node, ast.Assign)]
+        names = [node for node in shown if ast.unparse(node.targets[0]) == "__all__"]
+        assert names, f"{name} does not say in __all__ what third parties may import"
+        assert not [each for each in ast.literal_eval(names[0].value) if each.startswith("_")], name
 
 
 def test_the_machine_has_neither_clock_nor_loop_nor_broker() -> None:
@@ -162,33 +250,21 @@ def test_the_core_names_no_plugin_distribution() -> None:
     assert wrong == []
 
 
-# Stores keep events and commands print them, so the words of the log are open to plugins.
-LOG = {"taskiq_flow.machine.events", "taskiq_flow.machine.codec"}
-
-
 def test_plugins_import_only_what_the_core_shows() -> None:
-    def private(module: str) -> bool:
-        words = module.split(".")
-        inside = {
-            "driver",
-            "worker",
-            "machine",
-            "stores",
-            "serializers",
-            "schedulers",
-            "plugins",
-            "graph",
-            "builders",
-        }
-        below = words[0] == "taskiq_flow" and len(words) > 2 and words[1] in inside
-        return words[0] == "taskiq_flow" and (below or any(word.startswith("_") for word in words))
+    def is_public(module: str) -> bool:
+        words = module.split(".")[1:]
+        if any(word.startswith("_") for word in words):
+            return False
+        if len(words) < 2:
+            return not words or words[0] in PUBLIC | DOORS
+        return words[0] == "testing" or ".".join(words) in LOG
 
     wrong = [
         f"{place(path, line)} imports {module}"
         for source in ROOT.glob("plugins/*/src")
         for path in files(source)
         for module, line in imports(path)
-        if module not in LOG and private(module)
+        if module.partition(".")[0] == "taskiq_flow" and not is_public(module)
     ]
     assert wrong == []
 
@@ -217,3 +293,7 @@ def test_the_walk_sees_every_form_of_import(tmp_path: Path) -> None:
     )
     seen = [module for module, _ in imports(sample)]
     assert seen == ["asyncio", "time", "taskiq_flow.errors", "typing", "pluggy.hooks", "random", "logging"]
+
+
+def test_circles_are_found() -> None:
+    assert _circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"d", "a"}}) == [["b", "c"], ["d"]]

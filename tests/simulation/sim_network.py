@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskiq import BrokerMessage
 
-from taskiq_flow.envelope import ENVELOPE
+from taskiq_flow.messages.envelope import ENVELOPE
 
 if TYPE_CHECKING:
     from sim_process import Process

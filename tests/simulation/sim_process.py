@@ -256,7 +256,7 @@ class Process:
             task.cancel()
         for message in handling.values():
             self.world.network.drop(message)
-        self.world.bury(self)
+        self.world.clean_up_lost(self)
 
     async def retire(self) -> None:
         """Be shut down in order: finish what was begun, for a while, and go."""

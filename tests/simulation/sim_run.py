@@ -114,7 +114,7 @@ def _problems_of(world: World, run: SimulatedRun) -> Iterator[str]:
 
 
 def _only_finish(machine: RunMachine) -> bool:
-    return all(type(each).__name__ in ("FinishRun", "Release") for each in machine.outstanding())
+    return all(type(each).__name__ in ("FinishRun", "Stop") for each in machine.outstanding())
 
 
 def _differences(

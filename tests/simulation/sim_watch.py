@@ -7,8 +7,8 @@ from typing import Any
 
 from taskiq_flow.errors import InvalidTransition, LeaseLost
 from taskiq_flow.machine import events as ev
-from taskiq_flow.machine.codec import encode_event
 from taskiq_flow.machine.machine import RunMachine
+from taskiq_flow.machine.wire import encode_event
 from taskiq_flow.store import Lease, RunLog, RunRecord
 from taskiq_flow.testing.invariants import FinalStates, check_invariants
 
@@ -65,7 +65,7 @@ class Watch:
                 if machine.version == version:
                     self.problems.append(f"{run}: {event} changes nothing and is in the log")
         busy = sum(
-            len(machine.cells.in_flight) + len(machine.cells.lingering)
+            len(machine.cells.in_flight) + len(machine.cells.held_slots)
             for run, machine in self.machines.items()
             if run not in self._over
         )
@@ -85,7 +85,7 @@ class Watch:
                 if event.attempt != current.get(event.cell, 0) + 1:
                     self.problems.append(f"{run}: {event.cell} went to attempt {event.attempt} out of turn")
                 current[event.cell] = event.attempt
-            elif isinstance(event, ev.CellFailed):
+            elif isinstance(event, ev.AttemptFailed):
                 given_up.add((event.cell, event.attempt))
             elif isinstance(event, ev.CellSucceeded):
                 by_current = event.attempt == current.get(event.cell)

@@ -17,18 +17,18 @@ from sim_watch import Watch, WatchedLog
 
 from machine_graphs import random_graph
 from machine_model import Expected, evaluate, input_values, task_outputs
-from taskiq_flow.codec import Codec
-from taskiq_flow.envelope import Envelope
 from taskiq_flow.errors import RunNotFound
 from taskiq_flow.graph import Graph, MapNode, TaskNode
 from taskiq_flow.machine import events as ev
+from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import FailureKind
 from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
 from taskiq_flow.schedulers.fifo import FifoScheduler
 from taskiq_flow.serializers.json import JsonSerializer
-from taskiq_flow.store import Letter, RunRecord
+from taskiq_flow.store import Notice, RunRecord
 from taskiq_flow.stores.memory import MemoryStore
 from taskiq_flow.testing import FakeClock
+from taskiq_flow.values.codec import Codec
 
 __all__ = ["POOL", "Broken", "Flaky", "SimulatedRun", "World"]
 
@@ -213,7 +213,7 @@ class World:
         self.everybody.append(process)
         self.do(process.start())
 
-    def bury(self, process: Process) -> None:
+    def clean_up_lost(self, process: Process) -> None:
         """Take a dead process out, and start another one after a while."""
         self.counts["gone"] += 1
         self.processes.remove(process)
@@ -342,7 +342,7 @@ class World:
         await self.clock.settle()
 
     async def _aftermath(self) -> None:
-        """Wait until every letter is read and every dead worker is noticed."""
+        """Wait until every notice is read and every dead worker is noticed."""
         self._calm_down()
         end = self.clock.now() + (90.0 if self.random.random() < 0.25 else 5.0)
         await self.until(lambda: self.clock.now() >= end, end + 60.0)
@@ -355,8 +355,8 @@ class World:
         if thorough and driver is not None and not driver.drivers[-1].idle:
             problems.append(f"{driver.name} still drives {list(driver.drivers[-1]._runs)}")
         for name, box in state.boxes.items():
-            if box.letters and (thorough or (name == POOL and driver is not None)):
-                problems.append(f"inbox {name!r} still has {[letter for _, letter in box.letters]}")
+            if box.notices and (thorough or (name == POOL and driver is not None)):
+                problems.append(f"inbox {name!r} still has {[notice for _, notice in box.notices]}")
 
     def _calm_down(self) -> None:
         """End the storm; what only a takeover brings back needs one."""
@@ -392,8 +392,8 @@ class World:
         await store.runs.create(run.record)
         self.tell(f"{run.record.id} is created")
         if run.announced:
-            letter = Letter(run=run.record.id, event=ev.RunStarted(at=clock.now()))
-            await store.inbox.put(POOL, [letter])
+            notice = Notice(run=run.record.id, event=ev.RunStarted(at=clock.now()))
+            await store.inbox.put(POOL, [notice])
         if run.cancelled:
             self.do(self._cancel(run, random.uniform(0, 15)))
         if run.deleted:
@@ -408,7 +408,7 @@ class World:
         await self.clock.sleep(seconds)
         self.tell(f"{run.record.id} is to be cancelled")
         event = ev.CancelRequested(reason="enough", at=self.clock.now())
-        await self.store.inbox.put(POOL, [Letter(run=run.record.id, event=event)])
+        await self.store.inbox.put(POOL, [Notice(run=run.record.id, event=event)])
 
     async def _delete(self, run: SimulatedRun, seconds: float) -> None:
         await self.clock.sleep(seconds)

@@ -17,7 +17,7 @@ from taskiq import BrokerMessage
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.errors import StoreError
 from taskiq_flow.graph import Graph, Input, InputSpec, MapNode, Output, Source, TaskNode, build_graph
-from taskiq_flow.machine.events import CellFailed, CellStarted, Event
+from taskiq_flow.machine.events import AttemptFailed, CellStarted, Event
 from taskiq_flow.payloads import ClaimCheck, FailureKind
 from taskiq_flow.retry import CellView, FailedAttempt, Retry, RetryDecision
 from taskiq_flow.store import RunStatus
@@ -78,9 +78,9 @@ class Stage(World):
     def script(self, run: str, cell: str, attempt: int) -> Script:
         return Script(self.seconds, Flaky if self.first_attempt_fails and attempt == 1 else None, 0.0)
 
-    def bury(self, process: Process) -> None:
+    def clean_up_lost(self, process: Process) -> None:
         if self.replace_the_dead:
-            super().bury(process)
+            super().clean_up_lost(process)
         else:
             self.processes.remove(process)
 
@@ -174,7 +174,7 @@ async def test_a_driver_that_is_stopped_hands_over_at_once() -> None:
 
 
 async def test_a_driver_that_stood_still_and_was_replaced_stands_by_again() -> None:
-    """It is not enough to notice at the next letter: there may be none, only a timer that nobody watches."""
+    """It is not enough to notice at the next notice: there may be none, only a timer that nobody watches."""
     stage = Stage(chain(1))
     stage.policy = RetryInAHundredSeconds
     stage.first_attempt_fails = True
@@ -183,7 +183,7 @@ async def test_a_driver_that_stood_still_and_was_replaced_stands_by_again() -> N
         await stage.pass_until(lambda: stage.driver() is not None)
         first = stage.at_work()
         first.pause(80.0)
-        await stage.pass_until(lambda: bool(stage.events(CellFailed)))
+        await stage.pass_until(lambda: bool(stage.events(AttemptFailed)))
         second = stage.at_work()
         assert second is not first
         stage.replace_the_dead = False
@@ -195,7 +195,7 @@ async def test_a_driver_that_stood_still_and_was_replaced_stands_by_again() -> N
         assert await stage.status() is RunStatus.SUCCEEDED
 
 
-async def test_a_worker_that_dies_is_noticed_although_nobody_writes_a_letter() -> None:
+async def test_a_worker_that_dies_is_noticed_although_nobody_writes_a_notice() -> None:
     async with begun(Stage(chain(1), seconds=50.0)) as stage:
         await stage.pass_until(lambda: bool(stage.events(CellStarted)))
         holder = next(each for each in stage.processes if each.name == stage.events(CellStarted)[0].worker)
@@ -205,9 +205,9 @@ async def test_a_worker_that_dies_is_noticed_although_nobody_writes_a_letter() -
                 task.cancel()
             await stage.pass_until(lambda: stage.driver() not in (None, holder))
         holder.die()
-        seconds = await stage.pass_until(lambda: bool(stage.events(CellFailed)))
+        seconds = await stage.pass_until(lambda: bool(stage.events(AttemptFailed)))
         assert seconds <= 20.0 + 5.0
-        assert stage.events(CellFailed)[0].failure.kind.value == "worker_lost"
+        assert stage.events(AttemptFailed)[0].failure.kind.value == "worker_lost"
         await stage.pass_until(stage.over)
 
 

@@ -65,7 +65,7 @@ def messages_are_sent_before_the_append(patch: Patch) -> None:
 
 
 @mutant(deaths=0.03)
-def letters_are_acknowledged_before_the_append(patch: Patch) -> None:
+def notices_are_acknowledged_before_the_append(patch: Patch) -> None:
     original = MemoryInbox.take
 
     async def take(self: MemoryInbox, pool: str, limit: int = 1000) -> Any:
@@ -91,11 +91,11 @@ def a_driver_acknowledges_without_knowing_that_it_still_is_one(patch: Patch) -> 
 def every_claim_wins(patch: Patch) -> None:
     original = MemoryInbox.claim
 
-    async def claim(self: MemoryInbox, pool: str, letter: Any, *, worker: str) -> bool:
-        entry = self._state.runs.get(letter.run)
+    async def claim(self: MemoryInbox, pool: str, notice: Any, *, worker: str) -> bool:
+        entry = self._state.runs.get(notice.run)
         if entry is not None:
-            entry.claims.pop((letter.event.cell, letter.event.attempt), None)
-        return await original(self, pool, letter, worker=worker)
+            entry.claims.pop((notice.event.cell, notice.event.attempt), None)
+        return await original(self, pool, notice, worker=worker)
 
     patch.setattr(MemoryInbox, "claim", claim)
 
@@ -152,14 +152,14 @@ def ready_cells_are_forgotten_in_a_takeover(patch: Patch) -> None:
 
 @mutant(deaths=0.06, kills=0.1)
 def a_lost_worker_is_forgotten_before_that_is_logged(patch: Patch) -> None:
-    original = WorkerWatch.lost
+    original = WorkerWatch.find_lost
 
     async def lost(self: WorkerWatch, now: float, holders: Any) -> Any:
         found = await original(self, now, holders)
-        await self.bury()
+        await self.clean_up_lost()
         return found
 
-    patch.setattr(WorkerWatch, "lost", lost)
+    patch.setattr(WorkerWatch, "find_lost", lost)
     patch.setattr(watch, "_SECONDS_UNKNOWN", float("inf"))
 
 
@@ -169,7 +169,7 @@ def lost_workers_are_not_looked_for(patch: Patch) -> None:
         self.next_look = now + 1.0
         return ()
 
-    patch.setattr(WorkerWatch, "lost", lost)
+    patch.setattr(WorkerWatch, "find_lost", lost)
 
 
 @mutant(retirements=0.2)
@@ -187,10 +187,10 @@ def an_append_is_repeated_blindly(patch: Patch) -> None:
 
 @mutant(blips=0.05)
 def an_outcome_is_put_once(patch: Patch) -> None:
-    async def insist(self: Worker, pool: str, letters: Any) -> None:
+    async def insist(self: Worker, pool: str, notices: Any) -> None:
         return None
 
-    patch.setattr(Worker, "_insist", insist)
+    patch.setattr(Worker, "_retry", insist)
 
 
 @mutant()

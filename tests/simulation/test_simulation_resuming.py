@@ -13,8 +13,9 @@ from sim_world import SimulatedRun, World
 
 from taskiq_flow.errors import ResumeError, RunNotFound
 from taskiq_flow.machine import events as ev
-from taskiq_flow.resumption import read_results, resumption_of
 from taskiq_flow.store import RunStatus
+from taskiq_flow.submission.resumption import resumption_of
+from taskiq_flow.values.results import read_results
 
 WORLDS = 600
 CHUNKS = 4

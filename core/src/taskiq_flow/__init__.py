@@ -9,17 +9,8 @@ from taskiq_flow._lazy import lazy_names
 from taskiq_flow._taskiq import offer_retry_exception
 
 if TYPE_CHECKING:
-    from taskiq_flow.builders.annotations import (
-        CPUProfile,
-        RAMProfile,
-        ResourceProfile,
-        TaskInfo,
-        pipeline_task,
-        pipeline_task_multi_output,
-    )
     from taskiq_flow.builders.dataflow import DataflowPipeline
     from taskiq_flow.builders.pipeline import Pipeline
-    from taskiq_flow.builders.registry import DataflowRegistry
     from taskiq_flow.errors import (
         BlobNotFound,
         CellFailed,
@@ -48,6 +39,15 @@ if TYPE_CHECKING:
     from taskiq_flow.serializer import ByteCodec, Serializer
     from taskiq_flow.store import BlobStore, RunStore
     from taskiq_flow.stores.memory import MemoryStore
+    from taskiq_flow.tasks.annotations import (
+        CPUProfile,
+        RAMProfile,
+        ResourceProfile,
+        TaskInfo,
+        pipeline_task,
+        pipeline_task_multi_output,
+    )
+    from taskiq_flow.wiring.registry import DataflowRegistry
 
 offer_retry_exception()
 
@@ -56,9 +56,9 @@ _NAMES = "taskiq_flow.names"
 
 
 def _find_offered(name: str, distribution: str) -> object:
-    from taskiq_flow.plugins.metadata import installed
+    from taskiq_flow._metadata import find_entry_points
 
-    for offer in installed(_NAMES):
+    for offer in find_entry_points(_NAMES):
         if offer.name == name:
             return offer.entry_point.load()
     # Only an ImportError keeps its text in ``from taskiq_flow import …``.
@@ -115,10 +115,10 @@ __getattr__, __dir__ = lazy_names(
         "BlobNotFound": ".errors",
         "BlobStore": ".store",
         "ByteCodec": ".serializer",
-        "CPUProfile": ".builders.annotations",
+        "CPUProfile": ".tasks.annotations",
         "CellFailed": ".errors",
         "DataflowPipeline": ".builders.dataflow",
-        "DataflowRegistry": ".builders.registry",
+        "DataflowRegistry": ".wiring.registry",
         "Flow": ".flow",
         "FlowError": ".errors",
         "GiveUp": ".retry",
@@ -132,8 +132,8 @@ __getattr__, __dir__ = lazy_names(
         "PipelineMiddleware": ".flow",
         "Placement": ".scheduler",
         "PluginError": ".errors",
-        "RAMProfile": ".builders.annotations",
-        "ResourceProfile": ".builders.annotations",
+        "RAMProfile": ".tasks.annotations",
+        "ResourceProfile": ".tasks.annotations",
         "ResumeError": ".errors",
         "Retry": ".retry",
         "RetryException": ".errors",
@@ -148,11 +148,11 @@ __getattr__, __dir__ = lazy_names(
         "Scheduler": ".scheduler",
         "Serializer": ".serializer",
         "StoreError": ".errors",
-        "TaskInfo": ".builders.annotations",
+        "TaskInfo": ".tasks.annotations",
         "UnschedulableError": ".errors",
         "hookimpl": ".hookspecs",
-        "pipeline_task": ".builders.annotations",
-        "pipeline_task_multi_output": ".builders.annotations",
+        "pipeline_task": ".tasks.annotations",
+        "pipeline_task_multi_output": ".tasks.annotations",
     },
     elsewhere={
         "ResourceAwareWorkerPool": partial(_find_offered, "ResourceAwareWorkerPool", "taskiq-flow-resources")

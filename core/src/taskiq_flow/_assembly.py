@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any, Union
 from taskiq import AsyncBroker
 
 from taskiq_flow._runtime import BrokerTraits, PoolCapacity, Runtime
-from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.clock import Clock, SystemClock
-from taskiq_flow.codec import Codec
 from taskiq_flow.discoverer import Discoverer
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.errors import PluginError
-from taskiq_flow.external_blobs import StoreWithBlobs
 from taskiq_flow.plugins import FlowConfig, Plugins
-from taskiq_flow.policies import Policies
 from taskiq_flow.pools import WorkerPool, amounts, check_names
+from taskiq_flow.retries.policies import Policies
 from taskiq_flow.retry import RetryPolicy
 from taskiq_flow.scheduler import Scheduler
 from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.serializer import ByteCodec
 from taskiq_flow.store import BlobStore, RunStore
+from taskiq_flow.stores.external_blobs import StoreWithBlobs
+from taskiq_flow.values.claim_checks import ClaimChecks
+from taskiq_flow.values.codec import Codec
 
 if TYPE_CHECKING:
     from taskiq_flow.discovery import Catalogue
@@ -76,7 +76,7 @@ def assemble(
         discoverer=discover if isinstance(discover, str) else None,
     )
     loaded = Plugins.load(config, explicit=plugins)
-    declared = _declared(pool)
+    declared = _read_pool(pool)
     selected = {axis: loaded.selection(axis).name for axis in ("store", "scheduler", "serializer")}
     if config.scheduler is None and declared.scheduler is not None:
         selected["scheduler"] = declared.scheduler
@@ -178,7 +178,7 @@ def _add_blobs(store: RunStore, blobs: str | BlobStore | None, plugins: Plugins)
 # The pool and this process
 
 
-def _declared(pool: str | WorkerPool) -> WorkerPool:
+def _read_pool(pool: str | WorkerPool) -> WorkerPool:
     """Give a pool, or the one of a name.
 
     :raises PluginError: it is something else.

@@ -16,16 +16,16 @@ from taskiq_flow.pools import WorkerPool, amounts, check_names
 from taskiq_flow.scheduler import Scheduler, WorkerView
 
 if TYPE_CHECKING:
-    from taskiq_flow.claim_checks import ClaimChecks
     from taskiq_flow.clock import Clock
-    from taskiq_flow.codec import Codec
     from taskiq_flow.discoverer import Discoverer
     from taskiq_flow.discovery import Catalogue
     from taskiq_flow.driver.placing import Placer
     from taskiq_flow.driver.ranks import Durations
     from taskiq_flow.plugins import Plugins
-    from taskiq_flow.policies import Policies
+    from taskiq_flow.retries.policies import Policies
     from taskiq_flow.store import RunStore
+    from taskiq_flow.values.claim_checks import ClaimChecks
+    from taskiq_flow.values.codec import Codec
 
 __all__ = ["BrokerTraits", "PoolCapacity", "Runtime"]
 

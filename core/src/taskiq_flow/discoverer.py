@@ -11,15 +11,15 @@ from typing_extensions import Self
 
 from taskiq_flow.errors import PluginError
 
-__all__ = ["Discoverer", "TaskOrigin", "TaskSource"]
+__all__ = ["Discoverer", "Origin", "TaskSource"]
 
 
-@frozen(kw_only=True)
-class TaskOrigin:
-    """Where a task comes from.
+@frozen
+class Origin:
+    """Where a plugin or a task comes from: the distribution that brought it, or the fact that it was given in code.
 
-    :param distribution: The distribution that offers it.
-    :param version: That distribution's version.
+    :param distribution: Its name; empty for what was given in code.
+    :param version: Its version.
     :param target: What is loaded, as ``module`` or ``module:object``.
     """
 
@@ -29,14 +29,18 @@ class TaskOrigin:
 
     @property
     def release(self) -> str:
-        """The distribution and its version."""
+        """The distribution and its version, or what was given in code."""
+        if not self.distribution:
+            return f"{self.target!r} given in code"
         return f"{self.distribution} {self.version}"
 
     def __str__(self) -> str:
-        return f"{self.release} ({self.target})"
+        return (
+            f"{self.distribution or 'given in code'}{' ' * bool(self.version)}{self.version} ({self.target})"
+        )
 
 
-def _unchanged(name: str) -> str | None:
+def _keep_name(name: str) -> str | None:
     return name
 
 
@@ -52,9 +56,9 @@ class TaskSource:
     """
 
     name: str
-    origin: TaskOrigin
+    origin: Origin
     load: Callable[[], Any]
-    rename: Callable[[str], str | None] = _unchanged
+    rename: Callable[[str], str | None] = _keep_name
 
 
 class Discoverer(ABC):

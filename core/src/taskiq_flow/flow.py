@@ -12,10 +12,7 @@ from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
 
 from taskiq_flow._assembly import SizeLimit, assemble
 from taskiq_flow._runtime import BrokerTraits, Runtime
-from taskiq_flow.admission import Admission
-from taskiq_flow.claim_checks import ClaimChecks
 from taskiq_flow.clock import Clock
-from taskiq_flow.codec import Codec
 from taskiq_flow.discoverer import Discoverer
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.driver.host import Host
@@ -26,14 +23,17 @@ from taskiq_flow.handle import RunHandle
 from taskiq_flow.machine.events import RunStarted
 from taskiq_flow.machine.machine import DEFAULT_WINDOW
 from taskiq_flow.plugins import Plugins
-from taskiq_flow.policies import Policies
 from taskiq_flow.pools import WorkerPool
-from taskiq_flow.resumption import resumed_already, resumption_of
+from taskiq_flow.retries.policies import Policies
 from taskiq_flow.retry import RetryPolicy
 from taskiq_flow.scheduler import Scheduler, WorkerView
 from taskiq_flow.serializer import ByteCodec
-from taskiq_flow.store import BlobStore, Lease, Letter, RunRecord, RunStore
-from taskiq_flow.worker.decorated import FlowTask, adopt_tasks
+from taskiq_flow.store import BlobStore, Lease, Notice, RunRecord, RunStore
+from taskiq_flow.submission.admission import Admission
+from taskiq_flow.submission.resumption import error_of_second_resumption, resumption_of
+from taskiq_flow.values.claim_checks import ClaimChecks
+from taskiq_flow.values.codec import Codec
+from taskiq_flow.worker.decorated import FlowTask, wrap_tasks
 from taskiq_flow.worker.middleware import WorkerMiddleware
 from taskiq_flow.worker.processes import Processes
 
@@ -292,7 +292,7 @@ class Flow:
             pool=self.pool,
             graph=graph,
             origins=await self._admission.check(graph, inputs),
-            inputs=self._admission.encoded(inputs, serializer),
+            inputs=self._admission.encode_inputs(inputs, serializer),
             created_at=self.clock.now(),
             labels={} if labels is None else dict(labels),
         )
@@ -326,10 +326,10 @@ class Flow:
         old = evolve(old, origins=await self._admission.check(old.graph, old.inputs))
         record = await resumption_of(old, store=self.store, read=self.codec.read, now=self.clock.now())
         if not await self._announce(record):
-            raise resumed_already(old.id)
+            raise error_of_second_resumption(old.id)
         if isinstance(run, str):
             return self.handle_of(record)
-        return run.followed_by(record)
+        return run.handle_of_resumption(record)
 
     def handle_of(
         self, record: RunRecord, *, single: str | None = None, returns: Mapping[str, Any] | None = None
@@ -346,8 +346,8 @@ class Flow:
         """Create a run, and tell its driver; ``False`` when there is one of that id already."""
         self.hosts.remember(record.id)
         created = await self.store.runs.create(record)
-        letter = Letter(run=record.id, event=RunStarted(at=record.created_at))
-        await self.store.inbox.put(record.pool, [letter])
+        notice = Notice(run=record.id, event=RunStarted(at=record.created_at))
+        await self.store.inbox.put(record.pool, [notice])
         await self.drive()
         return created
 
@@ -366,7 +366,7 @@ class Flow:
         """
         if self.runtime.discoverer is not None and (self.in_memory or self.broker.is_worker_process):
             self.catalogue.bind(self.broker)
-        adopt_tasks(self.broker)
+        wrap_tasks(self.broker)
         self._middleware.stand_first()
         await self.host.start()
 
@@ -376,7 +376,7 @@ class Flow:
 
     def _install(self, middleware: PipelineMiddleware | None) -> None:
         broker = self.broker
-        adopt_tasks(broker)
+        wrap_tasks(broker)
         if broker.decorator_class is AsyncTaskiqDecoratedTask:
             broker.decorator_class = FlowTask
         if middleware is None:

@@ -12,14 +12,14 @@ from taskiq.result import TaskiqResult
 
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.errors import CellFailed, RunCancelled, RunError, RunTimedOut
-from taskiq_flow.explainer import Explainer
-from taskiq_flow.failures import revive
+from taskiq_flow.explaining.explainer import Explainer
 from taskiq_flow.machine.events import CancelRequested, CellProgressed, Event
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, Value
-from taskiq_flow.store import Letter, RunOutcome, RunRecord
+from taskiq_flow.store import Notice, RunOutcome, RunRecord
+from taskiq_flow.values.failures import revive
 from taskiq_flow.waiting import RunDescription, WaitingCell
 
 __all__ = ["RunHandle"]
@@ -65,7 +65,7 @@ class RunHandle(Generic[T]):
     def __repr__(self) -> str:
         return f"<RunHandle {self.id}>"
 
-    def followed_by(self, record: RunRecord) -> RunHandle[T]:
+    def handle_of_resumption(self, record: RunRecord) -> RunHandle[T]:
         """Give the handle of a run that resumes this one; its value is decoded as this one's."""
         return RunHandle(self._runtime, record, drive=self._drive, single=self._single, returns=self._returns)
 
@@ -150,7 +150,7 @@ class RunHandle(Generic[T]):
         """Give the outputs that there are by now, decoded, by name; of a failed run, those that were produced."""
         record = await self._runtime.store.runs.get(self.id)
         values = (await self._replay()).outputs() if record.outcome is None else record.outcome.outputs
-        return {name: await self._decoded(name, value) for name, value in values.items()}
+        return {name: await self._decode(name, value) for name, value in values.items()}
 
     async def failures(self) -> list[CellFailed]:
         """Give the cells that have failed for good by now, each with its story."""
@@ -168,7 +168,7 @@ class RunHandle(Generic[T]):
         :param reason: For people; stands in the log.
         """
         event = CancelRequested(reason=reason, at=self._runtime.clock.now())
-        await self._runtime.store.inbox.put(self._record.pool, [Letter(run=self.id, event=event)])
+        await self._runtime.store.inbox.put(self._record.pool, [Notice(run=self.id, event=event)])
         await self._drive()
 
     async def events(self) -> AsyncIterator[Event]:
@@ -203,11 +203,11 @@ class RunHandle(Generic[T]):
 
     async def _value_of(self, outcome: RunOutcome) -> Any:
         if self._single is None:
-            return {name: await self._decoded(name, value) for name, value in outcome.outputs.items()}
+            return {name: await self._decode(name, value) for name, value in outcome.outputs.items()}
         value = outcome.outputs.get(self._single)
-        return None if value is None else await self._decoded(self._single, value)
+        return None if value is None else await self._decode(self._single, value)
 
-    async def _decoded(self, name: str, value: Value) -> Any:
+    async def _decode(self, name: str, value: Value) -> Any:
         whole = await self._runtime.claim_checks.redeem(self.id, value)
         return self._runtime.codec.decode(whole, self._returns.get(name, Any))
 

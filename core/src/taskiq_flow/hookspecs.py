@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from taskiq_flow.command import Command
     from taskiq_flow.discoverer import Discoverer
     from taskiq_flow.machine.events import (
+        AttemptFailed,
         CellCancelled,
         CellDispatched,
-        CellFailed,
         CellProgressed,
         CellStarted,
         CellSucceeded,
@@ -287,7 +287,7 @@ def flow_cell_started(run: str, event: CellStarted) -> None:
 
 
 @hookspec
-def flow_cell_finished(run: str, event: CellSucceeded | CellFailed | CellCancelled) -> None:
+def flow_cell_finished(run: str, event: CellSucceeded | AttemptFailed | CellCancelled) -> None:
     """See that a cell came to its end: it succeeded, failed for good, or was cancelled.
 
     Called once for each cell that was dispatched, in the process that drives the pool, after the fact was written to
@@ -302,7 +302,7 @@ def flow_cell_finished(run: str, event: CellSucceeded | CellFailed | CellCancell
 
 
 @hookspec
-def flow_cell_retried(run: str, event: CellFailed) -> None:
+def flow_cell_retried(run: str, event: AttemptFailed) -> None:
     """See that an attempt failed and that the retry policy wants another one.
 
     Called once for each such attempt, in the process that drives the pool, after the fact was written to the run's

@@ -12,7 +12,7 @@ from typing import Any, Union
 
 from attrs import field
 
-from taskiq_flow.light import light
+from taskiq_flow._light import light
 
 __all__ = [
     "ClaimCheck",
@@ -21,8 +21,8 @@ __all__ = [
     "ListedValue",
     "Payload",
     "Value",
-    "encoded_size",
     "has_claim_checks",
+    "size_of_value",
 ]
 
 
@@ -78,11 +78,11 @@ def has_claim_checks(value: Value) -> bool:
     return not isinstance(value, ListedValue) or any(map(has_claim_checks, value.parts))
 
 
-def encoded_size(value: Value) -> int:
+def size_of_value(value: Value) -> int:
     """Give how many bytes a value has, blobs included."""
     if isinstance(value, Payload):
         return len(value.data)
-    return value.size if isinstance(value, ClaimCheck) else sum(map(encoded_size, value.parts))
+    return value.size if isinstance(value, ClaimCheck) else sum(map(size_of_value, value.parts))
 
 
 class FailureKind(str, enum.Enum):

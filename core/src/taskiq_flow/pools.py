@@ -13,7 +13,7 @@ from taskiq_flow.errors import PluginError
 from taskiq_flow.scheduler import ReadyCell, RunningCell, WorkerView
 
 __all__ = [
-    "Rooms",
+    "FreeCapacity",
     "WorkerPool",
     "amounts",
     "check_names",
@@ -141,7 +141,7 @@ def shortage(demand: Mapping[str, float], queue: str, workers: Sequence[WorkerVi
             has = (
                 f"the largest worker ({largest.id!r}) has {offered:.12g}"
                 if offered
-                else f"no worker has any{_meant(name, readers)}"
+                else f"no worker has any{_suggest(name, readers)}"
             )
             parts.append(f"{amount:.12g} of {name!r}, and {has}")
     if parts:
@@ -150,7 +150,7 @@ def shortage(demand: Mapping[str, float], queue: str, workers: Sequence[WorkerVi
     return f"asks for {wanted}, which no worker has together"
 
 
-def _meant(name: str, workers: Sequence[WorkerView]) -> str:
+def _suggest(name: str, workers: Sequence[WorkerView]) -> str:
     from difflib import get_close_matches  # needed for errors only
 
     # A slip begins with the same letter; gpu is no slip for cpu.
@@ -171,7 +171,7 @@ def total_of(amounts: Iterable[Mapping[str, float]]) -> dict[str, float]:
     return total
 
 
-class Rooms:
+class FreeCapacity:
     """What is free on each worker while a scheduler makes its choice.
 
     :param workers: The pool's workers.
@@ -192,13 +192,13 @@ class Rooms:
         for worker, demands in held.items():
             self.take(total_of(demands), worker)
 
-    def has_room(self, cell: ReadyCell, worker: WorkerView) -> bool:
+    def fits_now(self, cell: ReadyCell, worker: WorkerView) -> bool:
         """Whether a cell can be placed on a worker now."""
         free = self.free[worker.id]
         return suits(cell.queue, worker) and (free is None or fits(cell.resources, free))
 
     @staticmethod
-    def could_hold(cell: ReadyCell, worker: WorkerView) -> bool:
+    def fits_when_empty(cell: ReadyCell, worker: WorkerView) -> bool:
         """Whether a cell could be placed on a worker with nothing else on it."""
         return suits(cell.queue, worker) and (not worker.capacity or fits(cell.resources, worker.capacity))
 

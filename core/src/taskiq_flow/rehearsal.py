@@ -14,9 +14,9 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from taskiq_flow.driver.floor import Floor
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.ranks import Durations
+from taskiq_flow.driver.scheduling import PoolScheduling
 from taskiq_flow.errors import UnschedulableError
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
 from taskiq_flow.graph.ranks import node_path
@@ -31,7 +31,7 @@ from taskiq_flow.schedulers.fifo import FifoScheduler
 from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.store import RunRecord
 
-__all__ = ["Attempt", "Rehearsal", "Script", "rehearse"]
+__all__ = ["Rehearsal", "RehearsedAttempt", "Script", "rehearse"]
 
 _RUN = "rehearsal"
 _UNLIMITED = 10**12
@@ -62,7 +62,7 @@ class Script(ABC):
 
 
 @frozen(kw_only=True)
-class Attempt:
+class RehearsedAttempt:
     """An attempt that was rehearsed.
 
     :param cell: The cell's path.
@@ -104,7 +104,7 @@ class Rehearsal:
     :param complaints: What the core did not accept of the scheduler's answers; the default placed cells instead.
     """
 
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[RehearsedAttempt, ...]
     complaints: tuple[str, ...] = ()
 
     @property
@@ -120,7 +120,7 @@ def rehearse(
     scheduler: Scheduler | None = None,
     workers: Sequence[WorkerView] = (),
     limits: Mapping[str, float] | None = None,
-    seen: Sequence[Attempt] = (),
+    seen: Sequence[RehearsedAttempt] = (),
     window: int = DEFAULT_WINDOW,
 ) -> Rehearsal:
     """Play a run through.
@@ -196,7 +196,7 @@ class _Stage:
         scheduler: Scheduler | None,
         workers: Sequence[WorkerView],
         limits: Mapping[str, float],
-        seen: Sequence[Attempt],
+        seen: Sequence[RehearsedAttempt],
         window: int,
     ) -> None:
         durations = Durations()
@@ -210,8 +210,8 @@ class _Stage:
         self._workers = _Workers(tuple(workers))
         self._machine = RunMachine(graph, read=script.read, window=window)
         self._run = _Run(RunRecord(id=_RUN, pool=_RUN, graph=graph), self._machine)
-        self._floor = Floor(_RUN, self._placer, self._workers, durations)
-        self._floor.admit(self._run)
+        self._scheduling = PoolScheduling(_RUN, self._placer, self._workers, durations)
+        self._scheduling.admit(self._run)
         self._window = window
         self._causes: dict[str, str] = {}
         self._sent: dict[str, deque[_Sent]] = {}
@@ -220,7 +220,7 @@ class _Stage:
         self._count = 0
         self._now = 0.0
         self._cause = ""
-        self._done: list[Attempt] = []
+        self._done: list[RehearsedAttempt] = []
 
     def play(self) -> Rehearsal:
         self._apply(ev.RunStarted(inputs=self._script.inputs(self._graph), window=self._window))
@@ -233,39 +233,41 @@ class _Stage:
             while self._ends and self._ends[0][0] == self._now:
                 self._end(heapq.heappop(self._ends)[2])
         if not self._machine.status.final:
-            raise UnschedulableError(self._stuck())
+            raise UnschedulableError(self._describe_deadlock())
         return Rehearsal(attempts=tuple(self._done), complaints=self._placer.complaints)
 
     def _apply(self, event: ev.Event) -> None:
         todo = deque(self._machine.apply(event))
         while todo:
-            order = todo.popleft()
-            if isinstance(order, do.Enqueue):
-                self._enqueue(order)
-            elif isinstance(order, do.Expand):
-                node = self._machine.cells.active[order.cell].node
+            instruction = todo.popleft()
+            if isinstance(instruction, do.Enqueue):
+                self._enqueue(instruction)
+            elif isinstance(instruction, do.Expand):
+                node = self._machine.cells.active[instruction.cell].node
                 assert isinstance(node, MapNode)
-                items = self._script.items(order.cell, node, order.items)
-                todo.extend(self._machine.apply(ev.MapExpanded(cell=order.cell, items=items, at=self._now)))
+                items = self._script.items(instruction.cell, node, instruction.items)
+                todo.extend(
+                    self._machine.apply(ev.MapExpanded(cell=instruction.cell, items=items, at=self._now))
+                )
 
-    def _enqueue(self, order: do.Enqueue) -> None:
-        self._floor.enqueue(self._run, order, self._now)
-        self._causes[order.cell] = self._cause
+    def _enqueue(self, instruction: do.Enqueue) -> None:
+        self._scheduling.enqueue(self._run, instruction, self._now)
+        self._causes[instruction.cell] = self._cause
         if self._ideal:
-            self._begin(self._dispatched(order.cell, "", ""))
+            self._begin(self._dispatch(instruction.cell, "", ""))
 
     def _place(self) -> None:
         """Place what is ready, as a driver does in a turn."""
-        for placements in self._floor.place({_RUN: self._run}):
+        for placements in self._scheduling.place({_RUN: self._run}):
             for placement in placements:
-                sent = self._dispatched(placement.path, placement.worker, placement.queue)
+                sent = self._dispatch(placement.path, placement.worker, placement.queue)
                 if sent.worker:
                     self._begin(sent)
                 else:
                     self._sent.setdefault(placement.queue or sent.cell.queue, deque()).append(sent)
 
-    def _dispatched(self, path: str, worker: str, queue: str) -> _Sent:
-        cell = self._floor.withdraw(_RUN, path)
+    def _dispatch(self, path: str, worker: str, queue: str) -> _Sent:
+        cell = self._scheduling.withdraw(_RUN, path)
         assert cell is not None, "placers place only what is ready"
         self._apply(
             ev.CellDispatched(cell=path, attempt=cell.attempt, worker=worker, queue=queue, at=self._now)
@@ -278,14 +280,14 @@ class _Stage:
         for queue, cells in self._sent.items():
             readers = [worker for worker in self._workers.views if suits(queue, worker)]
             while cells:
-                taker = next((worker for worker in readers if self._has_room(worker, cells[0])), None)
+                taker = next((worker for worker in readers if self._fits_now(worker, cells[0])), None)
                 if taker is None:
                     break
                 sent = cells.popleft()
                 sent.worker = taker.id
                 self._begin(sent)
 
-    def _has_room(self, worker: WorkerView, sent: _Sent) -> bool:
+    def _fits_now(self, worker: WorkerView, sent: _Sent) -> bool:
         held = (each.demand for each in self._held[worker.id].values())
         return not worker.capacity or fits(total_of([sent.demand, *held]), worker.capacity)
 
@@ -304,7 +306,7 @@ class _Stage:
         if not self._ideal:
             del self._held[sent.worker][cell.path]
         self._done.append(
-            Attempt(
+            RehearsedAttempt(
                 cell=cell.path,
                 node=node_path(cell.path),
                 task=cell.task,
@@ -335,7 +337,7 @@ class _Stage:
         assert isinstance(node, TaskNode)
         return node
 
-    def _stuck(self) -> str:
+    def _describe_deadlock(self) -> str:
         states = (CellState.READY, CellState.DISPATCHED)
         waiting = [cell.path for cell in self._machine.cells.active.values() if cell.state in states]
         named = ", ".join(map(repr, waiting[:5])) + (f" and {len(waiting) - 5} more" if waiting[5:] else "")

@@ -127,13 +127,13 @@ class Scheduler(ABC):
         """Choose which of the ready cells are dispatched now, and where.
 
         :param ready: Cells, the higher priority first, then the deeper ones, then in the order in which they became
-            ready; with several lines (:meth:`line_of`) that is the order within each.
+            ready; with several lines (:meth:`lane_of`) that is the order within each.
         :param workers: The pool's live workers, by id.
         :param running: What is in use; the sum of its resources is what the workers cannot offer.
         :returns: Placements in the order to dispatch; ``None`` to use the default scheduler for this turn.
         """
 
-    def line_of(self, cell: ReadyCell) -> str:
+    def lane_of(self, cell: ReadyCell) -> str:
         """Name the line that a cell waits in; by default all wait in one.
 
         Of several lines one cell each is shown in turns. A scheduler that is fair to runs or tenants thus sees some

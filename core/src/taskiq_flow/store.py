@@ -10,14 +10,15 @@ classes through :func:`~taskiq_flow.hookspecs.flow_register_stores`.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import field, frozen
 
+from taskiq_flow._light import light
 from taskiq_flow.graph.model import Graph
-from taskiq_flow.light import light
 from taskiq_flow.machine.events import Event
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, Value
@@ -28,7 +29,7 @@ __all__ = [
     "Inbox",
     "Lease",
     "Leases",
-    "Letter",
+    "Notice",
     "RunLog",
     "RunOutcome",
     "RunRecord",
@@ -37,7 +38,10 @@ __all__ = [
     "RunTable",
     "WorkerInfo",
     "WorkerTable",
+    "id_of_resumption",
 ]
+
+_ID = re.compile(r"(?P<first>.+)~(?P<number>[1-9]\d*)", re.DOTALL)
 
 
 @frozen(kw_only=True)
@@ -60,7 +64,7 @@ class RunOutcome:
     left_out: Mapping[str, tuple[int, Failure]] = field(factory=dict)
     reason: str = ""
     timed_out: bool = False
-    lingers: bool = False
+    holds_slot: bool = False
     at: float = 0.0
 
 
@@ -111,7 +115,7 @@ class Lease:
 
 
 @light(kw_only=True)
-class Letter:
+class Notice:
     """One thing for a driver to read: something that happened to a run.
 
     :param run: The run's id.
@@ -192,7 +196,7 @@ class RunTable(ABC):
         """Forget a run with its log, claims and blobs.
 
         Those who wait for it or follow it get :class:`~taskiq_flow.errors.RunNotFound`.
-        Letters about it stay in the inbox until the driver, which finds no such run, acknowledges them.
+        Notices about it stay in the inbox until the driver, which finds no such run, acknowledges them.
 
         :returns: Whether there was one.
         """
@@ -244,15 +248,15 @@ class Inbox(ABC):
     """The part of a store through which workers and clients reach the driver of a pool."""
 
     @abstractmethod
-    async def put(self, pool: str, letters: Iterable[Letter]) -> None:
-        """Add letters; anybody may, at any time, about any run.
+    async def put(self, pool: str, notices: Iterable[Notice]) -> None:
+        """Add notices; anybody may, at any time, about any run.
 
-        Letters of one call stay in order, and so do calls that one caller makes one after the other.
+        Notices of one call stay in order, and so do calls that one caller makes one after the other.
         """
 
     @abstractmethod
-    async def take(self, pool: str, limit: int = 1000) -> Sequence[tuple[Any, Letter]]:
-        """Give the oldest letters that are not acknowledged, with a token each. Only the driver takes.
+    async def take(self, pool: str, limit: int = 1000) -> Sequence[tuple[Any, Notice]]:
+        """Give the oldest notices that are not acknowledged, with a token each. Only the driver takes.
 
         Taking changes nothing: until they are acknowledged the same letters come again, to whoever takes.
         A driver that takes over thus starts with what the one before it had not finished.
@@ -262,32 +266,32 @@ class Inbox(ABC):
 
     @abstractmethod
     async def acknowledge(self, pool: str, tokens: Iterable[Any]) -> None:
-        """Forget letters that were taken, in any order; a token that is gone already is no error."""
+        """Forget notices that were taken, in any order; a token that is gone already is no error."""
 
     @abstractmethod
     async def wait(self, pool: str, timeout: float | None) -> None:
-        """Return when the pool has a letter that is not acknowledged: at once when it has, woken when it gets one.
+        """Return when the pool has a notice that is not acknowledged: at once when it has, woken when it gets one.
 
         :param timeout: Seconds after which to return anyway; ``None`` for no limit.
         """
 
-    def has_letters(self, pool: str) -> bool:
-        """Whether this process knows of letters to take, without asking anybody; ``False`` where it would have to ask.
+    def has_notices(self, pool: str) -> bool:
+        """Whether this process knows of notices to take, without asking anybody; ``False`` where it would have to ask.
 
         A driver that executes cells itself looks here between two of them.
         """
         return False
 
     @abstractmethod
-    async def claim(self, pool: str, letter: Letter, *, worker: str) -> bool:
-        """Claim the attempt that a ``CellStarted`` letter is about; the first claim wins, and puts the letter.
+    async def claim(self, pool: str, notice: Notice, *, worker: str) -> bool:
+        """Claim the attempt that a ``CellStarted`` notice is about; the first claim wins, and puts the notice.
 
         Both or neither. A claim is never given back; it is forgotten with its run. The same worker asking
         again is refused as well: it got the message twice.
 
         :returns: Whether the worker may execute the attempt. ``False`` also when the attempt was revoked,
             when the run has its outcome, and when there is no such run.
-        :raises StoreError: the letter is about something other than a ``CellStarted``.
+        :raises StoreError: the notice is about something other than a ``CellStarted``.
         """
 
     @abstractmethod
@@ -418,3 +422,9 @@ class RunStore(ABC):
 
     async def shutdown(self) -> None:  # noqa: B027 - there may be nothing to do
         """Disconnect."""
+
+
+def id_of_resumption(run: str) -> str:
+    """Give the id of the run that resumes another one: ``3f2a~2`` for ``3f2a``, ``3f2a~3`` for that."""
+    match = _ID.fullmatch(run)
+    return f"{run}~2" if match is None else f"{match['first']}~{int(match['number']) + 1}"

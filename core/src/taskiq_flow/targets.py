@@ -95,7 +95,7 @@ def graph_of(pipeline: AnyPipeline, outputs: Iterable[str]) -> Graph:
 
 
 def _import(name: str) -> ModuleType:
-    hint = f" (did you mean {meant!r}?)" if (meant := _meant(name)) not in ("", name) else ""
+    hint = f" (did you mean {meant!r}?)" if (meant := _module_of_path(name)) not in ("", name) else ""
     if name.startswith(".") or "/" in name or os.sep in name:
         raise UsageError(
             f"expected a module's name as in an import, such as shop.orders, found {name!r}{hint}"
@@ -108,14 +108,14 @@ def _import(name: str) -> ModuleType:
                 f"there is no module {error.name!r}; it is looked for in the working directory, "
                 f"in --app-dir, and among what is installed{hint}"
             ) from error
-        raise UsageError(f"cannot import {name!r}: {_said(error)}") from error
+        raise UsageError(f"cannot import {name!r}: {_describe_error(error)}") from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # what a module does when it is imported is its own affair
-        raise UsageError(f"cannot import {name!r}: {_said(error)}") from error
+        raise UsageError(f"cannot import {name!r}: {_describe_error(error)}") from error
 
 
-def _meant(name: str) -> str:
+def _module_of_path(name: str) -> str:
     """Give the name of the module that somebody wrote as a path; empty where there is none."""
     parts = name.removesuffix(".py").replace(os.sep, "/").removeprefix("./").split("/")
     return ".".join(parts) if all(part.isidentifier() for part in parts) else ""
@@ -131,7 +131,7 @@ def _pipeline(found: Any, target: str, expected: str = _PIPELINES) -> AnyPipelin
             found = found()
         except Exception as error:
             raise UsageError(
-                f"calling {target!r} without arguments gave no pipeline: {_said(error)}"
+                f"calling {target!r} without arguments gave no pipeline: {_describe_error(error)}"
             ) from error
     if isinstance(found, (DataflowPipeline, Pipeline)):
         return found
@@ -150,7 +150,7 @@ def _hint(name: str, owner: Any) -> str:
     return f"; its pipelines are {', '.join(map(repr, known))}" if known else "; there are no pipelines in it"
 
 
-def _said(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """Give what was raised, and the last line on the way there: of our own errors, the last that is not ours."""
     # The first is where this module called what failed.
     frames = [

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-__all__ = ["printable", "reserved_stdout"]
+__all__ = ["printable", "reserve_stdout"]
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -25,7 +25,7 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 @contextlib.contextmanager
-def reserved_stdout(reserve: bool) -> Iterator[TextIO]:
+def reserve_stdout(reserve: bool) -> Iterator[TextIO]:
     """Give the standard output.
 
     :param reserve: Let everything that others print go to the standard error meanwhile: what modules print when

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from taskiq_flow.serializers._annotations import is_missing
-from taskiq_flow.serializers._lowering import lowered
+from taskiq_flow.serializers._lowering import lower
 from taskiq_flow.serializers._typed import TypedSerializer
 
-__all__ = ["TypedSerializer", "is_missing", "lowered"]
+__all__ = ["TypedSerializer", "is_missing", "lower"]

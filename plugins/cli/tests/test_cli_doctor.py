@@ -323,10 +323,10 @@ def test_a_task_that_workers_lack_is_named_with_them(application: Any, findings:
 def test_a_task_of_another_version_is_named_with_both_sides(
     application: Any, findings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from taskiq_flow.discoverer import TaskOrigin
+    from taskiq_flow.discoverer import Origin
     from taskiq_flow_cli.doctor import application as looking
 
-    origin = TaskOrigin(distribution="acme-text", version="2.3", target="acme_text:size")
+    origin = Origin(distribution="acme-text", version="2.3", target="acme_text:size")
     monkeypatch.setattr(looking, "origin_of", lambda task: origin)
     announce(application.store, "w1", versions={"size": "acme-text 2.3"})
     assert findings(0)["tasks", "default"]["state"] == "fine"

@@ -85,7 +85,7 @@ def good(cell: str, value: bytes = b"1", attempt: int = 1) -> list[ev.Event]:
 def bad(cell: str, attempt: int = 1, retry_at: float | None = None) -> list[ev.Event]:
     return [
         *going(cell, attempt),
-        ev.CellFailed(cell=cell, attempt=attempt, failure=BOOM, retry_at=retry_at, at=103.0),
+        ev.AttemptFailed(cell=cell, attempt=attempt, failure=BOOM, retry_at=retry_at, at=103.0),
     ]
 
 
@@ -114,7 +114,7 @@ TABLE: dict[str, tuple[Graph, list[list[ev.Event]], str]] = {
         CHAIN,
         [
             going("a"),
-            [ev.WorkerLost(worker="w"), ev.TimerFired(timer="x"), ev.CellReleased(cell="a", attempt=1)],
+            [ev.WorkerLost(worker="w"), ev.TimerFired(timer="x"), ev.SlotFreed(cell="a", attempt=1)],
         ],
         "a:running 0/1, b:pending 0/1",
     ),
@@ -269,11 +269,11 @@ def test_a_run_stands_where_a_node_could_run_and_nothing_of_it_does() -> None:
 
 def test_a_failure_is_handed_out_with_what_comes_next() -> None:
     progress = Progress(FORGIVING)
-    mishaps = [
+    attempt_failures = [
         progress.apply(event)
         for event in [*opened("m", 1), *bad("m[0]/f", retry_at=104.5), *bad("m[0]/f", attempt=2)]
     ]
-    assert [(m.attempt, m.delay, m.forgiven) for m in mishaps if m is not None] == [
+    assert [(m.attempt, m.delay, m.forgiven) for m in attempt_failures if m is not None] == [
         (1, 1.5, False),
         (2, None, True),
     ]

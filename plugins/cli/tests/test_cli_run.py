@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from taskiq_flow.machine.codec import decode_event
+from taskiq_flow.machine.wire import decode_event
 from taskiq_flow_cli.app import main
 
 
@@ -55,7 +55,7 @@ def test_json_is_one_object_whatever_tasks_print(taskiq_flow: Any, shop: Path) -
     events = [decode_event(line) for line in (shop / "log.jsonl").read_text().splitlines()]
     names = [type(event).__name__ for event in events]
     assert names[0] == "RunStarted"
-    assert names.count("CellFailed") == names.count("MapExpanded") == 1
+    assert names.count("AttemptFailed") == names.count("MapExpanded") == 1
 
 
 def test_a_failed_run_says_why_and_keeps_what_there_was(taskiq_flow: Any) -> None:

@@ -14,11 +14,11 @@ from taskiq_flow.graph import TaskNode, build_graph
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow_cli.follow import Ending
 from taskiq_flow_cli.plain import PlainView
-from taskiq_flow_cli.progress import Mishap, Progress
+from taskiq_flow_cli.progress import AttemptFailure, Progress
 from taskiq_flow_cli.report import as_json, data_of, write_failures, write_outputs, write_verdict
 from taskiq_flow_cli.rows import Row
 from taskiq_flow_cli.view import LiveView, picture
-from taskiq_flow_cli.words import mishap_line, printable, seconds
+from taskiq_flow_cli.words import failure_line, printable, seconds
 
 BOOM = Failure(
     kind=FailureKind.TIMEOUT,
@@ -48,8 +48,8 @@ def console(width: int = 100, height: int = 25, encoding: str = "utf-8") -> tupl
 
 def drawn(width: int = 100, height: int = 25, encoding: str = "utf-8") -> list[str]:
     screen, raw = console(width, height, encoding)
-    mishap = Mishap(cell="parse[3]/step", attempt=2, failure=BOOM, delay=1.5)
-    screen.print(picture(progress(), screen, "shop", 12.34, (mishap,)))
+    attempt_failure = AttemptFailure(cell="parse[3]/step", attempt=2, failure=BOOM, delay=1.5)
+    screen.print(picture(progress(), screen, "shop", 12.34, (attempt_failure,)))
     return [line.rstrip() for line in raw.getvalue().decode(encoding).splitlines()]
 
 
@@ -69,11 +69,13 @@ def test_a_row_says_what_is_known_of_its_node() -> None:
 
 
 def test_the_last_failure_says_why_nobody_tries_again() -> None:
-    last = Mishap(cell="step", attempt=3, failure=BOOM, reason="gave up:\n2 of 2 retries used", forgiven=True)
-    line = mishap_line(last)
+    last = AttemptFailure(
+        cell="step", attempt=3, failure=BOOM, reason="gave up:\n2 of 2 retries used", forgiven=True
+    )
+    line = failure_line(last)
     assert line.startswith("step: failed, attempt 3 (timeout): ValueError: bad")
     assert line.endswith("thing; gave up:\\n2 of 2 retries used; left out")
-    assert len(mishap_line(evolve(last, reason="x" * 10_000))) < 1_000
+    assert len(failure_line(evolve(last, reason="x" * 10_000))) < 1_000
 
 
 @pytest.mark.parametrize("width", [30, 50, 71, 72, 200])
@@ -110,7 +112,7 @@ def test_the_live_view_gives_the_cursor_back() -> None:
     screen, raw = console()
     view = LiveView(progress(), screen, "shop")
     view.start("id")
-    view.note(Mishap(cell="parse[3]/step", attempt=2, failure=BOOM))
+    view.note(AttemptFailure(cell="parse[3]/step", attempt=2, failure=BOOM))
     view.tick(1.0)
     assert b"parse[3]/step" in raw.getvalue()
     view.stop(2.0)
@@ -125,7 +127,7 @@ def test_plain_lines_are_few_and_have_no_escapes() -> None:
     for tenth in range(101):
         view.tick(tenth / 10)
     for _ in range(50):
-        view.note(Mishap(cell="parse[3]/step", attempt=1, failure=BOOM))
+        view.note(AttemptFailure(cell="parse[3]/step", attempt=1, failure=BOOM))
     found.rows[4].done, found.rows[4].started, found.rows[4].ended = 1, 1.0, 2.0
     view.stop(10.1)
     lines = stream.getvalue().splitlines()
@@ -218,4 +220,4 @@ def test_times_read_well(value: float, text: str) -> None:
 def test_a_message_cannot_command_the_terminal() -> None:
     assert printable("a\x1b[31mb\nü") == "a\\x1b[31mb\\nü"
     long = Failure(kind=FailureKind.EXCEPTION, message="x" * 5000)
-    assert len(mishap_line(Mishap(cell="c", attempt=1, failure=long))) < 250
+    assert len(failure_line(AttemptFailure(cell="c", attempt=1, failure=long))) < 250

@@ -12,7 +12,7 @@ from taskiq_flow import Flow
 from taskiq_flow.graph import NodeOptions, TaskNode, build_graph
 from taskiq_flow_cli import follow
 from taskiq_flow_cli.leaving import Leaving
-from taskiq_flow_cli.progress import Mishap, Progress
+from taskiq_flow_cli.progress import AttemptFailure, Progress
 
 REASON = "b: limit 'db' is reached: 1 of 1 in use"
 
@@ -27,7 +27,7 @@ class Watching:
 
     def start(self, run: str) -> None: ...
 
-    def note(self, mishap: Mishap) -> None: ...
+    def note(self, attempt_failure: AttemptFailure) -> None: ...
 
     def tick(self, elapsed: float) -> None:
         self.seen += [f"{row.name}: {row.why}" for row in self.progress.rows if row.why]

@@ -11,7 +11,7 @@ from taskiq import InMemoryBroker
 from installed_packages import TEXT, Shelf
 from taskiq_flow import DataflowPipeline, Flow, GraphError, PluginError
 from taskiq_flow.discoverer import Discoverer
-from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
+from taskiq_flow.discoverers import EntryPointDiscoverer
 from taskiq_flow.discovery import Catalogue
 from taskiq_flow.testing import DiscovererKit
 from taskiq_flow_discovery import InstalledTasks

@@ -1,4 +1,4 @@
-"""Drivers turned by hand over a store of which chance writes the letters, and a ledger of its own of what is in use.
+"""Drivers turned by hand over a store of which chance writes the notices, and a ledger of its own of what is in use.
 
 The ledger knows nothing but the logs: which attempt was placed on which worker, and when it has let go of it. It
 is what the drivers' accounting is compared with.
@@ -21,7 +21,7 @@ from taskiq_flow.machine import events as ev
 from taskiq_flow.payloads import Failure, FailureKind, ListedValue, Value
 from taskiq_flow.pools import WorkerPool
 from taskiq_flow.retry import CellView, FailedAttempt
-from taskiq_flow.store import Letter, RunRecord, WorkerInfo
+from taskiq_flow.store import Notice, RunRecord, WorkerInfo
 from taskiq_flow.testing import FakeClock
 
 __all__ = ["Bench", "QuietBroker", "with_resources"]
@@ -102,7 +102,7 @@ class Ledger:
     held: dict[tuple[str, int], tuple[str, Mapping[str, float]]] = field(factory=dict)
     claimed: dict[tuple[str, int], str] = field(factory=dict)
     asks: dict[str, Mapping[str, float]] = field(factory=dict)
-    lingering: set[tuple[str, int]] = field(factory=set)
+    held_slots: set[tuple[str, int]] = field(factory=set)
 
     def read(self, event: ev.Event) -> None:
         if isinstance(event, ev.CellDispatched):
@@ -112,14 +112,14 @@ class Ledger:
             self.held[(event.cell, event.attempt)] = (event.worker, {"cpu": 1.0, **asked})
         elif isinstance(event, ev.CellStarted):
             self.claimed[(event.cell, event.attempt)] = event.worker
-        elif isinstance(event, (ev.CellSucceeded, ev.CellReleased)):
+        elif isinstance(event, (ev.CellSucceeded, ev.SlotFreed)):
             self.held.pop((event.cell, event.attempt), None)
-        elif isinstance(event, (ev.CellFailed, ev.CellCancelled)):
-            if event.lingers and (event.cell, event.attempt) in self.held:
-                self.lingering.add((event.cell, event.attempt))
+        elif isinstance(event, (ev.AttemptFailed, ev.CellCancelled)):
+            if event.holds_slot and (event.cell, event.attempt) in self.held:
+                self.held_slots.add((event.cell, event.attempt))
             else:
                 self.held.pop((event.cell, event.attempt), None)
-            if isinstance(event, ev.CellFailed) and event.resources is not None:
+            if isinstance(event, ev.AttemptFailed) and event.resources is not None:
                 self.asks[event.cell] = event.resources
         elif isinstance(event, ev.WorkerLost):
             for key in [key for key, worker in self.claimed.items() if worker == event.worker]:
@@ -143,7 +143,7 @@ class Bench:
     driver: Driver = field(init=False)
     store: MemoryStore = field(init=False)
     drivers: int = 0
-    letters: list[Letter] = field(factory=list)
+    notices: list[Notice] = field(factory=list)
     read: dict[str, int] = field(factory=dict)
 
     async def open(self) -> None:
@@ -221,16 +221,24 @@ class Bench:
         return all([(await self.store.runs.get(name)).outcome is not None for name in self.runs])
 
     async def put(self, run: str, event: ev.Event) -> None:
-        letter = Letter(run=run, event=event)
-        self.letters.append(letter)
-        await self.store.inbox.put(self.pool.name, [letter])
+        notice = Notice(run=run, event=event)
+        self.notices.append(notice)
+        await self.store.inbox.put(self.pool.name, [notice])
 
     # What may happen
 
     async def step(self, *, faults: bool = True) -> None:
         kinds = [self.claim, self.succeed, self.succeed]
         if faults:
-            kinds += [self.fail, self.linger, self.let_go, self.lose, self.repeat, self.wait, self.take_over]
+            kinds += [
+                self.fail,
+                self.hold_slot,
+                self.let_go,
+                self.lose,
+                self.repeat,
+                self.wait,
+                self.take_over,
+            ]
             if self.random.random() < 0.03:
                 kinds = [self.cancel]
         await self.random.choice(kinds)()
@@ -242,7 +250,7 @@ class Bench:
             worker = self.random.choice(REAL)
             await self.store.workers.announce(WorkerInfo(id=worker, pool=self.pool.name, expires_at=1e12))
             event = ev.CellStarted(cell=key[1], attempt=key[2], worker=worker, at=self.clock.now())
-            await self.store.inbox.claim(self.pool.name, Letter(run=key[0], event=event), worker=worker)
+            await self.store.inbox.claim(self.pool.name, Notice(run=key[0], event=event), worker=worker)
 
     async def succeed(self) -> None:
         key = self.choose(claimed=True)
@@ -261,33 +269,36 @@ class Bench:
             run, ev.CellSucceeded(cell=cell, attempt=attempt, outputs=outputs, at=self.clock.now())
         )
 
-    async def fail(self, *, lingers: bool = False) -> None:
+    async def fail(self, *, holds_slot: bool = False) -> None:
         key = self.choose(claimed=True)
         if key is None:
             return
         run, cell, attempt = key
-        judged = self.flow.policies.judge(
+        judged = self.flow.policies.decide(
             FailedAttempt(failure=Failure(kind=FailureKind.EXCEPTION, message="no luck")),
             CellView(run=run, path=cell, task="task"),
             own=None,
             options=None,
             attempt=attempt,
             now=self.clock.now(),
-            lingers=lingers,
+            holds_slot=holds_slot,
         )
         await self.put(run, judged)
 
-    async def linger(self) -> None:
-        await self.fail(lingers=True)
+    async def hold_slot(self) -> None:
+        await self.fail(holds_slot=True)
 
     async def let_go(self) -> None:
         """Let a thread end that was given up, if it was."""
         held = [
-            (run, *key) for run, ledger in self.runs.items() for key in ledger.held if key in ledger.lingering
+            (run, *key)
+            for run, ledger in self.runs.items()
+            for key in ledger.held
+            if key in ledger.held_slots
         ]
         if held:
             run, cell, attempt = self.random.choice(held)
-            await self.put(run, ev.CellReleased(cell=cell, attempt=attempt, at=self.clock.now()))
+            await self.put(run, ev.SlotFreed(cell=cell, attempt=attempt, at=self.clock.now()))
 
     async def lose(self) -> None:
         worker = self.random.choice(REAL)
@@ -296,8 +307,8 @@ class Bench:
         self.clock.advance(1.5)
 
     async def repeat(self) -> None:
-        if self.letters:
-            await self.store.inbox.put(self.pool.name, [self.random.choice(self.letters)])
+        if self.notices:
+            await self.store.inbox.put(self.pool.name, [self.random.choice(self.notices)])
 
     async def wait(self) -> None:
         self.clock.advance(self.random.choice((1.0, 6.0)))
@@ -310,7 +321,7 @@ class Bench:
             (run, *key)
             for run, ledger in self.runs.items()
             for key in ledger.held
-            if (key in ledger.claimed) is claimed and key not in ledger.lingering
+            if (key in ledger.claimed) is claimed and key not in ledger.held_slots
         ]
         return self.random.choice(found) if found else None
 
@@ -320,8 +331,8 @@ class Bench:
             if await self.over():
                 return
             for run, ledger in self.runs.items():
-                for cell, attempt in [key for key in ledger.held if key in ledger.lingering]:
-                    await self.put(run, ev.CellReleased(cell=cell, attempt=attempt, at=self.clock.now()))
+                for cell, attempt in [key for key in ledger.held if key in ledger.held_slots]:
+                    await self.put(run, ev.SlotFreed(cell=cell, attempt=attempt, at=self.clock.now()))
             await self.step(faults=False)
             self.clock.advance(0.5)
         states = {name: (await self.store.runs.get(name)).outcome for name in self.runs}

@@ -25,7 +25,7 @@ from taskiq_flow import (
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.machine import events as ev
 from taskiq_flow.retry import CellView, FailedAttempt
-from taskiq_flow.store import Letter, WorkerInfo
+from taskiq_flow.store import Notice, WorkerInfo
 from taskiq_flow.testing import FakeClock
 
 
@@ -108,7 +108,7 @@ async def test_a_declared_worker_stands_for_whoever_reads_its_queue() -> None:
     # The one who claims it changes nothing of where it is counted.
     (run,) = [run.id for run in await far.store.runs.list() if "heavy" in str(run.graph.to_json())]
     started = ev.CellStarted(cell="heavy[0]/heavy", attempt=1, worker="host-1")
-    assert await far.store.inbox.claim("default", Letter(run=run, event=started), worker="host-1")
+    assert await far.store.inbox.claim("default", Notice(run=run, event=started), worker="host-1")
     await far.turn(driver)
     assert len(far.sent) == 2
     # Nor does another driver, which knows the log alone.
@@ -162,6 +162,8 @@ async def test_a_retry_that_asks_for_more_than_anybody_has_is_a_final_failure_wi
         await handle.result(20)
     assert reason in str(caught.value)
     assert attempts == 3
-    assert [event.reason async for event in handle.events() if isinstance(event, ev.CellFailed)][-1] == reason
+    assert [event.reason async for event in handle.events() if isinstance(event, ev.AttemptFailed)][
+        -1
+    ] == reason
     assert not isinstance(caught.value, RunError)
     await broker.shutdown()

@@ -188,7 +188,7 @@ def test_shares_go_by_a_label_and_its_weight() -> None:
     weighted = FairShareScheduler(by="tenant", weights={"gold": 3})
     found = [path[:4] for path, _ in placed(weighted, cells, [LARGE])]
     assert (found.count("gold"), found.count("iron")) == (6, 2)
-    assert weighted.line_of(cells[0]) == "gold"
+    assert weighted.lane_of(cells[0]) == "gold"
 
 
 @pytest.mark.parametrize(

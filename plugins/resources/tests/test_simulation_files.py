@@ -11,8 +11,8 @@ import pytest
 
 from taskiq_flow.errors import UsageError
 from taskiq_flow.graph import TaskNode, predecessors
-from taskiq_flow.machine.codec import encode_event
 from taskiq_flow.machine.events import CellSucceeded, MapExpanded, RunStarted
+from taskiq_flow.machine.wire import encode_event
 from taskiq_flow.payloads import Payload
 from taskiq_flow_resources.simulation import Durations, Past, read_events, read_trace
 from taskiq_flow_resources.simulation.wfformat import trace_of
@@ -193,7 +193,7 @@ def test_cells_that_were_not_measured_get_the_mean_of_their_node_or_task() -> No
     graph = build_graph(
         [TaskNode(name="a", task="t"), TaskNode(name="b", task="t"), TaskNode(name="c", task="u")]
     )
-    durations = Durations({}, 9.0).over(Durations.measured({"a": 3.0}, graph))
+    durations = Durations({}, 9.0).over(Durations.from_measurements({"a": 3.0}, graph))
     found = {
         node.name: durations.of(node.name, node)
         for node in graph.nodes.values()

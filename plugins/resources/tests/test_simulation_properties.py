@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machine_graphs import random_graph
-from taskiq_flow.admission import task_nodes
 from taskiq_flow.errors import UsageError
 from taskiq_flow.graph import (
     Graph,
@@ -25,6 +24,7 @@ from taskiq_flow.graph import (
     TaskNode,
     build_graph,
     predecessors,
+    task_nodes,
 )
 from taskiq_flow.pools import WorkerPool
 from taskiq_flow.scheduler import WorkerView
@@ -150,10 +150,10 @@ def test_any_graph_can_be_simulated_by_doing_what_errors_say(seed: int) -> None:
 def overbooked(report: SimulationReport) -> list[str]:
     """Find moments at which a worker, or a limit, carries more than it has; between events nothing changes."""
     wrong: list[str] = []
-    rooms = {use.worker.id: use.worker.capacity for use in report.workers}
+    free_capacity = {use.worker.id: use.worker.capacity for use in report.workers}
     for moment in sorted({each.began for each in report.attempts}):
         there = [each for each in report.attempts if each.began <= moment < each.ended]
-        for worker, capacity in rooms.items():
+        for worker, capacity in free_capacity.items():
             mine = [each for each in there if each.worker == worker]
             for name in {name for each in mine for name in each.resources}:
                 used = sum(each.resources.get(name, 0.0) for each in mine)

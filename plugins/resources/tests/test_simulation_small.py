@@ -19,7 +19,7 @@ from taskiq_flow.graph import (
     TaskNode,
     build_graph,
 )
-from taskiq_flow.pools import Rooms, WorkerPool
+from taskiq_flow.pools import FreeCapacity, WorkerPool
 from taskiq_flow.scheduler import Placement, Scheduler, WorkerView
 from taskiq_flow_resources.best_fit import BestFitScheduler
 from taskiq_flow_resources.simulation import Bound, Durations, SimulationReport, compare, simulate
@@ -278,11 +278,11 @@ class Overtaking(Scheduler):
     name = "overtaking"
 
     def place(self, ready: Sequence[Any], workers: Any, running: Any) -> list[Placement]:
-        rooms = Rooms(workers, running)
+        free_capacity = FreeCapacity(workers, running)
         found = []
         for cell in ready:
-            if rooms.has_room(cell, workers[0]):
-                rooms.take(cell.resources, "w1")
+            if free_capacity.fits_now(cell, workers[0]):
+                free_capacity.take(cell.resources, "w1")
                 found.append(Placement(run=cell.run, path=cell.path, worker="w1"))
         return found
 

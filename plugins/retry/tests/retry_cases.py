@@ -83,7 +83,7 @@ class Calls:
 
 
 async def reasons(handle: Any) -> list[str]:
-    return [event.reason async for event in handle.events() if type(event).__name__ == "CellFailed"]
+    return [event.reason async for event in handle.events() if type(event).__name__ == "AttemptFailed"]
 
 
 async def ready(clock: FakeClock, task: Any) -> Any:

@@ -22,8 +22,8 @@ SAVED = """
 import json
 from pathlib import Path
 
-from taskiq_flow.machine.codec import decode_event, encode_event
-from taskiq_flow.stores.codec import decode_record, encode_record
+from taskiq_flow.machine.wire import decode_event, encode_event
+from taskiq_flow.stores.wire import decode_record, encode_record
 from taskiq_flow.stores.memory import MemoryStore
 
 

@@ -13,7 +13,7 @@ from taskiq import InMemoryBroker
 from taskiq_flow import Flow, Pipeline
 from taskiq_flow.errors import RunNotFound, UsageError
 from taskiq_flow.graph import TaskNode, build_graph
-from taskiq_flow.machine.events import CellFailed
+from taskiq_flow.machine.events import AttemptFailed
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.store import Lease, RunOutcome, RunRecord, RunStatus
 from taskiq_flow_retry import DeadLetter, DeadLetters
@@ -96,10 +96,10 @@ def test_the_first_end_of_an_attempt_counts() -> None:
     graph = build_graph([TaskNode(name="a", task="t")], name="slow")
     record = RunRecord(id="run", pool="default", graph=graph, outcome=outcome)
     log = [
-        CellFailed(cell="a", attempt=1, failure=failure, retry_at=2.0, reason="once more", at=1.0),
-        CellFailed(cell="a", attempt=2, failure=failure, reason="enough", lingers=True, at=3.0),
+        AttemptFailed(cell="a", attempt=1, failure=failure, retry_at=2.0, reason="once more", at=1.0),
+        AttemptFailed(cell="a", attempt=2, failure=failure, reason="enough", holds_slot=True, at=3.0),
         # Its thread has come to its end, and nobody waits for that any more.
-        CellFailed(cell="a", attempt=2, failure=late, retry_at=6.0, reason="once more", at=4.0),
+        AttemptFailed(cell="a", attempt=2, failure=late, retry_at=6.0, reason="once more", at=4.0),
     ]
     [letter] = letters_of(record, log, cells_given_up(record))
     assert (letter.reason, letter.at, letter.summary) == ("enough", 3.0, "timeout: too slow")

@@ -328,4 +328,4 @@ async def test_a_decision_without_a_reason_gets_one(
     await ready(clock, await fails.kiq())
     (record, *_) = await made.store.runs.list(pool="default", limit=1)
     events = await made.store.log.read(record.id)
-    assert [event.reason for event in events if type(event).__name__ == "CellFailed"] == told
+    assert [event.reason for event in events if type(event).__name__ == "AttemptFailed"] == told

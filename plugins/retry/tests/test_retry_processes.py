@@ -24,7 +24,7 @@ async def tasks() -> AsyncIterator[Any]:
 
 
 async def reasons(handle: Any) -> list[str]:
-    return [event.reason async for event in handle.events() if type(event).__name__ == "CellFailed"]
+    return [event.reason async for event in handle.events() if type(event).__name__ == "AttemptFailed"]
 
 
 async def test_what_the_exception_says_gets_through(tasks: Any, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ async def test_decisions_change_resources_queue_and_priority(
     handle = await Pipeline(broker, hungry).kiq()
     with pytest.raises(MemoryError):
         await clock.run(handle.result())
-    events = [event async for event in handle.events() if type(event).__name__ == "CellFailed"]
+    events = [event async for event in handle.events() if type(event).__name__ == "AttemptFailed"]
     assert [event.resources and event.resources["ram_mb"] for event in events] == [1024, 1536, None]
     assert [(event.queue, event.priority) for event in events] == [("large", -1)] * 2 + [(None, None)]
     assert [(attempt, had["ram_mb"], queue) for attempt, had, queue in told] == [

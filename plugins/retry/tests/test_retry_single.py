@@ -60,7 +60,7 @@ async def test_a_task_on_its_own_that_is_given_up_ends_with_its_last_error(
     assert isinstance(result.error, ValueError)
     (record,) = await made.store.runs.list(pool="default", limit=10)
     events = await made.store.log.read(record.id)
-    assert [event.reason for event in events if type(event).__name__ == "CellFailed"] == [
+    assert [event.reason for event in events if type(event).__name__ == "AttemptFailed"] == [
         "retry 1 of 2 in 10 s",
         "retry 2 of 2 in 10 s",
         "gave up: 2 of 2 retries used",

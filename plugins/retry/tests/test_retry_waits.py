@@ -9,7 +9,7 @@ from retry_cases import Calls, Make, reasons
 from taskiq import InMemoryBroker
 
 from taskiq_flow import Pipeline, RetryException, RunCancelled, RunStatus, RunTimedOut
-from taskiq_flow.machine.events import CellFailed
+from taskiq_flow.machine.events import AttemptFailed
 from taskiq_flow.retry import LONGEST_DELAY, CellView, FailedAttempt, Retry, RetryDecision, RetryPolicy
 from taskiq_flow.testing import FakeClock
 from taskiq_flow.testing.clock import settle
@@ -84,7 +84,7 @@ async def test_no_wait_is_longer_than_a_date_can_show(
     await settle()
     for handle in handles:
         log = await made.store.log.read(handle.id)
-        [event] = [each for each in log if isinstance(each, CellFailed)]
+        [event] = [each for each in log if isinstance(each, AttemptFailed)]
         assert event.retry_at == clock.now() + LONGEST_DELAY
         assert datetime.fromtimestamp(event.retry_at).year > 2050
         assert len(event.reason) < 100

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from taskiq_flow.codec import Codec
 from taskiq_flow.errors import GraphError, PayloadError
 from taskiq_flow.graph import Guard, Literal, TaskNode, build_graph
 from taskiq_flow.serializer import Serializer
 from taskiq_flow.serializers.json import JsonSerializer
-from taskiq_flow.sizes import LEAST_CLAIM_CHECK
+from taskiq_flow.values.codec import Codec
+from taskiq_flow.values.sizes import LEAST_CLAIM_CHECK
 from taskiq_flow_serializers.cbor import CborSerializer
 from taskiq_flow_serializers.encryption import EncryptedCodec, generate_key
 from taskiq_flow_serializers.msgpack import MsgpackSerializer

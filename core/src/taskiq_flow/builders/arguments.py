@@ -4,73 +4,73 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskiq_flow.builders.plans import Plan
+from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.builders.steps import CallStep
-from taskiq_flow.graph._words import Suggestions, quoted
+from taskiq_flow.builders.uses import TaskUse
 from taskiq_flow.graph.model import Source
 
 __all__ = ["arguments", "check_arguments", "check_predicate"]
 
 
 def arguments(
-    plan: Plan, step: CallStep, value: Source, problems: list[str]
+    use: TaskUse, step: CallStep, value: Source, problems: list[str]
 ) -> tuple[dict[str, Source], tuple[str, ...]]:
     """Give the sources of a step's parameters, and the required parameters that get none.
 
     :param value: The value of the step before.
     :param problems: What is wrong is added here.
     """
-    check_arguments(plan, step, problems)
+    check_arguments(use, step, problems)
     params: dict[str, Source] = dict(step.extra)
     if isinstance(step.param_name, str):
         params[step.param_name] = value
     elif step.param_name is None and not step.aside:
-        free = next((name for name in plan.signature.names if name not in params), None)
+        free = next((name for name in use.signature.names if name not in params), None)
         if free is None:
             problems.append(
-                f"task {plan.name!r} has no parameter left for the value of the step before; give it one, "
+                f"task {use.name!r} has no parameter left for the value of the step before; give it one, "
                 "or run it without the value (call_after, or param_name=-1)"
             )
         else:
             params[free] = value
-    return params, tuple(name for name in plan.signature.required if name not in params)
+    return params, tuple(name for name in use.signature.required if name not in params)
 
 
-def check_arguments(plan: Plan, step: CallStep, problems: list[str]) -> None:
+def check_arguments(use: TaskUse, step: CallStep, problems: list[str]) -> None:
     """Check the names that a step uses.
 
     :param problems: What is wrong is added here.
     """
-    names = plan.signature.names
+    names = use.signature.names
     given = list(step.extra)
     if isinstance(step.param_name, str):
         if step.param_name in step.extra:
             problems.append(
-                f"parameter {step.param_name!r} of task {plan.name!r} is given both the value and an argument; "
+                f"parameter {step.param_name!r} of task {use.name!r} is given both the value and an argument; "
                 "give it one of them"
             )
         given.append(step.param_name)
-    has = f"its parameters are {quoted(names)}" if names else "it has no parameters"
+    has = f"its parameters are {quote(names)}" if names else "it has no parameters"
     for name in dict.fromkeys(given):
-        if name in plan.signature.dependencies:
+        if name in use.signature.dependencies:
             problems.append(
-                f"parameter {name!r} of task {plan.name!r} is filled in by its dependency; leave it out"
+                f"parameter {name!r} of task {use.name!r} is filled in by its dependency; leave it out"
             )
-        elif name not in plan.signature.by_name and not plan.signature.extra_keywords:
+        elif name not in use.signature.by_name and not use.signature.extra_keywords:
             problems.append(
-                f"task {plan.name!r} has no parameter {name!r}; {has}{Suggestions(names).hint(name)}"
+                f"task {use.name!r} has no parameter {name!r}; {has}{Suggestions(names).hint(name)}"
             )
 
 
-def check_predicate(plan: Plan, problems: list[str]) -> None:
+def check_predicate(use: TaskUse, problems: list[str]) -> None:
     """Check that a task can decide a branch.
 
     :param problems: What is wrong is added here.
     """
-    answers = plan.signature.returns
+    answers = use.signature.returns
     # Any is a class, from Python 3.11 on.
     open_ended = answers is object or answers is Any
     if isinstance(answers, type) and not open_ended and not issubclass(answers, int):
         problems.append(
-            f"task {plan.name!r} decides a branch but returns {answers.__name__}; let it return a bool"
+            f"task {use.name!r} decides a branch but returns {answers.__name__}; let it return a bool"
         )

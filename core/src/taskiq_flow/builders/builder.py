@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
-from taskiq_flow.builders.options import graph_with_defaults
 from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph.model import ErrorMode, Graph
 from taskiq_flow.retry import option_problems, plain_options
+from taskiq_flow.wiring.options import graph_with_defaults
 
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
@@ -104,7 +104,7 @@ class Builder(ABC):
         self._retry = plain_options(
             {**{name: value for name, value in named.items() if value is not None}, **options}
         )
-        return self._changed()
+        return self._copy()
 
     def with_serializer(self, name: str | None) -> Self:
         """Say which serializer writes the inputs, and the outputs of all nodes whose task says nothing of it.
@@ -115,7 +115,7 @@ class Builder(ABC):
         if name is not None and (not isinstance(name, str) or not name):
             raise GraphError(f"the serializer is {name!r}; give the name of one, such as 'json', or None")
         self._serializer = name
-        return self._changed()
+        return self._copy()
 
     def with_timeout(self, seconds: float | None) -> Self:
         """Limit the time that a run may take.
@@ -126,7 +126,7 @@ class Builder(ABC):
         if seconds is not None and (not _is_number(seconds) or seconds <= 0):
             raise GraphError(f"the time limit is {seconds!r}; give a number of seconds above 0, or None")
         self._timeout = seconds
-        return self._changed()
+        return self._copy()
 
     def with_pool(self, pool: WorkerPool) -> Self:
         """Say whose workers there are: an in-memory broker without a flow gets one with this pool.
@@ -156,13 +156,13 @@ class Builder(ABC):
         if mode not in ("stop", "continue"):
             raise GraphError(f"the error mode is {mode!r}; give 'stop' or 'continue'")
         self._on_error = mode
-        return self._changed()
+        return self._copy()
 
     def body(self) -> Graph:
         """Give the graph as the body of a map: its nodes say themselves which error mode was chosen for them."""
         return graph_with_defaults(self.graph, None, self._on_error)
 
-    def _changed(self) -> Self:
+    def _copy(self) -> Self:
         self._compiled = None
         return self
 

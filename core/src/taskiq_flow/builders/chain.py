@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import evolve, frozen
 
-from taskiq_flow.builders.annotations import name_of
+from taskiq_flow._words import quote
 from taskiq_flow.builders.arguments import arguments, check_arguments, check_predicate
-from taskiq_flow.builders.naming import Names
-from taskiq_flow.builders.plans import Plan, Plans
 from taskiq_flow.builders.steps import (
     BranchStep,
     CallStep,
@@ -21,9 +19,8 @@ from taskiq_flow.builders.steps import (
     Runnable,
     Step,
 )
-from taskiq_flow.builders.values import input_annotations
+from taskiq_flow.builders.uses import TaskUse, TaskUses
 from taskiq_flow.errors import GraphError
-from taskiq_flow.graph._words import quoted
 from taskiq_flow.graph.build import build_graph
 from taskiq_flow.graph.model import (
     DEFAULT_OPTIONS,
@@ -42,6 +39,9 @@ from taskiq_flow.graph.model import (
     TaskNode,
 )
 from taskiq_flow.graph.order import leaves
+from taskiq_flow.tasks.annotations import name_of
+from taskiq_flow.wiring.naming import Names
+from taskiq_flow.wiring.values import input_annotations
 
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
@@ -64,7 +64,7 @@ class Compiled:
 
 
 @frozen
-class _Setting:
+class _Defaults:
     """What holds for some of the steps: those of one pipeline, or of one side of a branch."""
 
     retry: Mapping[str, Any] | None = None
@@ -73,7 +73,7 @@ class _Setting:
     when: Guard | None = None
 
 
-class _Flow(NamedTuple):
+class _Tail(NamedTuple):
     """Where the chain has come to; one is made for each step, so it is as light as can be.
 
     :param value: The source of the value.
@@ -84,11 +84,11 @@ class _Flow(NamedTuple):
     after: tuple[str, ...] = ()
 
 
-class _Scope:
+class _GraphDraft:
     """One graph while it is made; the body of a map is a scope of its own."""
 
-    def __init__(self, plans: Plans) -> None:
-        self.plans = plans
+    def __init__(self, uses: TaskUses) -> None:
+        self.plans = uses
         self.nodes: list[Node] = []
         self.inputs: dict[str, InputSpec] = {}
         self.positional: list[str] = []
@@ -102,41 +102,41 @@ class _Scope:
             self.positional.append(name)
         return Input(name)
 
-    def begin(self, chain: Chain, setting: _Setting) -> _Flow:
+    def begin(self, chain: Chain, defaults: _Defaults) -> _Tail:
         """Walk a chain from its first step, which decides what the inputs are."""
         first = chain.steps[0]
         if isinstance(first, InlineStep) and first.chain.steps:
             inner = first.chain.taking(first.param_name, first.extra)
-            flow = self.begin(inner, self._inside(inner, setting))
+            flow = self.begin(inner, self._inside(inner, defaults))
         elif isinstance(first, CallStep) and not first.aside:
-            flow = self._first(first, setting)
+            flow = self._first(first, defaults)
         else:
             name = _ITEMS if isinstance(first, EachStep) else _VALUE
-            flow = self.walk((first,), _Flow(self.take(name, InputSpec())), setting)
-        return self.walk(chain.steps[1:], flow, setting)
+            flow = self.walk((first,), _Tail(self.take(name, InputSpec())), defaults)
+        return self.walk(chain.steps[1:], flow, defaults)
 
-    def walk(self, steps: Sequence[Step], flow: _Flow, setting: _Setting) -> _Flow:
+    def walk(self, steps: Sequence[Step], flow: _Tail, defaults: _Defaults) -> _Tail:
         """Add steps behind a value."""
         for step in steps:
             if isinstance(step, CallStep):
-                flow = self._call(step, flow, setting)
+                flow = self._call(step, flow, defaults)
             elif isinstance(step, InlineStep):
-                flow = self.apply(step.chain.taking(step.param_name, step.extra), flow, setting)
+                flow = self.apply(step.chain.taking(step.param_name, step.extra), flow, defaults)
             elif isinstance(step, EachStep):
-                flow = self._each(step, flow, setting)
+                flow = self._each(step, flow, defaults)
             elif isinstance(step, GroupStep):
-                flow = self._group(step, flow, setting)
+                flow = self._group(step, flow, defaults)
             else:
-                flow = self._branch(step, flow, setting)
+                flow = self._branch(step, flow, defaults)
         return flow
 
-    def apply(self, what: Runnable, flow: _Flow, setting: _Setting) -> _Flow:
+    def apply(self, what: Runnable, flow: _Tail, defaults: _Defaults) -> _Tail:
         """Give the value to a task or to a whole pipeline."""
         if isinstance(what, Chain):
-            return self.walk(what.steps, flow, self._inside(what, setting))
-        return self._call(what, flow, setting)
+            return self.walk(what.steps, flow, self._inside(what, defaults))
+        return self._call(what, flow, defaults)
 
-    def _inside(self, chain: Chain, setting: _Setting) -> _Setting:
+    def _inside(self, chain: Chain, defaults: _Defaults) -> _Defaults:
         if not chain.steps:
             self.plans.problems.append("a pipeline that is a step of this one has no steps; give it one")
         if chain.timeout is not None:
@@ -144,14 +144,14 @@ class _Scope:
                 f"a pipeline that is a step of this one has a time limit ({chain.timeout} seconds), which holds for "
                 "runs; set it on the outer pipeline, or set the timeout of its tasks"
             )
-        return _Setting(
-            setting.retry if chain.retry is None else chain.retry,
-            setting.serializer if chain.serializer is None else chain.serializer,
-            setting.on_error if chain.on_error is None else chain.on_error,
-            setting.when,
+        return _Defaults(
+            defaults.retry if chain.retry is None else chain.retry,
+            defaults.serializer if chain.serializer is None else chain.serializer,
+            defaults.on_error if chain.on_error is None else chain.on_error,
+            defaults.when,
         )
 
-    def _first(self, step: CallStep, setting: _Setting) -> _Flow:
+    def _first(self, step: CallStep, defaults: _Defaults) -> _Tail:
         """The first task: its parameters are the inputs of the pipeline."""
         plan = self.plans.of(step.task)
         check_arguments(plan, step, self.plans.problems)
@@ -163,9 +163,9 @@ class _Scope:
                 params[parameter.name] = self.take(
                     parameter.name, spec, by_position=not parameter.keyword_only
                 )
-        return _Flow(self._node(plan, step, params, _optional(plan, step, params), (), setting))
+        return _Tail(self._node(plan, step, params, _optional(plan, step, params), (), defaults))
 
-    def _call(self, step: CallStep, flow: _Flow, setting: _Setting) -> _Flow:
+    def _call(self, step: CallStep, flow: _Tail, defaults: _Defaults) -> _Tail:
         plan = self.plans.of(step.task)
         params: dict[str, Source]
         if not step.extra and step.param_name is None and not step.aside and plan.first is not None:
@@ -179,20 +179,20 @@ class _Scope:
                 after = (*after, *_nodes_of(flow.value))
         if unfed:
             self.plans.problems.append(
-                f"task {plan.name!r} requires {quoted(unfed)}, which the step does not give; "
+                f"task {plan.name!r} requires {quote(unfed)}, which the step does not give; "
                 "add it as an extra argument of the step"
             )
-        output = self._node(plan, step, params, optional, after, setting)
-        return _Flow(flow.value, (output.node,)) if step.aside else _Flow(output)
+        output = self._node(plan, step, params, optional, after, defaults)
+        return _Tail(flow.value, (output.node,)) if step.aside else _Tail(output)
 
     def _node(
         self,
-        plan: Plan,
+        plan: TaskUse,
         step: CallStep,
         params: dict[str, Source],
         optional: frozenset[str],
         after: tuple[str, ...],
-        setting: _Setting,
+        defaults: _Defaults,
     ) -> Output:
         name = self._names.give(plan.name)
         output = Output(name, name)
@@ -204,8 +204,8 @@ class _Scope:
                 optional=optional,
                 outputs=(name,),
                 after=after,
-                when=setting.when,
-                options=self.plans.options(step.task, setting.retry, setting.on_error, setting.serializer),
+                when=defaults.when,
+                options=self.plans.options(step.task, defaults.retry, defaults.on_error, defaults.serializer),
                 description=plan.description,
                 accepts=plan.signature.accepts,
                 returns=plan.returns,
@@ -213,17 +213,17 @@ class _Scope:
         )
         return output
 
-    def _each(self, step: EachStep, flow: _Flow, setting: _Setting) -> _Flow:
-        inner = _Scope(self.plans)
+    def _each(self, step: EachStep, flow: _Tail, defaults: _Defaults) -> _Tail:
+        inner = _GraphDraft(self.plans)
         item = inner.take(_ITEM, InputSpec())
-        result = inner.apply(step.body, _Flow(item), evolve(setting, when=None))
+        result = inner.apply(step.body, _Tail(item), evolve(defaults, when=None))
         body = inner.finish(
-            result.value, name=_called(step.body), on_error=setting.on_error or self.plans.on_error
+            result.value, name=_name_body(step.body), on_error=defaults.on_error or self.plans.on_error
         )
         if body is None:
             return flow
         collected = next(iter(body.outputs))
-        name = self._names.give(_called(step.body))
+        name = self._names.give(_name_body(step.body))
         self.nodes.append(
             MapNode(
                 name=name,
@@ -236,26 +236,26 @@ class _Scope:
                 max_parallel=step.max_parallel,
                 skip_errors=step.skip_errors,
                 after=flow.after,
-                when=setting.when,
-                options=NodeOptions(on_error=setting.on_error) if setting.on_error else DEFAULT_OPTIONS,
+                when=defaults.when,
+                options=NodeOptions(on_error=defaults.on_error) if defaults.on_error else DEFAULT_OPTIONS,
             )
         )
-        return _Flow(Output(name, name))
+        return _Tail(Output(name, name))
 
-    def _group(self, step: GroupStep, flow: _Flow, setting: _Setting) -> _Flow:
-        results = [self.apply(member, flow, setting) for member in step.members]
-        return _Flow(ListOf(tuple(result.value for result in results)), _together(results))
+    def _group(self, step: GroupStep, flow: _Tail, defaults: _Defaults) -> _Tail:
+        results = [self.apply(member, flow, defaults) for member in step.members]
+        return _Tail(ListOf(tuple(result.value for result in results)), _together(results))
 
-    def _branch(self, step: BranchStep, flow: _Flow, setting: _Setting) -> _Flow:
-        asked = self._call(step.predicate, flow, setting)
+    def _branch(self, step: BranchStep, flow: _Tail, defaults: _Defaults) -> _Tail:
+        asked = self._call(step.predicate, flow, defaults)
         check_predicate(self.plans.of(step.predicate.task), self.plans.problems)
         # What a side waits for, the predicate has waited for already.
-        start = _Flow(flow.value)
-        then = self.apply(step.then, start, evolve(setting, when=Guard(asked.value, True)))
+        start = _Tail(flow.value)
+        then = self.apply(step.then, start, evolve(defaults, when=Guard(asked.value, True)))
         other = start
         if step.otherwise is not None:
-            other = self.apply(step.otherwise, start, evolve(setting, when=Guard(asked.value, False)))
-        return _Flow(_first_of(then.value, other.value), _together((then, other)))
+            other = self.apply(step.otherwise, start, evolve(defaults, when=Guard(asked.value, False)))
+        return _Tail(_first_of(then.value, other.value), _together((then, other)))
 
     def finish(
         self, value: Source, *, name: str, on_error: ErrorMode, timeout: float | None = None
@@ -292,22 +292,22 @@ def compile_chain(broker: AsyncBroker, chain: Chain) -> Compiled:
     if not chain.steps:
         raise GraphError("the pipeline has no steps; add one with call_next, map, filter, group or branch")
     on_error = chain.on_error or "stop"
-    scope = _Scope(Plans(broker, on_error))
+    scope = _GraphDraft(TaskUses(broker, on_error))
     # The graph itself carries the error mode of the outermost pipeline; nodes only carry what differs from it.
-    flow = scope.begin(chain, _Setting(chain.retry, chain.serializer))
+    flow = scope.begin(chain, _Defaults(chain.retry, chain.serializer))
     graph = scope.finish(flow.value, name=chain.name, on_error=on_error, timeout=chain.timeout)
     if graph is None:
         raise GraphError(scope.plans.problems)
     return Compiled(graph=graph, positional=tuple(scope.positional))
 
 
-def _called(body: Runnable) -> str:
+def _name_body(body: Runnable) -> str:
     if isinstance(body, CallStep):
         return name_of(body.task)
-    return body.name or next((_called(step) for step in body.steps if isinstance(step, CallStep)), "each")
+    return body.name or next((_name_body(step) for step in body.steps if isinstance(step, CallStep)), "each")
 
 
-def _optional(plan: Plan, step: CallStep, params: Mapping[str, Source]) -> frozenset[str]:
+def _optional(plan: TaskUse, step: CallStep, params: Mapping[str, Source]) -> frozenset[str]:
     """Give the parameters that fall back to their default; those that were given an argument never do."""
     return plan.optional.intersection(params) - step.extra.keys()
 
@@ -316,7 +316,7 @@ def _nodes_of(source: Source) -> tuple[str, ...]:
     return tuple(dict.fromkeys(leaf.node for leaf in leaves(source) if isinstance(leaf, Output)))
 
 
-def _together(results: Sequence[_Flow]) -> tuple[str, ...]:
+def _together(results: Sequence[_Tail]) -> tuple[str, ...]:
     """Give the side effects that several results leave behind."""
     return tuple(dict.fromkeys(name for result in results for name in result.after))
 

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 from typing_extensions import Self
 
-from taskiq_flow.builders.annotations import name_of, signature_of, spec_of
+from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.maps import map_outputs, read_body
-from taskiq_flow.builders.naming import Names, declared_names
-from taskiq_flow.builders.options import broker_problem
-from taskiq_flow.builders.places import MapPlace, Place, TaskPlace
-from taskiq_flow.builders.registry import DataflowRegistry, wanted_outputs
-from taskiq_flow.builders.values import annotation_of
 from taskiq_flow.errors import GraphError, PluginError
-from taskiq_flow.graph._words import Suggestions, quoted
 from taskiq_flow.graph.build import check_inputs
 from taskiq_flow.graph.model import Graph
+from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of
+from taskiq_flow.tasks.names import check_declared_names
+from taskiq_flow.wiring.naming import Names
+from taskiq_flow.wiring.options import broker_problem
+from taskiq_flow.wiring.places import MapPlace, Place, TaskPlace
+from taskiq_flow.wiring.registry import DataflowRegistry, read_outputs
+from taskiq_flow.wiring.values import annotation_of
 
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
@@ -46,7 +47,7 @@ class DataflowPipeline(Builder):
 
     def __init__(self, broker: AsyncBroker, *, outputs: Iterable[str] | None = None, name: str = "") -> None:
         super().__init__(broker, name=name)
-        self._outputs = None if outputs is None else wanted_outputs(outputs)
+        self._outputs = None if outputs is None else read_outputs(outputs)
         self._wants_what_is_added = False
         self._registry = DataflowRegistry()
         self._names = Names()
@@ -144,7 +145,7 @@ class DataflowPipeline(Builder):
         from taskiq_flow.discovery import catalogue_for, usual_broker
         from taskiq_flow.discovery.choosing import choose
 
-        wanted = wanted_outputs(outputs)
+        wanted = read_outputs(outputs)
         broker = usual_broker() if broker is None else broker
         pipeline = cls(broker, outputs=wanted, name=name)
         problems: list[str] = []
@@ -189,7 +190,7 @@ class DataflowPipeline(Builder):
         :returns: The pipeline.
         :raises GraphError: the names do not fit the body, or the node's name is in use.
         """
-        wanted = declared_names(output=output, outputs=outputs).get("outputs")
+        wanted = check_declared_names(output=output, outputs=outputs).get("outputs")
         over = self._data_name(over)
         if not isinstance(task, Builder):
             self._check_broker(task)
@@ -234,7 +235,7 @@ class DataflowPipeline(Builder):
         :returns: The pipeline.
         :raises GraphError: the task has no such parameter, or the node's name is in use.
         """
-        wanted = declared_names(output=output, outputs=outputs).get("outputs")
+        wanted = check_declared_names(output=output, outputs=outputs).get("outputs")
         over = self._data_name(over)
         self._check_broker(task)
         spec, signature = spec_of(task), signature_of(task)
@@ -243,7 +244,7 @@ class DataflowPipeline(Builder):
         if param_name is not None and param_name not in parameters:
             raise GraphError(
                 f"task {name_of(task)!r} has no parameter {param_name!r} for the list; its parameters are "
-                f"{quoted(parameters) or '(none)'}{Suggestions(parameters).hint(param_name)}"
+                f"{quote(parameters) or '(none)'}{Suggestions(parameters).hint(param_name)}"
             )
         given: dict[str, str] = {}
         if param_name is not None or not (over in (spec.inputs or ()) or over in parameters):
@@ -325,7 +326,7 @@ class DataflowPipeline(Builder):
         self._registry.add(place)
         if self._wants_what_is_added and self._outputs is not None:
             self._outputs += place.outputs
-        return self._changed()
+        return self._copy()
 
     def _check_broker(self, task: Any) -> None:
         problem = broker_problem(self.broker, task)

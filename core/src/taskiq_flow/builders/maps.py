@@ -7,12 +7,12 @@ from typing import Any
 
 from attrs import frozen
 
-from taskiq_flow.builders.annotations import name_of, signature_of, spec_of
+from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.builders.builder import Builder
-from taskiq_flow.builders.places import TaskPlace, body_of_task
 from taskiq_flow.errors import GraphError
-from taskiq_flow.graph._words import Suggestions, quoted
 from taskiq_flow.graph.model import Graph
+from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of
+from taskiq_flow.wiring.places import TaskPlace, body_of_task
 
 __all__ = ["Body", "map_outputs", "read_body"]
 
@@ -78,7 +78,7 @@ def _of_pipeline(body: Builder, over: str, item_param: str | None) -> Body:
     candidates = required or list(graph.inputs)
     if item_param is None and len(candidates) != 1:
         raise GraphError(
-            f"the pipeline for the items of {over!r} has the inputs {quoted(candidates) or '(none)'}; "
+            f"the pipeline for the items of {over!r} has the inputs {quote(candidates) or '(none)'}; "
             "say with item_param which one takes the item"
         )
     item = candidates[0] if item_param is None else item_param
@@ -94,7 +94,7 @@ def _of_pipeline(body: Builder, over: str, item_param: str | None) -> Body:
 
 
 def _no_input(whose: str, name: str, names: Mapping[str, Any]) -> str:
-    takes = f"it takes {quoted(names)}" if names else "it takes nothing"
+    takes = f"it takes {quote(names)}" if names else "it takes nothing"
     return f"{whose} has no parameter {name!r} for the item; {takes}{Suggestions(names).hint(name)}"
 
 
@@ -112,6 +112,6 @@ def map_outputs(body: Body, wanted: tuple[str, ...] | None) -> tuple[tuple[str, 
     if wanted and set(wanted) <= set(own):
         return wanted, wanted
     raise GraphError(
-        f"map {body.name!r} shall produce {quoted(wanted)}, but its body produces {quoted(own) or 'nothing'}; "
+        f"map {body.name!r} shall produce {quote(wanted)}, but its body produces {quote(own) or 'nothing'}; "
         "give one name for each of these, or choose among them"
     )

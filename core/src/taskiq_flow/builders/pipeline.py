@@ -8,7 +8,7 @@ from typing import Literal as OneOf
 
 from typing_extensions import ParamSpec
 
-from taskiq_flow.builders.annotations import name_of, task_of
+from taskiq_flow._words import quote
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.chain import Compiled, compile_chain
 from taskiq_flow.builders.steps import (
@@ -21,10 +21,10 @@ from taskiq_flow.builders.steps import (
     Runnable,
     Step,
 )
-from taskiq_flow.builders.values import annotation_of, literal
 from taskiq_flow.errors import GraphError
-from taskiq_flow.graph._words import quoted
 from taskiq_flow.graph.model import Graph, Literal
+from taskiq_flow.tasks.annotations import name_of, task_of
+from taskiq_flow.wiring.values import annotation_of, literal
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -119,7 +119,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         arguments = _literals(task, extra)
         if isinstance(task, Pipeline):
             return self._add(InlineStep(task._chain(), param_name, arguments))
-        return self._add(CallStep(_checked(task), param_name, arguments))
+        return self._add(CallStep(_check_task(task), param_name, arguments))
 
     def call_after(self, task: _Any, param_name: str | None = None, **extra: Any) -> Pipeline[_P, _R]:
         """Add a side effect: the value passes by unchanged, and the next step waits until the task is done.
@@ -132,7 +132,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         """
         if isinstance(task, Pipeline):
             raise GraphError("call_after takes a task, found a pipeline; add its tasks one by one")
-        self._add(CallStep(_checked(task), param_name, _literals(task, extra), True))
+        self._add(CallStep(_check_task(task), param_name, _literals(task, extra), True))
         return self
 
     @overload
@@ -260,7 +260,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         if isinstance(predicate, Pipeline):
             raise GraphError("the predicate of a branch is a task, found a pipeline; let one task decide")
         other = None if otherwise is None else _runnable(otherwise, None, {})
-        return self._add(BranchStep(CallStep(_checked(predicate)), _runnable(then, None, {}), other))
+        return self._add(BranchStep(CallStep(_check_task(predicate)), _runnable(then, None, {}), other))
 
     async def kiq(self, /, *args: _P.args, **kwargs: _P.kwargs) -> RunHandle[_R]:
         """Start a run.
@@ -300,10 +300,10 @@ class Pipeline(Builder, Generic[_P, _R]):
     def _add(self, step: Step) -> Any:
         # The type of what comes back follows the step, which only the public methods know.
         self._steps.append(step)
-        return self._changed()
+        return self._copy()
 
 
-def _checked(task: Any) -> Any:
+def _check_task(task: Any) -> Any:
     task_of(task)
     return task
 
@@ -312,7 +312,7 @@ def _runnable(task: Any, param_name: str | None, extra: Mapping[str, Any]) -> Ru
     arguments = _literals(task, extra)
     if isinstance(task, Pipeline):
         return task._chain().taking(param_name, arguments)
-    return CallStep(_checked(task), param_name, arguments)
+    return CallStep(_check_task(task), param_name, arguments)
 
 
 def _literals(task: Any, extra: Mapping[str, Any]) -> dict[str, Literal]:
@@ -325,10 +325,10 @@ def _literals(task: Any, extra: Mapping[str, Any]) -> dict[str, Literal]:
 def _by_name(positional: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Give the inputs by name, as Python does for the arguments of a call."""
     if len(args) > len(positional):
-        takes = f"{quoted(positional)} by position" if positional else "nothing by position"
+        takes = f"{quote(positional)} by position" if positional else "nothing by position"
         raise GraphError(f"the pipeline takes {takes}, found {len(args)} values; give the others by name")
     inputs = dict(zip(positional, args, strict=False))
     twice = [name for name in inputs if name in kwargs]
     if twice:
-        raise GraphError(f"{quoted(twice)} given by position and by name; give each input once")
+        raise GraphError(f"{quote(twice)} given by position and by name; give each input once")
     return {**inputs, **kwargs}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from taskiq_flow.discoverer import Discoverer, TaskOrigin, TaskSource
+from taskiq_flow.discoverer import Discoverer, Origin, TaskSource
 from taskiq_flow.errors import PluginError
 
 __all__ = ["GROUP", "EntryPointDiscoverer"]
@@ -24,15 +24,15 @@ class EntryPointDiscoverer(Discoverer):
 
     def find(self) -> Sequence[TaskSource]:
         """Give one source for each entry point, by name; a distribution that cannot be read is logged."""
-        from taskiq_flow.plugins.metadata import installed
+        from taskiq_flow._metadata import find_entry_points
 
         return [
             TaskSource(
                 name=each.name,
-                origin=TaskOrigin(distribution=each.distribution, version=each.version, target=each.target),
+                origin=Origin(distribution=each.distribution, version=each.version, target=each.target),
                 load=partial(_load, each.entry_point),
             )
-            for each in installed(GROUP)
+            for each in find_entry_points(GROUP)
         ]
 
 

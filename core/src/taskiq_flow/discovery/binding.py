@@ -8,18 +8,18 @@ from typing import Any
 from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
 from taskiq.brokers.shared_broker import AsyncSharedBroker
 
-from taskiq_flow.builders.annotations import name_of
-from taskiq_flow.discoverer import TaskOrigin
+from taskiq_flow.discoverer import Origin
 from taskiq_flow.discovery.reading import function_of
 from taskiq_flow.errors import GraphError, PluginError
-from taskiq_flow.task_options import keep_origin, origin_of
+from taskiq_flow.tasks.annotations import name_of
+from taskiq_flow.tasks.options import keep_origin, origin_of
 from taskiq_flow.worker.decorated import FlowTask
 
 __all__ = ["bind_task"]
 
 
 def bind_task(
-    broker: AsyncBroker, name: str, task: Any, origin: TaskOrigin
+    broker: AsyncBroker, name: str, task: Any, origin: Origin
 ) -> AsyncTaskiqDecoratedTask[Any, Any]:
     """Register a task with a broker under a name, and keep with it where it comes from; again, it changes nothing.
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import evolve, field, frozen
 from taskiq import AsyncBroker
 
-from taskiq_flow.builders.annotations import name_of
-from taskiq_flow.builders.places import TaskPlace
-from taskiq_flow.discoverer import TaskOrigin, TaskSource
+from taskiq_flow.discoverer import Origin, TaskSource
 from taskiq_flow.discovery.installed import InstalledTask
 from taskiq_flow.discovery.reading import Offers, function_of, read_offers
 from taskiq_flow.errors import FlowError, GraphError, PluginError
+from taskiq_flow.tasks.annotations import name_of
+from taskiq_flow.wiring.places import TaskPlace
 
 __all__ = ["Catalogue", "SourceProblem"]
 
@@ -30,7 +30,7 @@ class SourceProblem:
     """
 
     source: str
-    origin: TaskOrigin
+    origin: Origin
     error: str
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class Catalogue:
         found: dict[str, list[InstalledTask]] = {}
         problems: list[SourceProblem] = []
         for source in sources:
-            offers = _loaded(source)
+            offers = _load_offers(source)
             problems += [
                 SourceProblem(source=source.name, origin=source.origin, error=each)
                 for each in offers.problems
@@ -68,7 +68,7 @@ class Catalogue:
                 try:
                     name = source.rename(offer.name)
                 except Exception as error:  # noqa: BLE001 - somebody else's discoverer
-                    said = f"naming task {offer.name!r} failed: {_said(error)}"
+                    said = f"naming task {offer.name!r} failed: {_describe_error(error)}"
                     problems.append(SourceProblem(source=source.name, origin=source.origin, error=said))
                     continue
                 if name is None:
@@ -77,7 +77,7 @@ class Catalogue:
                     said = f"task {offer.name!r} would be named {name!r}, which is no name"
                     problems.append(SourceProblem(source=source.name, origin=source.origin, error=said))
                     continue
-                task = _installed(source, name, offer.place)
+                task = _make_task(source, name, offer.place)
                 others = found.setdefault(name, [])
                 # One distribution may offer a task twice, by itself and with its whole module.
                 if not any(_same(task, other) for other in others):
@@ -118,24 +118,24 @@ class Catalogue:
             raise PluginError("\n".join(errors))
 
 
-def _loaded(source: TaskSource) -> Offers:
+def _load_offers(source: TaskSource) -> Offers:
     try:
         return read_offers(source.load())
     except KeyboardInterrupt:
         # Somebody wants to leave; that it came out of an import is chance.
         raise
     except BaseException as error:  # noqa: BLE001 - somebody else's module may even leave the interpreter
-        return Offers(problems=(_said(error),))
+        return Offers(problems=(_describe_error(error),))
 
 
-def _said(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     # "No module named 'x'" says enough; "1" or "'key'" of other classes does not.
     if isinstance(error, (ImportError, FlowError)) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _installed(source: TaskSource, name: str, place: TaskPlace) -> InstalledTask:
+def _make_task(source: TaskSource, name: str, place: TaskPlace) -> InstalledTask:
     module = getattr(function_of(place.task), "__module__", None) or source.origin.target.partition(":")[0]
     return InstalledTask(
         name=name,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.discovery.catalogue import Catalogue
 from taskiq_flow.discovery.installed import InstalledTask
 from taskiq_flow.errors import GraphError
-from taskiq_flow.graph._words import Suggestions, quoted
 
 __all__ = ["choose"]
 
@@ -42,7 +42,7 @@ def choose(
         if data in seen or data not in producers:
             continue
         seen.add(data)
-        task = _preferred(data, producers[data], prefer.get(data), problems)
+        task = _pick_preferred(data, producers[data], prefer.get(data), problems)
         if task is None or task.name in chosen:
             continue
         if task.name in catalogue.clashes:
@@ -64,7 +64,7 @@ def _producers(catalogue: Catalogue) -> dict[str, list[InstalledTask]]:
     return producers
 
 
-def _preferred(
+def _pick_preferred(
     data: str, tasks: list[InstalledTask], preferred: str | None, problems: list[str]
 ) -> InstalledTask | None:
     fitting = [each for each in tasks if preferred is None or _is_called(each, preferred)]
@@ -114,5 +114,5 @@ def _nobody_produces(
     said = f"no installed task produces {names}"
     if not catalogue.sources:
         return f"{said}; no distribution offers tasks, or none of them is let in: install one that does, or allow it"
-    said += f"; looked at {', '.join(catalogue.releases)}, whose tasks produce {quoted(sorted(producers)) or 'nothing'}"
+    said += f"; looked at {', '.join(catalogue.releases)}, whose tasks produce {quote(sorted(producers)) or 'nothing'}"
     return "\n".join([said, *map(str, catalogue.problems)])

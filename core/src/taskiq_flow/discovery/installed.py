@@ -8,12 +8,12 @@ from typing import Any
 from attrs import field, frozen
 from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
 
-from taskiq_flow.builders.annotations import signature_of, spec_of
-from taskiq_flow.builders.places import TaskPlace
-from taskiq_flow.discoverer import TaskOrigin
+from taskiq_flow.discoverer import Origin
 from taskiq_flow.discovery.binding import bind_task
 from taskiq_flow.discovery.reading import function_of
-from taskiq_flow.graph.types import described
+from taskiq_flow.graph.types import describe
+from taskiq_flow.tasks.annotations import signature_of, spec_of
+from taskiq_flow.wiring.places import TaskPlace
 
 __all__ = ["InstalledTask", "TaskInput"]
 
@@ -44,7 +44,7 @@ class InstalledTask:
 
     name: str
     source: str
-    origin: TaskOrigin
+    origin: Origin
     place: TaskPlace = field(repr=False)
 
     @property
@@ -100,6 +100,6 @@ class InstalledTask:
 
 def _text(annotation: Any) -> str:
     try:
-        return "" if annotation is Any else described(annotation)
+        return "" if annotation is Any else describe(annotation)
     except Exception:  # noqa: BLE001 - what somebody else's objects say of themselves; no reason to list no task
         return ""

@@ -10,11 +10,11 @@ from typing import Any
 from attrs import frozen
 from taskiq import AsyncTaskiqDecoratedTask
 
-from taskiq_flow.builders.annotations import RENAMED, is_annotated, name_of, signature_of, spec_of
-from taskiq_flow.builders.options import registered_name
-from taskiq_flow.builders.places import TaskPlace
-from taskiq_flow.builders.registry import DataflowRegistry
 from taskiq_flow.errors import FlowError
+from taskiq_flow.tasks.annotations import RENAMED, is_annotated, name_of, signature_of, spec_of
+from taskiq_flow.wiring.options import find_registered_name
+from taskiq_flow.wiring.places import TaskPlace
+from taskiq_flow.wiring.registry import DataflowRegistry
 
 __all__ = ["Offer", "Offers", "function_of", "read_offers"]
 
@@ -97,7 +97,7 @@ def _candidates(found: Any, *, called: bool) -> Iterator[Any]:
     elif isinstance(found, Iterable) and not isinstance(found, (str, bytes)):
         yield from found
     elif callable(found) and not called:
-        yield from _candidates(_called(found), called=True)
+        yield from _candidates(_call(found), called=True)
     else:
         raise FlowError(f"expected {_FORMS}, found {'it to give ' * called}{type(found).__name__}")
 
@@ -123,7 +123,7 @@ def _is_task(value: Any) -> bool:
         return False
 
 
-def _called(function: Any) -> Any:
+def _call(function: Any) -> Any:
     try:
         inspect.signature(function).bind()
     except TypeError as error:
@@ -140,7 +140,7 @@ def _called(function: Any) -> Any:
 
 def _offer(candidate: Any) -> Offer:
     if isinstance(candidate, TaskPlace):
-        return Offer(registered_name(candidate.task), candidate)
+        return Offer(find_registered_name(candidate.task), candidate)
     if not _is_task(candidate):
         name = getattr(candidate, "name", None) or getattr(candidate, "__name__", None)
         shown = repr(name) if isinstance(name, str) else "an element"
@@ -155,5 +155,5 @@ def _offer(candidate: Any) -> Offer:
         description=spec.description,
     )
     if isinstance(candidate, AsyncTaskiqDecoratedTask):
-        return Offer(registered_name(candidate), place)
+        return Offer(find_registered_name(candidate), place)
     return Offer(f"{candidate.__module__}:{node}", place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from taskiq_flow.machine.events import CellCancelled, CellFailed, CellReleased, CellSucceeded, Event
+from taskiq_flow.machine.events import AttemptFailed, CellCancelled, CellSucceeded, Event, SlotFreed
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import ClaimCheck, Value
@@ -32,7 +32,7 @@ class ActiveRun:
     machine: RunMachine
     broken: str = ""
     logged: int = 0
-    kept: dict[str, CellSucceeded] = field(factory=dict)
+    resumed: dict[str, CellSucceeded] = field(factory=dict)
     heard_at: float = 0.0
     occupied: int = 0
     id: str = field(init=False)
@@ -44,7 +44,7 @@ class ActiveRun:
     @property
     def over(self) -> bool:
         """Whether nothing of it is left to drive: it is final, and no given-up attempt occupies a worker."""
-        return bool(self.broken) or (self.machine.status.final and not self.machine.cells.lingering)
+        return bool(self.broken) or (self.machine.status.final and not self.machine.cells.held_slots)
 
     def awaits(self, cell: str, attempt: int) -> bool:
         """Whether the outcome of an attempt is still to come."""
@@ -53,11 +53,11 @@ class ActiveRun:
 
     def news_of(self, event: Event) -> Event:
         """Give what an event says to this run: an outcome of an attempt that was given up only frees its slot."""
-        lingering = self.machine.cells.lingering
-        if not lingering or not isinstance(event, (CellSucceeded, CellFailed, CellCancelled)):
+        held_slots = self.machine.cells.held_slots
+        if not held_slots or not isinstance(event, (CellSucceeded, AttemptFailed, CellCancelled)):
             return event
-        late = (event.cell, event.attempt) in lingering and not getattr(event, "lingers", False)
-        return CellReleased(cell=event.cell, attempt=event.attempt, at=event.at) if late else event
+        late = (event.cell, event.attempt) in held_slots and not getattr(event, "holds_slot", False)
+        return SlotFreed(cell=event.cell, attempt=event.attempt, at=event.at) if late else event
 
     def outcome(self, at: float) -> RunOutcome:
         """Say how the run ended.
@@ -72,6 +72,6 @@ class ActiveRun:
             left_out=dict(machine.suppressed),
             reason=self.broken or machine.reason,
             timed_out=machine.timed_out,
-            lingers=bool(machine.cells.lingering),
+            holds_slot=bool(machine.cells.held_slots),
             at=at,
         )

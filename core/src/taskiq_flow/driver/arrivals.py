@@ -1,7 +1,7 @@
 """The ready cells of a pool whose scheduler takes the first ones and looks at nothing else.
 
 Nobody is shown such cells, so nothing is made of them that could be shown. The order is that of
-:class:`~taskiq_flow.driver.lines.ReadyQueue` with one line and without limits.
+:class:`~taskiq_flow.driver.ready_queue.ReadyQueue` with one line and without limits.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from taskiq_flow.machine import instructions as do
 
 if TYPE_CHECKING:
-    from taskiq_flow.driver.floor import PlacedRun
+    from taskiq_flow.driver.scheduling import ScheduledRun
 
 __all__ = ["ArrivalQueue"]
 
 _Key = tuple[str, str]
-_Entry = tuple["PlacedRun", do.Enqueue, float]
+_Entry = tuple["ScheduledRun", do.Enqueue, float]
 
 
 class ArrivalQueue:
@@ -33,7 +33,7 @@ class ArrivalQueue:
     def __len__(self) -> int:
         return len(self._where)
 
-    def add(self, run: PlacedRun, order: do.Enqueue, now: float) -> None:
+    def add(self, run: ScheduledRun, order: do.Enqueue, now: float) -> None:
         """Add a cell behind those of its priority and depth.
 
         :param now: Since when it is ready, in seconds since the epoch.

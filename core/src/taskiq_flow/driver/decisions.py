@@ -5,11 +5,11 @@ from __future__ import annotations
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.surroundings import Surroundings
-from taskiq_flow.machine.events import CellFailed
+from taskiq_flow.machine.events import AttemptFailed
 from taskiq_flow.machine.instructions import AskPolicy, Dispatch
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.retry import CellView, FailedAttempt
-from taskiq_flow.task_options import policy_of
+from taskiq_flow.tasks.options import policy_of
 
 __all__ = ["Decisions", "do_again"]
 
@@ -26,7 +26,7 @@ class Decisions:
         self._policies = runtime.policies
         self._here = here
 
-    def answer(self, run: ActiveRun, order: AskPolicy, now: float) -> CellFailed:
+    def answer(self, run: ActiveRun, order: AskPolicy, now: float) -> AttemptFailed:
         """Give the event that answers a machine's question.
 
         :param now: Seconds since the epoch.
@@ -36,7 +36,7 @@ class Decisions:
             # Nothing has failed: somebody's event loop has come to its end, and with it what it did for others.
             reason = "the event loop that it ran in has ended"
             return do_again(order.cell, order.attempt, order.failure, reason, now)
-        return self.decide(run, order, order.failure, now, lingers=order.lingers)
+        return self.decide(run, order, order.failure, now, holds_slot=order.holds_slot)
 
     def decide(
         self,
@@ -45,8 +45,8 @@ class Decisions:
         failure: Failure,
         now: float,
         *,
-        lingers: bool = False,
-    ) -> CellFailed:
+        holds_slot: bool = False,
+    ) -> AttemptFailed:
         """Ask the policy of a cell about a failure.
 
         :param now: Seconds since the epoch.
@@ -60,20 +60,20 @@ class Decisions:
             resources=cell.resources,
             first_started_at=cell.first_started_at,
         )
-        return self._policies.judge(
+        return self._policies.decide(
             FailedAttempt(failure=failure),
             view,
             own=policy_of(self._broker.find_task(order.node.task)),
             options=order.node.options.retry,
             attempt=order.attempt,
             now=now,
-            lingers=lingers,
+            holds_slot=holds_slot,
         )
 
 
-def do_again(cell: str, attempt: int, failure: Failure, reason: str, now: float) -> CellFailed:
+def do_again(cell: str, attempt: int, failure: Failure, reason: str, now: float) -> AttemptFailed:
     """Give the end of an attempt that is done again at once, without asking anybody.
 
     :param now: Seconds since the epoch.
     """
-    return CellFailed(cell=cell, attempt=attempt, failure=failure, retry_at=now, reason=reason, at=now)
+    return AttemptFailed(cell=cell, attempt=attempt, failure=failure, retry_at=now, reason=reason, at=now)

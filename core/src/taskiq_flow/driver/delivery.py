@@ -10,18 +10,18 @@ from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.contexts import start_task
 from taskiq_flow.driver.inline import InlineQueue
-from taskiq_flow.driver.mail import Mail
+from taskiq_flow.driver.outgoing import MessageWriter
 from taskiq_flow.driver.sender import Outgoing, Sender
 from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.driver.watch import WorkerWatch
-from taskiq_flow.envelope import Envelope
 from taskiq_flow.errors import PayloadError
-from taskiq_flow.failures import failure_of
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
+from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import Failure, FailureKind
-from taskiq_flow.store import Letter
-from taskiq_flow.worker.shapes import Shape
+from taskiq_flow.store import Notice
+from taskiq_flow.values.failures import failure_of
+from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.ways import direct_function, needs_messages
 
 __all__ = ["Delivery"]
@@ -48,7 +48,7 @@ class Delivery:
         *,
         apply: Callable[[ActiveRun, ev.Event], None],
         write: Callable[[], Coroutine[Any, Any, None]],
-        decide: Callable[[ActiveRun, do.Dispatch, Failure], ev.CellFailed],
+        decide: Callable[[ActiveRun, do.Dispatch, Failure], ev.AttemptFailed],
     ) -> None:
         self.sender = Sender(runtime, here, watch.lacks)
         self._broker = runtime.broker
@@ -57,14 +57,14 @@ class Delivery:
         self._here = here
         self._write = write
         self._decide = decide
-        self._mail = Mail(runtime, watch)
+        self._mail = MessageWriter(runtime, watch)
         self._worker = here.find_worker() if runtime.in_memory else None
         self._inline: InlineQueue | None = None
         if self._worker is not None:
             self._inline = InlineQueue(runtime, here, self._worker, apply, write)
         self._dispatched: deque[tuple[ActiveRun, do.Dispatch]] = deque()
         self._outgoing: list[Outgoing] = []
-        self._executions: list[tuple[ActiveRun, Envelope, Shape]] = []
+        self._executions: list[tuple[ActiveRun, Envelope, TaskFunction]] = []
 
     def __len__(self) -> int:
         """Give how many cells are to be handed over."""
@@ -92,7 +92,7 @@ class Delivery:
                     await self._hand_over(run, order, inline)
                 except PayloadError as error:
                     event = self._decide(run, order, failure_of(error, FailureKind.REJECTED))
-                    await self._inbox.put(self._pool, [Letter(run=run.id, event=event)])
+                    await self._inbox.put(self._pool, [Notice(run=run.id, event=event)])
             self._dispatched.popleft()
         if self._outgoing or self._executions:
             await self._write()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import define, evolve, field
 
-from taskiq_flow.machine.events import CellFailed
+from taskiq_flow.machine.events import AttemptFailed
 from taskiq_flow.pools import fits, shortage
 from taskiq_flow.scheduler import Scheduler, WorkerView
 
@@ -64,9 +64,9 @@ class Demands:
                 return f"asks for {amount:.12g} of {name!r}, and the limit is {self.limits[name]:.12g}"
         return shortage(wanted, queue, workers) if workers and self.scheduler.reads_resources else ""
 
-    def judged(
-        self, event: CellFailed, resources: Mapping[str, float], queue: str, workers: Sequence[WorkerView]
-    ) -> CellFailed:
+    def refuse_impossible(
+        self, event: AttemptFailed, resources: Mapping[str, float], queue: str, workers: Sequence[WorkerView]
+    ) -> AttemptFailed:
         """Give a failure without its retry, where the retry asks for more than anybody could ever have.
 
         :param resources: What the attempt that failed had.

@@ -13,13 +13,13 @@ from typing import Any
 
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.cancellations import Cancellations
 from taskiq_flow.driver.decisions import Decisions, do_again
 from taskiq_flow.driver.delivery import Delivery
 from taskiq_flow.driver.expansions import Expansions
-from taskiq_flow.driver.floor import Floor
 from taskiq_flow.driver.journal import Journal
-from taskiq_flow.driver.kept import KeptResults
-from taskiq_flow.driver.releases import Releases
+from taskiq_flow.driver.resumed import ResumedResults
+from taskiq_flow.driver.scheduling import PoolScheduling
 from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.driver.timers import Timers
 from taskiq_flow.driver.watch import WorkerWatch
@@ -30,7 +30,7 @@ from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, FailureKind
-from taskiq_flow.store import Lease, Letter, RunRecord
+from taskiq_flow.store import Lease, Notice, RunRecord
 from taskiq_flow.worker.adoption import store_result
 
 __all__ = ["Driver"]
@@ -75,8 +75,8 @@ class Driver:
             declared=runtime.capacity.workers,
             embedded=runtime.in_memory,
         )
-        self._floor = Floor(self.pool, runtime.placer, self._watch, runtime.durations)
-        self._releases = Releases(self.pool, self._store, self._timers, self._watch)
+        self._scheduling = PoolScheduling(self.pool, runtime.placer, self._watch, runtime.durations)
+        self._cancellations = Cancellations(self.pool, self._store, self._timers, self._watch)
         self._decisions = Decisions(runtime, self._here)
         self._delivery = Delivery(
             runtime, self._here, self._watch, apply=self._apply, write=self._write, decide=self._reject
@@ -92,7 +92,7 @@ class Driver:
         # Attempts that the log says this worker has begun, and that it may not have.
         self._doubtful: list[tuple[ActiveRun, str, int]] = []
         self._expansions = Expansions(self._checks, self._codec)
-        self._kept = KeptResults(self._store)
+        self._resumed = ResumedResults(self._store)
         self._finished: dict[str, ActiveRun] = {}
 
     @property
@@ -108,7 +108,7 @@ class Driver:
     async def resume(self) -> None:
         """Take over the runs that another driver has left unfinished."""
         self._now = self._clock.now()
-        await self._floor.recall(self._store)
+        await self._scheduling.recall(self._store)
         records = await self._store.runs.list(pool=self.pool, active=True, limit=_EVERYTHING)
         for record in reversed(records):  # the oldest first
             events = await self._store.log.read(record.id)
@@ -128,7 +128,7 @@ class Driver:
                 logger.exception("run %s is ended, because its log cannot be replayed", run.id)
                 self._break(run, error)
         for record in await self._store.runs.list(pool=self.pool, active=False, limit=_RECENT):
-            if record.outcome is not None and record.outcome.lingers:
+            if record.outcome is not None and record.outcome.holds_slot:
                 await self._keep_in_mind(record)
 
     async def _keep_in_mind(self, record: RunRecord) -> None:
@@ -166,19 +166,19 @@ class Driver:
             logger.error("an event in the log of run %s is passed over", run.id, exc_info=error)
 
         for event, _ in replay(run.machine, events, pass_over=pass_over):
-            self._floor.observe(run, event)
+            self._scheduling.observe(run, event)
 
     async def turn(self) -> float | None:
         """Do everything that can be done now.
 
-        :returns: When there will be something to do without any letter, in seconds since the epoch; ``None`` for never.
+        :returns: When there will be something to do without any notice, in seconds since the epoch; ``None`` for never.
         :raises LeaseLost: another driver has taken the pool over; this one must not be used any more.
         """
         now = self._now = self._clock.now()
         self._is_asked = False
         taken = await self._store.inbox.take(self.pool)
-        for _, letter in taken:
-            await self._read(letter)
+        for _, notice in taken:
+            await self._read(notice)
         if self._doubtful:
             self._begin_again()
         if self._timers:
@@ -189,8 +189,8 @@ class Driver:
                         self._fire(run, timer)
         if now >= self._watch.next_look:
             await self._look()
-        if self._kept:
-            for run, event in self._kept.take(now):
+        if self._resumed:
+            for run, event in self._resumed.take(now):
                 self._apply(run, event)
         if self._expansions:
             while (read := await self._expansions.read(now)) is not None:
@@ -202,28 +202,28 @@ class Driver:
             await self._finish_runs()
         if self._delivery:
             await self._delivery.carry_out()
-        if self._releases:
-            await self._releases.carry_out(now)
+        if self._cancellations:
+            await self._cancellations.carry_out(now)
         if self._watch.gone:
-            await self._watch.bury()
+            await self._watch.clean_up_lost()
         if taken:
             await self._store.inbox.acknowledge(self.pool, [token for token, _ in taken])
         due = self._timers.next_due() if self._timers else None
         if self._runs:
-            # Nobody writes a letter about a worker that dies, or a run that is deleted.
+            # Nobody writes a notice about a worker that dies, or a run that is deleted.
             due = self._watch.next_look if due is None else min(due, self._watch.next_look)
-        return now if self._kept else due
+        return now if self._resumed else due
 
-    async def _read(self, letter: Letter) -> None:
-        run, event = self._runs.get(letter.run), letter.event
+    async def _read(self, notice: Notice) -> None:
+        run, event = self._runs.get(notice.run), notice.event
         if run is None:
-            await self._admit_new(letter)
+            await self._admit_new(notice)
         elif type(event) is not ev.RunStarted:
-            if run.machine.cells.lingering:
+            if run.machine.cells.held_slots:
                 event = run.news_of(event)
             if type(event) is ev.CellDispatched:
                 # That of a run that was adopted: its message was there before it was.
-                self._floor.withdraw(run.id, event.cell)
+                self._scheduling.withdraw(run.id, event.cell)
             self._apply(run, event)
 
     # Executing in this event loop
@@ -258,7 +258,7 @@ class Driver:
             due = self._timers.next_due()
             if due is not None and due <= now:
                 return True
-        return self._is_asked or self._store.inbox.has_letters(self.pool)
+        return self._is_asked or self._store.inbox.has_notices(self.pool)
 
     def stop(self) -> None:
         """Execute nothing more; another driver takes up what has not begun."""
@@ -270,20 +270,20 @@ class Driver:
 
     # Reading
 
-    async def _admit_new(self, letter: Letter) -> None:
-        """Begin a run that was just created; other letters about unknown runs are about such that are over."""
-        if not isinstance(letter.event, (ev.RunStarted, ev.CancelRequested)):
+    async def _admit_new(self, notice: Notice) -> None:
+        """Begin a run that was just created; other notices about unknown runs are about such that are over."""
+        if not isinstance(notice.event, (ev.RunStarted, ev.CancelRequested)):
             return
         try:
-            record = await self._store.runs.get(letter.run)
+            record = await self._store.runs.get(notice.run)
         except RunNotFound:
             return
         if record.outcome is not None:
             return
         run = await self._admit(record)
         await self._begin(run)
-        if isinstance(letter.event, ev.CancelRequested):
-            self._apply(run, letter.event)
+        if isinstance(notice.event, ev.CancelRequested):
+            self._apply(run, notice.event)
 
     async def _begin(self, run: ActiveRun) -> None:
         if (tell := self._plugins.notify.run_started) is not None:
@@ -299,11 +299,11 @@ class Driver:
         run = self._active(record)
         # Before it is known here: the store may fail, and then all of this is done again.
         try:
-            await self._kept.load(run)
+            await self._resumed.load(run)
         except ResumeError as error:
             self._break(run, error)
         self._runs[record.id] = run
-        self._floor.admit(run)
+        self._scheduling.admit(run)
         return run
 
     def _apply(self, run: ActiveRun, event: ev.Event) -> None:
@@ -313,11 +313,11 @@ class Driver:
         machine = run.machine
         version = machine.version
         try:
-            if type(event) is ev.CellFailed and event.retry_at is not None:
-                event = self._floor.judged(run, event)
+            if type(event) is ev.AttemptFailed and event.retry_at is not None:
+                event = self._scheduling.refuse_impossible(run, event)
             instructions = machine.apply(event)
             if machine.version != version:
-                self._floor.observe(run, event)
+                self._scheduling.observe(run, event)
                 self._journal.add(run.id, event)
             for instruction in instructions:
                 _PERFORMERS[type(instruction)](self, run, instruction)
@@ -331,7 +331,7 @@ class Driver:
     def _count(self, run: ActiveRun) -> None:
         """Note how many cells of a run occupy capacity, as its state says after each event."""
         cells = run.machine.cells
-        occupied = len(cells.in_flight) + len(cells.lingering)
+        occupied = len(cells.in_flight) + len(cells.held_slots)
         if occupied != run.occupied:
             self._occupied += occupied - run.occupied
             run.occupied = occupied
@@ -339,56 +339,56 @@ class Driver:
     def _break(self, run: ActiveRun, error: Exception) -> None:
         """End a run whose machine is in no known state, so that nobody waits for it for ever."""
         run.broken = f"internal error: {type(error).__name__}: {error}"
-        self._floor.clear(run.id)
+        self._scheduling.clear(run.id)
         self._finished[run.id] = run
 
     # Doing what machines say
 
-    def _enqueue(self, run: ActiveRun, order: do.Enqueue) -> None:
-        if run.kept and self._kept.answers(run, order):
+    def _enqueue(self, run: ActiveRun, instruction: do.Enqueue) -> None:
+        if run.resumed and self._resumed.answers(run, instruction):
             self._is_asked = True
             return
-        self._floor.enqueue(run, order, self._now)
+        self._scheduling.enqueue(run, instruction, self._now)
 
-    def _withdraw(self, run: ActiveRun, order: do.Withdraw) -> None:
-        self._floor.withdraw(run.id, order.cell)
+    def _withdraw(self, run: ActiveRun, instruction: do.Withdraw) -> None:
+        self._scheduling.withdraw(run.id, instruction.cell)
 
-    def _dispatch(self, run: ActiveRun, order: do.Dispatch) -> None:
-        self._delivery.add(run, order)
+    def _dispatch(self, run: ActiveRun, instruction: do.Dispatch) -> None:
+        self._delivery.add(run, instruction)
 
-    def _later_expand(self, run: ActiveRun, order: do.Expand) -> None:
-        self._expansions.add(run, order)
+    def _later_expand(self, run: ActiveRun, instruction: do.Expand) -> None:
+        self._expansions.add(run, instruction)
         self._is_asked = True
 
-    def _ask_policy(self, run: ActiveRun, order: do.AskPolicy) -> None:
-        self._apply(run, self._decisions.answer(run, order, self._now))
+    def _ask_policy(self, run: ActiveRun, instruction: do.AskPolicy) -> None:
+        self._apply(run, self._decisions.answer(run, instruction, self._now))
 
-    def _reject(self, run: ActiveRun, order: do.Dispatch, failure: Failure) -> ev.CellFailed:
-        return self._decisions.decide(run, order, failure, self._now)
+    def _reject(self, run: ActiveRun, instruction: do.Dispatch, failure: Failure) -> ev.AttemptFailed:
+        return self._decisions.decide(run, instruction, failure, self._now)
 
-    def _later_release(self, run: ActiveRun, order: do.Release) -> None:
-        self._releases.add(run, order)
+    def _later_stop(self, run: ActiveRun, instruction: do.Stop) -> None:
+        self._cancellations.add(run, instruction)
         self._is_asked = True
 
-    def _start_timer(self, run: ActiveRun, order: do.StartTimer) -> None:
-        self._timers.start(run.id, order.timer, order.due)
+    def _start_timer(self, run: ActiveRun, instruction: do.StartTimer) -> None:
+        self._timers.start(run.id, instruction.timer, instruction.due)
 
-    def _stop_timer(self, run: ActiveRun, order: do.StopTimer) -> None:
-        self._timers.stop(run.id, order.timer)
+    def _stop_timer(self, run: ActiveRun, instruction: do.StopTimer) -> None:
+        self._timers.stop(run.id, instruction.timer)
 
-    def _finish(self, run: ActiveRun, order: do.FinishRun) -> None:
+    def _finish(self, run: ActiveRun, instruction: do.FinishRun) -> None:
         self._finished[run.id] = run
 
     # The steps of a turn
 
     def _fire(self, run: ActiveRun, timer: str) -> None:
-        given_up = self._releases.given_up(timer, self._now)
-        self._apply(run, given_up or ev.TimerFired(timer=timer, at=self._now))
+        give_up = self._cancellations.give_up(timer, self._now)
+        self._apply(run, give_up or ev.TimerFired(timer=timer, at=self._now))
 
     async def _look(self) -> None:
-        """Look for what nobody writes letters about."""
+        """Look for what nobody writes notices about."""
         holders = {cell.holder for run in self._runs.values() for cell in run.machine.occupying()}
-        for worker in await self._watch.lost(self._now, holders - {""}):
+        for worker in await self._watch.find_lost(self._now, holders - {""}):
             self._lose(worker)
         for run in list(self._runs.values()):
             if self._now - run.heard_at >= _SECONDS_OF_SILENCE:
@@ -408,7 +408,7 @@ class Driver:
 
     def _place(self) -> None:
         """Dispatch what has a place."""
-        floor = self._floor
+        floor = self._scheduling
         if not floor:
             return
         if floor.bound is not None:
@@ -472,7 +472,7 @@ class Driver:
         if run is not None:
             self._occupied -= run.occupied
             run.occupied = 0
-        self._floor.forget(run_id)
+        self._scheduling.forget(run_id)
         self._here.forget_context(run_id)
 
     async def _write(self) -> None:
@@ -487,7 +487,7 @@ _PERFORMERS: Mapping[type, Callable[[Driver, ActiveRun, Any], None]] = {
     do.Dispatch: Driver._dispatch,
     do.Expand: Driver._later_expand,
     do.AskPolicy: Driver._ask_policy,
-    do.Release: Driver._later_release,
+    do.Stop: Driver._later_stop,
     do.StartTimer: Driver._start_timer,
     do.StopTimer: Driver._stop_timer,
     do.FinishRun: Driver._finish,

@@ -7,14 +7,14 @@ from collections import deque
 
 from attrs import define
 
-from taskiq_flow.claim_checks import ClaimChecks
-from taskiq_flow.codec import Codec
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.errors import BlobNotFound, PayloadError, StoreError
-from taskiq_flow.failures import failure_of
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.payloads import ClaimCheck, FailureKind, Value
+from taskiq_flow.values.claim_checks import ClaimChecks
+from taskiq_flow.values.codec import Codec
+from taskiq_flow.values.failures import failure_of
 
 __all__ = ["Expansions"]
 
@@ -27,7 +27,7 @@ _SECONDS_BETWEEN_TRIES = 1.0
 @define(eq=False)
 class _Wish:
     run: ActiveRun
-    order: do.Expand
+    instruction: do.Expand
     tries: int = 0
     due: float = float("-inf")
 
@@ -43,9 +43,9 @@ class Expansions:
     def __len__(self) -> int:
         return len(self._wishes)
 
-    def add(self, run: ActiveRun, order: do.Expand) -> None:
+    def add(self, run: ActiveRun, instruction: do.Expand) -> None:
         """Keep a machine's wish until :meth:`read`."""
-        self._wishes.append(_Wish(run, order))
+        self._wishes.append(_Wish(run, instruction))
 
     async def read(self, now: float) -> tuple[ActiveRun, ev.Event] | None:
         """Read the next map's items, and give the event that tells them, or why they cannot be had.
@@ -65,9 +65,9 @@ class Expansions:
         return None
 
     async def _answer(self, wish: _Wish, now: float) -> ev.Event | None:
-        run, cell = wish.run, wish.order.cell
+        run, cell = wish.run, wish.instruction.cell
         try:
-            items = await self._items(run.id, cell, wish.order.items)
+            items = await self._items(run.id, cell, wish.instruction.items)
         except (PayloadError, StoreError) as error:
             wish.tries += 1
             lasting = isinstance(error, (PayloadError, BlobNotFound))
@@ -76,7 +76,7 @@ class Expansions:
                 wish.due = now + _SECONDS_BETWEEN_TRIES
                 return None
             failure = failure_of(error, FailureKind.REJECTED)
-            return ev.CellFailed(cell=cell, attempt=1, failure=failure, at=now)
+            return ev.AttemptFailed(cell=cell, attempt=1, failure=failure, at=now)
         return ev.MapExpanded(cell=cell, items=items, at=now)
 
     async def _items(self, run: str, cell: str, value: Value) -> tuple[Value, ...]:

@@ -12,14 +12,14 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from taskiq_flow._background import keep_running
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.background import persevere
 from taskiq_flow.driver.contexts import create_clean_task, run_in_context
 from taskiq_flow.driver.loop import DriverLoop
 from taskiq_flow.driver.surroundings import Surroundings
-from taskiq_flow.staffing import versions_of
+from taskiq_flow.messages.unknown_tasks import UnknownTaskFormatter
 from taskiq_flow.store import Lease, WorkerInfo
-from taskiq_flow.worker.strangers import StrangerFormatter
+from taskiq_flow.tasks.options import versions_of
 from taskiq_flow.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -130,11 +130,11 @@ class Host(Surroundings):
         if not runtime.broker.is_worker_process or self._serving:
             return
         self._serving = True
-        StrangerFormatter.install(
+        UnknownTaskFormatter.install(
             runtime.broker, worker=self.worker.id, store=runtime.store, clock=runtime.clock
         )
-        self._begin(persevere("reading letters", self.worker.listen, runtime.clock))
-        self._begin(persevere("announcing this worker", self._announce, runtime.clock))
+        self._begin(keep_running("reading notices", self.worker.listen, runtime.clock))
+        self._begin(keep_running("announcing this worker", self._announce, runtime.clock))
         self._begin(self._driver_loop().run())
 
     async def stop(self) -> None:
@@ -162,12 +162,12 @@ class Host(Surroundings):
     async def _drive_while_wanted(self) -> None:
         clock = self._runtime.clock
         while self._wanted:
-            listening = self._begin(persevere("reading letters", self.worker.listen, clock))
+            listening = self._begin(keep_running("reading notices", self.worker.listen, clock))
             driving = self._driver_loop(is_done=self._is_done, beside=listening)
             try:
                 while self._wanted:
                     self._wanted = False
-                    await persevere("driving", driving.run, clock)
+                    await keep_running("driving", driving.run, clock)
             finally:
                 self._hosts.tell_others(self)
                 if not self.loop.is_closed():
@@ -175,7 +175,7 @@ class Host(Surroundings):
                     await asyncio.gather(listening, return_exceptions=True)
 
     async def _is_done(self) -> bool:
-        """Whether there are no letters, and nobody has asked for a driver while the store was looking for some."""
+        """Whether there are no notices, and nobody has asked for a driver while the store was looking for some."""
         self._wanted = False
         runtime = self._runtime
         return not await runtime.store.inbox.take(runtime.pool, 1) and not self._wanted

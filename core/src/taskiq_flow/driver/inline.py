@@ -21,12 +21,12 @@ from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.contexts import start_task
 from taskiq_flow.driver.surroundings import Surroundings
-from taskiq_flow.envelope import Envelope
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.transitions import RunStatus
+from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.worker.attempts import Attempt
+from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.outcomes import CallResult
-from taskiq_flow.worker.shapes import Shape
 from taskiq_flow.worker.worker import Worker
 
 __all__ = ["InlineQueue"]
@@ -60,14 +60,14 @@ class InlineQueue:
         self._clock = runtime.clock
         self._apply = apply
         self._write = write
-        self._queue: deque[tuple[ActiveRun, Envelope, Shape]] = deque()
+        self._queue: deque[tuple[ActiveRun, Envelope, TaskFunction]] = deque()
         # Its start is applied, and stands in the log once the next write has succeeded.
         self._starting: tuple[ActiveRun, Attempt] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._queue) or self._starting is not None
 
-    def add(self, run: ActiveRun, envelope: Envelope, function: Shape) -> None:
+    def add(self, run: ActiveRun, envelope: Envelope, function: TaskFunction) -> None:
         """Let an attempt wait for its turn."""
         self._queue.append((run, envelope, function))
 
@@ -89,7 +89,7 @@ class InlineQueue:
             await asyncio.sleep(0)
         if not task.done():
             self._worker.leave_aside(attempt, task)
-        elif attempt.shape.reports_progress or self._inbox.has_letters(attempt.envelope.pool):
+        elif attempt.task_function.reports_progress or self._inbox.has_notices(attempt.envelope.pool):
             # What it has put there itself, progress or a wish to cancel, comes before its outcome.
             await self._worker.conclude_aside(attempt, _result_of(task))
         else:

@@ -53,7 +53,7 @@ class Journal:
     async def write(self, lease: Lease) -> Collection[str]:
         """Append to all logs in one write. What fails here is tried again by the next turn.
 
-        Without any events this makes sure that the lease is not lost, and so that letters which mean nothing to this
+        Without any events this makes sure that the lease is not lost, and so that notices which mean nothing to this
         driver mean nothing to anybody.
 
         :returns: The runs that were written about.

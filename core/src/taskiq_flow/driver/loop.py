@@ -7,8 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
+from taskiq_flow._background import backoffs
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.background import backoffs
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.errors import LeaseLost
 from taskiq_flow.store import Lease, RunStore
@@ -96,12 +96,12 @@ class DriverLoop:
             logger.exception("cannot give the lease of pool %r back", self._pool)
 
     async def _leave(self, driver: Driver | None) -> None:
-        """Clear up behind a driver that was held up while it wrote letters."""
+        """Clear up behind a driver that was held up while it wrote notices."""
         try:
             if driver is not None:
                 await driver.leave()
         except Exception:
-            logger.exception("letters to lost workers of pool %r may be left", self._pool)
+            logger.exception("notices to lost workers of pool %r may be left", self._pool)
 
     async def _drive(self, driver: Driver) -> None:
         loop = asyncio.get_running_loop()

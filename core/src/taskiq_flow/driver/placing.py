@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import define, field
 
-from taskiq_flow.driver.limits import LimitRoom
-from taskiq_flow.driver.lines import CellKey, ReadyQueue, SeenCells
+from taskiq_flow.driver.limits import LimitBudget
+from taskiq_flow.driver.ready_queue import CellKey, ReadyQueue, SeenCells
 from taskiq_flow.pools import fits, total_of
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
 from taskiq_flow.schedulers.fifo import FifoScheduler
@@ -60,7 +60,7 @@ class Placer:
         self, ready: ReadyQueue, workers: Sequence[WorkerView], running: Sequence[RunningCell]
     ) -> list[Placement]:
         """Give the placements of this turn, in the order to dispatch."""
-        shown = self.shown(ready, running)
+        shown = self.show(ready, running)
         try:
             answer = self.scheduler.place(shown, workers, running)
             placements, problem = None, None
@@ -90,7 +90,7 @@ class Placer:
         shown = ready.first(self.default.lookahead, self._limit_room(ready, running))
         return list(self.default.place(shown, workers, running) or ())
 
-    def shown(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> SeenCells[ReadyCell]:
+    def show(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> SeenCells[ReadyCell]:
         """Give the cells that the scheduler is shown."""
         return ready.first(self.scheduler.lookahead, self._limit_room(ready, running))
 
@@ -98,8 +98,8 @@ class Placer:
         # What is said names cells, so somebody who is wrong about all of them would never stop.
         return problem not in self._complained and len(self._complained) < _MOST_COMPLAINTS
 
-    def _limit_room(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> LimitRoom | None:
-        return LimitRoom(self.limits, running) if self.limits and ready.limited else None
+    def _limit_room(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> LimitBudget | None:
+        return LimitBudget(self.limits, running) if self.limits and ready.limited else None
 
     def _problem(
         self,
@@ -121,7 +121,7 @@ class Placer:
         placed = list(chosen.values())
         return (
             (self._beyond_limits([cell for cell, _ in placed], running) if self.limits else None)
-            or _overbooked(placed, workers, running)
+            or _find_overbooked(placed, workers, running)
             or (_overfull(placed, workers, running) if self.scheduler.reads_resources else None)
         )
 
@@ -138,7 +138,7 @@ class Placer:
         return None
 
 
-def _overbooked(
+def _find_overbooked(
     placed: Sequence[tuple[ReadyCell, str]], workers: Sequence[WorkerView], running: Sequence[RunningCell]
 ) -> str | None:
     """Say which worker would have to carry more than it can."""

@@ -19,12 +19,12 @@ from taskiq.utils import maybe_awaitable
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.contexts import start_task
 from taskiq_flow.driver.surroundings import Surroundings
-from taskiq_flow.envelope import ENVELOPE, Envelope
 from taskiq_flow.errors import UnschedulableError
-from taskiq_flow.failures import failure_of
-from taskiq_flow.machine.events import CellFailed
+from taskiq_flow.machine.events import AttemptFailed
+from taskiq_flow.messages.envelope import ENVELOPE, Envelope
 from taskiq_flow.payloads import FailureKind
-from taskiq_flow.store import Letter
+from taskiq_flow.store import Notice
+from taskiq_flow.values.failures import failure_of
 from taskiq_flow.worker.execution import CURRENT
 from taskiq_flow.worker.ways import speaks_json
 
@@ -115,7 +115,7 @@ class Sender:
             return
         try:
             try:
-                if not self._in_memory and self._lacked(outgoing.task):
+                if not self._in_memory and self._is_lacking(outgoing.task):
                     raise UnschedulableError(
                         f"no live worker of pool {envelope.pool!r} has task {outgoing.task!r}"
                     )
@@ -202,18 +202,18 @@ class Sender:
                 message = TaskiqMessage(**fields) if message is None else message
                 await maybe_awaitable(middleware.post_send(message))
 
-    def _lacked(self, task: str) -> bool:
+    def _is_lacking(self, task: str) -> bool:
         return self._lacks(task, here=self._broker.find_task(task) is not None)
 
     async def _report(self, envelope: Envelope, error: BaseException, kind: FailureKind) -> None:
-        event = CellFailed(
+        event = AttemptFailed(
             cell=envelope.cell,
             attempt=envelope.attempt,
             failure=failure_of(error, kind),
             reason="the message could not be executed",
             at=self._clock.now(),
         )
-        await self._store.inbox.put(envelope.pool, [Letter(run=envelope.run, event=event)])
+        await self._store.inbox.put(envelope.pool, [Notice(run=envelope.run, event=event)])
 
 
 def _is_asked_to_stop() -> bool:

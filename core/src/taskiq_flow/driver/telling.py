@@ -40,9 +40,9 @@ def _tell(notify: Observers, run: str, event: ev.Event) -> None:
         tell = notify.cell_started
     elif isinstance(event, ev.CellProgressed):
         tell = notify.cell_progressed
-    elif isinstance(event, ev.CellFailed) and event.retry_at is not None:
+    elif isinstance(event, ev.AttemptFailed) and event.retry_at is not None:
         tell = notify.cell_retried
-    elif isinstance(event, (ev.CellSucceeded, ev.CellFailed, ev.CellCancelled)):
+    elif isinstance(event, (ev.CellSucceeded, ev.AttemptFailed, ev.CellCancelled)):
         tell = notify.cell_finished
     if tell is not None:
         tell(run, event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from taskiq_flow.driver.surroundings import Surroundings
-from taskiq_flow.envelope import address_of
+from taskiq_flow.messages.envelope import address_of
 from taskiq_flow.scheduler import WorkerView
 from taskiq_flow.store import RunStore, WorkerInfo
 
@@ -58,7 +58,7 @@ class WorkerWatch:
         self._addressed: set[str] = set()
         self.next_look = float("-inf")
 
-    async def lost(self, now: float, holders: Iterable[str]) -> Sequence[str]:
+    async def find_lost(self, now: float, holders: Iterable[str]) -> Sequence[str]:
         """Give the workers that were not heard of in time.
 
         :param now: Seconds since the epoch.
@@ -89,7 +89,7 @@ class WorkerWatch:
             for worker, since in self._unknown_since.items()
             if now - since >= _SECONDS_UNKNOWN or here.is_dead_incarnation(worker)
         ]
-        # One that said goodbye leaves no trace but the letters that came too late.
+        # One that said goodbye leaves no trace but the notices that came too late.
         departed = {worker for worker in self._addressed - listed if not here.is_here(worker)}
         self._addressed -= departed
         self.gone += (worker for worker in [*lost, *sorted(departed)] if worker not in self.gone)
@@ -143,12 +143,12 @@ class WorkerWatch:
         return not any(worker.tasks is None or task in worker.tasks for worker in self.infos.values())
 
     def write_to(self, worker: str) -> str:
-        """Give the address for a letter to a worker, and remember to clear it when the worker is gone."""
+        """Give the address for a notice to a worker, and remember to clear it when the worker is gone."""
         self._addressed.add(worker)
         return address_of(worker)
 
-    async def bury(self) -> None:
-        """Forget the lost workers, and the letters that they will never read."""
+    async def clean_up_lost(self) -> None:
+        """Forget the lost workers, and the notices that they will never read."""
         while self.gone:
             worker = self.gone[0]
             await self._clear(worker)
@@ -156,7 +156,7 @@ class WorkerWatch:
             del self.gone[0]
 
     async def leave(self) -> None:
-        """Clear the letters to workers that were buried by the driver that took over; they were written too late."""
+        """Clear the notices to workers that were buried by the driver that took over; they were written too late."""
         there = {worker.id for worker in await self._store.workers.list(self._pool)}
         for worker in sorted(self._addressed - there):
             if not self._here.is_here(worker):

@@ -7,7 +7,6 @@ which checks them.
 from __future__ import annotations
 
 from taskiq_flow.graph.build import build_graph, check_inputs
-from taskiq_flow.graph.codec import digest, from_json, to_data, to_json
 from taskiq_flow.graph.model import (
     DEFAULT_OPTIONS,
     ErrorMode,
@@ -25,10 +24,11 @@ from taskiq_flow.graph.model import (
     Source,
     TaskNode,
 )
-from taskiq_flow.graph.order import leaves, predecessors, subgraph_for, topological_order
+from taskiq_flow.graph.order import leaves, predecessors, subgraph_for, task_nodes, topological_order
 from taskiq_flow.graph.ranks import node_path, upward_ranks
 from taskiq_flow.graph.render import FORMATS, render
 from taskiq_flow.graph.types import can_fit
+from taskiq_flow.graph.wire import digest, from_json, to_data, to_json
 
 __all__ = [
     "DEFAULT_OPTIONS",
@@ -57,6 +57,7 @@ __all__ = [
     "predecessors",
     "render",
     "subgraph_for",
+    "task_nodes",
     "to_data",
     "to_json",
     "topological_order",

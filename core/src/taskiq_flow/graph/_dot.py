@@ -21,7 +21,7 @@ def draw_dot(graph: Graph) -> str:
     """Draw a graph: bodies of maps as clusters, guards as dashed arrows, mere order as dotted ones."""
     drawing = draw(graph)
     lines = [
-        f"digraph {_quoted([graph.name or 'pipeline'])} {{",
+        f"digraph {_quote([graph.name or 'pipeline'])} {{",
         "    compound=true;",
         '    node [fontname="sans-serif", fontsize=11];',
         '    edge [fontname="sans-serif", fontsize=9];',
@@ -39,19 +39,19 @@ def _write(part: Part, lines: list[str], depth: int, groups: dict[str, Group]) -
         groups[part.id] = part
         lines.append(f"{margin}subgraph cluster_{part.id} {{")
         lines.append(
-            f'{margin}    label={_quoted(part.lines)}; style="rounded"; fontname="sans-serif"; fontsize=11;'
+            f'{margin}    label={_quote(part.lines)}; style="rounded"; fontname="sans-serif"; fontsize=11;'
         )
         for inner in part.parts:
             _write(inner, lines, depth + 1, groups)
         lines.append(f"{margin}}}")
     else:
-        lines.append(f"{margin}{part.id} [label={_quoted(part.lines)}, {_BOXES[part.kind]}];")
+        lines.append(f"{margin}{part.id} [label={_quote(part.lines)}, {_BOXES[part.kind]}];")
 
 
 def _arrow(arrow: Arrow, groups: dict[str, Group]) -> str:
     attributes = [_ARROWS[arrow.style]] if _ARROWS[arrow.style] else []
     if arrow.labels:
-        attributes.append(f"label={_quoted(arrow.labels)}")
+        attributes.append(f"label={_quote(arrow.labels)}")
     # Graphviz has no arrows between clusters: they go between boxes inside and are cut off at the border.
     start, end = arrow.start, arrow.end
     if start in groups:
@@ -75,7 +75,7 @@ def _last_box(group: Group) -> str:
     return list(_boxes(group))[-1]
 
 
-def _quoted(lines: Iterable[str]) -> str:
+def _quote(lines: Iterable[str]) -> str:
     """Write lines as one quoted text; a backslash would begin an escape of Graphviz's own."""
     printable = ("".join(it if it.isprintable() else " " for it in line) for line in lines)
     escaped = (line.replace("\\", "\\\\").replace('"', '\\"') for line in printable)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from taskiq_flow.graph.model import FirstOf, Graph, Input, ListOf, MapNode, Output, Source, TaskNode
-from taskiq_flow.graph.types import can_fit, described, list_of, tuple_of, union_of
+from taskiq_flow.graph.types import can_fit, describe, list_of, tuple_of, union_of
 
 __all__ = ["misfits"]
 
@@ -25,8 +25,8 @@ def misfits(graph: Graph) -> Iterator[str]:
             produced = types.of(source)
             if not can_fit(produced, accepted):
                 yield (
-                    f"parameter {param!r} of node {node.name!r} takes {described(accepted)}, but "
-                    f"{_called(source)} is {described(produced)}; make the annotations agree, or convert in between"
+                    f"parameter {param!r} of node {node.name!r} takes {describe(accepted)}, but "
+                    f"{_name_source(source)} is {describe(produced)}; make the annotations agree, or convert in between"
                 )
 
 
@@ -36,25 +36,26 @@ def _map_misfits(node: MapNode, types: _Types) -> Iterator[str]:
     wanted = spec.annotation if spec else Any
     if not can_fit(items, list):
         yield (
-            f"map {node.name!r} goes over {_called(node.items)}, which is {described(items)}; "
+            f"map {node.name!r} goes over {_name_source(node.items)}, which is {describe(items)}; "
             "map over something that is a list"
         )
     elif not can_fit(items, list_of(wanted)):
         yield (
-            f"input {node.item!r} of the body of map {node.name!r} takes {described(wanted)}, but the items come from "
-            f"{_called(node.items)}, which is {described(items)}; make the annotations agree, or convert in between"
+            f"input {node.item!r} of the body of map {node.name!r} takes {describe(wanted)}, but the items come from "
+            f"{_name_source(node.items)}, which is {describe(items)}; make the annotations agree, or convert in between"
         )
     for param, source in node.params.items():
         accepted = node.body.inputs[param].annotation if param in node.body.inputs else None
         produced = types.of(source)
         if not can_fit(produced, accepted):
             yield (
-                f"input {param!r} of the body of map {node.name!r} takes {described(accepted)}, but {_called(source)} "
-                f"is {described(produced)}; make the annotations agree, or convert in between"
+                f"input {param!r} of the body of map {node.name!r} takes {describe(accepted)}, but "
+                f"{_name_source(source)} "
+                f"is {describe(produced)}; make the annotations agree, or convert in between"
             )
 
 
-def _called(source: Source) -> str:
+def _name_source(source: Source) -> str:
     if isinstance(source, Input):
         return f"pipeline input {source.name!r}"
     if isinstance(source, Output):

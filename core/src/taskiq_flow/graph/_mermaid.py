@@ -18,7 +18,7 @@ def draw_mermaid(graph: Graph) -> str:
     drawing = draw(graph)
     lines = ["flowchart TD"]
     if graph.name:
-        lines = ["---", f"title: {_quoted_yaml(graph.name)}", "---", *lines]
+        lines = ["---", f"title: {_quote_yaml(graph.name)}", "---", *lines]
     for part in drawing.parts:
         _write(part, lines, 1)
     lines += [f"    {_arrow(arrow)}" for arrow in drawing.arrows]
@@ -43,10 +43,10 @@ def _arrow(arrow: Arrow) -> str:
 
 
 def _label(lines: Iterable[str]) -> str:
-    return "<br/>".join(_escaped(line) for line in lines) or " "
+    return "<br/>".join(_escape(line) for line in lines) or " "
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """Write everything that could mean something to Mermaid, Markdown or HTML as the number of its character."""
     return "".join(
         character if character.isalnum() or character in " ,.:=()_-/'+…" else f"#{ord(character)};"
@@ -54,6 +54,6 @@ def _escaped(text: str) -> str:
     )
 
 
-def _quoted_yaml(text: str) -> str:
+def _quote_yaml(text: str) -> str:
     printable = "".join(character if character.isprintable() else " " for character in text)
     return "'" + printable.replace("'", "''") + "'"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from taskiq_flow.graph._words import Suggestions, quoted
+from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.graph.model import Graph, Input, Literal, Node, Output, Source
 from taskiq_flow.graph.order import arrange, leaves, sources
 
 __all__ = [
     "ambiguous_names",
     "circular_waits",
+    "superfluous_inputs",
     "unknown_references",
-    "unneeded_inputs",
     "unusable_names",
 ]
 
@@ -55,7 +55,7 @@ def ambiguous_names(declared: Sequence[Node], graph: Graph) -> Iterator[str]:
     for output, names in clashes.items():
         if len(set(names)) > 1:
             yield (
-                f"{output!r} is produced by the nodes {quoted(dict.fromkeys(names))}; "
+                f"{output!r} is produced by the nodes {quote(dict.fromkeys(names))}; "
                 "rename all but one of these outputs"
             )
         elif counts.get(names[0], 1) == 1:
@@ -81,9 +81,9 @@ def _subject(consumers: Sequence[str], verb: str) -> str:
     outputs = [name[1:] for name in unique if name.startswith("/")]
     parts = []
     if nodes:
-        parts.append(f"node{'s' if len(nodes) > 1 else ''} {quoted(nodes)}")
+        parts.append(f"node{'s' if len(nodes) > 1 else ''} {quote(nodes)}")
     if outputs:
-        parts.append(f"pipeline output{'s' if len(outputs) > 1 else ''} {quoted(outputs)}")
+        parts.append(f"pipeline output{'s' if len(outputs) > 1 else ''} {quote(outputs)}")
     return f"{' and '.join(parts)} {verb}{'s' if len(unique) == 1 else ''}"
 
 
@@ -128,7 +128,7 @@ def unknown_references(graph: Graph) -> Iterator[str]:
             yield f"{start}, which is not in the graph; add that node{like_nodes.hint(producer_name)}"
         elif producer.outputs:
             close = Suggestions(producer.outputs).hint(name)
-            yield f"{start}, which produces {quoted(producer.outputs)}; take one of these{close}"
+            yield f"{start}, which produces {quote(producer.outputs)}; take one of these{close}"
         else:
             yield f"{start}, which declares no outputs; declare {name!r} there"
     for name, consumers in orders.items():
@@ -148,7 +148,7 @@ def circular_waits(graph: Graph) -> Iterator[str]:
         yield f"nodes wait for each other in a circle: {' -> '.join(shown)}; take one of these links out"
 
 
-def unneeded_inputs(graph: Graph) -> Iterator[str]:
+def superfluous_inputs(graph: Graph) -> Iterator[str]:
     """Find declared inputs that no node and no output reads."""
     left = dict.fromkeys(graph.inputs)
     if not left:

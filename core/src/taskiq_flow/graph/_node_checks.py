@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from taskiq_flow.graph._words import Suggestions, quoted
+from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.graph.model import (
     DEFAULT_OPTIONS,
     FirstOf,
@@ -54,13 +54,13 @@ def node_problems(declared: Sequence[Node]) -> Iterator[str]:
                 yield from _source_problems(f"parameter {param!r} of node {node.name!r}", source)
         if node.when is not None:
             yield from _source_problems(f"the guard of node {node.name!r}", node.when.source)
-            yield from _compared_problems(node.name, node.when.equals)
+            yield from _comparison_problems(node.name, node.when.equals)
         if isinstance(node, TaskNode):
             if not node.task:
                 yield f"node {node.name!r} names no task; give it a task's name"
             if node.returns and len(node.returns) != len(node.outputs) and node.outputs:
                 yield (
-                    f"node {node.name!r} declares {_count(len(node.outputs), 'output')} ({quoted(node.outputs)}), but "
+                    f"node {node.name!r} declares {_count(len(node.outputs), 'output')} ({quote(node.outputs)}), but "
                     f"its task returns {_count(len(node.returns), 'value')}; name one output for each value"
                 )
         else:
@@ -87,11 +87,11 @@ def map_problems(node: MapNode) -> Iterator[str]:
         yield f"map {name!r} has max_parallel={node.max_parallel!r}; it must be a whole number from 1, or None"
     if any(collected not in body.outputs for collected in node.collects):
         like = Suggestions(body.outputs)
-        has = f"has the outputs {quoted(body.outputs)}" if body.outputs else "has no outputs"
+        has = f"has the outputs {quote(body.outputs)}" if body.outputs else "has no outputs"
         for collected in dict.fromkeys(node.collects):
             if collected not in body.outputs:
                 yield f"map {name!r} collects {collected!r}, but its body {has}{like.hint(collected)}"
-    takes = f"takes {quoted(body.inputs)}" if body.inputs else "takes no inputs"
+    takes = f"takes {quote(body.inputs)}" if body.inputs else "takes no inputs"
     like = Suggestions(body.inputs)
     if node.item not in body.inputs:
         yield f"map {name!r} hands each item to input {node.item!r}, but its body {takes}{like.hint(node.item)}"
@@ -107,7 +107,7 @@ def map_problems(node: MapNode) -> Iterator[str]:
     ]
     if missing:
         noun = "input" if len(missing) == 1 else "inputs"
-        yield f"map {name!r} does not bind the {noun} {quoted(missing)} of its body; give each a source in params"
+        yield f"map {name!r} does not bind the {noun} {quote(missing)} of its body; give each a source in params"
 
 
 def _option_problems(name: str, options: NodeOptions) -> Iterator[str]:
@@ -136,7 +136,7 @@ def _source_problems(place: str, source: Source) -> Iterator[str]:
             stack.extend(reversed(top.sources))
 
 
-def _compared_problems(name: str, value: Any) -> Iterator[str]:
+def _comparison_problems(name: str, value: Any) -> Iterator[str]:
     place = f"the value that the guard of node {name!r} compares with"
     problems = list(_value_problems(place, value))
     yield from problems

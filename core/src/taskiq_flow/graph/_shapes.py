@@ -19,10 +19,10 @@ from typing import Any
 
 from typing_extensions import is_typeddict
 
-__all__ = ["Shape", "is_listlike", "is_mapping", "shapes_accepted", "shapes_of_value", "shapes_produced"]
+__all__ = ["JsonKind", "is_listlike", "is_mapping", "kinds_accepted", "kinds_of_value", "kinds_produced"]
 
 
-class Shape(enum.Flag):
+class JsonKind(enum.Flag):
     """What an encoded value can be."""
 
     NULL = enum.auto()
@@ -32,13 +32,19 @@ class Shape(enum.Flag):
     OBJECT = enum.auto()
 
 
-_NONE, _NUMBER, _TEXT, _LIST, _OBJECT = Shape.NULL, Shape.NUMBER, Shape.TEXT, Shape.LIST, Shape.OBJECT
+_NONE, _NUMBER, _TEXT, _LIST, _OBJECT = (
+    JsonKind.NULL,
+    JsonKind.NUMBER,
+    JsonKind.TEXT,
+    JsonKind.LIST,
+    JsonKind.OBJECT,
+)
 _EVERY = _NONE | _NUMBER | _TEXT | _LIST | _OBJECT
 _EITHER = _NUMBER | _TEXT
 
 # By class, first match in the order of inheritance: (written as, read from). A number may be read from its text,
 # a moment from its timestamp, but a text is read from nothing but text.
-_SCALARS: dict[type, tuple[Shape, Shape]] = {
+_SCALARS: dict[type, tuple[JsonKind, JsonKind]] = {
     type(None): (_NONE, _NONE),
     bool: (_NUMBER, _EITHER),
     int: (_NUMBER, _EITHER),
@@ -55,7 +61,7 @@ _SCALARS: dict[type, tuple[Shape, Shape]] = {
 }
 _LISTS = (list, tuple, set, frozenset, collections.deque)
 # A text is a sequence of texts and a mapping iterates over its keys, so the wider the class, the less is certain.
-_ABSTRACT: dict[Any, Shape] = {
+_ABSTRACT: dict[Any, JsonKind] = {
     abc.Iterable: _LIST | _TEXT | _OBJECT,
     abc.Iterator: _LIST | _TEXT | _OBJECT,
     abc.Collection: _LIST | _TEXT | _OBJECT,
@@ -83,7 +89,7 @@ def is_mapping(cls: Any) -> bool:
     )
 
 
-def _structured(cls: type) -> bool:
+def _is_structured(cls: type) -> bool:
     return (
         is_typeddict(cls)
         or dataclasses.is_dataclass(cls)
@@ -92,7 +98,7 @@ def _structured(cls: type) -> bool:
     )
 
 
-def _customised(cls: type) -> bool:
+def _is_customised(cls: type) -> bool:
     """Tell whether a class says itself how it is written or read, so that nothing is certain."""
     if getattr(cls, "__pydantic_root_model__", False):
         return True
@@ -105,8 +111,8 @@ def _customised(cls: type) -> bool:
     )
 
 
-def _shapes(cls: Any, read: bool) -> Shape:
-    if not isinstance(cls, type) or _customised(cls):
+def _kinds(cls: Any, read: bool) -> JsonKind:
+    if not isinstance(cls, type) or _is_customised(cls):
         return _EVERY
     if cls in _ABSTRACT:
         return _ABSTRACT[cls]
@@ -115,11 +121,11 @@ def _shapes(cls: Any, read: bool) -> Shape:
             name for base in cls.__mro__ if base is not enum.Enum for name in vars(base)
         }:
             return _EVERY  # it reads what is not a member's value, too
-        written = Shape(0)
+        written = JsonKind(0)
         for member in cls:
-            written |= shapes_of_value(member.value)
+            written |= kinds_of_value(member.value)
         return (written | _TEXT if read and _NUMBER in written else written) or _EVERY
-    if _structured(cls):
+    if _is_structured(cls):
         return _OBJECT
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
         return _LIST | _OBJECT
@@ -133,16 +139,16 @@ def _shapes(cls: Any, read: bool) -> Shape:
     return _EVERY
 
 
-def shapes_produced(cls: Any) -> Shape:
+def kinds_produced(cls: Any) -> JsonKind:
     """Give the shapes that values of a class may be written as."""
-    return _shapes(cls, read=False)
+    return _kinds(cls, read=False)
 
 
-def shapes_accepted(cls: Any) -> Shape:
+def kinds_accepted(cls: Any) -> JsonKind:
     """Give the shapes that a class may be read from."""
-    return _shapes(cls, read=True)
+    return _kinds(cls, read=True)
 
 
-def shapes_of_value(value: Any) -> Shape:
+def kinds_of_value(value: Any) -> JsonKind:
     """Give the shapes that one value may be written as."""
-    return _shapes(type(value), read=False)
+    return _kinds(type(value), read=False)

@@ -14,7 +14,7 @@ __all__ = ["write_text"]
 
 def write_text(graph: Graph) -> str:
     """Write a graph as a list: each node after all that it waits for, bodies of maps indented below their map."""
-    return "\n".join([_headline(graph), *_indented(_graph(graph, "inputs"))]) + "\n"
+    return "\n".join([_headline(graph), *_indent(_graph(graph, "inputs"))]) + "\n"
 
 
 def _headline(graph: Graph) -> str:
@@ -63,7 +63,7 @@ def _node(node: Node, graph: Graph) -> Iterator[str]:
         yield f"  {printable('; '.join(said))}"
     if isinstance(node, MapNode):
         yield f"  for each item, as {printable(node.item)}:"
-        yield from _indented(_body(node), "    ")
+        yield from _indent(_body(node), "    ")
 
 
 def _body(node: MapNode) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _source(source: Source, graph: Graph) -> str:
     return f"first of ({', '.join(parts)})" if isinstance(source, FirstOf) else f"[{', '.join(parts)}]"
 
 
-def _indented(lines: Iterator[str], margin: str = "  ") -> Iterator[str]:
+def _indent(lines: Iterator[str], margin: str = "  ") -> Iterator[str]:
     for line in lines:
         yield margin + line
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph._fit_checks import misfits
 from taskiq_flow.graph._name_checks import (
     ambiguous_names,
     circular_waits,
+    superfluous_inputs,
     unknown_references,
-    unneeded_inputs,
     unusable_names,
 )
 from taskiq_flow.graph._node_checks import graph_problems, node_problems
-from taskiq_flow.graph._words import Suggestions, quoted
 from taskiq_flow.graph.model import ErrorMode, Graph, InputSpec, Node, Source
 
 __all__ = ["build_graph", "check_inputs"]
@@ -69,7 +69,7 @@ def build_graph(
         *graph_problems(graph),
         *node_problems(declared),
         *misfits(graph),
-        *unneeded_inputs(graph),
+        *superfluous_inputs(graph),
     ]
     if problems:
         raise GraphError(problems)
@@ -93,10 +93,10 @@ def check_inputs(graph: Graph, given: Iterable[str]) -> None:
     if missing:
         noun, verb = ("input", "is") if len(missing) == 1 else ("inputs", "are")
         problems.append(
-            f"{noun} {quoted(missing)} of {what} {verb} missing; give every required input a value"
+            f"{noun} {quote(missing)} of {what} {verb} missing; give every required input a value"
         )
     if unknown:
-        takes = f"it takes {quoted(graph.inputs)}" if graph.inputs else "it takes no inputs"
+        takes = f"it takes {quote(graph.inputs)}" if graph.inputs else "it takes no inputs"
         # A name that is missing is the likeliest meaning of one that is unknown.
         likely, others = Suggestions(missing), Suggestions(graph.inputs)
         problems += [

@@ -243,7 +243,7 @@ class Graph:
     def digest(self) -> str:
         """What the graph is, in 64 hexadecimal digits; the same wherever and in whichever order it was declared."""
         if not self._digest:
-            from taskiq_flow.graph.codec import digest
+            from taskiq_flow.graph.wire import digest
 
             # Computed at most once and never seen changing, so the graph stays immutable to everybody else.
             object.__setattr__(self, "_digest", digest(self))
@@ -251,7 +251,7 @@ class Graph:
 
     def to_json(self) -> str:
         """Give the graph as text; :meth:`from_json` reads it."""
-        from taskiq_flow.graph.codec import to_json
+        from taskiq_flow.graph.wire import to_json
 
         return to_json(self)
 
@@ -261,7 +261,7 @@ class Graph:
 
         :raises GraphError: the text is something else, or comes from a newer version.
         """
-        from taskiq_flow.graph.codec import from_json
+        from taskiq_flow.graph.wire import from_json
 
         return from_json(text)
 

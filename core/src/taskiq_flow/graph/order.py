@@ -7,11 +7,31 @@ from typing import Union
 
 from attrs import evolve, frozen
 
+from taskiq_flow._words import Suggestions
 from taskiq_flow.errors import GraphError
-from taskiq_flow.graph._words import Suggestions
-from taskiq_flow.graph.model import FirstOf, Graph, Input, ListOf, Literal, MapNode, Node, Output, Source
+from taskiq_flow.graph.model import (
+    FirstOf,
+    Graph,
+    Input,
+    ListOf,
+    Literal,
+    MapNode,
+    Node,
+    Output,
+    Source,
+    TaskNode,
+)
 
-__all__ = ["Arrangement", "arrange", "leaves", "predecessors", "sources", "subgraph_for", "topological_order"]
+__all__ = [
+    "Arrangement",
+    "arrange",
+    "leaves",
+    "predecessors",
+    "sources",
+    "subgraph_for",
+    "task_nodes",
+    "topological_order",
+]
 
 Leaf = Union[Input, Output, Literal]
 
@@ -188,3 +208,12 @@ def subgraph_for(graph: Graph, outputs: Iterable[str]) -> Graph:
     }
     inputs = {name: spec for name, spec in graph.inputs.items() if name in read}
     return evolve(graph, nodes=nodes, inputs=inputs, outputs=answers)
+
+
+def task_nodes(graph: Graph, prefix: str = "") -> Iterator[tuple[str, TaskNode]]:
+    """Give every task node of a graph and of the bodies in it, each with its path (``tracks[]/features``)."""
+    for node in graph.nodes.values():
+        if isinstance(node, MapNode):
+            yield from task_nodes(node.body, f"{prefix}{node.name}[]/")
+        else:
+            yield f"{prefix}{node.name}", node

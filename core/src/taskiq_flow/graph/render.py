@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph._dot import draw_dot
 from taskiq_flow.graph._mermaid import draw_mermaid
 from taskiq_flow.graph._text import write_text
-from taskiq_flow.graph._words import Suggestions, quoted
-from taskiq_flow.graph.codec import to_json
 from taskiq_flow.graph.model import Graph
+from taskiq_flow.graph.wire import to_json
 
 __all__ = ["FORMATS", "render"]
 
@@ -41,7 +41,7 @@ def render(graph: Graph, format: str = "text") -> str:  # noqa: A002 - the word 
     renderer = _RENDERERS.get(format)
     if renderer is None:
         hint = Suggestions(FORMATS).hint(format)
-        raise GraphError(f"graphs cannot be drawn as {format!r}; take one of {quoted(FORMATS)}{hint}")
+        raise GraphError(f"graphs cannot be drawn as {format!r}; take one of {quote(FORMATS)}{hint}")
     try:
         return renderer(graph)
     except RecursionError as error:

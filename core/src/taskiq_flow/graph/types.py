@@ -14,15 +14,15 @@ import typing_extensions
 from typing_extensions import is_typeddict
 
 from taskiq_flow.graph._shapes import (
-    Shape,
+    JsonKind,
     is_listlike,
     is_mapping,
-    shapes_accepted,
-    shapes_of_value,
-    shapes_produced,
+    kinds_accepted,
+    kinds_of_value,
+    kinds_produced,
 )
 
-__all__ = ["can_fit", "described", "known_or_any", "list_of", "tuple_of", "union_of"]
+__all__ = ["can_fit", "comparable_or_any", "describe", "list_of", "tuple_of", "union_of"]
 
 _Pairs = frozenset[tuple[int, int]]
 _LONGEST_DESCRIPTION = 100
@@ -43,17 +43,17 @@ def can_fit(produced: Any, accepted: Any) -> bool:
     if produced is accepted or accepted is Any or produced is Any or produced is None or accepted is None:
         return True
     try:
-        return _remembered(produced, accepted)
+        return _look_up(produced, accepted)
     except TypeError:  # not hashable, such as ``Annotated`` with a list in it
         return _fits(produced, accepted, frozenset())
 
 
 @functools.lru_cache(maxsize=4096)
-def _remembered(produced: Any, accepted: Any) -> bool:
+def _look_up(produced: Any, accepted: Any) -> bool:
     return _fits(produced, accepted, frozenset())
 
 
-def known_or_any(annotation: Any) -> Any:
+def comparable_or_any(annotation: Any) -> Any:
     """Give an annotation, or ``Any`` where it says nothing that can be compared."""
     while True:
         if annotation is None or annotation is inspect.Parameter.empty or annotation is object:
@@ -84,7 +84,7 @@ def _changes_reading(note: Any) -> bool:
 
 def union_of(annotations: typing.Iterable[Any]) -> Any:
     """Give the annotation of a value that is one of several; ``Any`` when one of them says nothing."""
-    known = tuple(known_or_any(annotation) for annotation in annotations)
+    known = tuple(comparable_or_any(annotation) for annotation in annotations)
     if Any in known or not known:
         return Any
     try:
@@ -103,7 +103,7 @@ def tuple_of(elements: typing.Iterable[Any]) -> Any:
     return types.GenericAlias(tuple, tuple(elements))
 
 
-def described(annotation: Any) -> str:
+def describe(annotation: Any) -> str:
     """Give an annotation as a person would write it."""
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return "None" if annotation is type(None) else annotation.__name__
@@ -112,7 +112,7 @@ def described(annotation: Any) -> str:
 
 
 def _fits(produced: Any, accepted: Any, open_: _Pairs) -> bool:
-    produced, accepted = known_or_any(produced), known_or_any(accepted)
+    produced, accepted = comparable_or_any(produced), comparable_or_any(accepted)
     if produced is accepted or produced is Any or accepted is Any:
         return True
     pair = (id(produced), id(accepted))
@@ -125,12 +125,12 @@ def _fits(produced: Any, accepted: Any, open_: _Pairs) -> bool:
     if origin in _LITERALS and target in _LITERALS:
         taken = _travelling(accepted)
         return any(value in taken for value in _travelling(produced))
-    if origin is None and target is None and _related(produced, accepted):
+    if origin is None and target is None and _are_related(produced, accepted):
         return True
-    common = _produced_shapes(produced, origin) & _accepted_shapes(accepted, target)
-    if common is Shape.LIST:
+    common = _kinds_when_produced(produced, origin) & _kinds_when_accepted(accepted, target)
+    if common is JsonKind.LIST:
         return _elements_fit(produced, accepted, open_)
-    if common is Shape.OBJECT:
+    if common is JsonKind.OBJECT:
         given, wanted = _value_type(produced), _value_type(accepted)
         return _fits(given, wanted, open_)
     return bool(common)
@@ -145,7 +145,7 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     return typing.get_args(annotation) if _is_union(annotation) else (annotation,)
 
 
-def _related(one: Any, other: Any) -> bool:
+def _are_related(one: Any, other: Any) -> bool:
     if not isinstance(one, type) or not isinstance(other, type) or is_typeddict(one) or is_typeddict(other):
         return False
     try:
@@ -154,12 +154,12 @@ def _related(one: Any, other: Any) -> bool:
         return True
 
 
-def _produced_shapes(annotation: Any, origin: Any) -> Shape:
-    return _literal_shapes(annotation) if origin in _LITERALS else shapes_produced(origin or annotation)
+def _kinds_when_produced(annotation: Any, origin: Any) -> JsonKind:
+    return _kinds_of_literals(annotation) if origin in _LITERALS else kinds_produced(origin or annotation)
 
 
-def _accepted_shapes(annotation: Any, origin: Any) -> Shape:
-    return _literal_shapes(annotation) if origin in _LITERALS else shapes_accepted(origin or annotation)
+def _kinds_when_accepted(annotation: Any, origin: Any) -> JsonKind:
+    return _kinds_of_literals(annotation) if origin in _LITERALS else kinds_accepted(origin or annotation)
 
 
 def _travelling(annotation: Any) -> list[Any]:
@@ -167,10 +167,10 @@ def _travelling(annotation: Any) -> list[Any]:
     return [value.value if isinstance(value, enum.Enum) else value for value in annotation.__args__]
 
 
-def _literal_shapes(annotation: Any) -> Shape:
-    shapes = Shape(0)
+def _kinds_of_literals(annotation: Any) -> JsonKind:
+    shapes = JsonKind(0)
     for value in annotation.__args__:
-        shapes |= shapes_of_value(value)
+        shapes |= kinds_of_value(value)
     return shapes
 
 
@@ -196,10 +196,12 @@ def _elements(annotation: Any) -> Any:
         return args[0]
     if len(args) == 2 and args[1] is Ellipsis:
         return args[0]
-    return args if all(known_or_any(arg) is not Ellipsis and not _unpacked(arg) for arg in args) else Any
+    return (
+        args if all(comparable_or_any(arg) is not Ellipsis and not _is_unpacked(arg) for arg in args) else Any
+    )
 
 
-def _unpacked(annotation: Any) -> bool:
+def _is_unpacked(annotation: Any) -> bool:
     return bool(
         getattr(annotation, "__unpacked__", False)
         or getattr(annotation, "__typing_is_unpacked_typevartuple__", False)

@@ -27,7 +27,7 @@ _ITEM = re.compile(r"(?P<map>[^\[\]/]+)\[(?P<number>\d+)\]")
 _NEXT = dict(TRANSITIONS)
 
 AboutAttempt = Union[
-    ev.CellStarted, ev.CellProgressed, ev.CellSucceeded, ev.CellFailed, ev.CellCancelled, ev.CellReleased
+    ev.CellStarted, ev.CellProgressed, ev.CellSucceeded, ev.AttemptFailed, ev.CellCancelled, ev.SlotFreed
 ]
 """The events that workers send about an attempt."""
 
@@ -47,7 +47,7 @@ class Cells:
     root: Scope | None = None
     active: dict[str, Cell] = field(factory=dict)
     in_flight: dict[str, Cell] = field(factory=dict)
-    lingering: dict[tuple[str, int], Cell] = field(factory=dict)
+    held_slots: dict[tuple[str, int], Cell] = field(factory=dict)
 
     def move(self, cell: Cell, trigger: Trigger) -> None:
         """Take a cell to its next state.
@@ -65,10 +65,10 @@ class Cells:
         del self.active[cell.path]
         self.in_flight.pop(cell.path, None)
 
-    def linger(self, cell: Cell) -> None:
+    def hold_slot(self, cell: Cell) -> None:
         """Remember that the current attempt, which is given up, still occupies its worker."""
-        if not cell.vacated:
-            self.lingering[(cell.path, cell.attempt)] = Cell(
+        if not cell.slot_free:
+            self.held_slots[(cell.path, cell.attempt)] = Cell(
                 path=cell.path,
                 scope=cell.scope,
                 position=cell.position,

@@ -1,6 +1,6 @@
 """What can happen to a run: facts in the past tense, frozen, in the order in which they were accepted.
 
-The run's log is a list of these, and so are the letters that workers and clients put into the
+The run's log is a list of these, and so are the notices that workers and clients put into the
 inbox. ``at`` is the time at which the fact was observed, in seconds since the epoch; the
 machine never reads a clock of its own.
 """
@@ -12,22 +12,22 @@ from typing import Union
 
 from attrs import field
 
-from taskiq_flow.light import light
+from taskiq_flow._light import light
 from taskiq_flow.payloads import Failure, Value
 
 __all__ = [
+    "AttemptFailed",
     "CancelRequested",
     "CellCancelled",
     "CellDispatched",
-    "CellFailed",
     "CellProgressed",
-    "CellReleased",
     "CellStarted",
     "CellSucceeded",
     "Event",
     "MapExpanded",
-    "ReleaseRequested",
     "RunStarted",
+    "SlotFreed",
+    "StopRequested",
     "TimerFired",
     "WorkerLost",
 ]
@@ -121,7 +121,7 @@ class CellSucceeded:
 
 
 @light(kw_only=True)
-class CellFailed:
+class AttemptFailed:
     """The attempt failed, and the retry policy has been asked.
 
     :param failure: What went wrong.
@@ -130,7 +130,7 @@ class CellFailed:
     :param resources: What the next attempt shall occupy instead; ``None`` for no change.
     :param queue: The queue of the next attempt; ``None`` for no change.
     :param priority: The priority of the next attempt; ``None`` for no change.
-    :param lingers: The worker's slot stays occupied (a thread that cannot be stopped) until :class:`CellReleased`.
+    :param lingers: The worker's slot stays occupied (a thread that cannot be stopped) until :class:`SlotFreed`.
     """
 
     cell: str
@@ -141,7 +141,7 @@ class CellFailed:
     resources: Mapping[str, float] | None = None
     queue: str | None = None
     priority: int | None = None
-    lingers: bool = False
+    holds_slot: bool = False
     at: float = 0.0
 
 
@@ -149,17 +149,17 @@ class CellFailed:
 class CellCancelled:
     """The attempt ended because the run released it.
 
-    :param lingers: The worker's slot stays occupied (a thread that cannot be stopped) until :class:`CellReleased`.
+    :param lingers: The worker's slot stays occupied (a thread that cannot be stopped) until :class:`SlotFreed`.
     """
 
     cell: str
     attempt: int
-    lingers: bool = False
+    holds_slot: bool = False
     at: float = 0.0
 
 
 @light(kw_only=True)
-class CellReleased:
+class SlotFreed:
     """The slot of an attempt that was given up is free at last."""
 
     cell: str
@@ -168,8 +168,8 @@ class CellReleased:
 
 
 @light(kw_only=True)
-class ReleaseRequested:
-    """The run does not want the attempt any more; a letter to the worker that holds it, never to a machine."""
+class StopRequested:
+    """The run does not want the attempt any more; a notice to the worker that holds it, never to a machine."""
 
     cell: str
     attempt: int
@@ -216,10 +216,10 @@ Event = Union[
     CellStarted,
     CellProgressed,
     CellSucceeded,
-    CellFailed,
+    AttemptFailed,
     CellCancelled,
-    CellReleased,
-    ReleaseRequested,
+    SlotFreed,
+    StopRequested,
     WorkerLost,
     TimerFired,
     CancelRequested,

@@ -7,8 +7,8 @@ from typing import Union
 
 from attrs import field
 
+from taskiq_flow._light import light
 from taskiq_flow.graph.model import TaskNode
-from taskiq_flow.light import light
 from taskiq_flow.payloads import Failure, Value
 
 __all__ = [
@@ -18,8 +18,8 @@ __all__ = [
     "Expand",
     "FinishRun",
     "Instruction",
-    "Release",
     "StartTimer",
+    "Stop",
     "StopTimer",
     "Withdraw",
 ]
@@ -101,11 +101,11 @@ class AskPolicy:
     node: TaskNode
     attempt: int
     failure: Failure
-    lingers: bool = False
+    holds_slot: bool = False
 
 
 @light(kw_only=True)
-class Release:
+class Stop:
     """Make the worker give up an attempt; answer with ``CellCancelled`` if no worker has claimed it.
 
     :param worker: The worker that claimed it; empty where that is not known yet.
@@ -140,4 +140,4 @@ class FinishRun:
     """The run is over; the machine says how (``status``, ``outputs()``, ``failures``)."""
 
 
-Instruction = Union[Enqueue, Withdraw, Dispatch, Expand, AskPolicy, Release, StartTimer, StopTimer, FinishRun]
+Instruction = Union[Enqueue, Withdraw, Dispatch, Expand, AskPolicy, Stop, StartTimer, StopTimer, FinishRun]

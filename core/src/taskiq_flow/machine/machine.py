@@ -22,8 +22,8 @@ from taskiq_flow.errors import InvalidTransition
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
-from taskiq_flow.machine.course import Course
 from taskiq_flow.machine.plan import resolve
+from taskiq_flow.machine.run_state import RunState
 from taskiq_flow.machine.scope import Cell, Scope
 from taskiq_flow.machine.transitions import CellState, RunStatus, Trigger
 from taskiq_flow.payloads import Failure, FailureKind, Value
@@ -33,7 +33,7 @@ __all__ = ["DEFAULT_WINDOW", "RunMachine"]
 DEFAULT_WINDOW = 256
 
 
-class RunMachine(Course):
+class RunMachine(RunState):
     """The state of one run.
 
     :param graph: What is run.
@@ -91,7 +91,7 @@ class RunMachine(Course):
     def occupying(self) -> Iterator[Cell]:
         """Give every cell that occupies capacity: dispatched, running, or given up and not yet gone."""
         yield from self.cells.in_flight.values()
-        yield from self.cells.lingering.values()
+        yield from self.cells.held_slots.values()
 
     def outstanding(self) -> list[do.Instruction]:
         """Give what is still to be done in this state, for a driver that has just replayed the log.
@@ -99,23 +99,23 @@ class RunMachine(Course):
         What a dead driver had sent is sent again; the claim keeps it from being executed twice. Questions to
         the retry policy come last, because the answers change the state.
         """
-        for cell in self.cells.lingering.values():
-            self._release(cell)
+        for cell in self.cells.held_slots.values():
+            self._stop(cell)
         for name, timer in self.timers.items():
             self._out.append(do.StartTimer(timer=name, due=timer.due))
         for cell in self.cells.active.values():
             if cell.path in self.cells.in_flight:
                 if self._ending is not None:
-                    self._release(cell)
-                elif cell.state is CellState.DISPATCHED and cell.unjudged is None:
+                    self._stop(cell)
+                elif cell.state is CellState.DISPATCHED and cell.undecided is None:
                     self._dispatch(cell)
             elif cell.state is CellState.READY:
                 self._enqueue(cell)
             elif isinstance(cell.node, MapNode) and cell.items is None and self._ending is None:
                 self._out.append(do.Expand(cell=cell.path, items=self._items_of(cell)))
         for cell in self.cells.in_flight.values():
-            if cell.unjudged is not None:
-                self._ask(cell, *cell.unjudged)
+            if cell.undecided is not None:
+                self._ask(cell, *cell.undecided)
         if self.status.final:
             self._out.append(do.FinishRun())
         out, self._out = self._out, []
@@ -160,25 +160,25 @@ class RunMachine(Course):
             self.cells.move(cell, Trigger.DUE)
             self._enqueue(cell)
         elif self._ending is not None:
-            self.cells.linger(cell)
+            self.cells.hold_slot(cell)
             self._abandon(cell)
-        elif cell.unjudged is None:
+        elif cell.undecided is None:
             limit = cell.node.options.timeout
             failure = Failure(kind=FailureKind.TIMEOUT, message=f"the attempt took longer than {limit:g} s")
             self._ask(cell, failure, True)
 
     def _worker_lost(self, event: ev.WorkerLost) -> None:
         held = [cell for cell in self.cells.in_flight.values() if cell.holder == event.worker]
-        gone = [key for key, cell in self.cells.lingering.items() if cell.holder == event.worker]
+        gone = [key for key, cell in self.cells.held_slots.items() if cell.holder == event.worker]
         if held or gone:
             self.version += 1
         for key in gone:
-            del self.cells.lingering[key]
+            del self.cells.held_slots[key]
         for cell in held:
-            cell.vacated = True
+            cell.slot_free = True
             if self._ending is not None:
                 self._abandon(cell)
-            elif cell.unjudged is None:
+            elif cell.undecided is None:
                 failure = Failure(kind=FailureKind.WORKER_LOST, message=f"worker {event.worker!r} was lost")
                 self._ask(cell, failure, False)
 
@@ -217,7 +217,7 @@ class RunMachine(Course):
             cell.first_started_at = event.at
         timeout = cell.node.options.timeout
         if self._ending is not None:
-            self._release(cell)
+            self._stop(cell)
         elif timeout is not None:
             self._start_timer(f"attempt:{cell.path}:{cell.attempt}", event.at + timeout, cell)
 
@@ -228,14 +228,14 @@ class RunMachine(Course):
     def _cell_succeeded(self, event: ev.CellSucceeded) -> None:
         cell = self.cells.current(event)
         if cell is None:
-            self._vacate(event)
+            self._free_slot(event)
             return
         expected = len(cell.node.outputs)
         if expected and len(event.outputs) != expected:
             message = f"the attempt gave {len(event.outputs)} outputs instead of {expected}"
             failure = Failure(kind=FailureKind.REJECTED, message=message)
             self._cell_failed(
-                ev.CellFailed(cell=event.cell, attempt=event.attempt, failure=failure, at=event.at)
+                ev.AttemptFailed(cell=event.cell, attempt=event.attempt, failure=failure, at=event.at)
             )
             return
         self.cells.move(cell, Trigger.RETURNED)
@@ -243,23 +243,23 @@ class RunMachine(Course):
         cell.scope.outputs[cell.position] = event.outputs
         self._close(cell)
 
-    def _cell_failed(self, event: ev.CellFailed) -> None:
+    def _cell_failed(self, event: ev.AttemptFailed) -> None:
         # A map answers to Expand with this when it has no list; it is never tried again.
         cell = self.cells.active.get(event.cell)
         is_map = cell is not None and isinstance(cell.node, MapNode) and cell.items is None
         if cell is None or not is_map:
             cell = self.cells.current(event)
         if cell is None:
-            if not event.lingers:
-                self._vacate(event)
+            if not event.holds_slot:
+                self._free_slot(event)
             return
         retried = event.retry_at is not None and self._ending is None and not is_map
         self.cells.move(cell, Trigger.RETRIED if retried else Trigger.GAVE_UP)
         self.version += 1
-        if event.lingers and not is_map:
-            self.cells.linger(cell)
+        if event.holds_slot and not is_map:
+            self.cells.hold_slot(cell)
         if event.failure.kind is FailureKind.TIMEOUT:
-            self._release(cell)
+            self._stop(cell)
         if retried:
             self._wait_for_retry(cell, event)
         else:
@@ -269,55 +269,59 @@ class RunMachine(Course):
     def _cell_cancelled(self, event: ev.CellCancelled) -> None:
         cell = self.cells.current(event)
         if cell is None:
-            if not event.lingers:
-                self._vacate(event)
+            if not event.holds_slot:
+                self._free_slot(event)
             return
         if self._ending is not None:
             self.version += 1
-            if event.lingers:
-                self.cells.linger(cell)
+            if event.holds_slot:
+                self.cells.hold_slot(cell)
             self._abandon(cell)
-        elif cell.unjudged is None:
+        elif cell.undecided is None:
             self.version += 1
-            cell.vacated = cell.vacated or not event.lingers
+            cell.slot_free = cell.slot_free or not event.holds_slot
             message = "the attempt was cancelled although nobody had asked for that"
-            self._ask(cell, Failure(kind=FailureKind.CANCELLED, message=message), event.lingers)
-        elif not event.lingers and not cell.vacated:
+            self._ask(cell, Failure(kind=FailureKind.CANCELLED, message=message), event.holds_slot)
+        elif not event.holds_slot and not cell.slot_free:
             self.version += 1
-            cell.vacated = True
+            cell.slot_free = True
 
-    def _cell_released(self, event: ev.CellReleased) -> None:
+    def _slot_freed(self, event: ev.SlotFreed) -> None:
         cell = self.cells.current(event)
         if cell is None:
-            self._vacate(event)
-        elif not cell.vacated:
+            self._free_slot(event)
+        elif not cell.slot_free:
             # It has overtaken the outcome that will say that the slot stays occupied.
-            cell.vacated = True
+            cell.slot_free = True
             self.version += 1
 
     # Small parts
 
-    def _vacate(self, event: ev.CellSucceeded | ev.CellFailed | ev.CellCancelled | ev.CellReleased) -> None:
+    def _free_slot(
+        self, event: ev.CellSucceeded | ev.AttemptFailed | ev.CellCancelled | ev.SlotFreed
+    ) -> None:
         """Free the slot of an attempt that was given up: whatever came of it, it has ended by now."""
-        if self.cells.lingering.pop((event.cell, event.attempt), None) is not None:
+        if self.cells.held_slots.pop((event.cell, event.attempt), None) is not None:
             self.version += 1
 
-    def _ask(self, cell: Cell, failure: Failure, lingers: bool) -> None:
-        cell.unjudged = (failure, lingers)
+    def _ask(self, cell: Cell, failure: Failure, holds_slot: bool) -> None:
+        cell.undecided = (failure, holds_slot)
         node = cell.node
         assert isinstance(node, TaskNode)
         self._out.append(
-            do.AskPolicy(cell=cell.path, node=node, attempt=cell.attempt, failure=failure, lingers=lingers)
+            do.AskPolicy(
+                cell=cell.path, node=node, attempt=cell.attempt, failure=failure, holds_slot=holds_slot
+            )
         )
 
-    def _wait_for_retry(self, cell: Cell, event: ev.CellFailed) -> None:
+    def _wait_for_retry(self, cell: Cell, event: ev.AttemptFailed) -> None:
         assert event.retry_at is not None
         del self.cells.in_flight[cell.path]
         self._stop_timers(cell)
         cell.attempt += 1
         cell.placed = cell.worker = ""
-        cell.unjudged = None
-        cell.vacated = False
+        cell.undecided = None
+        cell.slot_free = False
         cell.resources = cell.resources if event.resources is None else event.resources
         cell.queue = cell.queue if event.queue is None else event.queue
         cell.priority = cell.priority if event.priority is None else event.priority
@@ -331,9 +335,9 @@ _HANDLERS: Mapping[type, Callable[[RunMachine, Any], None]] = {
     ev.CellStarted: RunMachine._cell_started,
     ev.CellProgressed: RunMachine._cell_progressed,
     ev.CellSucceeded: RunMachine._cell_succeeded,
-    ev.CellFailed: RunMachine._cell_failed,
+    ev.AttemptFailed: RunMachine._cell_failed,
     ev.CellCancelled: RunMachine._cell_cancelled,
-    ev.CellReleased: RunMachine._cell_released,
+    ev.SlotFreed: RunMachine._slot_freed,
     ev.WorkerLost: RunMachine._worker_lost,
     ev.TimerFired: RunMachine._timer_fired,
     ev.CancelRequested: RunMachine._cancel_requested,

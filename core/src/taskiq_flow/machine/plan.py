@@ -95,13 +95,13 @@ def plan_of(graph: Graph) -> Plan:
     """Prepare a graph; linear in nodes and edges, nested bodies included, and done once for each graph."""
     kept = graph._plan
     if not isinstance(kept, Plan):
-        kept = _prepared(graph)
+        kept = _prepare(graph)
         # Computed at most once and never seen changing, so the graph stays immutable to everybody else.
         object.__setattr__(graph, "_plan", kept)
     return kept
 
 
-def _prepared(graph: Graph) -> Plan:
+def _prepare(graph: Graph) -> Plan:
     nodes = tuple(graph.nodes.values())
     index = {node.name: position for position, node in enumerate(nodes)}
     indegree = [0] * len(nodes)

@@ -12,7 +12,7 @@ from taskiq_flow.machine.plan import Plan, resolve
 from taskiq_flow.machine.transitions import CellState
 from taskiq_flow.payloads import Failure, ListedValue, Payload, Value
 
-__all__ = ["Cell", "Items", "Scope", "Timer"]
+__all__ = ["Cell", "Items", "RunTimer", "Scope"]
 
 _NULL = Payload("json", b"null")
 
@@ -58,8 +58,8 @@ class Cell:
     priority: int = 0
     first_started_at: float | None = None
     timers: set[str] | None = None
-    unjudged: tuple[Failure, bool] | None = None
-    vacated: bool = False
+    undecided: tuple[Failure, bool] | None = None
+    slot_free: bool = False
     story: list[CellState] = field(factory=list)
     params: Mapping[str, Value] = field(factory=dict)
     items: Items | None = None
@@ -198,7 +198,7 @@ class Items:
 
 
 @define(eq=False)
-class Timer:
+class RunTimer:
     """A timer that runs.
 
     :ivar due: Seconds since the epoch.

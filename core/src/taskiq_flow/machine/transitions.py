@@ -8,7 +8,7 @@ A ready cell is *dispatched* when a scheduler placed it and *running* when a wor
 when that is due it is *ready* again. A map that is still running when its run ends is *cancelled*, and
 so is a cell that was still pending.
 
-A worker's letters may overtake each other: an outcome may come before the news of the start, so
+A worker's notices may overtake each other: an outcome may come before the news of the start, so
 *dispatched* has every edge that *running* has.
 """
 

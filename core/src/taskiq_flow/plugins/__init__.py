@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from taskiq_flow._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from taskiq_flow._metadata import unreadable_distributions
+    from taskiq_flow.discoverer import Origin
     from taskiq_flow.hookspecs import API_VERSION, hookimpl
     from taskiq_flow.plugins.commands import load_commands
     from taskiq_flow.plugins.config import FlowConfig
     from taskiq_flow.plugins.loading import LoadedPlugin
     from taskiq_flow.plugins.manager import Plugins
-    from taskiq_flow.plugins.metadata import unreadable_distributions
     from taskiq_flow.plugins.observers import Observers
-    from taskiq_flow.plugins.origins import PluginOrigin
     from taskiq_flow.plugins.surveying import SurveyedPlugin, survey
     from taskiq_flow.plugins.tables import OfferTable
 
@@ -24,7 +24,7 @@ __all__ = [
     "LoadedPlugin",
     "Observers",
     "OfferTable",
-    "PluginOrigin",
+    "Origin",
     "Plugins",
     "SurveyedPlugin",
     "hookimpl",
@@ -43,12 +43,12 @@ __getattr__, __dir__ = lazy_names(
         "LoadedPlugin": ".loading",
         "Observers": ".observers",
         "OfferTable": ".tables",
-        "PluginOrigin": ".origins",
+        "Origin": "taskiq_flow.discoverer",
         "Plugins": ".manager",
         "SurveyedPlugin": ".surveying",
         "hookimpl": "taskiq_flow.hookspecs",
         "load_commands": ".commands",
         "survey": ".surveying",
-        "unreadable_distributions": ".metadata",
+        "unreadable_distributions": "taskiq_flow._metadata",
     },
 )

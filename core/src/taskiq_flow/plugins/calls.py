@@ -12,7 +12,7 @@ from attrs import field, frozen
 from taskiq_flow.plugins.checks import HOOKS
 from taskiq_flow.plugins.loading import LoadedPlugin
 
-__all__ = ["Call", "cast_aside", "decider", "observer"]
+__all__ = ["Call", "decider", "discard_result", "observer"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def observer(calls: Sequence[Call]) -> Callable[..., None] | None:
                 logger.exception("%s() of %s failed", call.hook, call.plugin.origin)
             else:
                 if result is not None:
-                    cast_aside(call, result)
+                    discard_result(call, result)
 
     return notify
 
@@ -89,14 +89,14 @@ def decider(
                 call.plugin.origin,
                 answer,
             )
-            cast_aside(call, answer)
+            discard_result(call, answer)
             break
         return default(*arguments)
 
     return decide
 
 
-def cast_aside(call: Call, result: Any) -> None:
+def discard_result(call: Call, result: Any) -> None:
     """Let go of a result that nobody reads, and say so when it is a coroutine."""
     if inspect.iscoroutine(result):
         result.close()

@@ -62,9 +62,9 @@ def _function_problems(name: str, function: Callable[..., Any], options: dict[st
     if hook not in HOOKS:
         if not options.get("optionalhook"):
             # Late: it comes with the whole package of graphs, and names are seldom wrong.
-            from taskiq_flow.graph._words import Suggestions, quoted
+            from taskiq_flow._words import Suggestions, quote
 
-            hint = Suggestions(HOOKS).hint(hook) or f"; there are {quoted(sorted(HOOKS))}"
+            hint = Suggestions(HOOKS).hint(hook) or f"; there are {quote(sorted(HOOKS))}"
             yield f"there is no hook {hook!r}{hint}"
         return
     if not inspect.isroutine(function):
@@ -76,18 +76,18 @@ def _function_problems(name: str, function: Callable[..., Any], options: dict[st
         yield f"{name}() is a wrapper, and hooks are called one by one; make it a plain implementation"
     elif inspect.isgeneratorfunction(function) and not hook.startswith(_REGISTRATION):
         yield f"{name}() is a generator, which would never run; make it a plain function"
-    positional, by_keyword = _required(function)
+    positional, by_keyword = _list_required(function)
     if unknown := [each for each in positional if each not in HOOKS[hook]]:
-        yield f"{name}() wants {_quoted(unknown)}, and the hook has {_quoted(HOOKS[hook]) or 'no arguments'}"
+        yield f"{name}() wants {_quote(unknown)}, and the hook has {_quote(HOOKS[hook]) or 'no arguments'}"
     if by_keyword:
-        yield f"{name}() takes {_quoted(by_keyword)} by keyword only, and hooks are called by position"
+        yield f"{name}() takes {_quote(by_keyword)} by keyword only, and hooks are called by position"
 
 
-def _quoted(names: Iterable[str]) -> str:
+def _quote(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def _required(function: Callable[..., Any]) -> tuple[list[str], list[str]]:
+def _list_required(function: Callable[..., Any]) -> tuple[list[str], list[str]]:
     positional, by_keyword = [], []
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.default is not inspect.Parameter.empty:

@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from taskiq_flow.errors import PluginError
 from taskiq_flow.plugins.value_settings import VALUE_KEYS, read_values, value_problem, values_from_environment
-from taskiq_flow.sizes import DEFAULT_CLAIM_CHECK, DEFAULT_MAX_VALUE_BYTES
+from taskiq_flow.values.sizes import DEFAULT_CLAIM_CHECK, DEFAULT_MAX_VALUE_BYTES
 
 __all__ = ["FlowConfig"]
 
@@ -174,7 +174,7 @@ def _from_file(directory: Path | None) -> tuple[str, Mapping[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
         # Most projects say nothing to us, and their files need no parsing.
-        tool = _parsed(text).get("tool", {}) if "taskiq-flow" in text else {}
+        tool = _parse(text).get("tool", {}) if "taskiq-flow" in text else {}
     except (OSError, ValueError) as error:
         raise PluginError(f"cannot read [tool.taskiq-flow] of {path}: {error}") from error
     table = tool.get("taskiq-flow", {}) if isinstance(tool, dict) else tool
@@ -196,7 +196,7 @@ def _nearest(directory: Path | None) -> Path | None:
     return None
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _parse(text: str) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -211,9 +211,9 @@ def _problems(table: Any) -> list[str]:
     problems = []
     for key, value in table.items():
         if key not in _KEYS:
-            from taskiq_flow.graph._words import Suggestions, quoted
+            from taskiq_flow._words import Suggestions, quote
 
-            hint = Suggestions(_KEYS).hint(key) or f"; there are {quoted(_KEYS)}"
+            hint = Suggestions(_KEYS).hint(key) or f"; there are {quote(_KEYS)}"
             problems.append(f"there is no setting {key!r}{hint}")
         elif key == "block":
             if not isinstance(value, list) or not all(isinstance(name, str) for name in value):

@@ -10,17 +10,17 @@ from typing import Any
 
 from attrs import field, frozen
 
+from taskiq_flow._metadata import InstalledEntryPoint, find_entry_points, same_name, version_of
+from taskiq_flow.discoverer import Origin
 from taskiq_flow.errors import PluginError
 from taskiq_flow.plugins.checks import problems_of
-from taskiq_flow.plugins.metadata import InstalledEntryPoint, installed, same_name, version_of
-from taskiq_flow.plugins.origins import PluginOrigin
 
 __all__ = [
     "DEFAULTS",
     "GROUP",
     "LoadedPlugin",
     "RefusedPlugin",
-    "is_barred",
+    "is_blocked",
     "load_plugins",
     "origin_of",
     "sort_plugins",
@@ -43,7 +43,7 @@ class LoadedPlugin:
     """
 
     name: str
-    origin: PluginOrigin
+    origin: Origin
     plugin: Any = field(repr=False)
 
 
@@ -58,7 +58,7 @@ class RefusedPlugin:
     """
 
     name: str
-    origin: PluginOrigin
+    origin: Origin
     problems: tuple[str, ...]
     cause: BaseException | None = field(default=None, repr=False)
 
@@ -89,19 +89,21 @@ def sort_plugins(
     :returns: The plugins, and those that cannot be used.
     :raises PluginError: the defaults are to be blocked.
     """
-    barred = {same_name(name) for name in blocked}
-    if DEFAULTS in barred or _CORE in barred:
+    blocked = {same_name(name) for name in blocked}
+    if DEFAULTS in blocked or _CORE in blocked:
         raise PluginError(
             f"the plugin {DEFAULTS!r} of {_CORE} cannot be blocked; select other implementations by name"
         )
-    found = [each for each in installed(GROUP) if not is_barred(each, barred)]
-    found, refused = _without_twins(found)
+    found = [each for each in find_entry_points(GROUP) if not is_blocked(each, blocked)]
+    found, refused = _without_duplicates(found)
     loaded: list[LoadedPlugin] = []
-    for name, origin, source in (_defaults(), *_from_entry_points(found), *_from_code(explicit, barred)):
+    for name, origin, source in (_defaults(), *_from_entry_points(found), *_from_code(explicit, blocked)):
         try:
             plugin = source()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does when it is imported
-            refused.append(RefusedPlugin(name, origin, (_cannot_load(name, origin, _said(error)),), error))
+            refused.append(
+                RefusedPlugin(name, origin, (_cannot_load(name, origin, _describe_error(error)),), error)
+            )
             continue
         if any(plugin is each.plugin for each in loaded):
             # Given in code although it is installed: once is enough.
@@ -109,31 +111,31 @@ def sort_plugins(
         if problems := tuple(_cannot_load(name, origin, problem) for problem in problems_of(plugin)):
             refused.append(RefusedPlugin(name, origin, problems))
             continue
-        loaded.append(LoadedPlugin(_unused(name, loaded), origin, plugin))
+        loaded.append(LoadedPlugin(_find_free_name(name, loaded), origin, plugin))
     return loaded, refused
 
 
-def is_barred(found: InstalledEntryPoint, barred: Container[str]) -> bool:
+def is_blocked(found: InstalledEntryPoint, blocked: Container[str]) -> bool:
     """Whether a plugin is passed over.
 
     :param barred: Names of plugins or distributions, in their one spelling.
     """
-    return same_name(found.name) in barred or same_name(found.distribution) in barred
+    return same_name(found.name) in blocked or same_name(found.distribution) in blocked
 
 
-_Source = tuple[str, PluginOrigin, Callable[[], Any]]
+_Source = tuple[str, Origin, Callable[[], Any]]
 
 
 def _defaults() -> _Source:
     # Not an entry point: the defaults are first, they are there in a source tree, and nobody can shadow them.
     return (
         DEFAULTS,
-        PluginOrigin(_CORE, version_of(_CORE), _DEFAULTS_MODULE),
+        Origin(_CORE, version_of(_CORE), _DEFAULTS_MODULE),
         partial(importlib.import_module, _DEFAULTS_MODULE),
     )
 
 
-def _without_twins(
+def _without_duplicates(
     found: Iterable[InstalledEntryPoint],
 ) -> tuple[list[InstalledEntryPoint], list[RefusedPlugin]]:
     by_name: dict[str, list[InstalledEntryPoint]] = {}
@@ -153,9 +155,9 @@ def _without_twins(
     return single, refused
 
 
-def origin_of(found: InstalledEntryPoint) -> PluginOrigin:
+def origin_of(found: InstalledEntryPoint) -> Origin:
     """Give where an installed plugin comes from."""
-    return PluginOrigin(found.distribution, found.version, found.target)
+    return Origin(found.distribution, found.version, found.target)
 
 
 def _from_entry_points(found: Iterable[InstalledEntryPoint]) -> Iterator[_Source]:
@@ -163,11 +165,11 @@ def _from_entry_points(found: Iterable[InstalledEntryPoint]) -> Iterator[_Source
         yield each.name, origin_of(each), each.entry_point.load
 
 
-def _from_code(explicit: Iterable[Any], barred: set[str]) -> Iterator[_Source]:
+def _from_code(explicit: Iterable[Any], blocked: set[str]) -> Iterator[_Source]:
     if isinstance(explicit, (str, types.ModuleType)):
         raise PluginError(f"plugins is a list, found {explicit!r}; write [{explicit!r}]")
     for each in explicit:
-        source: Callable[[], Any] = partial(_given, each)
+        source: Callable[[], Any] = partial(_give, each)
         if isinstance(each, str):
             name, source = each, partial(importlib.import_module, each)
         elif isinstance(each, types.ModuleType):
@@ -175,15 +177,15 @@ def _from_code(explicit: Iterable[Any], barred: set[str]) -> Iterator[_Source]:
         else:
             kind = each if isinstance(each, type) else type(each)
             name = f"{kind.__module__}.{kind.__qualname__}"
-        if same_name(name) not in barred:
-            yield name, PluginOrigin("", "", name), source
+        if same_name(name) not in blocked:
+            yield name, Origin("", "", name), source
 
 
-def _given(plugin: Any) -> Any:
+def _give(plugin: Any) -> Any:
     return plugin
 
 
-def _unused(name: str, loaded: Sequence[LoadedPlugin]) -> str:
+def _find_free_name(name: str, loaded: Sequence[LoadedPlugin]) -> str:
     taken = {each.name for each in loaded}
     candidate, number = name, 2
     while candidate in taken:
@@ -191,11 +193,11 @@ def _unused(name: str, loaded: Sequence[LoadedPlugin]) -> str:
     return candidate
 
 
-def _cannot_load(name: str, origin: PluginOrigin, why: str) -> str:
+def _cannot_load(name: str, origin: Origin, why: str) -> str:
     of = f"of {origin}" if origin.distribution else str(origin)
     return f"cannot load plugin {name!r} {of}: {why}"
 
 
-def _said(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     # "No module named 'x'" says enough; "1" or "'key'" of other classes does not.
     return str(error) if isinstance(error, ImportError) and str(error) else f"{type(error).__name__}: {error}"

@@ -9,14 +9,13 @@ from typing import Any
 from attrs import field, frozen
 
 from taskiq_flow.command import Command
-from taskiq_flow.discoverer import Discoverer
+from taskiq_flow.discoverer import Discoverer, Origin
 from taskiq_flow.errors import PluginError
 from taskiq_flow.plugins.calls import Call, decider
 from taskiq_flow.plugins.commands import COMMANDS
 from taskiq_flow.plugins.config import FlowConfig
 from taskiq_flow.plugins.loading import DEFAULTS, LoadedPlugin, load_plugins
 from taskiq_flow.plugins.observers import Observers
-from taskiq_flow.plugins.origins import PluginOrigin
 from taskiq_flow.plugins.registration import answers_of, calls_of
 from taskiq_flow.plugins.selection import Selection, select
 from taskiq_flow.plugins.tables import Axis, OfferTable, offers_on
@@ -119,7 +118,7 @@ class Plugins:
         )
 
     @property
-    def origins(self) -> Mapping[str, PluginOrigin]:
+    def origins(self) -> Mapping[str, Origin]:
         """Where each plugin comes from, by the plugin's name, in the order of loading."""
         return {each.name: each.origin for each in self.loaded}
 

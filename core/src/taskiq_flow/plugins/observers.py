@@ -8,9 +8,9 @@ from attrs import field, fields, frozen
 
 from taskiq_flow.hookspecs import PREFIX
 from taskiq_flow.machine.events import (
+    AttemptFailed,
     CellCancelled,
     CellDispatched,
-    CellFailed,
     CellProgressed,
     CellStarted,
     CellSucceeded,
@@ -38,10 +38,10 @@ class Observers:
     run_finished: Callable[[RunRecord, RunOutcome], None] | None = field(default=None)
     cell_dispatched: Callable[[str, CellDispatched], None] | None = field(default=None)
     cell_started: Callable[[str, CellStarted], None] | None = field(default=None)
-    cell_finished: Callable[[str, CellSucceeded | CellFailed | CellCancelled], None] | None = field(
+    cell_finished: Callable[[str, CellSucceeded | AttemptFailed | CellCancelled], None] | None = field(
         default=None
     )
-    cell_retried: Callable[[str, CellFailed], None] | None = field(default=None)
+    cell_retried: Callable[[str, AttemptFailed], None] | None = field(default=None)
     cell_progressed: Callable[[str, CellProgressed], None] | None = field(default=None)
     worker_lost: Callable[[str, str], None] | None = field(default=None)
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
+from taskiq_flow._metadata import find_entry_points, same_name
+from taskiq_flow.discoverer import Origin
 from taskiq_flow.plugins.config import FlowConfig
-from taskiq_flow.plugins.loading import GROUP, LoadedPlugin, is_barred, origin_of, sort_plugins
+from taskiq_flow.plugins.loading import GROUP, LoadedPlugin, is_blocked, origin_of, sort_plugins
 from taskiq_flow.plugins.manager import AXES
-from taskiq_flow.plugins.metadata import installed, same_name
-from taskiq_flow.plugins.origins import PluginOrigin
 from taskiq_flow.plugins.registration import answers_of, calls_of
 from taskiq_flow.plugins.tables import offers_on
 
@@ -29,7 +29,7 @@ class SurveyedPlugin:
     """
 
     name: str
-    origin: PluginOrigin
+    origin: Origin
     blocked: bool = False
     problems: tuple[str, ...] = ()
     offers: Mapping[str, tuple[str, ...]] = field(factory=dict)
@@ -41,15 +41,15 @@ def survey(config: FlowConfig) -> Sequence[SurveyedPlugin]:
     :param config: Which plugins are blocked; those are not imported.
     :raises PluginError: the defaults are blocked.
     """
-    barred = {same_name(name) for name in config.blocked}
+    blocked = {same_name(name) for name in config.blocked}
     loaded, refused = sort_plugins((), config.blocked)
     found = [
         *map(_alone, loaded),
         *(SurveyedPlugin(name=each.name, origin=each.origin, problems=each.problems) for each in refused),
         *(
             SurveyedPlugin(name=each.name, origin=origin_of(each), blocked=True)
-            for each in installed(GROUP)
-            if is_barred(each, barred)
+            for each in find_entry_points(GROUP)
+            if is_blocked(each, blocked)
         ),
     ]
     return sorted(

@@ -61,7 +61,7 @@ class OfferTable(Mapping[str, type[T_co]], Generic[T_co]):
         verb = "there are" if len(self) > 1 else "there is only"
         found = f"no {self._kind} {name!r}; {verb if self._offers else 'there is'} {self._listing()}"
         # Late: it comes with the whole package of graphs, and names are seldom wrong.
-        from taskiq_flow.graph._words import Suggestions
+        from taskiq_flow._words import Suggestions
 
         if hint := Suggestions(self._offers).hint(name):
             return found + hint
@@ -150,11 +150,11 @@ def _names(axis: Axis, plugin: LoadedPlugin, cls: Any) -> tuple[tuple[str, ...],
         names = value if axis.key != "name" and isinstance(value, tuple) else (value,)
         if names and all(isinstance(name, str) and name and name == name.strip() for name in names):
             return names, []
-        wrong = f"{cls.__qualname__} with {axis.key} = {value!r}; {_expected(axis)}"
+        wrong = f"{cls.__qualname__} with {axis.key} = {value!r}; {_describe_expected(axis)}"
     return (), [f"{plugin.origin} offers as a {axis.kind} {wrong}"]
 
 
-def _expected(axis: Axis) -> str:
+def _describe_expected(axis: Axis) -> str:
     return "give it a name" if axis.key == "name" else f"give it a tuple of names as {axis.key!r}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskiq_flow.errors import PluginError
-from taskiq_flow.sizes import DEFAULT_MAX_VALUE_BYTES, claim_check_problem, describe_size, parse_size
+from taskiq_flow.values.sizes import DEFAULT_MAX_VALUE_BYTES, claim_check_problem, describe_size, parse_size
 
 __all__ = ["VALUE_KEYS", "read_values", "value_problem", "values_from_environment"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from taskiq_flow._words import quote
 from taskiq_flow.errors import PluginError, RetryException
-from taskiq_flow.graph._words import quoted
 from taskiq_flow.payloads import FailureKind
 from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy
 
@@ -32,7 +32,7 @@ class NoRetry(RetryPolicy):
         asking = [name for name, value in options.items() if _NO_RETRIES.get(name) != value]
         if asking:
             raise PluginError(
-                f"the retry options {quoted(sorted(map(str, asking)))} need a plugin for retries; {_WHAT_TO_DO}"
+                f"the retry options {quote(sorted(map(str, asking)))} need a plugin for retries; {_WHAT_TO_DO}"
             )
         return cls()
 

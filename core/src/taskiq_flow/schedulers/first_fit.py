@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from taskiq_flow.pools import Rooms
+from taskiq_flow.pools import FreeCapacity
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
 from taskiq_flow.schedulers.fifo import FifoScheduler
 
@@ -33,15 +33,15 @@ class FirstFitScheduler(Scheduler):
         running: Sequence[RunningCell],
     ) -> Iterable[Placement] | None:
         """Place cells in order, until one has to wait."""
-        rooms = Rooms(workers, running)
+        free_capacity = FreeCapacity(workers, running)
         placements: list[Placement] = []
         for cell in ready[: max(0, self.max_in_flight - len(running))]:
-            worker = next((worker for worker in workers if rooms.has_room(cell, worker)), None)
+            worker = next((worker for worker in workers if free_capacity.fits_now(cell, worker)), None)
             if worker is None:
-                if any(rooms.could_hold(cell, worker) for worker in workers):
+                if any(free_capacity.fits_when_empty(cell, worker) for worker in workers):
                     break
                 continue
-            rooms.take(cell.resources, worker.id)
+            free_capacity.take(cell.resources, worker.id)
             placements.append(Placement(run=cell.run, path=cell.path, worker=worker.id))
         return placements
 

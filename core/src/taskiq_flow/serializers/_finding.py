@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from taskiq_flow.serializers._lowering import lowered
+from taskiq_flow.serializers._lowering import lower
 from taskiq_flow.serializers._records import field_names
 
 __all__ = ["needs_care", "offender", "with_care"]
@@ -37,7 +37,7 @@ def offender(
         seen.add(id(value))
         for place, part in _parts(value):
             if id(part) in seen:
-                return part, _cut(path + place), ValueError("it contains itself")
+                return part, _shorten(path + place), ValueError("it contains itself")
             try:
                 encode(part)
             except Exception as error:  # noqa: BLE001 - the value's own code may run here
@@ -47,7 +47,7 @@ def offender(
             break
     else:
         path += "…"
-    return value, _cut(path), reason
+    return value, _shorten(path), reason
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
@@ -67,7 +67,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
             yield f".{name}", getattr(value, name, None)
 
 
-def _cut(path: str) -> str:
+def _shorten(path: str) -> str:
     return path if len(path) <= 160 else f"{path[:75]}…{path[-75:]}"
 
 
@@ -97,7 +97,7 @@ def needs_care(value: Any) -> bool:
             names = field_names(kind)
             if names is None:
                 if _may_hold_sets(kind):
-                    open_.append(_dumped(current, "python"))
+                    open_.append(_dump(current, "python"))
                 continue
             inside = [getattr(current, name) for name in names]
         # Most containers hold plain values only, and this sees it without a loop of ours.
@@ -128,14 +128,14 @@ def with_care(value: Any, encode: Callable[[Any], bytes]) -> Any:
     if names is not None:
         return {name: with_care(getattr(value, name), encode) for name in names}
     if _may_hold_sets(kind):
-        meant = _dumped(value, "python")
+        meant = _dump(value, "python")
         if needs_care(meant):
-            return _sorted_like(_dumped(value, "json"), meant, encode)
+            return _sort_like(_dump(value, "json"), meant, encode)
     return value
 
 
-def _dumped(model: Any, mode: str) -> Any:
-    fallback = lowered if mode == "json" else None
+def _dump(model: Any, mode: str) -> Any:
+    fallback = lower if mode == "json" else None
     return type(model).__pydantic_serializer__.to_python(
         model, mode=mode, by_alias=True, round_trip=True, fallback=fallback
     )
@@ -150,15 +150,15 @@ def _may_hold_sets(kind: Any) -> bool:
     return any(word in schema for word in ("'set'", "'frozenset'", "'any'", "'allow'"))
 
 
-def _sorted_like(written: Any, meant: Any, encode: Callable[[Any], bytes]) -> Any:
+def _sort_like(written: Any, meant: Any, encode: Callable[[Any], bytes]) -> Any:
     """Sort the lists of what a model wrote that had been sets."""
     if type(written) is list and isinstance(meant, _SETS):
         return sorted(written, key=encode)
     if type(written) is dict and isinstance(meant, dict) and len(written) == len(meant):
         pairs = zip(written.items(), meant.values(), strict=True)
-        return {key: _sorted_like(one, other, encode) for (key, one), other in pairs}
+        return {key: _sort_like(one, other, encode) for (key, one), other in pairs}
     if type(written) is list and isinstance(meant, (list, tuple)) and len(written) == len(meant):
-        return [_sorted_like(one, other, encode) for one, other in zip(written, meant, strict=True)]
+        return [_sort_like(one, other, encode) for one, other in zip(written, meant, strict=True)]
     return written
 
 

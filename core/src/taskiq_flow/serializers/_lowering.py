@@ -15,13 +15,13 @@ from pydantic_core import to_jsonable_python
 
 from taskiq_flow.serializers._records import field_names
 
-__all__ = ["lowered"]
+__all__ = ["lower"]
 
 _TEXT = (str, int, float)
 _SECRETS = (SecretStr, SecretBytes)
 
 
-def lowered(value: Any) -> Any:
+def lower(value: Any) -> Any:
     """Give what stands for an object: the dictionary of its fields, its elements, its value, or its text.
 
     What is inside of it stays as it is.

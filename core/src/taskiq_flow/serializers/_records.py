@@ -78,10 +78,10 @@ def hints_of(annotation: Any) -> dict[str, Any]:
     kind = get_origin(annotation) or annotation
     hints = get_type_hints(kind, include_extras=True)
     given = dict(zip(getattr(kind, "__parameters__", ()), get_args(annotation), strict=False))
-    return {name: _filled(hint, given) for name, hint in hints.items()} if given else hints
+    return {name: _fill(hint, given) for name, hint in hints.items()} if given else hints
 
 
-def _filled(hint: Any, given: dict[Any, Any]) -> Any:
+def _fill(hint: Any, given: dict[Any, Any]) -> Any:
     if isinstance(hint, TypeVar):
         return given.get(hint, hint)
     open_ = getattr(hint, "__parameters__", ())

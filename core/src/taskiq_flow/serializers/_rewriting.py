@@ -51,9 +51,9 @@ class Rewriting:
             return Annotated[kind, BeforeValidator(functools.partial(_member, kind))]
         if isinstance(kind, type) and (is_row(kind) or is_record(kind)):
             if holds(annotation, self._unknown):
-                return self._known(annotation, self._class)
+                return self._rewrite_known(annotation, self._class)
             if _MISSING_WORDS and type(kind).__module__ == "typing" and is_typeddict(kind):
-                return self._known(annotation, self._dictionary)
+                return self._rewrite_known(annotation, self._dictionary)
             return annotation
         return self._generic(annotation)
 
@@ -62,7 +62,7 @@ class Rewriting:
             is_attrs(kind) or self._special(kind) is not None or _has_tuples(kind)
         )
 
-    def _known(self, annotation: Any, make: Any) -> Any:
+    def _rewrite_known(self, annotation: Any, make: Any) -> Any:
         if annotation not in self._made:
             self._made[annotation] = make(annotation)
         return self._made[annotation]

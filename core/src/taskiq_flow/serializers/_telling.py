@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializers._finding import offender
 
-__all__ = ["called", "cannot_encode", "cannot_read_by", "damaged", "does_not_fit", "first_line"]
+__all__ = ["cannot_encode", "cannot_read_by", "damage_error", "does_not_fit", "first_line", "type_name"]
 
 _SHOWN = 5
 _OBJECTS_ONLY = ("needs_python_object", "is_instance_of", "callable_type")
@@ -32,12 +32,12 @@ def cannot_encode(
         # Bytes in a model, which pydantic takes for text unless the model says otherwise.
         advice = "let the model have ConfigDict(ser_json_bytes='base64', val_json_bytes='base64'), or choose msgpack"
     return PayloadError(
-        f"cannot encode a value of type {called(found)}{place} as {format_}{told}; "
+        f"cannot encode a value of type {type_name(found)}{place} as {format_}{told}; "
         f"{advice or f'give plain data, {_ADVICE}'}"
     )
 
 
-def damaged(error: Exception, format_: str) -> PayloadError:
+def damage_error(error: Exception, format_: str) -> PayloadError:
     """Say that bytes are not of the format."""
     return PayloadError(f"cannot decode as {format_}: {first_line(error)}")
 
@@ -50,22 +50,22 @@ def does_not_fit(annotation: Any, error: ValidationError, format_: str) -> Paylo
     if details[0]["type"] == "json_invalid":
         return PayloadError(f"cannot decode as {format_}: {details[0]['msg'].removeprefix('Invalid JSON: ')}")
     told = [
-        f"{_place(each['loc'])}{each['msg'][:1].lower()}{each['msg'][1:]}, found {_shown(each['input'])}"
+        f"{_place(each['loc'])}{each['msg'][:1].lower()}{each['msg'][1:]}, found {_short_repr(each['input'])}"
         for each in details[:_SHOWN]
     ]
     if len(details) > _SHOWN:
         told.append(f"and {len(details) - _SHOWN} more")
-    return PayloadError(f"the value does not fit {_named(annotation)}: {'; '.join(told)}")
+    return PayloadError(f"the value does not fit {_name_annotation(annotation)}: {'; '.join(told)}")
 
 
 def cannot_read_by(annotation: Any, why: str, format_: str) -> PayloadError:
     """Say that nothing can be read by an annotation."""
     return PayloadError(
-        f"cannot decode {format_} as {_named(annotation)}: {why}; annotate plain data, {_ADVICE}"
+        f"cannot decode {format_} as {_name_annotation(annotation)}: {why}; annotate plain data, {_ADVICE}"
     )
 
 
-def called(value: Any) -> str:
+def type_name(value: Any) -> str:
     """Give the name of a value's type."""
     return type(value).__qualname__
 
@@ -85,15 +85,15 @@ def _place(location: tuple[int | str, ...]) -> str:
     return f"at {''.join(f'[{step!r}]' for step in location)}: " if location else ""
 
 
-def _shown(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     try:
         text = " ".join(repr(value).split()) if type(value) is not str else repr(value)
     except Exception:  # noqa: BLE001 - a number of too many digits, or the value's own code
-        return f"a {called(value)}"
-    return text if len(text) <= 60 else f"{text[:57]}… (a {called(value)})"
+        return f"a {type_name(value)}"
+    return text if len(text) <= 60 else f"{text[:57]}… (a {type_name(value)})"
 
 
-def _named(annotation: Any) -> str:
+def _name_annotation(annotation: Any) -> str:
     return (
         annotation.__qualname__
         if isinstance(annotation, type) and not get_args(annotation)

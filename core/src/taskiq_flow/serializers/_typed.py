@@ -13,7 +13,7 @@ from taskiq_flow.serializers._annotations import Adapters, is_missing
 from taskiq_flow.serializers._telling import (
     cannot_encode,
     cannot_read_by,
-    damaged,
+    damage_error,
     does_not_fit,
     first_line,
 )
@@ -101,10 +101,10 @@ class TypedSerializer(Serializer):
         except PayloadError:
             raise
         except Exception as error:
-            raise damaged(error, self.name) from error
-        return value if is_missing(type_) else self.fitted(value, type_)
+            raise damage_error(error, self.name) from error
+        return value if is_missing(type_) else self.fit(value, type_)
 
-    def fitted(self, value: Any, type_: Any) -> Any:
+    def fit(self, value: Any, type_: Any) -> Any:
         """Give plain data as an annotation says.
 
         :raises PayloadError: it does not fit.

@@ -12,8 +12,8 @@ from pydantic_core import from_json, to_json
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializers._annotations import is_missing
 from taskiq_flow.serializers._finding import needs_care, with_care
-from taskiq_flow.serializers._lowering import lowered
-from taskiq_flow.serializers._telling import called, cannot_read_by, damaged, does_not_fit, first_line
+from taskiq_flow.serializers._lowering import lower
+from taskiq_flow.serializers._telling import cannot_read_by, damage_error, does_not_fit, first_line, type_name
 from taskiq_flow.serializers._typed import TypedSerializer
 
 __all__ = ["JsonSerializer"]
@@ -22,7 +22,7 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 # NaN and the infinities are written as these words, as Python's own json does.
 _encode = partial(
-    to_json, inf_nan_mode="constants", bytes_mode="base64", round_trip=True, by_alias=True, fallback=lowered
+    to_json, inf_nan_mode="constants", bytes_mode="base64", round_trip=True, by_alias=True, fallback=lower
 )
 _decode = partial(from_json, allow_inf_nan=True)
 
@@ -65,7 +65,7 @@ class JsonSerializer(TypedSerializer):
             try:
                 return _decode(data)
             except ValueError as error:
-                raise damaged(error, self.name) from error
+                raise damage_error(error, self.name) from error
         adapter = self._adapter(type_)
         try:
             # From the text itself, where a string may be bytes or a date, and a strict model takes them.
@@ -89,7 +89,7 @@ class JsonSerializer(TypedSerializer):
         """
         value = self.loads(data)
         if type(value) is not list:
-            raise PayloadError(f"expected a list, found {called(value)}")
+            raise PayloadError(f"expected a list, found {type_name(value)}")
         return [_encode(element) for element in value]
 
     def join(self, parts: Iterable[bytes]) -> bytes:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, WorkerView
 
-__all__ = ["Situation", "broken_rules", "crowd", "naive_placements", "situations"]
+__all__ = ["Situation", "crowd", "naive_placements", "situations", "violations"]
 
 _CAPACITIES: Sequence[Mapping[str, float]] = (
     {"cpu": 4.0, "ram_mb": 8192.0},
@@ -101,7 +101,7 @@ def fits(demand: Mapping[str, float], room: Mapping[str, float]) -> bool:
     return not room or all(amount <= room.get(name, 0.0) + _TOLERANCE for name, amount in demand.items())
 
 
-def broken_rules(
+def violations(
     placements: Sequence[Placement] | None, situation: Situation, reads_resources: bool
 ) -> list[str]:
     """Give a sentence for each rule that an answer breaks.
@@ -127,11 +127,11 @@ def broken_rules(
             chosen.append((ready[key], placement))
         seen.add(key)
     if reads_resources:
-        broken += _overbooked(chosen, situation)
+        broken += _find_overbooked(chosen, situation)
     return broken
 
 
-def _overbooked(chosen: Sequence[tuple[ReadyCell, Placement]], situation: Situation) -> Iterator[str]:
+def _find_overbooked(chosen: Sequence[tuple[ReadyCell, Placement]], situation: Situation) -> Iterator[str]:
     for worker in situation.workers:
         mine = [cell.resources for cell, placement in chosen if placement.worker == worker.id]
         used = [cell.resources for cell in situation.running if cell.worker == worker.id]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Trap", "forged", "traps", "watched"]
+__all__ = ["Trap", "forge", "traps", "watch_unpickling"]
 
 _sprung: list[str] = []
 _unpickled: list[str] = []
@@ -45,7 +45,7 @@ def traps() -> Iterator[bytes]:
     yield f'{{"__class__": "{_ME}.Trap", "__reduce__": ["{_ME}.spring", []]}}'.encode()
 
 
-def forged(data: bytes) -> Iterator[bytes]:
+def forge(data: bytes) -> Iterator[bytes]:
     """Give what was written with a pickle in it, with a trap in its place."""
     trap = pickle.dumps(Trap())
     for start in range(len(data) - 1):
@@ -54,7 +54,7 @@ def forged(data: bytes) -> Iterator[bytes]:
 
 
 @contextmanager
-def watched() -> Iterator[tuple[list[str], list[str]]]:
+def watch_unpickling() -> Iterator[tuple[list[str], list[str]]]:
     """Watch what is done in here.
 
     :returns: What grows when a trap is sprung, and the names of what was looked up for unpickling.

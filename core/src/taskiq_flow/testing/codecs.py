@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializer import ByteCodec
-from taskiq_flow.testing._traps import forged, traps, watched
+from taskiq_flow.testing._traps import forge, traps, watch_unpickling
 from taskiq_flow.testing.kit import Kit, check_name, expect, not_awaited
 
 __all__ = [
@@ -105,7 +105,7 @@ def check_round_trips(codec: ByteCodec) -> None:
             # Left alone, which the payload's id says.
             continue
         found = _decode(codec, encoded)
-        expect(found == data, f"{_shown(data)} must come back as it was, found {_shown(found)}")
+        expect(found == data, f"{_short_repr(data)} must come back as it was, found {_short_repr(found)}")
 
 
 def check_damage(codec: ByteCodec) -> None:
@@ -116,7 +116,7 @@ def check_damage(codec: ByteCodec) -> None:
     damaged = [b"", *(choice.randbytes(length) for length in range(1, 100))]
     if encoded is not data:
         damaged += [encoded[:end] for end in range(0, len(encoded), 1 + len(encoded) // 50)]
-        damaged += [_flipped(encoded, place) for place in range(0, len(encoded), 1 + len(encoded) // 200)]
+        damaged += [_flip(encoded, place) for place in range(0, len(encoded), 1 + len(encoded) // 200)]
     for each in damaged:
         _reads_or_refuses(codec, each)
     if encoded is not data:
@@ -124,7 +124,7 @@ def check_damage(codec: ByteCodec) -> None:
             found = _reads_or_refuses(codec, encoded[:end])
             expect(
                 found is None,
-                f"what was cut at byte {end} must be refused with a PayloadError, found {_shown(found)}",
+                f"what was cut at byte {end} must be refused with a PayloadError, found {_short_repr(found)}",
             )
 
 
@@ -134,10 +134,10 @@ def check_safety(codec: ByteCodec) -> None:
     What the codec itself wrote is forged too, with a pickle that runs something in place of one that it may contain.
     """
     mine = [_encode(codec, data) for data in (b"short", b"again and again " * 20)]
-    with watched() as (sprung, _):
-        for trap in (*traps(), *(each for data in mine for each in forged(data))):
+    with watch_unpickling() as (sprung, _):
+        for trap in (*traps(), *(each for data in mine for each in forge(data))):
             _reads_or_refuses(codec, trap)
-            expect(not sprung, f"decode() ran code that was in the data, {_shown(trap)}")
+            expect(not sprung, f"decode() ran code that was in the data, {_short_repr(trap)}")
 
 
 def check_bound(codec: ByteCodec) -> None:
@@ -182,7 +182,7 @@ def check_tampering(codec: ByteCodec) -> None:
     encoded = _encode(codec, data)
     expect(b"secret" not in encoded, f"what was given can be read in what was written, {encoded!r}")
     for place in range(len(encoded)):
-        found = _reads_or_refuses(codec, _flipped(encoded, place))
+        found = _reads_or_refuses(codec, _flip(encoded, place))
         expect(
             found is None,
             f"byte {place} was changed, and it must be refused with a PayloadError, found {found!r}",
@@ -203,7 +203,7 @@ def _samples() -> list[bytes]:
     ]
 
 
-def _flipped(data: bytes, place: int) -> bytes:
+def _flip(data: bytes, place: int) -> bytes:
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
@@ -212,7 +212,7 @@ def _encode(codec: ByteCodec, data: bytes) -> bytes:
         encoded: bytes = not_awaited("encode", codec.encode(data))
     except Exception as error:
         raise AssertionError(
-            f"{_shown(data)} must be encoded, found {type(error).__name__}: {error}"
+            f"{_short_repr(data)} must be encoded, found {type(error).__name__}: {error}"
         ) from error
     expect(type(encoded) is bytes, f"encode() must give bytes, found {type(encoded).__name__}")
     return encoded
@@ -223,7 +223,7 @@ def _decode(codec: ByteCodec, data: bytes) -> bytes:
         decoded: bytes = not_awaited("decode", codec.decode(data))
     except Exception as error:
         raise AssertionError(
-            f"{_shown(data)}, which it wrote, must be decoded, found {type(error).__name__}: {error}"
+            f"{_short_repr(data)}, which it wrote, must be decoded, found {type(error).__name__}: {error}"
         ) from error
     expect(type(decoded) is bytes, f"decode() must give bytes, found {type(decoded).__name__}")
     return decoded
@@ -236,12 +236,12 @@ def _reads_or_refuses(codec: ByteCodec, data: bytes) -> bytes | None:
         return None
     except Exception as error:
         raise AssertionError(
-            f"{_shown(data)}, which it never wrote, must be refused with a PayloadError, "
+            f"{_short_repr(data)}, which it never wrote, must be refused with a PayloadError, "
             f"found {type(error).__name__}: {error}"
         ) from error
 
 
-def _shown(data: bytes | None) -> str:
+def _short_repr(data: bytes | None) -> str:
     if data is None:
         return "nothing"
     return repr(data) if len(data) <= 60 else f"{data[:57]!r}… ({len(data)} bytes)"

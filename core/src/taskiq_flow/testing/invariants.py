@@ -16,7 +16,7 @@ from taskiq_flow.graph.order import predecessors
 from taskiq_flow.machine.cells import Cells
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.plan import Plan, resolve
-from taskiq_flow.machine.scope import Cell, Items, Scope, Timer
+from taskiq_flow.machine.scope import Cell, Items, RunTimer, Scope
 from taskiq_flow.machine.transitions import CellState, RunStatus
 
 __all__ = ["FinalStates", "check_invariants", "snapshot"]
@@ -97,7 +97,7 @@ def _check_active(machine: RunMachine) -> None:
         assert cell.story[-1] is cell.state, f"{path} tells another story"
         if isinstance(cell.node, MapNode):
             assert cell.state is CellState.RUNNING, f"map {path} is {cell.state.word}"
-        if cell.unjudged is not None:
+        if cell.undecided is not None:
             assert path in cells.in_flight, f"the policy was asked about {path}, which is not in flight"
     in_flight = {
         path: cell
@@ -107,8 +107,8 @@ def _check_active(machine: RunMachine) -> None:
     # I6: what is in use is what the states say, and the attempts that were given up.
     assert cells.in_flight == in_flight, "in_flight is not what is dispatched or running"
     occupied = [id(cell) for cell in machine.occupying()]
-    assert len(occupied) == len(set(occupied)) == len(in_flight) + len(cells.lingering)
-    for (path, attempt), cell in cells.lingering.items():
+    assert len(occupied) == len(set(occupied)) == len(in_flight) + len(cells.held_slots)
+    for (path, attempt), cell in cells.held_slots.items():
         assert (cell.path, cell.attempt) == (path, attempt)
         current = cells.active.get(path)
         assert current is None or current.attempt > attempt, f"{path} is current and given up"
@@ -216,7 +216,7 @@ def snapshot(machine: RunMachine) -> object:
     return _copy(state, {})
 
 
-_FIELDS = {kind: tuple(attrs.fields_dict(kind)) for kind in (Cells, Cell, Scope, Items, Timer)}
+_FIELDS = {kind: tuple(attrs.fields_dict(kind)) for kind in (Cells, Cell, Scope, Items, RunTimer)}
 
 
 def _copy(value: Any, numbers: dict[int, int]) -> Any:

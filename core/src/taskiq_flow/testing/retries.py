@@ -131,7 +131,7 @@ def check_promptness(policy: RetryPolicy, *, allowed: float = _PATIENCE_SECONDS)
 def check_options(policy: RetryPolicy) -> None:
     """Check that the class makes equal policies of equal options, of none too, and refuses unknown ones."""
     given: dict[str, Any] = {}
-    made = [_made(policy, given) for _ in range(2)]
+    made = [_make(policy, given) for _ in range(2)]
     expect(not given, f"from_options() must not change the options, found {given!r}")
     for failed in _failures():
         for attempt in _ATTEMPTS:
@@ -227,7 +227,7 @@ def check_end(policy: RetryPolicy, *, endless: bool = False) -> None:
             )
 
 
-def _made(policy: RetryPolicy, options: Mapping[str, Any]) -> RetryPolicy:
+def _make(policy: RetryPolicy, options: Mapping[str, Any]) -> RetryPolicy:
     cls = type(policy)
     try:
         made = not_awaited("from_options", cls.from_options(options))

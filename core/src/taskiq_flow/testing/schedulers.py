@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
-from taskiq_flow.testing._pools import Situation, broken_rules, crowd, naive_placements, situations
+from taskiq_flow.testing._pools import Situation, crowd, naive_placements, situations, violations
 from taskiq_flow.testing.kit import Kit, answer_within, check_name, expect, not_awaited
 
 __all__ = [
@@ -182,7 +182,7 @@ def check_nothing_ready(scheduler: Scheduler) -> None:
 def check_rules(scheduler: Scheduler) -> None:
     """Check many answers: only ready cells, once each, only workers that are there, and never above their capacity."""
     for situation in situations(120):
-        broken = broken_rules(_answer(scheduler, situation), situation, scheduler.reads_resources)
+        broken = violations(_answer(scheduler, situation), situation, scheduler.reads_resources)
         expect(not broken, f"it broke the rules: {'; '.join(broken)}; asked about {situation}")
 
 
@@ -224,14 +224,14 @@ def check_lines(scheduler: Scheduler) -> None:
     for situation in situations(10):
         for cell in situation.ready:
             try:
-                line: Any = scheduler.line_of(cell)
+                line: Any = scheduler.lane_of(cell)
             except Exception as error:
                 raise AssertionError(
-                    f"line_of() must not raise, found {type(error).__name__}: {error}; asked about {cell}"
+                    f"lane_of() must not raise, found {type(error).__name__}: {error}; asked about {cell}"
                 ) from error
-            expect(isinstance(line, str), f"line_of() must give a text, found {line!r}")
-            again = scheduler.line_of(copy.deepcopy(cell))
-            expect(line == again, f"line_of() must give the same twice, found {line!r} and then {again!r}")
+            expect(isinstance(line, str), f"lane_of() must give a text, found {line!r}")
+            again = scheduler.lane_of(copy.deepcopy(cell))
+            expect(line == again, f"lane_of() must give the same twice, found {line!r} and then {again!r}")
 
 
 def check_progress(scheduler: Scheduler) -> None:
@@ -299,7 +299,7 @@ def _turn(
     shown = tuple(waiting[: scheduler.lookahead])
     situation = Situation(ready=shown, workers=workers, running=tuple(running))
     answer = _answer(scheduler, situation)
-    broken = broken_rules(answer, situation, scheduler.reads_resources)
+    broken = violations(answer, situation, scheduler.reads_resources)
     expect(not broken, f"it broke the rules: {'; '.join(broken)}; asked about {situation}")
     if answer is None:
         # The default is asked instead, and places whatever it sees.

@@ -12,7 +12,7 @@ from typing import Any
 
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializer import Serializer
-from taskiq_flow.testing._traps import forged, traps, watched
+from taskiq_flow.testing._traps import forge, traps, watch_unpickling
 from taskiq_flow.testing._values import EXTREMES, MISFITS, PLAIN, TYPED, Point, Stray, Unencodable, same
 from taskiq_flow.testing.kit import Kit, check_name, expect, not_awaited, raises
 
@@ -132,7 +132,7 @@ def check_description(serializer: Serializer) -> None:
 def check_plain_values(serializer: Serializer) -> None:
     """Check that plain data comes back as it was, without an annotation."""
     for value in PLAIN:
-        data = _written(serializer, value)
+        data = _write(serializer, value)
         expect(type(data) is bytes, f"dumps() must give bytes, found {type(data).__name__}")
         found = _loads(serializer, data)
         expect(same(found, value), f"{value!r} must come back as it was, found {found!r}")
@@ -141,7 +141,7 @@ def check_plain_values(serializer: Serializer) -> None:
 def check_typed_values(serializer: Serializer) -> None:
     """Check that values come back by their annotations, as the same types."""
     for value, annotation in TYPED:
-        found = _loads(serializer, _written(serializer, value), annotation)
+        found = _loads(serializer, _write(serializer, value), annotation)
         expect(
             same(found, value), f"{value!r} must come back by the annotation {annotation}, found {found!r}"
         )
@@ -150,7 +150,7 @@ def check_typed_values(serializer: Serializer) -> None:
 def check_determinism(serializer: Serializer) -> None:
     """Check that equal values are written as equal bytes."""
     for value in (*PLAIN, *(value for value, _ in TYPED)):
-        first, second = _written(serializer, value), _written(serializer, value)
+        first, second = _write(serializer, value), _write(serializer, value)
         expect(first == second, f"{value!r} was written as {first!r}, then as {second!r}")
     # Numbers that fall into one place of the table stand in the order in which they came.
     forwards, backwards = set[int](), set[int]()
@@ -219,7 +219,7 @@ def check_misfits(serializer: Serializer) -> None:
             PayloadError,
             f"{value!r} read as {annotation} must be refused with a PayloadError",
             serializer.loads,
-            _written(serializer, value),
+            _write(serializer, value),
             annotation,
         )
 
@@ -229,7 +229,7 @@ def check_damage(serializer: Serializer) -> None:
     for value in ([1, 2, [3]], {"a": "text", "b": [None]}, "a longer text"):
         data = _dumps(serializer, value)
         for place in range(len(data)):
-            _reads_or_refuses(serializer, _flipped(data, place), Any)
+            _reads_or_refuses(serializer, _flip(data, place), Any)
         for damaged in (*(data[:end] for end in range(len(data))), data + data):
             raises(
                 PayloadError,
@@ -254,17 +254,17 @@ def check_safety(serializer: Serializer) -> None:
     with suppress(PayloadError):
         # Some pickle only what nothing else carries; most refuse that.
         mine.append(serializer.dumps(Stray()))
-    with watched() as (sprung, unpickled):
+    with watch_unpickling() as (sprung, unpickled):
         for data in traps():
             _reads_or_refuses(serializer, data, Any)
             expect(not sprung, f"loads() ran code that was in the data, {data!r}")
         for data in mine:
-            for trap in forged(data):
+            for trap in forge(data):
                 _reads_or_refuses(serializer, trap, Any)
                 expect(not sprung, f"loads() ran code that was put into what it had written, {trap!r}")
             unpickled.clear()
             for place in range(len(data)):
-                _reads_or_refuses(serializer, _flipped(data, place), Any)
+                _reads_or_refuses(serializer, _flip(data, place), Any)
                 expect(
                     not unpickled,
                     f"loads() unpickled {', '.join(unpickled[:3])} from data that was changed; "
@@ -272,21 +272,21 @@ def check_safety(serializer: Serializer) -> None:
                 )
 
 
-def _flipped(data: bytes, place: int) -> bytes:
+def _flip(data: bytes, place: int) -> bytes:
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
 def check_lists(serializer: Serializer) -> None:
     """Check that ``split`` and ``join`` agree with ``dumps`` and ``loads``."""
     for value in ([], [1], list(PLAIN), [[1], [2]], list(range(50))):
-        parts = serializer.split(_written(serializer, value))
+        parts = serializer.split(_write(serializer, value))
         expect(
             all(type(part) is bytes for part in parts) and len(parts) == len(value),
             f"split() must give bytes, one for each of {len(value)} elements, found {parts!r}",
         )
         found = [_loads(serializer, part) for part in parts]
         expect(same(found, value), f"split() must give the elements of {value!r}, found {found!r}")
-        joined = _loads(serializer, serializer.join(_written(serializer, element) for element in value))
+        joined = _loads(serializer, serializer.join(_write(serializer, element) for element in value))
         expect(same(joined, value), f"join() must give the list {value!r}, found {joined!r}")
         again = _loads(serializer, serializer.join(parts))
         expect(same(again, value), f"join() must undo split() of {value!r}, found {again!r}")
@@ -338,7 +338,7 @@ def _dumps(serializer: Serializer, value: Any) -> bytes:
     return data
 
 
-def _written(serializer: Serializer, value: Any) -> bytes:
+def _write(serializer: Serializer, value: Any) -> bytes:
     # One that changes what it writes must not spoil the values for the next check, or for the next serializer.
     return _dumps(serializer, copy.deepcopy(value))
 

@@ -21,21 +21,21 @@ from taskiq.message import TaskiqMessage
 from taskiq.result import TaskiqResult
 
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.claim_checks import ClaimChecks
-from taskiq_flow.codec import Codec
 from taskiq_flow.errors import BlobNotFound, PayloadError, RunError
-from taskiq_flow.failures import failure_of, revive
 from taskiq_flow.graph.model import Graph, Input, InputSpec, NodeOptions, Output, TaskNode
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import FailureKind, Value
 from taskiq_flow.retry import CellView, FailedAttempt
-from taskiq_flow.store import Letter, RunOutcome, RunRecord
-from taskiq_flow.task_options import options_of, origin_of
-from taskiq_flow.worker.attempts import Single
+from taskiq_flow.store import Notice, RunOutcome, RunRecord
+from taskiq_flow.tasks.options import options_of, origin_of
+from taskiq_flow.values.claim_checks import ClaimChecks
+from taskiq_flow.values.codec import Codec
+from taskiq_flow.values.failures import failure_of, revive
+from taskiq_flow.worker.attempts import StandaloneExecution
 from taskiq_flow.worker.decorated import FlowTask
-from taskiq_flow.worker.processes import own_name
-from taskiq_flow.worker.shapes import shape_of
+from taskiq_flow.worker.functions import task_function_of
+from taskiq_flow.worker.references import own_name
 
 __all__ = ["ADOPTED", "RETRY_ON_ERROR", "Adoption", "store_result"]
 
@@ -54,7 +54,7 @@ retries, so it says no where a policy is asked: theirs would execute a cell's ta
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
-def obstacle(task: FlowTask[Any, Any], execution: Single) -> str:
+def _find_obstacle(task: FlowTask[Any, Any], execution: StandaloneExecution) -> str:
     """Say what keeps a message from being sent again with the same arguments; empty when nothing does."""
     try:
         bound = inspect.signature(task.func).bind_partial(*execution.args, **execution.kwargs)
@@ -67,7 +67,7 @@ def obstacle(task: FlowTask[Any, Any], execution: Single) -> str:
     return f"arguments travel by name, and {', '.join(map(repr, unnamed))} can only be given by position"
 
 
-def run_id_of(message: TaskiqMessage) -> str:
+def _run_id_of(message: TaskiqMessage) -> str:
     """Give the id of the run that a message becomes."""
     return f"adopted-{message.task_id}"
 
@@ -85,7 +85,9 @@ class Adoption:
         self._worker = worker
         self._wake = wake
 
-    async def adopt(self, execution: Single, message: TaskiqMessage, error: BaseException) -> bool:
+    async def adopt(
+        self, execution: StandaloneExecution, message: TaskiqMessage, error: BaseException
+    ) -> bool:
         """Make a run of a failed task, where its policy wants it to be tried again, or says why it is given up.
 
         :returns: Whether the run has the task's result now.
@@ -94,49 +96,53 @@ class Adoption:
         task = runtime.broker.find_task(message.task_name)
         if not isinstance(task, FlowTask) or isinstance(error, NoResultError):
             return False
-        shape, options = shape_of(task), options_of(task)
+        task_function, options = task_function_of(task), options_of(task)
         timed_out = options.timeout is not None and isinstance(error, (TimeoutError, asyncio.TimeoutError))
-        judged = runtime.policies.judge(
+        failed = runtime.policies.decide(
             FailedAttempt(
                 failure=failure_of(error, FailureKind.TIMEOUT if timed_out else None), exception=error
             ),
             CellView(
                 run=message.task_id,
-                path=own_name(shape.function.__name__),
-                task=shape.task,
+                path=own_name(task_function.function.__name__),
+                task=task_function.task,
                 resources=options.resources,
                 first_started_at=execution.started_at,
             ),
-            own=shape.policy,
+            own=task_function.policy,
             options=options.retry,
             attempt=1,
             now=runtime.clock.now(),
         )
-        if judged.retry_at is None and not judged.reason:
+        if failed.retry_at is None and not failed.reason:
             return False  # nobody had asked for a policy
-        hindrance = obstacle(task, execution)
-        if judged.retry_at is None or hindrance:
-            reason = judged.reason if judged.retry_at is None else hindrance
+        hindrance = _find_obstacle(task, execution)
+        if failed.retry_at is None or hindrance:
+            reason = failed.reason if failed.retry_at is None else hindrance
             logger.warning("task %r gets no further attempt: %s", message.task_name, reason)
         if hindrance:
             return False
         try:
-            adopted = await self._create(task, message, execution, judged)
+            adopted = await self._create(task, message, execution, failed)
         except Exception:  # a store's; the result of what is over anyway must not depend on it
-            if judged.retry_at is not None:
+            if failed.retry_at is not None:
                 raise
             logger.exception(
                 "task %r is not among the dead letters, because no run can be made", message.task_name
             )
             return False
-        if judged.retry_at is None and not adopted:
+        if failed.retry_at is None and not adopted:
             return False  # another message of this id has a run, which stores that one's result
         if self._wake is not None:
-            await self._wake(run_id_of(message))
+            await self._wake(_run_id_of(message))
         return True
 
     async def _create(
-        self, task: FlowTask[Any, Any], message: TaskiqMessage, execution: Single, failed: ev.CellFailed
+        self,
+        task: FlowTask[Any, Any],
+        message: TaskiqMessage,
+        execution: StandaloneExecution,
+        failed: ev.AttemptFailed,
     ) -> bool:
         """Make a run of a message whose first attempt failed.
 
@@ -166,7 +172,7 @@ class Adoption:
             name=task.task_name,
         )
         inputs: dict[str, Value] = {name: runtime.codec.encode(value) for name, value in arguments.items()}
-        run = run_id_of(message)
+        run = _run_id_of(message)
         record = RunRecord(
             id=run,
             pool=runtime.pool,
@@ -184,7 +190,7 @@ class Adoption:
             )
             events: list[ev.Event] = [ev.RunStarted(at=failed.at), first, started, failed]
             await runtime.store.inbox.put(
-                runtime.pool, [Letter(run=record.id, event=event) for event in events]
+                runtime.pool, [Notice(run=record.id, event=event) for event in events]
             )
         return created
 

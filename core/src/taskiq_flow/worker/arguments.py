@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from taskiq.message import TaskiqMessage
 
-from taskiq_flow.codec import Codec
 from taskiq_flow.errors import PayloadError, StoreError
-from taskiq_flow.payloads import Payload, Value, encoded_size
-from taskiq_flow.sizes import describe_size
+from taskiq_flow.payloads import Payload, Value, size_of_value
+from taskiq_flow.values.codec import Codec
+from taskiq_flow.values.sizes import describe_size
 
 if TYPE_CHECKING:
-    from taskiq_flow.claim_checks import ClaimChecks
+    from taskiq_flow.values.claim_checks import ClaimChecks
     from taskiq_flow.worker.attempts import Attempt
 
-__all__ = ["decode_arguments", "encode_outputs", "fetched_argument", "is_given"]
+__all__ = ["decode_arguments", "encode_outputs", "fetch_argument", "is_given"]
 
 
-async def fetched_argument(
+async def fetch_argument(
     name: str, value: Value, attempt: Attempt, checks: ClaimChecks, codec: Codec
 ) -> Value:
     """Give an argument without claim checks.
@@ -29,8 +29,8 @@ async def fetched_argument(
     :raises PayloadError: it is too large, all in all, or was changed.
     :raises StoreError: it cannot be had.
     """
-    envelope, size = attempt.envelope, encoded_size(value)
-    place = f"parameter {name!r} of task {attempt.shape.task!r} in cell {envelope.cell!r}"
+    envelope, size = attempt.envelope, size_of_value(value)
+    place = f"parameter {name!r} of task {attempt.task_function.task!r} in cell {envelope.cell!r}"
     if codec.max_value_bytes is not None and size > codec.max_value_bytes:
         raise PayloadError(
             f"{place}: the value has {describe_size(size)}, more than the {describe_size(codec.max_value_bytes)} that "
@@ -87,11 +87,11 @@ def encode_outputs(
     if isinstance(value, (str, bytes, bytearray)) or not isinstance(value, Sequence):
         raise PayloadError(
             f"the task returned {type(value).__name__}, expected a sequence of {len(outputs)} values "
-            f"for its outputs {_listed(outputs)}"
+            f"for its outputs {_join_names(outputs)}"
         )
     if len(value) != len(outputs):
         raise PayloadError(
-            f"the task returned {len(value)} values, expected {len(outputs)} for its outputs {_listed(outputs)}"
+            f"the task returned {len(value)} values, expected {len(outputs)} for its outputs {_join_names(outputs)}"
         )
     encoded: list[Payload] = []
     for name, part in zip(outputs, value, strict=True):
@@ -106,5 +106,5 @@ def _about(output: str, error: PayloadError) -> PayloadError:
     return PayloadError(f"output {output!r}: {error}")
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)

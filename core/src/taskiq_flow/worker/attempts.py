@@ -9,14 +9,15 @@ from typing import Any
 
 from taskiq.message import TaskiqMessage
 
-from taskiq_flow.envelope import Envelope
-from taskiq_flow.failures import revive
+from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import Failure, FailureKind, Payload
+from taskiq_flow.values.failures import revive
 from taskiq_flow.worker.execution import Execution
-from taskiq_flow.worker.processes import Job, JobResult, Processes, ProcessLost
-from taskiq_flow.worker.shapes import Shape
+from taskiq_flow.worker.functions import TaskFunction
+from taskiq_flow.worker.jobs import Job, JobResult
+from taskiq_flow.worker.processes import Processes, ProcessLost
 
-__all__ = ["Attempt", "AttemptKey", "Single"]
+__all__ = ["Attempt", "AttemptKey", "StandaloneExecution"]
 
 AttemptKey = tuple[str, str, int]
 """Run, cell and attempt."""
@@ -26,7 +27,7 @@ class Attempt(Execution):
     """An attempt of a cell.
 
     :param envelope: What the message carried.
-    :param shape: The task's function.
+    :param task_function: The task's function.
     :param executor: Where a synchronous function runs, unless there is a job for a process.
 
     :ivar key: What tells this attempt from all others.
@@ -55,10 +56,10 @@ class Attempt(Execution):
     aside = False
     let_go: Callable[[Attempt], None] | None = None
 
-    def __init__(self, envelope: Envelope, shape: Shape, executor: Executor) -> None:
+    def __init__(self, envelope: Envelope, task_function: TaskFunction, executor: Executor) -> None:
         super().__init__(executor)
         self.envelope = envelope
-        self.shape = shape
+        self.task_function = task_function
         self.key: AttemptKey = (envelope.run, envelope.cell, envelope.attempt)
 
     def reject(self, failure: Failure) -> None:
@@ -100,7 +101,7 @@ class Attempt(Execution):
         self.outputs = result.outcome
 
 
-class Single(Execution):
+class StandaloneExecution(Execution):
     """A task that was sent on its own; taskiq's business, unless it fails and a policy wants a retry.
 
     :param message: The message as it came.

@@ -19,10 +19,10 @@ from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
 from typing_extensions import ParamSpec
 
 from taskiq_flow.errors import GraphError
-from taskiq_flow.task_options import TaskOptions, keep_options, task_options
+from taskiq_flow.tasks.options import TaskOptions, keep_options, task_options
 from taskiq_flow.worker.execution import CURRENT
 
-__all__ = ["FlowTask", "adopt_task", "adopt_tasks", "is_wrapped"]
+__all__ = ["FlowTask", "is_wrapped", "wrap_task", "wrap_tasks"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -48,7 +48,7 @@ class FlowTask(AsyncTaskiqDecoratedTask[_P, _R]):
         super().__init__(broker, options.name or task_name, original_func, dict(options.labels), return_type)
         keep_options(self, options)
         self.func = original_func
-        self.original_func = _driven(original_func)
+        self.original_func = _wrap_function(original_func)
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Call the user's function, as if it had never been decorated."""
@@ -68,11 +68,11 @@ class FlowTask(AsyncTaskiqDecoratedTask[_P, _R]):
         twin.__dict__.update(task.__dict__)
         twin.broker = broker
         twin.func = task.original_func
-        twin.original_func = _driven(task.original_func)
+        twin.original_func = _wrap_function(task.original_func)
         return twin
 
 
-def _driven(function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a function that lets the current execution run the user's function, and otherwise just calls it."""
 
     @functools.wraps(function)
@@ -97,7 +97,7 @@ def is_wrapped(task: FlowTask[Any, Any]) -> bool:
     return getattr(task.original_func, "_wraps", None) is task.func
 
 
-def adopt_task(broker: AsyncBroker, task: AsyncTaskiqDecoratedTask[Any, Any]) -> FlowTask[Any, Any]:
+def wrap_task(broker: AsyncBroker, task: AsyncTaskiqDecoratedTask[Any, Any]) -> FlowTask[Any, Any]:
     """Register the driven form of a task with a broker.
 
     :raises GraphError: its options are wrong, or another task has its name.
@@ -115,7 +115,7 @@ def adopt_task(broker: AsyncBroker, task: AsyncTaskiqDecoratedTask[Any, Any]) ->
     return twin
 
 
-def adopt_tasks(broker: AsyncBroker) -> None:
+def wrap_tasks(broker: AsyncBroker) -> None:
     """Register the driven forms of all tasks that a broker knows by now, shared ones included."""
     for task in list(broker.get_all_tasks().values()):
-        adopt_task(broker, task)
+        wrap_task(broker, task)

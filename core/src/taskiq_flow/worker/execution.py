@@ -26,7 +26,7 @@ class Execution:
     :ivar previous: What was executed in the same task of the event loop when this began.
     """
 
-    released = False
+    stopped = False
     thread: Future[Any] | None = None
     previous: Execution | None = None
     _taken = False
@@ -68,7 +68,7 @@ class Execution:
             return None
         self._task = asyncio.current_task()
         try:
-            if self.released:
+            if self.stopped:
                 return None
             result = await self.call(
                 function, args, {**kwargs, **self.arguments} if kwargs else self.arguments
@@ -77,7 +77,7 @@ class Execution:
                 # A task that cancelled itself and then returned fails here, and not somewhere within taskiq.
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
-            if not self.released:
+            if not self.stopped:
                 raise
             _uncancel(self._task)
             return None
@@ -106,7 +106,7 @@ class Execution:
     ) -> Any:
         context = contextvars.copy_context()
         call = functools.partial(function, *args, **kwargs)
-        result = await self.wait_for(self.executor.submit(context.run, _carried, call))
+        result = await self.wait_for(self.executor.submit(context.run, _carry, call))
         return await result if inspect.isawaitable(result) else result
 
     async def wait_for(self, future: Future[Any]) -> Any:
@@ -119,9 +119,9 @@ class Execution:
                 self.thread = future
             raise
 
-    def release(self) -> None:
+    def stop(self) -> None:
         """Make the function stop: a coroutine is cancelled, a thread is given up."""
-        self.released = True
+        self.stopped = True
         if self._task is not None:
             self._task.cancel()
 
@@ -132,7 +132,7 @@ def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function)
 
 
-def _carried(call: Callable[[], Any]) -> Any:
+def _carry(call: Callable[[], Any]) -> Any:
     """Call in a thread; wrap what an event loop cannot carry over to whoever waits, as Python does for generators."""
     try:
         return call()

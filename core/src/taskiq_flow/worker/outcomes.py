@@ -6,17 +6,17 @@ from typing import Any
 
 from taskiq.result import TaskiqResult
 
-from taskiq_flow.codec import Codec
 from taskiq_flow.errors import PayloadError
-from taskiq_flow.failures import failure_of
 from taskiq_flow.machine import events as ev
 from taskiq_flow.payloads import Failure, FailureKind
-from taskiq_flow.policies import Policies
+from taskiq_flow.retries.policies import Policies
 from taskiq_flow.retry import CellView, FailedAttempt
+from taskiq_flow.values.codec import Codec
+from taskiq_flow.values.failures import failure_of
 from taskiq_flow.worker.arguments import encode_outputs
 from taskiq_flow.worker.attempts import Attempt
 
-__all__ = ["CallResult", "failed_event", "outcome_of"]
+__all__ = ["CallResult", "failure_event", "outcome_of"]
 
 
 class CallResult:
@@ -42,9 +42,9 @@ def outcome_of(
     :param now: Seconds since the epoch.
     """
     envelope = attempt.envelope
-    if attempt.released:
+    if attempt.stopped:
         return ev.CellCancelled(
-            cell=envelope.cell, attempt=envelope.attempt, lingers=attempt.thread is not None, at=now
+            cell=envelope.cell, attempt=envelope.attempt, holds_slot=attempt.thread is not None, at=now
         )
     failure = attempt.failure
     if failure is None and result.error is None:
@@ -66,12 +66,12 @@ def outcome_of(
     if failure is None:
         assert result.error is not None, "an attempt without an error has succeeded above"
         failure = failure_of(result.error)
-    return failed_event(attempt, failure, result.error, policies, now)
+    return failure_event(attempt, failure, result.error, policies, now)
 
 
-def failed_event(
+def failure_event(
     attempt: Attempt, failure: Failure, exception: BaseException | None, policies: Policies, now: float
-) -> ev.CellFailed:
+) -> ev.AttemptFailed:
     """Ask the retry policy about a failure, and give its decision.
 
     :param exception: The exception itself, where there is one.
@@ -81,14 +81,14 @@ def failed_event(
     view = CellView(
         run=envelope.run,
         path=envelope.cell,
-        task=attempt.shape.task,
+        task=attempt.task_function.task,
         resources=envelope.extras.get("resources") or {},
         first_started_at=envelope.extras.get("first_started_at") or attempt.started_at,
     )
-    return policies.judge(
+    return policies.decide(
         FailedAttempt(failure=failure, exception=exception),
         view,
-        own=attempt.shape.policy,
+        own=attempt.task_function.policy,
         options=envelope.extras.get("retry"),
         attempt=envelope.attempt,
         now=now,

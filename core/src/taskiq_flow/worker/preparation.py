@@ -7,16 +7,16 @@ from typing import Any
 from attrs import evolve
 
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.envelope import Envelope
 from taskiq_flow.errors import BlobNotFound, PayloadError, StoreError
-from taskiq_flow.failures import failure_of
+from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import FailureKind, Payload, Value
-from taskiq_flow.signatures import PROGRESS_PARAMETER
-from taskiq_flow.worker.arguments import decode_arguments, fetched_argument
+from taskiq_flow.tasks.signatures import PROGRESS_PARAMETER
+from taskiq_flow.values.failures import failure_of
+from taskiq_flow.worker.arguments import decode_arguments, fetch_argument
 from taskiq_flow.worker.attempts import Attempt
-from taskiq_flow.worker.processes import Job
+from taskiq_flow.worker.functions import TaskFunction
+from taskiq_flow.worker.jobs import Job
 from taskiq_flow.worker.progress import Progress, reporter
-from taskiq_flow.worker.shapes import Shape
 
 __all__ = ["Preparation"]
 
@@ -49,7 +49,7 @@ class Preparation:
         arguments: dict[str, Value] = {}
         try:
             for name, value in envelope.arguments.items():
-                arguments[name] = await fetched_argument(name, value, attempt, self._checks, self._codec)
+                arguments[name] = await fetch_argument(name, value, attempt, self._checks, self._codec)
         except PayloadError as error:
             attempt.reject(failure_of(error, FailureKind.REJECTED))
         except StoreError as error:
@@ -59,7 +59,7 @@ class Preparation:
         else:
             attempt.envelope = evolve(envelope, arguments=arguments)
 
-    def read(self, function: Shape, envelope: Envelope) -> dict[str, Any] | None:
+    def read(self, function: TaskFunction, envelope: Envelope) -> dict[str, Any] | None:
         """Decode arguments where nothing is special about them, and nothing is wrong with them; otherwise ``None``."""
         if function.reports_progress:
             return None
@@ -81,13 +81,13 @@ class Preparation:
 
     def _prepare(self, attempt: Attempt) -> None:
         """Decode the arguments, or let a process do so."""
-        shape, envelope = attempt.shape, attempt.envelope
-        if attempt.processes is not None and shape.reference is not None:
-            module, qualname = shape.reference
+        task_function, envelope = attempt.task_function, attempt.envelope
+        if attempt.processes is not None and task_function.reference is not None:
+            module, qualname = task_function.reference
             attempt.job = Job(
                 module=module,
                 qualname=qualname,
-                task=shape.task,
+                task=task_function.task,
                 arguments=envelope.arguments,
                 outputs=envelope.outputs,
                 serializer=envelope.extras.get("serializer") or self._codec.default,
@@ -95,15 +95,19 @@ class Preparation:
             )
             return
         try:
-            arguments = decode_arguments(shape.accepts, shape.task, envelope.arguments, self._codec)
+            arguments = decode_arguments(
+                task_function.accepts, task_function.task, envelope.arguments, self._codec
+            )
         except PayloadError as error:
             attempt.reject(failure_of(error, FailureKind.REJECTED))
             return
-        if shape.reports_progress and PROGRESS_PARAMETER not in arguments:
-            arguments.update(self.progress(shape, envelope.message_id, envelope))
+        if task_function.reports_progress and PROGRESS_PARAMETER not in arguments:
+            arguments.update(self.progress(task_function, envelope.message_id, envelope))
         attempt.arguments = arguments
 
-    def progress(self, shape: Shape, message_id: str, envelope: Envelope | None) -> dict[str, Any]:
+    def progress(
+        self, task_function: TaskFunction, message_id: str, envelope: Envelope | None
+    ) -> dict[str, Any]:
         """Give the argument by which a task reports progress.
 
         :param message_id: The id of the message.
@@ -112,4 +116,4 @@ class Preparation:
         # Who sent a task on its own looks under the id of that message, whichever attempt it is.
         task_id = message_id if envelope is None else envelope.extras.get("sender", message_id)
         report = reporter(self._broker, self._store, self._clock, task_id, envelope)
-        return {PROGRESS_PARAMETER: Progress(report, awaited=shape.is_async)}
+        return {PROGRESS_PARAMETER: Progress(report, awaited=task_function.is_async)}

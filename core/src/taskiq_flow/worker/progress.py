@@ -11,9 +11,9 @@ from taskiq import AsyncBroker
 from taskiq.depends.progress_tracker import TaskProgress, TaskState
 
 from taskiq_flow.clock import Clock
-from taskiq_flow.envelope import Envelope
 from taskiq_flow.machine.events import CellProgressed
-from taskiq_flow.store import Letter, RunStore
+from taskiq_flow.messages.envelope import Envelope
+from taskiq_flow.store import Notice, RunStore
 
 __all__ = ["Progress", "reporter"]
 
@@ -72,6 +72,6 @@ def reporter(
             event = CellProgressed(
                 cell=envelope.cell, attempt=envelope.attempt, progress=progress, at=clock.now()
             )
-            await store.inbox.put(envelope.pool, [Letter(run=envelope.run, event=event)])
+            await store.inbox.put(envelope.pool, [Notice(run=envelope.run, event=event)])
 
     return report

@@ -15,9 +15,9 @@ from taskiq.formatters.proxy_formatter import ProxyFormatter
 from taskiq.receiver import Receiver
 from taskiq.serializers import JSONSerializer
 
+from taskiq_flow.messages.unknown_tasks import UnknownTaskFormatter
 from taskiq_flow.worker.decorated import FlowTask, is_wrapped
-from taskiq_flow.worker.shapes import Shape, shape_of
-from taskiq_flow.worker.strangers import StrangerFormatter
+from taskiq_flow.worker.functions import TaskFunction, task_function_of
 
 __all__ = ["direct_function", "needs_messages", "speaks_json"]
 
@@ -43,7 +43,7 @@ def needs_messages(broker: AsyncBroker) -> bool:
     )
 
 
-def direct_function(broker: AsyncBroker, task: str, labels: Mapping[str, Any]) -> Shape | None:
+def direct_function(broker: AsyncBroker, task: str, labels: Mapping[str, Any]) -> TaskFunction | None:
     """Give the function of a task that needs nothing of taskiq's; ``None`` where it does, or is not there.
 
     :param broker: A broker that does not need messages.
@@ -52,7 +52,7 @@ def direct_function(broker: AsyncBroker, task: str, labels: Mapping[str, Any]) -
     found = broker.local_task_registry.get(task) or broker.find_task(task)
     if type(found) is not FlowTask or not is_wrapped(found):
         return None
-    function = shape_of(found)
+    function = task_function_of(found)
     if function.injected or (labels and not _READ_BY_TASKIQ.isdisjoint(labels)):
         return None
     return function
@@ -61,7 +61,7 @@ def direct_function(broker: AsyncBroker, task: str, labels: Mapping[str, Any]) -
 def speaks_json(broker: AsyncBroker) -> bool:
     """Whether a broker's messages are the JSON that taskiq writes unless it is told otherwise."""
     formatter = broker.formatter
-    if type(formatter) is StrangerFormatter:
+    if type(formatter) is UnknownTaskFormatter:
         # Not of any other: what somebody else's formatter does with the one inside is not for us to say.
         formatter = formatter.inner
     return type(formatter) is ProxyFormatter and type(broker.serializer) is JSONSerializer

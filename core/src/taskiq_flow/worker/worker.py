@@ -13,24 +13,24 @@ from taskiq.exceptions import NoResultError
 from taskiq.message import TaskiqMessage
 from taskiq.result import TaskiqResult
 
+from taskiq_flow._background import backoffs
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.background import backoffs
-from taskiq_flow.envelope import ENVELOPE, Envelope, address_of
 from taskiq_flow.errors import PayloadError, StoreError
-from taskiq_flow.failures import failure_of
 from taskiq_flow.machine import events as ev
+from taskiq_flow.messages.envelope import ENVELOPE, Envelope, address_of
 from taskiq_flow.payloads import Failure, FailureKind, Payload
-from taskiq_flow.signatures import PROGRESS_PARAMETER
-from taskiq_flow.store import Letter
-from taskiq_flow.task_options import options_of
+from taskiq_flow.store import Notice
+from taskiq_flow.tasks.options import options_of
+from taskiq_flow.tasks.signatures import PROGRESS_PARAMETER
+from taskiq_flow.values.failures import failure_of
 from taskiq_flow.worker.adoption import RETRY_ON_ERROR, Adoption
 from taskiq_flow.worker.arguments import is_given
-from taskiq_flow.worker.attempts import Attempt, AttemptKey, Single
+from taskiq_flow.worker.attempts import Attempt, AttemptKey, StandaloneExecution
 from taskiq_flow.worker.execution import CURRENT
-from taskiq_flow.worker.outcomes import CallResult, failed_event, outcome_of
+from taskiq_flow.worker.functions import TaskFunction, task_function_of
+from taskiq_flow.worker.outcomes import CallResult, failure_event, outcome_of
 from taskiq_flow.worker.preparation import Preparation
 from taskiq_flow.worker.processes import Processes
-from taskiq_flow.worker.shapes import Shape, shape_of
 from taskiq_flow.worker.slots import Slots
 
 __all__ = ["Worker"]
@@ -89,15 +89,17 @@ class Worker:
         wire = message.kwargs.pop(ENVELOPE, None)
         task = self.broker.find_task(message.task_name)
         assert task is not None, "taskiq drops messages of unknown tasks before it asks middlewares"
-        shape = shape_of(task)
+        task_function = task_function_of(task)
         if wire is None:
-            single = Single(message, self._executor, self._clock.now())
+            single = StandaloneExecution(message, self._executor, self._clock.now())
             single.enter()
-            policies = shape.policy, options_of(task).retry, self._policies.configured
+            policies = task_function.policy, options_of(task).retry, self._policies.configured
             if any(policy is not None for policy in policies):
                 message.labels[RETRY_ON_ERROR] = False
-            if shape.reports_progress and not is_given(PROGRESS_PARAMETER, shape.function, message):
-                single.arguments = self._preparation.progress(shape, message.task_id, None)
+            if task_function.reports_progress and not is_given(
+                PROGRESS_PARAMETER, task_function.function, message
+            ):
+                single.arguments = self._preparation.progress(task_function, message.task_id, None)
             return message
         try:
             envelope = Envelope.from_wire(wire)
@@ -105,12 +107,12 @@ class Worker:
             logger.exception("message %s of task %r is dropped", message.task_id, message.task_name)
             envelope = Envelope("", "", "", 0)
         message.labels[RETRY_ON_ERROR] = False
-        await self._begin(Attempt(envelope, shape, self._executor))
+        await self._begin(Attempt(envelope, task_function, self._executor))
         return message
 
     async def _begin(self, attempt: Attempt) -> None:
         attempt.enter()
-        if not attempt.shape.is_async:
+        if not attempt.task_function.is_async:
             await self._take_slot(attempt)
         if await self._claim(attempt):
             await self._preparation.get_ready(attempt)
@@ -121,7 +123,7 @@ class Worker:
         if isinstance(execution, Attempt):
             await self._conclude(execution, result)
             result.error = _NO_RESULT
-        elif isinstance(execution, Single):
+        elif isinstance(execution, StandaloneExecution):
             execution.leave()
             if result.error is not None and await self._adoption.adopt(execution, message, result.error):
                 result.error = _NO_RESULT
@@ -133,11 +135,11 @@ class Worker:
         event = await self.outcome_of(attempt, result)
         if event is None:
             return
-        letters = self._letters_of(attempt, event)
+        notices = self._notices_of(attempt, event)
         try:
-            await self._store.inbox.put(attempt.envelope.pool, letters)
+            await self._store.inbox.put(attempt.envelope.pool, notices)
         except Exception:  # noqa: BLE001 - stores raise what their drivers raise; it is logged there
-            await self._insist(attempt.envelope.pool, letters)
+            await self._retry(attempt.envelope.pool, notices)
 
     async def outcome_of(self, attempt: Attempt, result: TaskiqResult[Any] | CallResult) -> ev.Event | None:
         """Give what came of an attempt; ``None`` where everything goes down, so that its worker is lost."""
@@ -148,7 +150,7 @@ class Worker:
         if type(event) is ev.CellSucceeded and threshold is not None:
             for output in event.outputs:
                 if type(output) is Payload and len(output.data) > threshold:
-                    event = await self._lightened(attempt, event)
+                    event = await self._lighten(attempt, event)
                     break
         if not attempt.aside:
             # What is executed in the driver's own hands reports to nobody else.
@@ -158,7 +160,7 @@ class Worker:
 
     # Attempts that no message was sent about
 
-    def take_up(self, envelope: Envelope, function: Shape) -> Attempt:
+    def take_up(self, envelope: Envelope, function: TaskFunction) -> Attempt:
         """Begin an attempt whose start its driver, in the same event loop, writes into the log."""
         attempt = Attempt(envelope, function, self._executor)
         attempt.take()
@@ -177,7 +179,7 @@ class Worker:
     async def run(self, attempt: Attempt) -> CallResult:
         """Execute an attempt that was taken up, in a task of its own; if that has to wait, report what came of it."""
         attempt.enter()
-        arguments = self._preparation.read(attempt.shape, attempt.envelope)
+        arguments = self._preparation.read(attempt.task_function, attempt.envelope)
         if arguments is None:
             await self._preparation.get_ready(attempt)
         else:
@@ -191,7 +193,7 @@ class Worker:
         """Let an attempt that waits for something go on by itself."""
         attempt.aside = True
         attempt.let_go = self._let_go
-        task.add_done_callback(functools.partial(self._orphaned, attempt))
+        task.add_done_callback(functools.partial(self._look_for_orphan, attempt))
         self.accompany(task)
 
     async def conclude_aside(self, attempt: Attempt, result: CallResult) -> None:
@@ -206,7 +208,7 @@ class Worker:
         running.add(task)
         task.add_done_callback(running.discard)
 
-    async def execute(self, envelope: Envelope, function: Shape) -> None:
+    async def execute(self, envelope: Envelope, function: TaskFunction) -> None:
         """Execute an attempt as if its message had come: wait for a slot, claim it, and report what came of it.
 
         :param envelope: What the message would have carried.
@@ -218,15 +220,15 @@ class Worker:
 
     async def _call(self, attempt: Attempt) -> CallResult:
         """Do what taskiq's receiver does for a task without dependencies and labels."""
-        shape, envelope, result = attempt.shape, attempt.envelope, CallResult()
+        task_function, envelope, result = attempt.task_function, attempt.envelope, CallResult()
         if receiver_logger.isEnabledFor(logging.INFO):
-            receiver_logger.info("Executing task %s with ID: %s", shape.task, envelope.message_id)
+            receiver_logger.info("Executing task %s with ID: %s", task_function.task, envelope.message_id)
         try:
-            result.return_value = await attempt.run(shape.function, (), {})
+            result.return_value = await attempt.run(task_function.function, (), {})
         except NoResultError as error:
             result.error = error
             receiver_logger.warning(
-                "Task %s with id %s skipped setting result.", shape.task, envelope.message_id
+                "Task %s with id %s skipped setting result.", task_function.task, envelope.message_id
             )
         except BaseException as error:
             result.error = error
@@ -239,15 +241,15 @@ class Worker:
         return bool(self._running or self._threads)
 
     async def listen(self) -> None:
-        """Read letters about attempts that are not wanted any more, for ever."""
+        """Read notices about attempts that are not wanted any more, for ever."""
         address = address_of(self.id)
         self._listens = True
         try:
             while True:
                 taken = await self._store.inbox.take(address)
-                for _, letter in taken:
-                    if isinstance(letter.event, ev.ReleaseRequested):
-                        await self._release(letter.run, letter.event)
+                for _, notice in taken:
+                    if isinstance(notice.event, ev.StopRequested):
+                        await self._stop(notice.run, notice.event)
                 if taken:
                     await self._store.inbox.acknowledge(address, [token for token, _ in taken])
                 else:
@@ -263,7 +265,7 @@ class Worker:
     # The way in
 
     async def _take_slot(self, attempt: Attempt) -> None:
-        if attempt.shape.reference:
+        if attempt.task_function.reference:
             attempt.processes = self.processes
         attempt.slot = await self._slots.take(None if attempt.processes is None else attempt.processes.room)
 
@@ -274,12 +276,12 @@ class Worker:
             cell=envelope.cell, attempt=envelope.attempt, worker=self.id, at=attempt.started_at
         )
         claimed = False
-        letter = Letter(run=envelope.run, event=event)
+        notice = Notice(run=envelope.run, event=event)
         try:
             try:
-                claimed = await self._store.inbox.claim(envelope.pool, letter, worker=self.id)
+                claimed = await self._store.inbox.claim(envelope.pool, notice, worker=self.id)
             except Exception:  # noqa: BLE001 - stores raise what their drivers raise; it is logged there
-                claimed = await self._claim_again(attempt, letter)
+                claimed = await self._claim_again(attempt, notice)
         finally:
             if not claimed:
                 attempt.refused = attempt.skip = True
@@ -289,17 +291,17 @@ class Worker:
             attempt.let_go = self._let_go
             current = None if self._in_place else asyncio.current_task()
             if current is not None:
-                current.add_done_callback(functools.partial(self._orphaned, attempt))
+                current.add_done_callback(functools.partial(self._look_for_orphan, attempt))
         return claimed
 
-    async def _claim_again(self, attempt: Attempt, letter: Letter) -> bool:
+    async def _claim_again(self, attempt: Attempt, notice: Notice) -> bool:
         """Claim an attempt after the store has failed to say whether it is ours."""
         envelope = attempt.envelope
         for seconds in backoffs():
             logger.warning("cannot claim cell %r; trying again in %g s", envelope.cell, seconds)
             await self._clock.sleep(seconds)
             try:
-                if await self._store.inbox.claim(envelope.pool, letter, worker=self.id):
+                if await self._store.inbox.claim(envelope.pool, notice, worker=self.id):
                     return True
             except Exception:
                 logger.exception("the store failed to claim cell %r", envelope.cell)
@@ -309,51 +311,51 @@ class Worker:
         failure = Failure(
             kind=FailureKind.WORKER_LOST, message="the store failed while the worker claimed the attempt"
         )
-        event = failed_event(attempt, failure, None, self._policies, self._clock.now())
-        await self._insist(envelope.pool, [Letter(run=envelope.run, event=event)])
+        event = failure_event(attempt, failure, None, self._policies, self._clock.now())
+        await self._retry(envelope.pool, [Notice(run=envelope.run, event=event)])
         return False
 
     # The way out
 
-    async def _lightened(self, attempt: Attempt, event: ev.CellSucceeded) -> ev.Event:
+    async def _lighten(self, attempt: Attempt, event: ev.CellSucceeded) -> ev.Event:
         """Keep large outputs as blobs; where that cannot be done, the attempt has failed."""
         envelope = attempt.envelope
         try:
             return await self._checks.check_in_outputs(envelope.run, event, envelope.outputs)
         except StoreError as error:
             failure, now = failure_of(error), self._clock.now()
-            return failed_event(attempt, failure, error, self._policies, now)
+            return failure_event(attempt, failure, error, self._policies, now)
 
-    def _letters_of(self, attempt: Attempt, event: ev.Event) -> list[Letter]:
+    def _notices_of(self, attempt: Attempt, event: ev.Event) -> list[Notice]:
         """Let go of an attempt that is over, and give what its driver is to hear."""
         attempt.concluded = True
         self._running.pop(attempt.key, None)
         envelope = attempt.envelope
-        letters = [Letter(run=envelope.run, event=event)]
+        notices = [Notice(run=envelope.run, event=event)]
         if attempt.thread is not None:
             self._threads.add(attempt.key)
             done = functools.partial(self._thread_done, asyncio.get_running_loop(), attempt)
             attempt.thread.add_done_callback(done)
         else:
             attempt.give_back_slot()
-            if attempt.released:
-                letters.append(self._freed(attempt))
-        return letters
+            if attempt.stopped:
+                notices.append(self._notice_of_free_slot(attempt))
+        return notices
 
-    async def _insist(self, pool: str, letters: list[Letter]) -> None:
-        """Put letters however long the store is away: nobody else knows what came of an attempt."""
+    async def _retry(self, pool: str, notices: list[Notice]) -> None:
+        """Put notices however long the store is away: nobody else knows what came of an attempt."""
         for seconds in backoffs():
             try:
-                await self._store.inbox.put(pool, letters)
+                await self._store.inbox.put(pool, notices)
                 return
             except Exception:
                 logger.exception("cannot report what came of an attempt; trying again in %g s", seconds)
                 await self._clock.sleep(seconds)
 
-    def _freed(self, attempt: Attempt) -> Letter:
+    def _notice_of_free_slot(self, attempt: Attempt) -> Notice:
         envelope = attempt.envelope
-        event = ev.CellReleased(cell=envelope.cell, attempt=envelope.attempt, at=self._clock.now())
-        return Letter(run=envelope.run, event=event)
+        event = ev.SlotFreed(cell=envelope.cell, attempt=envelope.attempt, at=self._clock.now())
+        return Notice(run=envelope.run, event=event)
 
     def _thread_done(self, loop: asyncio.AbstractEventLoop, attempt: Attempt, _: Future[Any]) -> None:
         if not loop.is_closed():
@@ -362,18 +364,18 @@ class Worker:
     def _thread_ended(self, attempt: Attempt) -> None:
         self._threads.discard(attempt.key)
         attempt.give_back_slot()
-        self._follow_up(attempt, self._freed(attempt))
+        self._follow_up(attempt, self._notice_of_free_slot(attempt))
 
     async def _goes_down(self, attempt: Attempt, error: BaseException | None) -> bool:
         """Whether an attempt was cancelled because everything is: then it has no outcome, and its worker is lost."""
-        if not isinstance(error, asyncio.CancelledError) or attempt.released:
+        if not isinstance(error, asyncio.CancelledError) or attempt.stopped:
             return False
         # The one who listens has been cancelled as well, and finds that out within this turn of the event loop.
         await asyncio.sleep(0)
         attempt.concluded = not self._listens
         return attempt.concluded
 
-    def _orphaned(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
+    def _look_for_orphan(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
         """Something around the function failed, and taskiq went no further with the message."""
         if attempt.concluded:
             return
@@ -383,9 +385,9 @@ class Worker:
             return
         attempt.give_back_slot()
         # Where everything is cancelled, the one who listens finds that out within this turn of the event loop.
-        asyncio.get_running_loop().call_soon(self._stopped, attempt)
+        asyncio.get_running_loop().call_soon(self._report_stopped, attempt)
 
-    def _stopped(self, attempt: Attempt) -> None:
+    def _report_stopped(self, attempt: Attempt) -> None:
         # In an event loop that goes down it stays among those that run, and is lost with this worker.
         if self._listens:
             message = "the worker stopped before the attempt had an outcome"
@@ -393,28 +395,28 @@ class Worker:
 
     def _report_orphan(self, attempt: Attempt, failure: Failure, error: BaseException | None) -> None:
         self._let_go(attempt)
-        event = failed_event(attempt, failure, error, self._policies, self._clock.now())
-        self._follow_up(attempt, Letter(run=attempt.envelope.run, event=event))
+        event = failure_event(attempt, failure, error, self._policies, self._clock.now())
+        self._follow_up(attempt, Notice(run=attempt.envelope.run, event=event))
 
     def _let_go(self, attempt: Attempt) -> None:
         attempt.concluded = True
         self._running.pop(attempt.key, None)
         attempt.give_back_slot()
 
-    def _follow_up(self, attempt: Attempt, letter: Letter) -> None:
+    def _follow_up(self, attempt: Attempt, notice: Notice) -> None:
         loop = asyncio.get_running_loop()
         if loop.is_closed():
             return
-        task = loop.create_task(self._insist(attempt.envelope.pool, [letter]))
+        task = loop.create_task(self._retry(attempt.envelope.pool, [notice]))
         self._followups.add(task)
         task.add_done_callback(self._followups.discard)
 
-    async def _release(self, run: str, wish: ev.ReleaseRequested) -> None:
+    async def _stop(self, run: str, wish: ev.StopRequested) -> None:
         key = (run, wish.cell, wish.attempt)
         attempt = self._running.get(key)
         if attempt is not None:
-            attempt.release()
+            attempt.stop()
         elif key not in self._threads:
             # It ended by itself meanwhile; the driver may count its slot as occupied until it hears of that.
-            event = ev.CellReleased(cell=wish.cell, attempt=wish.attempt, at=self._clock.now())
-            await self._store.inbox.put(self._pool, [Letter(run=run, event=event)])
+            event = ev.SlotFreed(cell=wish.cell, attempt=wish.attempt, at=self._clock.now())
+            await self._store.inbox.put(self._pool, [Notice(run=run, event=event)])

@@ -117,7 +117,7 @@ def _register_others(app: typer.Typer, wanted: str) -> None:
         if name == wanted:
             command().register(app)
         elif isinstance(command.help, str) and command.help:
-            app.command(name, help=command.help)(_listed_only)
+            app.command(name, help=command.help)(_list_only)
         else:
             try:
                 command().register(app)
@@ -128,7 +128,7 @@ def _register_others(app: typer.Typer, wanted: str) -> None:
                 )
 
 
-def _listed_only() -> None:
+def _list_only() -> None:
     raise AssertionError("this command was not wanted, so it was not registered")
 
 

@@ -12,9 +12,9 @@ from attrs import frozen
 
 from taskiq_flow import CellFailed, Flow, FlowError, Graph, RunHandle
 from taskiq_flow.errors import UsageError
-from taskiq_flow.explainer import Explainer
+from taskiq_flow.explaining import Explainer
 from taskiq_flow_cli.leaving import GRACE_SECONDS, Leaving
-from taskiq_flow_cli.progress import Mishap, Progress
+from taskiq_flow_cli.progress import AttemptFailure, Progress
 from taskiq_flow_cli.streams import EventLines
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class View(Protocol):
     def start(self, run: str) -> None:
         """Begin, with the run's id."""
 
-    def note(self, mishap: Mishap) -> None:
+    def note(self, attempt_failure: AttemptFailure) -> None:
         """Show that an attempt failed."""
 
     def tick(self, elapsed: float) -> None:
@@ -145,9 +145,9 @@ async def _read(
     async for event in handle.events():
         if lines is not None:
             lines.write(event)
-        mishap = progress.apply(event)
-        if mishap is not None and view is not None:
-            view.note(mishap)
+        attempt_failure = progress.apply(event)
+        if attempt_failure is not None and view is not None:
+            view.note(attempt_failure)
 
 
 async def _draw(view: View | None, began: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from taskiq_flow import FlowError
 from taskiq_flow.errors import UsageError
 from taskiq_flow.targets import find_pipeline, graph_of
-from taskiq_flow.terminal import reserved_stdout
+from taskiq_flow.terminal import reserve_stdout
 
 __all__ = ["draw"]
 
@@ -22,7 +22,7 @@ def draw(target: str, format: str, outputs: Iterable[str], app_dir: str | None) 
     :raises UsageError: there is no such pipeline, output or format.
     """
     # What the module prints when it is imported is no part of the drawing.
-    with reserved_stdout(True):
+    with reserve_stdout(True):
         graph = graph_of(find_pipeline(target, app_dir), outputs)
     try:
         return graph.render(format)

@@ -6,12 +6,14 @@ import json
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
 from taskiq_flow import Graph
-from taskiq_flow.codec import Codec
 from taskiq_flow.errors import GraphError, PayloadError, UsageError
 from taskiq_flow.graph import check_inputs
+
+if TYPE_CHECKING:
+    from taskiq_flow.values.codec import Codec
 
 __all__ = ["check_inputs_fit", "read_inputs"]
 

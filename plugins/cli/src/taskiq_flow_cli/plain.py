@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from taskiq_flow_cli.words import mishap_line, seconds
+from taskiq_flow_cli.words import failure_line, seconds
 
 if TYPE_CHECKING:
-    from taskiq_flow_cli.progress import Mishap, Progress
+    from taskiq_flow_cli.progress import AttemptFailure, Progress
 
 __all__ = ["PlainView"]
 
@@ -32,7 +32,7 @@ class PlainView:
         self._stream = stream
         self._title = title
         self._told: set[int] = set()
-        self._mishaps = 0
+        self._attempt_failures = 0
         self._last = 0.0
         self._detailed = len(progress.rows) <= _MOST_NODES
 
@@ -44,12 +44,12 @@ class PlainView:
         count = self._progress.nodes
         self._write(f"{self._title}: run {run}, {count} node{'s' * (count != 1)}")
 
-    def note(self, mishap: Mishap) -> None:
+    def note(self, attempt_failure: AttemptFailure) -> None:
         """Write down a failure, unless there were many."""
-        self._mishaps += 1
-        if self._mishaps <= _MOST_MISHAPS:
-            self._write(mishap_line(mishap))
-        elif self._mishaps == _MOST_MISHAPS + 1:
+        self._attempt_failures += 1
+        if self._attempt_failures <= _MOST_MISHAPS:
+            self._write(failure_line(attempt_failure))
+        elif self._attempt_failures == _MOST_MISHAPS + 1:
             self._write("further failures are counted and no longer written down here")
 
     def tick(self, elapsed: float) -> None:
@@ -57,7 +57,7 @@ class PlainView:
 
         :param elapsed: Seconds since the run began.
         """
-        self._ended()
+        self._end()
         if elapsed - self._last >= _PAUSE_SECONDS:
             self._last = elapsed
             self._write(self._summary(elapsed))
@@ -67,9 +67,9 @@ class PlainView:
 
     def stop(self, elapsed: float) -> None:
         """Write what is new; how the run ended is said in the report."""
-        self._ended()
+        self._end()
 
-    def _ended(self) -> None:
+    def _end(self) -> None:
         if not self._detailed:
             return
         for place, row in enumerate(self._progress.rows):

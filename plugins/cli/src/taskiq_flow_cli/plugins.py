@@ -12,7 +12,7 @@ from taskiq_flow.errors import UsageError
 from taskiq_flow.plugins import FlowConfig, Plugins, survey
 from taskiq_flow.terminal import printable
 
-__all__ = ["InstalledPlugin", "Inventory", "list_plugins", "listed", "take_stock", "without_password"]
+__all__ = ["InstalledPlugin", "Inventory", "list_offers", "list_plugins", "take_stock", "without_password"]
 
 _TABLES = {
     "store": "stores",
@@ -100,7 +100,7 @@ def take_stock(config: FlowConfig) -> Inventory:
     )
     return Inventory(
         plugins=plugins,
-        selected=_selected(config),
+        selected=_describe_selection(config),
         problems=() if any(each.problem for each in plugins) else _problems(config),
     )
 
@@ -123,7 +123,7 @@ def _problems(config: FlowConfig) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _selected(config: FlowConfig) -> Mapping[str, Mapping[str, str]]:
+def _describe_selection(config: FlowConfig) -> Mapping[str, Mapping[str, str]]:
     try:
         plugins = Plugins.load(config)
     except PluginError:
@@ -183,7 +183,7 @@ def _write(inventory: Inventory) -> None:
         elif each.problem:
             line(("  cannot be used", "bold red"))
         else:
-            for offered in listed(each.offers) or ["nothing by name"]:
+            for offered in list_offers(each.offers) or ["nothing by name"]:
                 line(f"  {offered}")
     line(("\nselected", "bold"))
     for axis, choice in inventory.selected.items():
@@ -197,7 +197,7 @@ def _write(inventory: Inventory) -> None:
         errors.print(Text(printable(problem, lines=True), style="red"), soft_wrap=True)
 
 
-def listed(offers: Mapping[str, Sequence[str]]) -> list[str]:
+def list_offers(offers: Mapping[str, Sequence[str]]) -> list[str]:
     """Give a line for each axis, with the names that are offered there; of very many only the first."""
     return [f"{_WORDS.get(axis, axis)}: {_names(names)}" for axis, names in offers.items()]
 

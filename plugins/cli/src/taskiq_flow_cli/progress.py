@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from taskiq_flow.machine.events import Event
     from taskiq_flow.waiting import WaitingCell
 
-__all__ = ["Mishap", "Progress"]
+__all__ = ["AttemptFailure", "Progress"]
 
 _ITEM_NUMBER = re.compile(r"\[\d+\]")
 
 
 @frozen(kw_only=True)
-class Mishap:
+class AttemptFailure:
     """An attempt that failed.
 
     :param cell: The cell.
@@ -65,7 +65,7 @@ class Progress:
         "CellStarted": "_cell_started",
         "CellProgressed": "_cell_progressed",
         "CellSucceeded": "_cell_succeeded",
-        "CellFailed": "_cell_failed",
+        "AttemptFailed": "_cell_failed",
         "CellCancelled": "_cell_cancelled",
         "CancelRequested": "_cancel_requested",
     }
@@ -80,11 +80,11 @@ class Progress:
         self._open: dict[str, OpenMap] = {}
         self._sizes: dict[str, int | None] = {}
         self._found: dict[str, Spot] = {}
-        self._calls: dict[str, Callable[[Any], Mishap | None]] = {
+        self._calls: dict[str, Callable[[Any], AttemptFailure | None]] = {
             event: getattr(self, method) for event, method in self._HANDLERS.items()
         }
 
-    def apply(self, event: Event) -> Mishap | None:
+    def apply(self, event: Event) -> AttemptFailure | None:
         """Fold one event.
 
         :returns: What went wrong, when an attempt failed; events that mean nothing to people change nothing.
@@ -128,7 +128,7 @@ class Progress:
         for name, spot in self._spots.items():
             if spot.row.started is None and not spot.row.end and not spot.row.failed:
                 if status == "succeeded":
-                    self._passed_over(name)
+                    self._pass_over(name)
                 else:
                     spot.row.end = "cancelled"
             self._close_rows(spot, status)
@@ -191,7 +191,7 @@ class Progress:
         row.succeeded += 1
         self._over(event.cell, event.at, ok=True, outputs=event.outputs)
 
-    def _cell_failed(self, event: Any) -> Mishap:
+    def _cell_failed(self, event: Any) -> AttemptFailure:
         spot = self._spot(event.cell)
         forgiven = spot.map is not None and spot.row.forgiving
         if event.retry_at is not None:
@@ -203,7 +203,7 @@ class Progress:
         else:
             self._leave(event).failed += 1
             self._over(event.cell, event.at, ok=False)
-        return Mishap(
+        return AttemptFailure(
             cell=event.cell,
             attempt=event.attempt,
             failure=event.failure,
@@ -296,7 +296,7 @@ class Progress:
         """Learn from the fact that a cell can run: what it waited for is over, and the map around it is open."""
         if spot.map is None:
             for name in predecessors(spot.node):
-                self._passed_over(name)
+                self._pass_over(name)
             return
         item, _, _ = path.rpartition("/")
         owner = item.rpartition("[")[0]
@@ -315,7 +315,7 @@ class Progress:
             return self._sizes.get(f"{scope}/{source.node}" if scope else source.node)
         return None
 
-    def _passed_over(self, name: str) -> None:
+    def _pass_over(self, name: str) -> None:
         """A node of the graph itself is over: without a sign of it, it was skipped, or it is a map over nothing."""
         row = self._spots[name].row
         if row.started is not None:

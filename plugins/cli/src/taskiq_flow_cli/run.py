@@ -18,9 +18,9 @@ from taskiq_flow_cli.follow import Ending, View, flow_of, follow
 from taskiq_flow_cli.inputs import check_inputs_fit, read_inputs
 from taskiq_flow_cli.leaving import Leaving, leaving_after
 from taskiq_flow_cli.progress import Progress
-from taskiq_flow_cli.streams import EventLines, reserved_stdout
+from taskiq_flow_cli.streams import EventLines, reserve_stdout
 
-__all__ = ["RunOrder", "run_pipeline"]
+__all__ = ["RunRequest", "run_pipeline"]
 
 SUCCEEDED = 0
 FAILED = 1
@@ -31,7 +31,7 @@ _INTERRUPTED_SHUTDOWN_SECONDS = 1.0
 
 
 @frozen(kw_only=True)
-class RunOrder:
+class RunRequest:
     """What was ordered.
 
     :param target: ``MODULE:PIPELINE``.
@@ -58,32 +58,32 @@ class RunOrder:
     app_dir: str | None = None
 
 
-def run_pipeline(order: RunOrder) -> int:
+def run_pipeline(request: RunRequest) -> int:
     """Run a pipeline.
 
     :returns: The exit code.
     :raises UsageError: the run cannot be started.
     """
-    if order.as_json and order.events == "-":
+    if request.as_json and request.events == "-":
         raise UsageError("--json and --events - both want the standard output; give --events a file")
-    if order.timeout is not None and not (order.timeout > 0 and math.isfinite(order.timeout)):
-        raise UsageError(f"--timeout is {order.timeout:g}; give a number of seconds above 0")
+    if request.timeout is not None and not (request.timeout > 0 and math.isfinite(request.timeout)):
+        raise UsageError(f"--timeout is {request.timeout:g}; give a number of seconds above 0")
     # taskiq logs the exceptions of tasks, which are reported here; loggers that somebody set up get them all the same.
     logging.getLogger("taskiq.receiver.receiver").addHandler(logging.NullHandler())
-    with reserved_stdout(order.as_json or order.events == "-") as stdout:
-        pipeline = find_pipeline(order.target, order.app_dir)
-        graph = graph_of(pipeline, order.outputs)
-        if order.timeout is not None:
-            graph = evolve(graph, timeout=order.timeout)
-        inputs = read_inputs(order.inputs, graph)
-        flow = flow_of(pipeline.broker, order.processes)
+    with reserve_stdout(request.as_json or request.events == "-") as stdout:
+        pipeline = find_pipeline(request.target, request.app_dir)
+        graph = graph_of(pipeline, request.outputs)
+        if request.timeout is not None:
+            graph = evolve(graph, timeout=request.timeout)
+        inputs = read_inputs(request.inputs, graph)
+        flow = flow_of(pipeline.broker, request.processes)
         check_inputs_fit(inputs, graph, flow.codec, pipeline.serializer)
-        with EventLines.open(order.events, stdout) as lines:
-            return asyncio.run(_run(order, flow, graph, inputs, pipeline.serializer, lines, stdout))
+        with EventLines.open(request.events, stdout) as lines:
+            return asyncio.run(_run(request, flow, graph, inputs, pipeline.serializer, lines, stdout))
 
 
 async def _run(
-    order: RunOrder,
+    request: RunRequest,
     flow: Flow,
     graph: Graph,
     inputs: Mapping[str, Any],
@@ -92,13 +92,13 @@ async def _run(
     stdout: TextIO,
 ) -> int:
     progress = Progress(graph)
-    title = graph.name or order.target
+    title = graph.name or request.target
     leaving = Leaving()
     with leaving.watch():
         try:
             await flow.broker.startup()
         except Exception as error:
-            raise UsageError(f"the broker cannot be started: {_said(error)}") from error
+            raise UsageError(f"the broker cannot be started: {_describe_error(error)}") from error
         code = FAILED
         try:
             ending = await follow(
@@ -106,13 +106,13 @@ async def _run(
                 graph,
                 inputs,
                 serializer=serializer,
-                view=None if order.quiet else _view(progress, title),
+                view=None if request.quiet else _view(progress, title),
                 progress=progress,
                 lines=lines,
                 leaving=leaving,
             )
             code = leaving.code or (SUCCEEDED if ending.status == "succeeded" else FAILED)
-            _report(order, title, ending, stdout)
+            _report(request, title, ending, stdout)
         except UsageError:
             raise
         except FlowError as error:
@@ -129,10 +129,10 @@ async def _shut_down(flow: Flow) -> None:
     try:
         await flow.broker.shutdown()
     except Exception as error:  # noqa: BLE001 - whatever a broker does, it is told
-        sys.stderr.write(f"the broker could not be shut down: {_said(error)}\n")
+        sys.stderr.write(f"the broker could not be shut down: {_describe_error(error)}\n")
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
@@ -149,19 +149,19 @@ def _view(progress: Progress, title: str) -> View:
     return PlainView(progress, sys.stderr, title)
 
 
-def _report(order: RunOrder, title: str, ending: Ending, stdout: TextIO) -> None:
+def _report(request: RunRequest, title: str, ending: Ending, stdout: TextIO) -> None:
     from rich.console import Console
 
     from taskiq_flow_cli.report import as_json, data_of, write_failures, write_outputs, write_verdict
 
     errors = Console(stderr=True)
-    if order.as_json:
+    if request.as_json:
         stdout.write(f"{as_json(data_of(ending))}\n")
         stdout.flush()
-    elif order.events == "-":
+    elif request.events == "-":
         write_outputs(errors, ending)
     else:
         write_outputs(Console(file=stdout), ending)
-    write_failures(errors, ending, traceback=order.traceback)
-    if not order.quiet or ending.status != "succeeded":
+    write_failures(errors, ending, traceback=request.traceback)
+    if not request.quiet or ending.status != "succeeded":
         write_verdict(errors, title, ending)

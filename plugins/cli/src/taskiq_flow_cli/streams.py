@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from taskiq_flow.errors import UsageError
-from taskiq_flow.machine.codec import encode_event
-from taskiq_flow.terminal import reserved_stdout
+from taskiq_flow.machine.wire import encode_event
+from taskiq_flow.terminal import reserve_stdout
 
 if TYPE_CHECKING:
     from taskiq_flow.machine.events import Event
 
-__all__ = ["EventLines", "reserved_stdout"]
+__all__ = ["EventLines", "reserve_stdout"]
 
 
 class EventLines:

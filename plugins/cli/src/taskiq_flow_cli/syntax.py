@@ -81,9 +81,9 @@ def register_run(app: typer.Typer) -> None:
 
         The exit code is 0 when the run succeeded, 1 when it failed, 2 when it could not be started.
         """
-        from taskiq_flow_cli.run import RunOrder, run_pipeline
+        from taskiq_flow_cli.run import RunRequest, run_pipeline
 
-        order = RunOrder(
+        request = RunRequest(
             target=target,
             inputs=tuple(inputs or ()),
             as_json=as_json,
@@ -95,7 +95,7 @@ def register_run(app: typer.Typer) -> None:
             traceback=traceback,
             app_dir=app_dir,
         )
-        raise typer.Exit(run_pipeline(order))
+        raise typer.Exit(run_pipeline(request))
 
 
 def register_graph(app: typer.Typer) -> None:

@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from taskiq_flow_cli.rows import visible
-from taskiq_flow_cli.words import mishap_line, seconds
+from taskiq_flow_cli.words import failure_line, seconds
 
 if TYPE_CHECKING:
-    from taskiq_flow_cli.progress import Mishap, Progress
+    from taskiq_flow_cli.progress import AttemptFailure, Progress
     from taskiq_flow_cli.rows import Row
 
 __all__ = ["LiveView", "picture"]
@@ -70,7 +70,7 @@ class LiveView:
         self._progress = progress
         self._console = console
         self._title = title
-        self._mishaps: deque[Mishap] = deque(maxlen=_MISHAPS)
+        self._attempt_failures: deque[AttemptFailure] = deque(maxlen=_MISHAPS)
         self._live = Live(console=console, auto_refresh=False, transient=False)
 
     def start(self, run: str) -> None:
@@ -80,29 +80,33 @@ class LiveView:
         """
         self._live.start()
 
-    def note(self, mishap: Mishap) -> None:
+    def note(self, attempt_failure: AttemptFailure) -> None:
         """Show a failure among the latest."""
-        self._mishaps.append(mishap)
+        self._attempt_failures.append(attempt_failure)
 
     def tick(self, elapsed: float) -> None:
         """Draw again.
 
         :param elapsed: Seconds since the run began.
         """
-        drawn = picture(self._progress, self._console, self._title, elapsed, tuple(self._mishaps))
+        drawn = picture(self._progress, self._console, self._title, elapsed, tuple(self._attempt_failures))
         self._live.update(drawn, refresh=True)
 
     def stop(self, elapsed: float) -> None:
         """Draw for the last time, without what the report repeats, and leave the terminal as it was."""
         try:
-            self._mishaps.clear()
+            self._attempt_failures.clear()
             self.tick(elapsed)
         finally:
             self._live.stop()
 
 
 def picture(
-    progress: Progress, console: Console, title: str, elapsed: float, mishaps: tuple[Mishap, ...] = ()
+    progress: Progress,
+    console: Console,
+    title: str,
+    elapsed: float,
+    attempt_failures: tuple[AttemptFailure, ...] = (),
 ) -> RenderableType:
     """Draw a run.
 
@@ -128,15 +132,15 @@ def picture(
         table.add_row(*(cells[:2] + cells[3:] if narrow else cells))
     parts: list[RenderableType] = [_headline(progress, title, elapsed), table]
     if len(shown) < len(progress.rows):
-        parts.append(Text(_hidden(progress, shown), style="dim"))
+        parts.append(Text(_describe_hidden(progress, shown), style="dim"))
     parts.extend(
         Text(
-            f"  {mishap_line(each)}",
+            f"  {failure_line(each)}",
             style="yellow" if each.delay is not None else "red",
             no_wrap=True,
             overflow="ellipsis",
         )
-        for each in mishaps
+        for each in attempt_failures
     )
     return Group(*parts)
 
@@ -202,7 +206,7 @@ def _remarks(row: Row, state: str, many: bool) -> Text:
     return line
 
 
-def _hidden(progress: Progress, shown: list[Row]) -> str:
+def _describe_hidden(progress: Progress, shown: list[Row]) -> str:
     there = {id(row) for row in shown}
     states = Counter(row.state for row in progress.rows if id(row) not in there)
     return f"  and {', '.join(f'{count} {state}' for state, count in states.most_common())}"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from taskiq_flow.terminal import printable
 
 if TYPE_CHECKING:
-    from taskiq_flow_cli.progress import Mishap
+    from taskiq_flow_cli.progress import AttemptFailure
 
-__all__ = ["mishap_line", "printable", "seconds"]
+__all__ = ["failure_line", "printable", "seconds"]
 
 _LONGEST_MESSAGE = 200
 
@@ -26,20 +26,24 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _bounded(text: str) -> str:
+def _shorten(text: str) -> str:
     text = printable(text)
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
 
 
-def mishap_line(mishap: Mishap) -> str:
+def failure_line(attempt_failure: AttemptFailure) -> str:
     """Say in one line what went wrong, and whether there will be another attempt."""
-    said = _bounded(mishap.failure.summary)
-    if mishap.delay is not None:
-        then = f"; again in {seconds(mishap.delay)}"
+    said = _shorten(attempt_failure.failure.summary)
+    if attempt_failure.delay is not None:
+        then = f"; again in {seconds(attempt_failure.delay)}"
     else:
         # Whoever waits for the end of it wants to know why nobody tries again.
-        then = f"; {_bounded(mishap.reason)}" if mishap.reason else ""
-        then += "; left out" if mishap.forgiven else ""
-    kind = "" if mishap.failure.kind.value == "exception" else f" ({mishap.failure.kind.value})"
-    verb = "attempt" if mishap.delay is not None else "failed, attempt"
-    return f"{mishap.cell}: {verb} {mishap.attempt}{kind}: {said}{then}"
+        then = f"; {_shorten(attempt_failure.reason)}" if attempt_failure.reason else ""
+        then += "; left out" if attempt_failure.forgiven else ""
+    kind = (
+        ""
+        if attempt_failure.failure.kind.value == "exception"
+        else f" ({attempt_failure.failure.kind.value})"
+    )
+    verb = "attempt" if attempt_failure.delay is not None else "failed, attempt"
+    return f"{attempt_failure.cell}: {verb} {attempt_failure.attempt}{kind}: {said}{then}"

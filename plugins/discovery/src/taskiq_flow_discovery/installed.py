@@ -9,7 +9,7 @@ from attrs import evolve
 from typing_extensions import Self
 
 from taskiq_flow.discoverer import Discoverer, TaskSource
-from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
+from taskiq_flow.discoverers import EntryPointDiscoverer
 from taskiq_flow_discovery.patterns import Renaming, fits_source
 from taskiq_flow_discovery.settings import read_settings, words
 

@@ -11,19 +11,19 @@ from typing import Any
 
 from attrs import frozen
 
-from taskiq_flow.discoverer import Discoverer, TaskOrigin, TaskSource
+from taskiq_flow.discoverer import Discoverer, Origin, TaskSource
 from taskiq_flow.discovery import Catalogue, InstalledTask, find_sources
 from taskiq_flow.errors import PluginError, UsageError
 from taskiq_flow.plugins import Plugins
 from taskiq_flow.targets import find_flow
-from taskiq_flow.terminal import reserved_stdout
+from taskiq_flow.terminal import reserve_stdout
 from taskiq_flow_discovery.patterns import fits_source
 
-__all__ = ["Question", "list_tasks"]
+__all__ = ["Query", "list_tasks"]
 
 
 @frozen(kw_only=True)
-class Question:
+class Query:
     """What somebody wants to know.
 
     :param task: A task's name, or its function's; ``None`` for all tasks.
@@ -42,40 +42,38 @@ class Question:
     app_dir: str | None = None
 
 
-def list_tasks(question: Question, *, as_json: bool) -> int:
+def list_tasks(query: Query, *, as_json: bool) -> int:
     """Write down what is installed.
 
     :param as_json: As one JSON object.
     :returns: The exit code: 1 when something cannot be used.
     :raises UsageError: the configuration cannot be used, or there is no such flow or task.
     """
-    if not question.load and (question.task is not None or question.output is not None):
+    if not query.load and (query.task is not None or query.output is not None):
         raise UsageError("--no-load imports nothing, so it knows no tasks and outputs; leave one of them out")
     # What others print when they are imported is no part of the answer.
-    with reserved_stdout(True):
-        sources = _sources(question)
-        fitting = [each for each in sources if fits_source(question.distribution or "*", each)]
-        catalogue = Catalogue.load(fitting if question.load else ())
-        answer = _loaded(question, catalogue) if question.load else _listed(fitting)
+    with reserve_stdout(True):
+        sources = _sources(query)
+        fitting = [each for each in sources if fits_source(query.distribution or "*", each)]
+        catalogue = Catalogue.load(fitting if query.load else ())
+        answer = _list_loaded(query, catalogue) if query.load else _list_sources(fitting)
     if as_json:
         sys.stdout.write(f"{json.dumps(answer)}\n")
     else:
         from taskiq_flow_discovery.tables import write_details, write_sources, write_tasks
 
-        if not answer["tasks" if question.load else "sources"]:
-            sys.stdout.write(f"{_nothing(question, sources, catalogue)}\n")
-        write = (
-            write_sources if not question.load else write_tasks if question.task is None else write_details
-        )
+        if not answer["tasks" if query.load else "sources"]:
+            sys.stdout.write(f"{_nothing(query, sources, catalogue)}\n")
+        write = write_sources if not query.load else write_tasks if query.task is None else write_details
         write(answer)
     return int(bool(answer["problems"]))
 
 
-def _sources(question: Question) -> Sequence[TaskSource]:
+def _sources(query: Query) -> Sequence[TaskSource]:
     try:
         discoverer: Discoverer
-        if question.flow is not None:
-            discoverer = find_flow(question.flow, question.app_dir).discoverer
+        if query.flow is not None:
+            discoverer = find_flow(query.flow, query.app_dir).discoverer
         else:
             discoverer = Plugins.load().make_discoverer()
         return find_sources(discoverer)
@@ -83,7 +81,7 @@ def _sources(question: Question) -> Sequence[TaskSource]:
         raise UsageError(str(error)) from error
 
 
-def _listed(sources: Sequence[TaskSource]) -> dict[str, Any]:
+def _list_sources(sources: Sequence[TaskSource]) -> dict[str, Any]:
     return {
         "sources": [{"source": source.name, **_origin(source.origin)} for source in sources],
         "problems": [
@@ -102,20 +100,20 @@ def _is_there(module: str) -> bool:
         return False
 
 
-def _nothing(question: Question, sources: Sequence[TaskSource], catalogue: Catalogue) -> str:
+def _nothing(query: Query, sources: Sequence[TaskSource], catalogue: Catalogue) -> str:
     """Say why there is nothing to show."""
     if not sources:
         return "no distribution offers tasks, or none of them is let in"
-    if question.distribution is not None and not catalogue.sources:
+    if query.distribution is not None and not catalogue.sources:
         known = dict.fromkeys(name for each in sources for name in (each.origin.distribution, each.name))
-        return f"nothing that offers tasks is named {question.distribution!r}{_hint(question.distribution, known)}"
+        return f"nothing that offers tasks is named {query.distribution!r}{_hint(query.distribution, known)}"
     looked = f"looked at {', '.join(catalogue.releases)}"
-    if question.output is None:
+    if query.output is None:
         return f"no tasks were found; {looked}"
-    if question.task is not None:
-        return f"task {question.task!r} does not produce {question.output!r}; {looked}"
+    if query.task is not None:
+        return f"task {query.task!r} does not produce {query.output!r}; {looked}"
     produced = dict.fromkeys(name for task in catalogue.tasks.values() for name in task.outputs)
-    return f"no task produces {question.output!r}{_hint(question.output, produced)}; {looked}"
+    return f"no task produces {query.output!r}{_hint(query.output, produced)}; {looked}"
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
@@ -123,12 +121,12 @@ def _hint(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
 
 
-def _loaded(question: Question, catalogue: Catalogue) -> dict[str, Any]:
+def _list_loaded(query: Query, catalogue: Catalogue) -> dict[str, Any]:
     tasks = list(catalogue.tasks.values())
-    if question.task is not None:
-        tasks = _named(question.task, catalogue)
-    if question.output is not None:
-        tasks = [task for task in tasks if question.output in task.outputs]
+    if query.task is not None:
+        tasks = _find_named(query.task, catalogue)
+    if query.output is not None:
+        tasks = [task for task in tasks if query.output in task.outputs]
     problems = [
         {"source": problem.source, **_origin(problem.origin), "error": problem.error}
         for problem in catalogue.problems
@@ -141,7 +139,7 @@ def _loaded(question: Question, catalogue: Catalogue) -> dict[str, Any]:
     return {"tasks": [_task(each) for each in tasks], "problems": problems}
 
 
-def _named(name: str, catalogue: Catalogue) -> list[InstalledTask]:
+def _find_named(name: str, catalogue: Catalogue) -> list[InstalledTask]:
     found = [task for task in catalogue.tasks.values() if name in (task.name, task.function)]
     if found:
         return found
@@ -170,5 +168,5 @@ def _task(task: InstalledTask) -> dict[str, Any]:
     }
 
 
-def _origin(origin: TaskOrigin) -> dict[str, str]:
+def _origin(origin: Origin) -> dict[str, str]:
     return {"distribution": origin.distribution, "version": origin.version, "target": origin.target}

@@ -57,9 +57,9 @@ def register_tasks(app: typer.Typer) -> None:
 
         The exit code is 1 when something that was found cannot be used.
         """
-        from taskiq_flow_discovery.listing import Question, list_tasks
+        from taskiq_flow_discovery.listing import Query, list_tasks
 
-        question = Question(
+        query = Query(
             task=task, distribution=distribution, output=output, load=not no_load, flow=flow, app_dir=app_dir
         )
-        raise typer.Exit(list_tasks(question, as_json=as_json))
+        raise typer.Exit(list_tasks(query, as_json=as_json))

@@ -54,7 +54,7 @@ def write_details(answer: _Row) -> None:
         rows: list[tuple[str, Any]] = [
             ("description", _text(task["description"])),
             ("needs", Text("\n").join(map(_input, task["inputs"]))),
-            ("produces", Text("\n").join(map(_typed, task["outputs"]))),
+            ("produces", Text("\n").join(map(_add_types, task["outputs"]))),
             ("occupies", _text(_resources(task))),
             ("distribution", _text(_release(task))),
             ("source", _text(task["source"])),
@@ -103,11 +103,11 @@ def _about(task: _Row) -> Text:
 
 
 def _input(data: _Row) -> Text:
-    text = _typed(data)
+    text = _add_types(data)
     return text if data["required"] else text.append(" (optional)", style="dim")
 
 
-def _typed(data: _Row) -> Text:
+def _add_types(data: _Row) -> Text:
     return _text(f"{data['name']}: {data['type']}" if data["type"] else data["name"])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
-from taskiq_flow_resources.packing import MAX_IN_FLIGHT, Packing, checked_bound
+from taskiq_flow_resources.packing import MAX_IN_FLIGHT, Packing, check_bound
 
 __all__ = ["BestFitScheduler"]
 
@@ -24,7 +24,7 @@ class BestFitScheduler(Scheduler):
     lookahead: ClassVar[int] = 256
 
     def __init__(self, max_in_flight: int = MAX_IN_FLIGHT) -> None:
-        self.max_in_flight = checked_bound(max_in_flight)
+        self.max_in_flight = check_bound(max_in_flight)
 
     def place(
         self,

@@ -8,7 +8,7 @@ from typing import ClassVar
 from taskiq_flow.errors import PluginError
 from taskiq_flow.pools import is_amount
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
-from taskiq_flow_resources.packing import MAX_IN_FLIGHT, Packing, checked_bound
+from taskiq_flow_resources.packing import MAX_IN_FLIGHT, Packing, check_bound
 
 __all__ = ["CriticalPathScheduler"]
 
@@ -32,7 +32,7 @@ class CriticalPathScheduler(Scheduler):
     def __init__(self, max_in_flight: int = MAX_IN_FLIGHT, ageing: float = 0.1) -> None:
         if not is_amount(ageing) or ageing == 0:
             raise PluginError(f"ageing must be a number above 0, found {ageing!r}")
-        self.max_in_flight = checked_bound(max_in_flight)
+        self.max_in_flight = check_bound(max_in_flight)
         self.ageing = ageing
 
     def place(

@@ -15,7 +15,7 @@ from taskiq_flow.errors import RunNotFound, UsageError
 from taskiq_flow.flow import Flow
 from taskiq_flow.scheduler import RunningCell
 from taskiq_flow.targets import find_flow
-from taskiq_flow.terminal import printable, reserved_stdout
+from taskiq_flow.terminal import printable, reserve_stdout
 from taskiq_flow.waiting import RunDescription, WaitingCell
 from taskiq_flow_resources.simulation.words import seconds
 
@@ -37,9 +37,9 @@ def explain_run(target: str, run: str, *, everything: bool, as_json: bool, app_d
     :raises UsageError: there is no such flow, or no such run in its store.
     """
     # What the module prints must not get into the JSON.
-    with reserved_stdout(as_json):
+    with reserve_stdout(as_json):
         flow = find_flow(target, app_dir)
-        description, now = asyncio.run(_described(flow, run))
+        description, now = asyncio.run(_describe(flow, run))
     if as_json:
         sys.stdout.write(f"{json.dumps(as_data(description), allow_nan=False)}\n")
     else:
@@ -48,7 +48,7 @@ def explain_run(target: str, run: str, *, everything: bool, as_json: bool, app_d
     return 0
 
 
-async def _described(flow: Flow, run: str) -> tuple[RunDescription, float]:
+async def _describe(flow: Flow, run: str) -> tuple[RunDescription, float]:
     await flow.store.startup()
     try:
         record = await flow.store.runs.get(run)
@@ -97,10 +97,10 @@ def _lines(cell: WaitingCell, run: str, now: float) -> Iterator[str]:
     waited = f" for {seconds(max(0.0, now - cell.since))}" if known else ""
     yield f"{cell.path or 'the run'}  {cell.state}{waited}: {cell.reason}"
     if cell.holders:
-        yield f"    in use by {_named(cell.holders, run)}"
+        yield f"    in use by {_name_holders(cell.holders, run)}"
 
 
-def _named(holders: Sequence[RunningCell], run: str) -> str:
+def _name_holders(holders: Sequence[RunningCell], run: str) -> str:
     names = [
         each.path
         + (f" on {each.worker}" if each.worker else "")

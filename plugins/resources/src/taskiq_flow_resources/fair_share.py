@@ -10,7 +10,7 @@ from typing import ClassVar
 from taskiq_flow.errors import PluginError
 from taskiq_flow.pools import is_amount, total_of
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
-from taskiq_flow_resources.packing import MAX_IN_FLIGHT, Packing, checked_bound
+from taskiq_flow_resources.packing import MAX_IN_FLIGHT, Packing, check_bound
 
 __all__ = ["FairShareScheduler"]
 
@@ -56,9 +56,9 @@ class FairShareScheduler(Scheduler):
         if wrong:
             raise PluginError(f"weights must be numbers above 0, found {', '.join(wrong)}")
         self.by = by
-        self.max_in_flight = checked_bound(max_in_flight)
+        self.max_in_flight = check_bound(max_in_flight)
 
-    def line_of(self, cell: ReadyCell) -> str:
+    def lane_of(self, cell: ReadyCell) -> str:
         """Let each share wait in a line of its own."""
         return self._share_of(cell)
 

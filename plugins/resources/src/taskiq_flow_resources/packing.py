@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
 from taskiq_flow.errors import PluginError
-from taskiq_flow.pools import Rooms
+from taskiq_flow.pools import FreeCapacity
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, WorkerView
 
-__all__ = ["MAX_IN_FLIGHT", "Packing", "checked_bound"]
+__all__ = ["MAX_IN_FLIGHT", "Packing", "check_bound"]
 
 MAX_IN_FLIGHT = 256
 
 
-def checked_bound(max_in_flight: int) -> int:
+def check_bound(max_in_flight: int) -> int:
     """Give the bound on cells in flight.
 
     :raises PluginError: it is no whole number of at least 1.
@@ -45,7 +45,7 @@ class Packing:
         self, workers: Sequence[WorkerView], running: Sequence[RunningCell], max_in_flight: int
     ) -> None:
         self._workers = workers
-        self._rooms = Rooms(workers, running)
+        self._free_capacity = FreeCapacity(workers, running)
         self._left = max_in_flight - len(running)
         self._reserved = False
         # Room only gets less, so what did not fit once need not be tried again. Equal demands are mostly one object.
@@ -83,8 +83,8 @@ class Packing:
             return None
         best, least = None, (inf, inf)
         for worker in self._workers:
-            if self._rooms.has_room(cell, worker):
-                left = self._left_on(worker, cell)
+            if self._free_capacity.fits_now(cell, worker):
+                left = self._waste_on(worker, cell)
                 if best is None or left < least:
                     best, least = worker, left
         if best is None:
@@ -93,12 +93,12 @@ class Packing:
                 self._reserve(cell)
             return None
         self._left -= 1
-        self._rooms.take(cell.resources, best.id)
+        self._free_capacity.take(cell.resources, best.id)
         return Placement(run=cell.run, path=cell.path, worker=best.id)
 
-    def _left_on(self, worker: WorkerView, cell: ReadyCell) -> tuple[float, float]:
+    def _waste_on(self, worker: WorkerView, cell: ReadyCell) -> tuple[float, float]:
         """Give how many kinds of resource a cell would leave unused, and the share of all that would stay free."""
-        free = self._rooms.free[worker.id]
+        free = self._free_capacity.free[worker.id]
         if free is None:
             return inf, inf
         unused, left = 0, 0.0
@@ -111,13 +111,15 @@ class Packing:
 
     def _reserve(self, cell: ReadyCell) -> None:
         """Keep the worker for a cell that will have room for it soonest, as far as that can be told."""
-        possible = [worker for worker in self._workers if self._rooms.could_hold(cell, worker)]
+        possible = [worker for worker in self._workers if self._free_capacity.fits_when_empty(cell, worker)]
         if possible:
             self._reserved = True
-            self._rooms.take(cell.resources, min(possible, key=lambda each: self._lacking(each, cell)).id)
+            self._free_capacity.take(
+                cell.resources, min(possible, key=lambda each: self._lacking(each, cell)).id
+            )
 
     def _lacking(self, worker: WorkerView, cell: ReadyCell) -> float:
-        free = self._rooms.free[worker.id]
+        free = self._free_capacity.free[worker.id]
         # A worker without bounds has room for everything, so it is never asked.
         assert free is not None
         shares = [

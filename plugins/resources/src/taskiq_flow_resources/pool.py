@@ -107,7 +107,7 @@ def _view(number: int, worker: object, problems: list[str]) -> WorkerView:
 
 def _problems(worker: Mapping[Any, Any]) -> Iterator[str]:
     if "cpu_cores" not in worker and not any(
-        isinstance(key, str) and _meant(key) == "cpu_cores" for key in worker
+        isinstance(key, str) and _suggest(key) == "cpu_cores" for key in worker
     ):
         yield "cpu_cores is missing; say how many cores it has"
     for key, value in worker.items():
@@ -116,13 +116,13 @@ def _problems(worker: Mapping[Any, Any]) -> Iterator[str]:
         elif key in ("queue", "name"):
             if not isinstance(value, str) or not value:
                 yield f"{key} is {value!r}; give a name, or leave it out"
-        elif key not in _KEYS and (meant := _meant(key)):
+        elif key not in _KEYS and (meant := _suggest(key)):
             yield f"{key!r} is not known (did you mean {meant!r}?)"
         elif not is_amount(value) or (key == "cpu_cores" and value == 0):
             yield f"{key} is {value!r}; give a number, {'above 0' if key == 'cpu_cores' else '0 or more'}"
 
 
-def _meant(key: str) -> str | None:
+def _suggest(key: str) -> str | None:
     plain = key.lower().replace("-", "_")
     if plain in _KEYS:
         return plain

@@ -8,10 +8,12 @@ from typing import Any
 
 from taskiq_flow.errors import RetryException
 
-__all__ = ["asked_delay", "retry_after"]
+__all__ = ["delay_asked_for", "retry_after"]
 
 
-def asked_delay(exception: BaseException | None, now: float, *, respect_retry_after: bool) -> float | None:
+def delay_asked_for(
+    exception: BaseException | None, now: float, *, respect_retry_after: bool
+) -> float | None:
     """Give the seconds that an exception asks to wait; ``None`` when it asks for nothing that makes sense.
 
     :param exception: The exception; a :class:`~taskiq_flow.RetryException` is asked for its ``delay``.

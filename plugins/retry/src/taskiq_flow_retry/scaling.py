@@ -10,7 +10,7 @@ from typing import Any, Union
 from taskiq_flow.pools import amounts
 from taskiq_flow.retry import answer_of
 
-__all__ = ["Scaling", "scaled", "scaling_problems"]
+__all__ = ["Scaling", "scale", "scaling_problems"]
 
 Scaling = Union[Mapping[str, Union[str, float]], Callable[[int, Mapping[str, float]], Mapping[str, float]]]
 """By resource either ``attempt`` (its first amount times the number of the attempt) or a factor for each retry; or a
@@ -19,7 +19,7 @@ function that is given the number of the next attempt and what the last one occu
 BY_ATTEMPT = "attempt"
 
 
-def scaled(
+def scale(
     scaling: Scaling, limits: Mapping[str, float], attempt: int, resources: Mapping[str, float]
 ) -> Mapping[str, float] | None:
     """Give what the next attempt shall occupy; ``None`` for no change.

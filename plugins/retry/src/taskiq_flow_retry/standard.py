@@ -12,11 +12,11 @@ from attrs import field, fields_dict, frozen
 from taskiq_flow.errors import RetryException
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy, answer_of
-from taskiq_flow_retry.asked import asked_delay
+from taskiq_flow_retry.asked import delay_asked_for
 from taskiq_flow_retry.backoff import Backoff
 from taskiq_flow_retry.matching import asks_for_retry, exception_of, matching_item, subject_of, text_of
 from taskiq_flow_retry.options import refuse, unknown_options, value_problems
-from taskiq_flow_retry.scaling import Scaling, scaled
+from taskiq_flow_retry.scaling import Scaling, scale
 
 __all__ = ["OnRetry", "StandardRetry"]
 
@@ -29,7 +29,7 @@ _RETRIES = 3
 _ATTEMPTS_OF_LOST = 3
 
 
-def _listed(given: Any) -> Any:
+def _list(given: Any) -> Any:
     if given is None or isinstance(given, (str, type)):
         return () if given is None else (given,)
     # What is no list is refused later, together with all else that is wrong.
@@ -80,8 +80,8 @@ class StandardRetry(RetryPolicy):
     jitter: str | None = None
     jitter_fraction: float = 0.1
     budget: float | None = None
-    retry_on: tuple[str | type[BaseException], ...] = field(default=(), converter=_listed)
-    never_on: tuple[str | type[BaseException], ...] = field(default=(), converter=_listed)
+    retry_on: tuple[str | type[BaseException], ...] = field(default=(), converter=_list)
+    never_on: tuple[str | type[BaseException], ...] = field(default=(), converter=_list)
     retry_if: Callable[[BaseException], object] | None = None
     respect_retry_after: bool = True
     resources: Scaling = field(factory=dict, hash=False)
@@ -132,7 +132,7 @@ class StandardRetry(RetryPolicy):
             return GiveUp(reason=f"gave up: {used}")
         if not asks_for_retry(failed) and (objection := self._objection(failed)):
             return GiveUp(reason=f"gave up: {objection}")
-        asked = asked_delay(failed.exception, cell.now, respect_retry_after=self.respect_retry_after)
+        asked = delay_asked_for(failed.exception, cell.now, respect_retry_after=self.respect_retry_after)
         wanted = self.get_delay(attempt) if asked is None else asked
         delay = min(wanted, self._waits.longest)
         if self.budget is not None and cell.elapsed + delay > self.budget:
@@ -148,7 +148,7 @@ class StandardRetry(RetryPolicy):
         retry = Retry(
             delay=delay,
             reason=reason,
-            resources=scaled(self.resources, self.max_resources, attempt, cell.resources),
+            resources=scale(self.resources, self.max_resources, attempt, cell.resources),
             queue=self.queue,
             priority=self.priority,
         )

@@ -12,7 +12,7 @@ from attrs import field, frozen
 from taskiq_flow.errors import PluginError
 from taskiq_flow.payloads import FailureKind
 from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy, answer_of
-from taskiq_flow_retry.asked import asked_delay
+from taskiq_flow_retry.asked import delay_asked_for
 from taskiq_flow_retry.backoff import LONGEST_WAIT
 from taskiq_flow_retry.matching import asks_for_retry, exception_of, subject_of
 from taskiq_flow_retry.options import is_plain_function, refuse, unknown_options
@@ -80,7 +80,7 @@ class TenacityRetry(RetryPolicy):
         # That a worker is lost is nobody's exception: only the stop strategy can be against it.
         if not asked and kind is not FailureKind.WORKER_LOST and not _answer(self.retry, state):
             return GiveUp(reason=f"gave up: the retry strategy does not want {subject_of(failed)} again")
-        delay = asked_delay(failed.exception, cell.now, respect_retry_after=False)
+        delay = delay_asked_for(failed.exception, cell.now, respect_retry_after=False)
         delay = self._seconds(state) if delay is None else min(delay, LONGEST_WAIT)
         state.upcoming_sleep = delay
         if _answer(self.stop, state):

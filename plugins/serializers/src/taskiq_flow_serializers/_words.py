@@ -8,7 +8,7 @@ from typing import Any
 
 from taskiq_flow.errors import PayloadError, PluginError
 
-__all__ = ["KEY_AT_RISK", "MOST_DIGITS", "MissingPackage", "bounded", "needed"]
+__all__ = ["KEY_AT_RISK", "MOST_DIGITS", "MissingPackage", "check_bounds", "import_extra"]
 
 KEY_AT_RISK = "a record ({}) cannot be read back as a key"
 
@@ -20,7 +20,7 @@ class MissingPackage(PluginError, PayloadError):
     """A package is not installed: a flow cannot use what needs it, and a worker cannot read what that wrote."""
 
 
-def needed(module: str, what: str, extra: str) -> Any:
+def import_extra(module: str, what: str, extra: str) -> Any:
     """Give a module that an extra of this distribution installs.
 
     :param what: What needs it, for people.
@@ -35,7 +35,7 @@ def needed(module: str, what: str, extra: str) -> Any:
         ) from error
 
 
-def bounded(value: Decimal) -> Decimal:
+def check_bounds(value: Decimal) -> Decimal:
     """Give a decimal that is not out of all measure: as an integer, it would fill the memory, or take minutes.
 
     :raises ValueError: its exponent is too large, or it has too many digits.

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator
 
-from taskiq_flow_serializers._words import needed
+from taskiq_flow_serializers._words import import_extra
 from taskiq_flow_serializers.msgpack import MsgpackSerializer
 
 __all__ = ["ArrowSerializer"]
@@ -35,7 +35,7 @@ class ArrowSerializer(MsgpackSerializer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._arrow = needed("pyarrow", "serializer 'arrow'", "arrow")
+        self._arrow = import_extra("pyarrow", "serializer 'arrow'", "arrow")
 
     def extension(self, value: Any) -> tuple[int, bytes] | None:
         """Give the code and the data that stand for an object; ``None`` where the format has no extension for it."""

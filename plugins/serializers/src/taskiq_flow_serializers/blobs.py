@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from taskiq_flow.errors import BlobNotFound, PluginError, StoreError
 from taskiq_flow.store import BlobStore
-from taskiq_flow_serializers._words import needed
+from taskiq_flow_serializers._words import import_extra
 
 __all__ = ["FsspecBlobs"]
 
@@ -128,4 +128,4 @@ def _safe(name: str) -> str:
 
 
 def _library() -> Any:
-    return needed("fsspec", "a URL for large values", "fsspec")
+    return import_extra("fsspec", "a URL for large values", "fsspec")

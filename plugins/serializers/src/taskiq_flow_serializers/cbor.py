@@ -21,8 +21,8 @@ from typing import Any, ClassVar
 import cbor2
 
 from taskiq_flow.errors import PayloadError
-from taskiq_flow.typed import TypedSerializer, lowered
-from taskiq_flow_serializers._words import KEY_AT_RISK, MOST_DIGITS, bounded
+from taskiq_flow.typed import TypedSerializer, lower
+from taskiq_flow_serializers._words import KEY_AT_RISK, MOST_DIGITS, check_bounds
 
 __all__ = ["CborSerializer"]
 
@@ -95,7 +95,7 @@ class CborSerializer(TypedSerializer):
 
 def _pack(value: Any, keys_at_risk: dict[type, None]) -> bytes:
     def default(encoder: Any, value: Any) -> None:
-        plainer = lowered(value)
+        plainer = lower(value)
         if type(plainer) is dict and type(value).__hash__ is not None:
             keys_at_risk[type(value)] = None
         encoder.encode(plainer)
@@ -126,7 +126,7 @@ def _no_key(value: Any, immutable: bool) -> Any:
 
 
 def _as_text(encoder: Any, value: Any) -> None:
-    encoder.encode(lowered(value))
+    encoder.encode(lower(value))
 
 
 def _at(encoder: Any, value: datetime) -> None:
@@ -140,7 +140,7 @@ def _at(encoder: Any, value: datetime) -> None:
 def _decimal(encoder: Any, value: Decimal) -> None:
     # The tag has no words for a negative zero either.
     if value.is_finite() and (value or not value.is_signed()):
-        encoder.encode_decimal(bounded(value))
+        encoder.encode_decimal(check_bounds(value))
     else:
         encoder.encode(str(value))
 
@@ -168,16 +168,16 @@ def _set(value: Any, immutable: bool) -> Any:
     if not isinstance(value, (list, tuple)):
         raise ValueError("a set is written as an array")
     try:
-        found = frozenset(map(_frozen, value))
+        found = frozenset(map(_freeze, value))
     except TypeError:
         # Records, which the annotation makes into something that has a place in a set.
         return value
     return found if immutable else set(found)
 
 
-def _frozen(value: Any) -> Any:
+def _freeze(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return tuple(map(_frozen, value))
+        return tuple(map(_freeze, value))
     return frozenset(value) if isinstance(value, set) else value
 
 
@@ -189,10 +189,10 @@ def _decimal_fraction(value: Any, immutable: bool) -> Decimal:
         # Before it becomes a decimal: that alone takes time as the square of its length.
         raise ValueError(f"a decimal has more than {MOST_DIGITS} digits")
     sign, digits, _ = Decimal(mantissa).as_tuple()
-    return bounded(Decimal((sign, digits, exponent)))
+    return check_bounds(Decimal((sign, digits, exponent)))
 
 
-def _refused(tag: int) -> Any:
+def _refuse_tag(tag: int) -> Any:
     def refuse(value: Any, immutable: bool) -> Any:
         raise ValueError(f"tag {tag} ({_REFUSED[tag]}) is not of what is written here")
 
@@ -206,5 +206,5 @@ def _unknown(tag: Any, immutable: bool) -> Any:
 _DECODERS: dict[int, Any] = {
     _DECIMAL: _decimal_fraction,
     _SET: _set,
-    **{tag: _refused(tag) for tag in _REFUSED},
+    **{tag: _refuse_tag(tag) for tag in _REFUSED},
 }

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from taskiq_flow.errors import PayloadError, PluginError
 from taskiq_flow.serializer import ByteCodec
-from taskiq_flow_serializers._words import needed
+from taskiq_flow_serializers._words import import_extra
 
 __all__ = ["KEYS_VARIABLE", "EncryptedCodec", "generate_key"]
 
@@ -129,6 +129,6 @@ def _id_of(key: bytes) -> bytes:
 @functools.lru_cache(maxsize=1)
 def _library() -> tuple[Any, Any]:
     """Give the cipher, and what it raises for what was changed."""
-    module = functools.partial(needed, what="codec 'encrypted'", extra="encryption")
+    module = functools.partial(import_extra, what="codec 'encrypted'", extra="encryption")
     cipher = module("cryptography.hazmat.primitives.ciphers.aead").AESGCM
     return cipher, module("cryptography.exceptions").InvalidTag

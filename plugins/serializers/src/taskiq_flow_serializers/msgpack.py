@@ -15,8 +15,8 @@ from uuid import UUID
 import msgpack  # type: ignore[import-untyped]
 
 from taskiq_flow.errors import PayloadError
-from taskiq_flow.typed import TypedSerializer, lowered
-from taskiq_flow_serializers._words import KEY_AT_RISK, bounded
+from taskiq_flow.typed import TypedSerializer, lower
+from taskiq_flow_serializers._words import KEY_AT_RISK, check_bounds
 
 __all__ = ["MsgpackSerializer"]
 
@@ -65,7 +65,7 @@ class MsgpackSerializer(TypedSerializer):
             return self._unpack(data)
         except TypeError:
             # A key is a list, which must have been a tuple.
-            return _thawed(self._unpack(data, hashable=True))
+            return _thaw(self._unpack(data, hashable=True))
 
     def split(self, data: bytes) -> list[bytes]:
         """Give the encoded elements of an encoded list, none of them decoded.
@@ -134,7 +134,7 @@ class MsgpackSerializer(TypedSerializer):
                 return value
             if kind is int:
                 return value if -(2**63) <= value < 2**64 else msgpack.ExtType(INTEGER, _integer(value))
-            plainer = lowered(value)
+            plainer = lower(value)
             if type(plainer) is dict and kind.__hash__ is not None:
                 keys_at_risk[kind] = None
             value = plainer
@@ -160,19 +160,19 @@ class MsgpackSerializer(TypedSerializer):
             return _HashableSet(elements) if hashable else set(elements)
         except TypeError:
             # Records, which the annotation makes into something that has a place in a set.
-            return elements if hashable else [_thawed(each) for each in elements]
+            return elements if hashable else [_thaw(each) for each in elements]
 
 
 class _HashableSet(frozenset[Any]):
     """A set where a key may stand, which it cannot be."""
 
 
-def _thawed(value: Any) -> Any:
+def _thaw(value: Any) -> Any:
     """Give lists in place of tuples, and sets where they were written, except in keys."""
     if type(value) is tuple or type(value) is list:
-        return [_thawed(each) for each in value]
+        return [_thaw(each) for each in value]
     if type(value) is dict:
-        return {key: _thawed(each) for key, each in value.items()}
+        return {key: _thaw(each) for key, each in value.items()}
     return set(value) if type(value) is _HashableSet else value
 
 
@@ -194,7 +194,7 @@ _EXTENSIONS: dict[type[Any], tuple[int, Callable[[Any], bytes]]] = {
     date: (DATE, lambda value: date.isoformat(value).encode()),
     time: (TIME, lambda value: time.isoformat(value).encode()),
     timedelta: (DURATION, lambda value: _integer(value // _MICROSECOND)),
-    Decimal: (DECIMAL, lambda value: str(bounded(value)).encode()),
+    Decimal: (DECIMAL, lambda value: str(check_bounds(value)).encode()),
     UUID: (IDENTIFIER, lambda value: value.bytes),
     complex: (COMPLEX, lambda value: struct.pack(">dd", value.real, value.imag)),
 }
@@ -205,7 +205,7 @@ _OBJECTS: dict[int, Callable[[bytes], Any]] = {
     DATE: lambda data: date.fromisoformat(data.decode("ascii")),
     TIME: lambda data: time.fromisoformat(data.decode("ascii")),
     DURATION: lambda data: _from_integer(data) * _MICROSECOND,
-    DECIMAL: lambda data: bounded(Decimal(data.decode("ascii"))),
+    DECIMAL: lambda data: check_bounds(Decimal(data.decode("ascii"))),
     IDENTIFIER: lambda data: UUID(bytes=data),
     INTEGER: _from_integer,
     COMPLEX: lambda data: complex(*struct.unpack(">dd", data)),

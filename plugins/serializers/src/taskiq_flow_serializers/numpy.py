@@ -7,7 +7,7 @@ import math
 from typing import Any, ClassVar
 
 from taskiq_flow.errors import PayloadError
-from taskiq_flow_serializers._words import needed
+from taskiq_flow_serializers._words import import_extra
 from taskiq_flow_serializers.msgpack import MsgpackSerializer
 
 __all__ = ["NumpySerializer"]
@@ -30,8 +30,8 @@ class NumpySerializer(MsgpackSerializer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._numpy = needed("numpy", "serializer 'numpy'", "numpy")
-        self._format = needed("numpy.lib.format", "serializer 'numpy'", "numpy")
+        self._numpy = import_extra("numpy", "serializer 'numpy'", "numpy")
+        self._format = import_extra("numpy.lib.format", "serializer 'numpy'", "numpy")
 
     def extension(self, value: Any) -> tuple[int, bytes] | None:
         """Give the code and the data that stand for an object; ``None`` where the format has no extension for it."""
@@ -68,19 +68,19 @@ class NumpySerializer(MsgpackSerializer):
             raise PayloadError("expected a list or an array of some dimensions, found one of none")
         return [self.dumps(element) for element in array]
 
-    def fitted(self, value: Any, type_: Any) -> Any:
+    def fit(self, value: Any, type_: Any) -> Any:
         """Give plain data as an annotation says, with lists and numbers in place of arrays where it wants those.
 
         :raises PayloadError: it does not fit.
         """
         try:
-            return super().fitted(value, type_)
+            return super().fit(value, type_)
         except PayloadError:
             plain = self._plain(value)
             if plain is value:
                 raise
             try:
-                return super().fitted(plain, type_)
+                return super().fit(plain, type_)
             except PayloadError:
                 pass
             raise

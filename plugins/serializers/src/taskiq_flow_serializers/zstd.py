@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from taskiq_flow.errors import PayloadError, PluginError
 from taskiq_flow.serializer import ByteCodec
-from taskiq_flow_serializers._words import needed
+from taskiq_flow_serializers._words import import_extra
 
 __all__ = ["ZstdCodec"]
 
@@ -78,4 +78,4 @@ class ZstdCodec(ByteCodec):
 
 
 def _library() -> Any:
-    return needed("zstandard", "codec 'zstd'", "zstd")
+    return import_extra("zstandard", "codec 'zstd'", "zstd")

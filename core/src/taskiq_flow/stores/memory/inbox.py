@@ -1,4 +1,4 @@
-"""Letters and claims, in memory."""
+"""Notices and claims, in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import frozen
 
 from taskiq_flow.errors import StoreError
 from taskiq_flow.machine.events import CellStarted
-from taskiq_flow.store import Inbox, Letter
+from taskiq_flow.store import Inbox, Notice
 from taskiq_flow.stores.memory.state import State
 
 __all__ = ["MemoryInbox"]
@@ -23,55 +23,55 @@ class MemoryInbox(Inbox):
 
     _state: State
 
-    async def put(self, pool: str, letters: Iterable[Letter]) -> None:
-        """Add letters."""
+    async def put(self, pool: str, notices: Iterable[Notice]) -> None:
+        """Add notices."""
         state = self._state
         with state.lock:
             box = state.boxes.get(pool) or state.box(pool)
-            number, waiting = box.next_token, box.letters
-            for letter in letters:
-                waiting.append((number, letter))
+            number, waiting = box.next_token, box.notices
+            for notice in notices:
+                waiting.append((number, notice))
                 number += 1
             box.next_token = number
             if box.waiters:
                 box.waiters.ring()
 
-    async def take(self, pool: str, limit: int = 1000) -> Sequence[tuple[Any, Letter]]:
-        """Give the oldest letters that are not acknowledged, with a token each."""
+    async def take(self, pool: str, limit: int = 1000) -> Sequence[tuple[Any, Notice]]:
+        """Give the oldest notices that are not acknowledged, with a token each."""
         state = self._state
         with state.lock:
             box = state.boxes.get(pool)
             if box is None:
                 return []
-            gone, letters = box.acknowledged, box.letters
+            gone, notices = box.acknowledged, box.notices
             if not gone:
-                return [*letters] if len(letters) <= limit else list(islice(letters, max(0, limit)))
-            return list(islice((kept for kept in box.letters if kept[0] not in gone), max(0, limit)))
+                return [*notices] if len(notices) <= limit else list(islice(notices, max(0, limit)))
+            return list(islice((kept for kept in box.notices if kept[0] not in gone), max(0, limit)))
 
     async def acknowledge(self, pool: str, tokens: Iterable[Any]) -> None:
-        """Forget letters that were taken."""
+        """Forget notices that were taken."""
         state = self._state
         with state.lock:
             box = state.box(pool)
-            letters, gone = box.letters, box.acknowledged
+            notices, gone = box.notices, box.acknowledged
             for token in tokens:
-                if not letters:
+                if not notices:
                     break
-                first = letters[0][0]
+                first = notices[0][0]
                 if token == first:
-                    letters.popleft()
+                    notices.popleft()
                 elif first < token < box.next_token:
                     gone.add(token)
                 if gone:
-                    while gone and letters[0][0] in gone:
-                        gone.remove(letters.popleft()[0])
+                    while gone and notices[0][0] in gone:
+                        gone.remove(notices.popleft()[0])
 
     async def wait(self, pool: str, timeout: float | None) -> None:
-        """Return when the pool has a letter that is not acknowledged."""
+        """Return when the pool has a notice that is not acknowledged."""
         state = self._state
         with state.lock:
             box = state.box(pool)
-            if box.letters:
+            if box.notices:
                 return
             waiter = box.waiters.enlist()
         try:
@@ -82,21 +82,21 @@ class MemoryInbox(Inbox):
                 state.forget_unused(pool)
             raise
 
-    def has_letters(self, pool: str) -> bool:
-        """Whether the pool has a letter that is not acknowledged."""
+    def has_notices(self, pool: str) -> bool:
+        """Whether the pool has a notice that is not acknowledged."""
         box = self._state.boxes.get(pool)
-        return box is not None and bool(box.letters)
+        return box is not None and bool(box.notices)
 
-    async def claim(self, pool: str, letter: Letter, *, worker: str) -> bool:
-        """Claim the attempt that a ``CellStarted`` letter is about; the first one puts it."""
-        event = letter.event
+    async def claim(self, pool: str, notice: Notice, *, worker: str) -> bool:
+        """Claim the attempt that a ``CellStarted`` notice is about; the first one puts it."""
+        event = notice.event
         if not isinstance(event, CellStarted):
             raise StoreError(
-                f"expected a CellStarted letter to claim an attempt by, found {type(event).__name__}"
+                f"expected a CellStarted notice to claim an attempt by, found {type(event).__name__}"
             )
         state = self._state
         with state.lock:
-            entry = state.runs.get(letter.run)
+            entry = state.runs.get(notice.run)
             if entry is None or entry.record.outcome is not None:
                 return False
             attempt = (event.cell, event.attempt)
@@ -104,7 +104,7 @@ class MemoryInbox(Inbox):
                 return False
             entry.claims[attempt] = worker
             box = state.boxes.get(pool) or state.box(pool)
-            box.letters.append((box.next_token, letter))
+            box.notices.append((box.next_token, notice))
             box.next_token += 1
             if box.waiters:
                 box.waiters.ring()

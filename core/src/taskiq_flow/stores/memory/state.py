@@ -21,9 +21,9 @@ from attrs import define, field, frozen
 from taskiq_flow.clock import Clock, wake
 from taskiq_flow.errors import LeaseLost, RunNotFound
 from taskiq_flow.machine.events import Event
-from taskiq_flow.store import Lease, Letter, RunRecord, WorkerInfo
+from taskiq_flow.store import Lease, Notice, RunRecord, WorkerInfo
 
-__all__ = ["Box", "Claims", "Entry", "State", "Waiters"]
+__all__ = ["Claims", "Entry", "NoticeBox", "State", "Waiters"]
 
 Claims = dict[tuple[str, int], "str | None"]
 """Who has claimed which attempt, by cell and number; ``None`` where it was revoked."""
@@ -85,17 +85,17 @@ class Entry:
 
 
 @define(eq=False)
-class Box:
+class NoticeBox:
     """The letters of one pool, each after its token; the first of them is never an acknowledged one."""
 
-    letters: deque[tuple[int, Letter]] = field(factory=deque)
+    notices: deque[tuple[int, Notice]] = field(factory=deque)
     next_token: int = 0
     acknowledged: set[int] = field(factory=set)
     waiters: Waiters = field(factory=Waiters)
 
-    def deliver(self, letter: Letter) -> None:
-        """Add one letter, without waking anybody."""
-        self.letters.append((self.next_token, letter))
+    def deliver(self, notice: Notice) -> None:
+        """Add one notice, without waking anybody."""
+        self.notices.append((self.next_token, notice))
         self.next_token += 1
 
 
@@ -109,7 +109,7 @@ class State:
     runs: dict[str, Entry] = field(factory=dict)
     finished: OrderedDict[str, Entry] = field(factory=OrderedDict)
     blobs: dict[str, dict[str, bytes]] = field(factory=dict)
-    boxes: dict[str, Box] = field(factory=dict)
+    boxes: dict[str, NoticeBox] = field(factory=dict)
     leases: dict[str, Lease] = field(factory=dict)
     numbers: dict[str, int] = field(factory=dict)
     workers: dict[str, WorkerInfo] = field(factory=dict)
@@ -143,17 +143,17 @@ class State:
             with self.lock:
                 waiters.dismiss(waiter)
 
-    def box(self, pool: str) -> Box:
+    def box(self, pool: str) -> NoticeBox:
         """Give the letters of a pool."""
         box = self.boxes.get(pool)
         if box is None:
-            box = self.boxes[pool] = Box()
+            box = self.boxes[pool] = NoticeBox()
         return box
 
     def forget_unused(self, pool: str) -> None:
-        """Forget a box that never had a letter and where nobody waits.
+        """Forget a box that never had a notice and where nobody waits.
 
-        Each event loop's worker has an address of its own, and few of them ever get a letter.
+        Each event loop's worker has an address of its own, and few of them ever get a notice.
         """
         box = self.boxes.get(pool)
         if box is not None and not box.next_token and not box.waiters:

@@ -99,7 +99,7 @@ class StoreKit(ABC):
         return store
 
     async def residue(self, store: RunStore, run: str) -> Iterable[str]:
-        """Name what the raw data still holds of a run, looking past the store's own methods (letters do not count)."""
+        """Name what the raw data still holds of a run, looking past the store's own methods (notices do not count)."""
         return ()
 
     async def check(self, name: str) -> None:

@@ -31,7 +31,7 @@ async def a_lease_has_one_holder(rig: Rig) -> None:
     assert before + rig.ttl <= lease.expires_at + 0.01 <= before + rig.ttl + SLACK, (
         "expires_at is not now + ttl"
     )
-    await rig.held(lease, "b", "two holders have one lease")
+    await rig.check_held(lease, "b", "two holders have one lease")
 
 
 async def leases_of_other_names_are_free(rig: Rig) -> None:
@@ -39,7 +39,7 @@ async def leases_of_other_names_are_free(rig: Rig) -> None:
     lease = await rig.lease("a")
     other = await rig.lease("b", name="pool:other")
     await rig.store.leases.release(other)
-    await rig.held(lease, "b", "releasing one lease freed another")
+    await rig.check_held(lease, "b", "releasing one lease freed another")
 
 
 async def a_holder_gets_its_lease_again(rig: Rig) -> None:
@@ -58,12 +58,12 @@ async def a_lease_expires(rig: Rig) -> None:
     """Somebody else gets a lease once it has expired, not before, under a higher number."""
     first = await rig.lease("a")
     await rig.pass_time(rig.ttl * 0.5)
-    await rig.held(first, "b", "a lease was taken before its time")
+    await rig.check_held(first, "b", "a lease was taken before its time")
     await rig.pass_time(rig.ttl * 0.6)
     second = await rig.store.leases.acquire("pool:pool", "b", rig.ttl)
     assert second is not None, "an expired lease could not be acquired"
     assert second.number > first.number, f"number {first.number} was followed by {second.number}"
-    await rig.held(second, "a", "who lost a lease took it back")
+    await rig.check_held(second, "a", "who lost a lease took it back")
 
 
 async def a_renewed_lease_lasts(rig: Rig) -> None:
@@ -75,7 +75,7 @@ async def a_renewed_lease_lasts(rig: Rig) -> None:
         assert renewed is not None, "a lease that nobody took could not be renewed"
         assert renewed.number == lease.number
         assert renewed.expires_at > lease.expires_at
-        await rig.held(renewed, "b", "a renewed lease was taken")
+        await rig.check_held(renewed, "b", "a renewed lease was taken")
         lease = renewed
     await rig.pass_time(rig.ttl * 1.1)
     assert await rig.store.leases.acquire("pool:pool", "b", rig.ttl) is not None, (
@@ -89,7 +89,7 @@ async def an_expired_lease_can_be_renewed_until_it_is_taken(rig: Rig) -> None:
     await rig.pass_time(rig.ttl * 1.1)
     renewed = await rig.store.leases.renew(lease, rig.ttl)
     assert renewed is not None, "a lease that nobody took could not be renewed"
-    await rig.held(renewed, "b", "a renewed lease was taken")
+    await rig.check_held(renewed, "b", "a renewed lease was taken")
 
 
 async def a_lost_lease_cannot_be_renewed_or_released(rig: Rig) -> None:
@@ -98,7 +98,7 @@ async def a_lost_lease_cannot_be_renewed_or_released(rig: Rig) -> None:
     new = await rig.takeover("b")
     assert await rig.store.leases.renew(old, rig.ttl * 10) is None, "a lease that was taken over was renewed"
     await rig.store.leases.release(old)
-    await rig.held(new, "c", "releasing a lost lease freed it")
+    await rig.check_held(new, "c", "releasing a lost lease freed it")
     await rig.store.leases.release(new)
     assert await rig.store.leases.renew(new, rig.ttl) is None, "a lease that was given back was renewed"
     await rig.lease("b")

@@ -70,7 +70,7 @@ async def a_reading_starts_at_its_offset(rig: Rig) -> None:
 
 async def reading_an_unknown_run_is_refused(rig: Rig) -> None:
     """``read`` raises ``RunNotFound`` for an unknown run, and gives nothing for one without events."""
-    await rig.refused(rig.store.log.read("nowhere"), RunNotFound, "read of an unknown run")
+    await rig.expect_refusal(rig.store.log.read("nowhere"), RunNotFound, "read of an unknown run")
     await rig.run()
     assert list(await rig.store.log.read("run")) == []
 
@@ -82,7 +82,7 @@ async def a_lost_lease_writes_nothing(rig: Rig) -> None:
     old = await rig.lease()
     new = await rig.takeover()
     batch = {"a": samples.some_events(1), "b": samples.some_events(1), "nowhere": samples.some_events(1)}
-    await rig.refused(rig.store.log.append(batch, lease=old), LeaseLost, "append after a takeover")
+    await rig.expect_refusal(rig.store.log.append(batch, lease=old), LeaseLost, "append after a takeover")
     for run in ("a", "b"):
         assert list(await rig.store.log.read(run)) == [], f"append with a lost lease wrote to run {run!r}"
     await rig.store.log.append({"a": samples.some_events(1)}, lease=new)
@@ -95,7 +95,9 @@ async def an_empty_batch_tells_of_a_lost_lease(rig: Rig) -> None:
     old = await rig.lease()
     await rig.store.log.append({}, lease=old)
     new = await rig.takeover()
-    await rig.refused(rig.store.log.append({}, lease=old), LeaseLost, "append of nothing after a takeover")
+    await rig.expect_refusal(
+        rig.store.log.append({}, lease=old), LeaseLost, "append of nothing after a takeover"
+    )
     await rig.store.log.append({}, lease=new)
     assert list(await rig.store.log.read("run")) == []
 
@@ -106,9 +108,11 @@ async def a_lease_that_was_given_back_writes_nothing(rig: Rig) -> None:
     old = await rig.lease()
     await rig.store.leases.release(old)
     events = samples.some_events(1)
-    await rig.refused(rig.store.log.append({"run": events}, lease=old), LeaseLost, "append after release")
+    await rig.expect_refusal(
+        rig.store.log.append({"run": events}, lease=old), LeaseLost, "append after release"
+    )
     await rig.lease()
-    await rig.refused(
+    await rig.expect_refusal(
         rig.store.log.append({"run": events}, lease=old), LeaseLost, "append with an older number"
     )
     assert list(await rig.store.log.read("run")) == []
@@ -131,7 +135,7 @@ async def a_batch_with_an_unknown_run_writes_nothing(rig: Rig) -> None:
         await rig.run(run)
     batch = {run: samples.some_events(2) for run in ("a", "nowhere", "z")}
     append = rig.store.log.append(batch, lease=await rig.lease())
-    error = await rig.refused(append, RunNotFound, "append to an unknown run")
+    error = await rig.expect_refusal(append, RunNotFound, "append to an unknown run")
     assert isinstance(error, RunNotFound)
     assert error.run == "nowhere", f"the error names {error.run!r}, expected 'nowhere'"
     for run in ("a", "z"):
@@ -150,7 +154,7 @@ async def nothing_is_written_behind_a_takeover(rig: Rig) -> None:
     async def first() -> None:
         for number in range(30):
             try:
-                await rig.store.log.append({"run": [samples.started("first", number)] * 2}, lease=old)
+                await rig.store.log.append({"run": [samples.start("first", number)] * 2}, lease=old)
             except LeaseLost:
                 return
             await asyncio.sleep(0)
@@ -161,7 +165,7 @@ async def nothing_is_written_behind_a_takeover(rig: Rig) -> None:
         assert lease is not None
         seen.extend(await again.log.read("run"))
         for number in range(5):
-            event = samples.started("second", number)
+            event = samples.start("second", number)
             seen.append(event)
             await again.log.append({"run": [event]}, lease=lease)
 
@@ -263,7 +267,7 @@ async def nothing_is_missed_between_reading_and_waiting(rig: Rig) -> None:
 
 async def a_follower_of_an_unknown_run_is_told(rig: Rig) -> None:
     """``follow`` raises ``RunNotFound`` for an unknown run."""
-    await rig.refused(_collect(rig.store, "nowhere"), RunNotFound, "follow of an unknown run")
+    await rig.expect_refusal(_collect(rig.store, "nowhere"), RunNotFound, "follow of an unknown run")
 
 
 async def a_deleted_run_ends_its_followers(rig: Rig) -> None:
@@ -271,4 +275,4 @@ async def a_deleted_run_ends_its_followers(rig: Rig) -> None:
     await rig.run()
     task = await rig.start(_collect(rig.store, "run"))
     await rig.store.runs.delete("run")
-    await rig.refused(task, RunNotFound, "follow of a run that is deleted meanwhile")
+    await rig.expect_refusal(task, RunNotFound, "follow of a run that is deleted meanwhile")

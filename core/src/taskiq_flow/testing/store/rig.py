@@ -68,9 +68,9 @@ class Rig:
 
     async def finish(self, run: str, lease: Lease, *, at: float = 200.0) -> None:
         """Give a run its outcome."""
-        await self.store.runs.finish(run, samples.finished(at=at), lease=lease)
+        await self.store.runs.finish(run, samples.outcome(at=at), lease=lease)
 
-    async def held(self, lease: Lease, other: str, promise: str) -> None:
+    async def check_held(self, lease: Lease, other: str, promise: str) -> None:
         """Check that another holder does not get a lease that has not expired.
 
         :param promise: What is broken when it does.
@@ -128,7 +128,9 @@ class Rig:
             found = f"raised {task.exception()!r}" if task.exception() else f"gave {task.result()!r}"
             raise AssertionError(f"{promise}: it {found}")
 
-    async def refused(self, awaitable: Awaitable[Any], error: type[StoreError], promise: str) -> StoreError:
+    async def expect_refusal(
+        self, awaitable: Awaitable[Any], error: type[StoreError], promise: str
+    ) -> StoreError:
         """Await something that must raise.
 
         :param promise: What is broken when it does not.

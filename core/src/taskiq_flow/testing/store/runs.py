@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from taskiq_flow.errors import LeaseLost, RunNotFound, StoreError
-from taskiq_flow.store import Letter, RunStatus
+from taskiq_flow.store import Notice, RunStatus
 from taskiq_flow.testing.store import samples
 from taskiq_flow.testing.store.rig import Rig
 
@@ -61,12 +61,12 @@ async def many_creators_make_one_run(rig: Rig) -> None:
 async def unknown_runs_are_not_found(rig: Rig) -> None:
     """``get``, ``wait`` and ``finish`` raise ``RunNotFound`` for an unknown id; ``delete`` gives ``False``."""
     lease = await rig.lease()
-    error = await rig.refused(rig.store.runs.get("nowhere"), RunNotFound, "get of an unknown run")
+    error = await rig.expect_refusal(rig.store.runs.get("nowhere"), RunNotFound, "get of an unknown run")
     assert isinstance(error, RunNotFound)
     assert error.run == "nowhere"
-    await rig.refused(rig.store.runs.wait("nowhere"), RunNotFound, "wait for an unknown run")
-    finish = rig.store.runs.finish("nowhere", samples.finished(), lease=lease)
-    await rig.refused(finish, RunNotFound, "finish of an unknown run")
+    await rig.expect_refusal(rig.store.runs.wait("nowhere"), RunNotFound, "wait for an unknown run")
+    finish = rig.store.runs.finish("nowhere", samples.outcome(), lease=lease)
+    await rig.expect_refusal(finish, RunNotFound, "finish of an unknown run")
     assert await rig.store.runs.delete("nowhere") is False
 
 
@@ -107,9 +107,9 @@ async def an_outcome_comes_back_whole(rig: Rig) -> None:
     made, lease = await rig.run(), await rig.lease()
     await rig.finish("run", lease)
     found = await (await rig.reopen()).runs.get("run")
-    assert found.outcome == samples.finished()
+    assert found.outcome == samples.outcome()
     assert (found.inputs, found.labels, found.graph) == (made.inputs, made.labels, made.graph)
-    assert [record.outcome for record in await rig.store.runs.list()] == [samples.finished()]
+    assert [record.outcome for record in await rig.store.runs.list()] == [samples.outcome()]
 
 
 async def an_outcome_is_final(rig: Rig) -> None:
@@ -117,9 +117,9 @@ async def an_outcome_is_final(rig: Rig) -> None:
     await rig.run()
     lease = await rig.lease()
     await rig.finish("run", lease)
-    await rig.store.runs.finish("run", samples.finished(RunStatus.SUCCEEDED, at=999.0), lease=lease)
+    await rig.store.runs.finish("run", samples.outcome(RunStatus.SUCCEEDED, at=999.0), lease=lease)
     found = await rig.store.runs.get("run")
-    assert found.outcome == samples.finished(), "the second finish replaced the outcome"
+    assert found.outcome == samples.outcome(), "the second finish replaced the outcome"
 
 
 async def finishing_needs_the_lease(rig: Rig) -> None:
@@ -127,12 +127,12 @@ async def finishing_needs_the_lease(rig: Rig) -> None:
     await rig.run()
     old = await rig.lease()
     new = await rig.takeover()
-    await rig.refused(
-        rig.store.runs.finish("run", samples.finished(), lease=old), LeaseLost, "finish after a takeover"
+    await rig.expect_refusal(
+        rig.store.runs.finish("run", samples.outcome(), lease=old), LeaseLost, "finish after a takeover"
     )
     await rig.store.leases.release(new)
-    await rig.refused(
-        rig.store.runs.finish("run", samples.finished(), lease=new), LeaseLost, "finish after a release"
+    await rig.expect_refusal(
+        rig.store.runs.finish("run", samples.outcome(), lease=new), LeaseLost, "finish after a release"
     )
     assert (await rig.store.runs.get("run")).outcome is None, "finish with a lost lease wrote an outcome"
 
@@ -152,7 +152,7 @@ async def an_outcome_wakes_who_waits(rig: Rig) -> None:
     await rig.finish("run", lease)
     for task in waiting:
         found = await rig.soon(task, "finish did not wake somebody who waits for the run")
-        assert found.outcome == samples.finished()
+        assert found.outcome == samples.outcome()
 
 
 async def waiting_for_a_finished_run_ends_at_once(rig: Rig) -> None:
@@ -160,7 +160,7 @@ async def waiting_for_a_finished_run_ends_at_once(rig: Rig) -> None:
     await rig.run()
     await rig.finish("run", await rig.lease())
     found = await rig.soon(rig.store.runs.wait("run"), "wait for a finished run")
-    assert found.outcome == samples.finished()
+    assert found.outcome == samples.outcome()
 
 
 async def deleting_wakes_who_waits(rig: Rig) -> None:
@@ -168,7 +168,7 @@ async def deleting_wakes_who_waits(rig: Rig) -> None:
     await rig.run()
     waiting = await rig.start(rig.store.runs.wait("run"))
     await rig.store.runs.delete("run")
-    await rig.refused(waiting, RunNotFound, "wait for a run that is deleted meanwhile")
+    await rig.expect_refusal(waiting, RunNotFound, "wait for a run that is deleted meanwhile")
 
 
 async def deleting_a_run_leaves_nothing(rig: Rig) -> None:
@@ -177,19 +177,21 @@ async def deleting_a_run_leaves_nothing(rig: Rig) -> None:
     made = await rig.run()
     await store.log.append({"run": samples.some_events(3)}, lease=lease)
     await store.blobs.put("run", "key", b"data")
-    claim = Letter(run="run", event=samples.started())
+    claim = Notice(run="run", event=samples.start())
     assert await store.inbox.claim("pool", claim, worker="w1")
     assert await store.runs.delete("run") is True, "delete of a run did not give True"
     assert await store.runs.delete("run") is False, "the second delete did not give False"
-    await rig.refused(store.runs.get("run"), RunNotFound, "get of a deleted run")
-    await rig.refused(store.log.read("run"), RunNotFound, "read of a deleted run")
-    await rig.refused(store.blobs.get("run", "key"), StoreError, "a blob of a deleted run")
+    await rig.expect_refusal(store.runs.get("run"), RunNotFound, "get of a deleted run")
+    await rig.expect_refusal(store.log.read("run"), RunNotFound, "read of a deleted run")
+    await rig.expect_refusal(store.blobs.get("run", "key"), StoreError, "a blob of a deleted run")
     assert await store.runs.list() == [], "list shows a deleted run"
     left = sorted(await rig.residue("run"))
     assert not left, f"a deleted run left {', '.join(left)} behind"
     assert await store.runs.create(made) is True, "the id of a deleted run could not be used again"
     assert list(await store.log.read("run")) == [], "the log of a deleted run came back with its id"
-    await rig.refused(store.blobs.get("run", "key"), StoreError, "a deleted blob came back with its run's id")
+    await rig.expect_refusal(
+        store.blobs.get("run", "key"), StoreError, "a deleted blob came back with its run's id"
+    )
     assert await store.inbox.claim("pool", claim, worker="w2"), (
         "the claims of a deleted run came back with its id"
     )
@@ -203,7 +205,7 @@ async def deleting_a_run_leaves_others(rig: Rig) -> None:
     events = samples.some_events(2)
     await store.log.append({"run/2": events}, lease=lease)
     await store.blobs.put("run/2", "key", b"data")
-    claim = Letter(run="run/2", event=samples.started())
+    claim = Notice(run="run/2", event=samples.start())
     assert await store.inbox.claim("pool", claim, worker="w1")
     await store.runs.delete("run")
     assert await store.runs.get("run/2") == kept
@@ -228,4 +230,4 @@ async def deleting_by_age_spares_the_young_and_the_active(rig: Rig) -> None:
     assert found == ["run3", "run2"], f"delete_finished left {found}, expected the young and the active one"
     left = sorted([*await rig.residue("run0"), *await rig.residue("run1")])
     assert not left, f"delete_finished left {', '.join(left)} behind"
-    await rig.refused(rig.store.blobs.get("run0", "key"), StoreError, "a blob of a run deleted by age")
+    await rig.expect_refusal(rig.store.blobs.get("run0", "key"), StoreError, "a blob of a run deleted by age")

@@ -15,18 +15,18 @@ from taskiq_flow.graph.model import (
 )
 from taskiq_flow.machine import events as ev
 from taskiq_flow.payloads import ClaimCheck, Failure, FailureKind, ListedValue, Payload, Value
-from taskiq_flow.store import Letter, RunOutcome, RunRecord, RunStatus
+from taskiq_flow.store import Notice, RunOutcome, RunRecord, RunStatus
 
 __all__ = [
     "FAILURE",
     "VALUE",
-    "finished",
     "graph",
-    "letter",
+    "notice",
     "one_of_each_event",
+    "outcome",
     "record",
     "some_events",
-    "started",
+    "start",
 ]
 
 TEXT = Payload("json", '{"größe": [1, 2.5, null, "\\u0000"]}'.encode())
@@ -96,7 +96,7 @@ def record(run: str = "run", *, pool: str = "pool", created_at: float = 100.0) -
     )
 
 
-def finished(status: RunStatus = RunStatus.FAILED, *, at: float = 200.0) -> RunOutcome:
+def outcome(status: RunStatus = RunStatus.FAILED, *, at: float = 200.0) -> RunOutcome:
     """Give a way to end."""
     return RunOutcome(
         status=status,
@@ -108,14 +108,14 @@ def finished(status: RunStatus = RunStatus.FAILED, *, at: float = 200.0) -> RunO
     )
 
 
-def started(cell: str = "listing", attempt: int = 1, *, worker: str = "w1") -> ev.CellStarted:
+def start(cell: str = "listing", attempt: int = 1, *, worker: str = "w1") -> ev.CellStarted:
     """Give the news that a worker has an attempt."""
     return ev.CellStarted(cell=cell, attempt=attempt, worker=worker, at=101.0)
 
 
-def letter(number: int = 0, run: str = "run") -> Letter:
-    """Give a letter that differs from those with another number."""
-    return Letter(
+def notice(number: int = 0, run: str = "run") -> Notice:
+    """Give a notice that differs from those with another number."""
+    return Notice(
         run=run, event=ev.CellSucceeded(cell=f"cell{number}", attempt=1, outputs=(VALUE,), at=102.0)
     )
 
@@ -129,7 +129,7 @@ def some_events(count: int, *, start: int = 0) -> list[ev.Event]:
 def one_of_each_event() -> list[ev.Event]:
     """Give an event of every type, with every field away from its default."""
     cell, attempt, at = "sizes[3]/size", 2, 1_700_000_000.125
-    failed = ev.CellFailed(
+    failed = ev.AttemptFailed(
         cell=cell,
         attempt=attempt,
         failure=FAILURE,
@@ -138,7 +138,7 @@ def one_of_each_event() -> list[ev.Event]:
         resources={"cpu": 1.5, "ram_mb": 512.0},
         queue="big",
         priority=-3,
-        lingers=True,
+        holds_slot=True,
         at=at,
     )
     return [
@@ -151,9 +151,9 @@ def one_of_each_event() -> list[ev.Event]:
             cell=cell, attempt=attempt, outputs=(VALUE, TEXT), seconds=0.1, taken_from="before", at=at
         ),
         failed,
-        ev.CellCancelled(cell=cell, attempt=attempt, lingers=True, at=at),
-        ev.CellReleased(cell=cell, attempt=attempt, at=at),
-        ev.ReleaseRequested(cell=cell, attempt=attempt, at=at),
+        ev.CellCancelled(cell=cell, attempt=attempt, holds_slot=True, at=at),
+        ev.SlotFreed(cell=cell, attempt=attempt, at=at),
+        ev.StopRequested(cell=cell, attempt=attempt, at=at),
         ev.WorkerLost(worker="w1", at=at),
         ev.TimerFired(timer="run timeout", at=at),
         ev.CancelRequested(reason="enough", at=at),

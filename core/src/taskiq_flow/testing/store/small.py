@@ -64,7 +64,9 @@ async def unknown_blobs_are_refused(rig: Rig) -> None:
     await rig.run()
     await rig.store.blobs.put("run", "key", b"data")
     for run, key in (("run", "other"), ("other", "key")):
-        error = await rig.refused(rig.store.blobs.get(run, key), StoreError, f"get of {key!r} of run {run!r}")
+        error = await rig.expect_refusal(
+            rig.store.blobs.get(run, key), StoreError, f"get of {key!r} of run {run!r}"
+        )
         assert key in str(error), f"the error does not name the key: {error}"
 
 
@@ -76,7 +78,7 @@ async def blobs_of_a_run_go_together(rig: Rig) -> None:
     await rig.store.blobs.delete_run("run")
     await rig.store.blobs.delete_run("run")
     for key in ("a", "b"):
-        await rig.refused(rig.store.blobs.get("run", key), StoreError, "get of a deleted blob")
+        await rig.expect_refusal(rig.store.blobs.get("run", key), StoreError, "get of a deleted blob")
         assert await rig.store.blobs.get("run2", key) == b"data"
     left = sorted(await rig.residue("run"))
     assert not left, f"delete_run left {', '.join(left)} behind"

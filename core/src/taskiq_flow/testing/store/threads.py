@@ -13,7 +13,7 @@ from taskiq_flow.testing.store.rig import Rig
 
 __all__ = [
     "a_closed_loop_disturbs_nobody",
-    "a_letter_from_another_thread_wakes",
+    "a_notice_from_another_thread_wakes",
     "an_outcome_from_another_thread_wakes",
     "events_from_another_thread_wake",
 ]
@@ -43,21 +43,21 @@ def _watching_for_strangers() -> Iterator[list[object]]:
     loop, home, strangers = asyncio.get_running_loop(), threading.get_ident(), list[object]()
     call_soon: Any = loop.call_soon
 
-    def watched(callback: Any, *args: Any, **context: Any) -> asyncio.Handle:
+    def watch(callback: Any, *args: Any, **context: Any) -> asyncio.Handle:
         if threading.get_ident() == home:
             handle: asyncio.Handle = call_soon(callback, *args, **context)
             return handle
         strangers.append(callback)
         return loop.call_soon_threadsafe(callback, *args, **context)
 
-    loop.call_soon = watched  # type: ignore[method-assign, assignment]
+    loop.call_soon = watch  # type: ignore[method-assign, assignment]
     try:
         yield strangers
     finally:
         del loop.call_soon
 
 
-async def _woken(rig: Rig, waiting: asyncio.Future[Any], doing: Coroutine[Any, Any, object]) -> None:
+async def _check_waking(rig: Rig, waiting: asyncio.Future[Any], doing: Coroutine[Any, Any, object]) -> None:
     with _watching_for_strangers() as strangers:
         thread = _Elsewhere(doing)
         thread.start()
@@ -72,10 +72,10 @@ async def _woken(rig: Rig, waiting: asyncio.Future[Any], doing: Coroutine[Any, A
     assert waiting.done(), "somebody who waits was not woken from another thread"
 
 
-async def a_letter_from_another_thread_wakes(rig: Rig) -> None:
+async def a_notice_from_another_thread_wakes(rig: Rig) -> None:
     """``put`` in another thread's event loop wakes who waits in this one, safely."""
     waiting = await rig.start(rig.store.inbox.wait("pool", None))
-    await _woken(rig, waiting, rig.store.inbox.put("pool", [samples.letter(1)]))
+    await _check_waking(rig, waiting, rig.store.inbox.put("pool", [samples.notice(1)]))
     assert len(await rig.store.inbox.take("pool")) == 1
 
 
@@ -84,8 +84,8 @@ async def an_outcome_from_another_thread_wakes(rig: Rig) -> None:
     await rig.run()
     lease = await rig.lease()
     waiting = await rig.start(rig.store.runs.wait("run"))
-    await _woken(rig, waiting, rig.store.runs.finish("run", samples.finished(), lease=lease))
-    assert waiting.result().outcome == samples.finished()
+    await _check_waking(rig, waiting, rig.store.runs.finish("run", samples.outcome(), lease=lease))
+    assert waiting.result().outcome == samples.outcome()
 
 
 async def events_from_another_thread_wake(rig: Rig) -> None:
@@ -98,7 +98,7 @@ async def events_from_another_thread_wake(rig: Rig) -> None:
         return await follower.__anext__()
 
     waiting = await rig.start(following())
-    await _woken(rig, waiting, rig.store.log.append({"run": events}, lease=lease))
+    await _check_waking(rig, waiting, rig.store.log.append({"run": events}, lease=lease))
     assert waiting.result() == events[0]
 
 
@@ -107,7 +107,7 @@ async def a_closed_loop_disturbs_nobody(rig: Rig) -> None:
 
     def abandon() -> None:
         loop = asyncio.new_event_loop()
-        waiting = loop.create_task(_forsaken(rig))
+        waiting = loop.create_task(_forsake(rig))
         loop.run_until_complete(asyncio.sleep(0))
         # The loop goes away without a chance to clean up, as with a process that is torn down.
         loop.close()
@@ -119,9 +119,9 @@ async def a_closed_loop_disturbs_nobody(rig: Rig) -> None:
     thread.start()
     thread.join(rig.patience)
     waiting = await rig.start(rig.store.inbox.wait("pool", None))
-    await rig.store.inbox.put("pool", [samples.letter(1)])
+    await rig.store.inbox.put("pool", [samples.notice(1)])
     await rig.soon(waiting, "put with somebody of a closed loop waiting")
 
 
-async def _forsaken(rig: Rig) -> None:
+async def _forsake(rig: Rig) -> None:
     await rig.store.inbox.wait("pool", None)

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from traceback import print_exception
 
 from taskiq_flow import DataflowPipeline, Flow, FlowError, Pipeline
-from taskiq_flow.admission import task_nodes
+from taskiq_flow.discovery import origin_of
 from taskiq_flow.errors import StoreError, UsageError
+from taskiq_flow.graph import task_nodes
 from taskiq_flow.store import WorkerInfo
 from taskiq_flow.targets import find_flow, find_object, graph_of
-from taskiq_flow.task_options import origin_of
 from taskiq_flow_cli.doctor.findings import Finding, fine, note, problem
 from taskiq_flow_cli.plugins import without_password
 
@@ -45,14 +45,17 @@ async def application_findings(
     missing = sorted(name for name in tasks if flow.broker.find_task(name) is None)
     if missing:
         yield problem(
-            "tasks", target, f"needs {_listed(missing)}, which its broker does not have", "import the modules"
+            "tasks",
+            target,
+            f"needs {_join_names(missing)}, which its broker does not have",
+            "import the modules",
         )
     else:
         yield fine("tasks", target, f"its broker has {_tasks_of(tasks)}")
     try:
-        store = await _tried("store", _name_of(flow), lambda: _round_trip(flow), _STORE_ADVICE)
+        store = await _try("store", _name_of(flow), lambda: _round_trip(flow), _STORE_ADVICE)
         yield store
-        yield await _tried("broker", type(flow.broker).__name__, lambda: _started(flow), _BROKER_ADVICE)
+        yield await _try("broker", type(flow.broker).__name__, lambda: _start(flow), _BROKER_ADVICE)
         if store.state.value != "fine":
             return
         if flow.in_memory:
@@ -85,7 +88,7 @@ def _name_of(flow: Flow) -> str:
     return without_password(url) if scheme in type(flow.store).schemes else type(flow.store).__name__
 
 
-async def _tried(area: str, subject: str, attempt: Callable[[], Awaitable[str]], advice: str) -> Finding:
+async def _try(area: str, subject: str, attempt: Callable[[], Awaitable[str]], advice: str) -> Finding:
     try:
         return fine(area, subject, await asyncio.wait_for(attempt(), _SECONDS))
     except asyncio.TimeoutError:
@@ -113,7 +116,7 @@ async def _round_trip(flow: Flow) -> str:
     return f"answers; a lease and a blob there and back took {1000 * (time.perf_counter() - began):.0f} ms"
 
 
-async def _started(flow: Flow) -> str:
+async def _start(flow: Flow) -> str:
     await flow.broker.startup()
     return "can be started"
 
@@ -136,10 +139,10 @@ async def _pool(flow: Flow, tasks: Sequence[str]) -> AsyncIterator[Finding]:
     driven = await _is_driven(flow)
     if lost:
         yield note(
-            "workers", _listed([each.id for each in lost]), "not heard of in time", "see whether it died"
+            "workers", _join_names([each.id for each in lost]), "not heard of in time", "see whether it died"
         )
     if live:
-        yield fine("workers", flow.pool, f"{len(live)} alive: {_listed([each.id for each in live])}")
+        yield fine("workers", flow.pool, f"{len(live)} alive: {_join_names([each.id for each in live])}")
     else:
         text = (
             f"no worker of pool {flow.pool!r} is alive, and {_runs(waiting, 'waits', 'wait')}"
@@ -154,7 +157,7 @@ async def _pool(flow: Flow, tasks: Sequence[str]) -> AsyncIterator[Finding]:
     else:
         yield note("pool", flow.pool, "nobody drives it, and no run waits", _START)
     if live:
-        for finding in _staffed(flow, tasks, live):
+        for finding in _check_workers(flow, tasks, live):
             yield finding
 
 
@@ -167,14 +170,14 @@ async def _is_driven(flow: Flow) -> bool:
     return False
 
 
-def _staffed(flow: Flow, tasks: Sequence[str], live: Sequence[WorkerInfo]) -> Iterator[Finding]:
+def _check_workers(flow: Flow, tasks: Sequence[str], live: Sequence[WorkerInfo]) -> Iterator[Finding]:
     wrong = False
     for name in tasks:
         lacking = [each.id for each in live if each.tasks is not None and name not in each.tasks]
         others = _other_versions(flow, name, live)
         if lacking:
             wrong = True
-            whom = "every live worker" if len(lacking) == len(live) else _listed(lacking)
+            whom = "every live worker" if len(lacking) == len(live) else _join_names(lacking)
             yield problem(
                 "tasks",
                 name,
@@ -211,6 +214,6 @@ def _runs(count: int, one: str, many: str) -> str:
     return f"{count} runs {many}" if count > 1 else f"{count or 'no'} run {one}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     shown = ", ".join(sorted(names)[:_MOST_NAMES])
     return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown

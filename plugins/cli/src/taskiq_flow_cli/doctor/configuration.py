@@ -29,9 +29,9 @@ def configuration_findings(inventory: Inventory, config: FlowConfig) -> Iterator
             )
         return
     for axis, choice in inventory.selected.items():
-        yield _made(axis, f"{choice['name']} ({choice['source']})", makers[axis])
+        yield _make(axis, f"{choice['name']} ({choice['source']})", makers[axis])
     for axis in makers.keys() - inventory.selected.keys():
-        yield _made(axis, config.sources.get(axis.partition(" ")[0], "configured"), makers[axis])
+        yield _make(axis, config.sources.get(axis.partition(" ")[0], "configured"), makers[axis])
 
 
 def _makers(plugins: Plugins, config: FlowConfig) -> Mapping[str, Callable[[], object]]:
@@ -60,7 +60,7 @@ def _policy(plugins: Plugins, config: FlowConfig, name: str) -> object:
     return policies.from_options(config.retry_options or {})
 
 
-def _made(axis: str, said: str, make: Callable[[], object]) -> Finding:
+def _make(axis: str, said: str, make: Callable[[], object]) -> Finding:
     try:
         make()
     except Exception as error:  # noqa: BLE001 - whatever somebody else's constructor raises

@@ -71,7 +71,7 @@ def conformance_findings() -> Iterator[Finding]:
             origin = table.plugin_of(name).origin
             if origin.distribution not in STANDARD:
                 subject = f"{kind} {name!r} ({origin.release})"
-                yield _checked(subject, check, table[name], _is_selected(plugins, setting, name))
+                yield _check(subject, check, table[name], _is_selected(plugins, setting, name))
     for scheme in plugins.stores:
         origin = plugins.stores.plugin_of(scheme).origin
         if origin.distribution not in STANDARD:
@@ -82,7 +82,7 @@ def conformance_findings() -> Iterator[Finding]:
             )
 
 
-def _checked(subject: str, check: Callable[[type[Any]], None], offered: type[Any], selected: bool) -> Finding:
+def _check(subject: str, check: Callable[[type[Any]], None], offered: type[Any], selected: bool) -> Finding:
     def ask() -> bool:
         check(offered)
         return True

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from attrs import asdict
 
-from taskiq_flow.terminal import printable, reserved_stdout
+from taskiq_flow.terminal import printable, reserve_stdout
 from taskiq_flow_cli.doctor.findings import Finding, State
 
 __all__ = ["examine"]
@@ -27,7 +27,7 @@ def examine(target: str | None, *, as_json: bool, app_dir: str | None, traceback
     :param traceback: Show the traceback where the application cannot be imported.
     :returns: The exit code: 1 when something should be done.
     """
-    with reserved_stdout(as_json) as stdout:
+    with reserve_stdout(as_json) as stdout:
         findings = asyncio.run(_all(target, app_dir, traceback))
         if as_json:
             from taskiq_flow_cli.report import as_json as written
@@ -47,13 +47,13 @@ def examine(target: str | None, *, as_json: bool, app_dir: str | None, traceback
 async def _all(target: str | None, app_dir: str | None, traceback: bool) -> list[Finding]:
     from taskiq_flow_cli.doctor.conformance import conformance_findings
     from taskiq_flow_cli.doctor.installation import distribution_findings, plugin_findings
-    from taskiq_flow_cli.doctor.tasks import installed_task_findings
+    from taskiq_flow_cli.doctor.tasks import task_findings
 
     findings = [
         *distribution_findings(),
         *plugin_findings(),
         *conformance_findings(),
-        *installed_task_findings(),
+        *task_findings(),
     ]
     if target is not None:
         from taskiq_flow_cli.doctor.application import application_findings

@@ -12,7 +12,7 @@ from taskiq_flow import PluginError
 from taskiq_flow.plugins import FlowConfig, unreadable_distributions
 from taskiq_flow_cli.doctor.configuration import configuration_findings
 from taskiq_flow_cli.doctor.findings import Finding, State, fine, note, problem
-from taskiq_flow_cli.plugins import InstalledPlugin, listed, take_stock
+from taskiq_flow_cli.plugins import InstalledPlugin, list_offers, take_stock
 
 __all__ = ["STANDARD", "distribution_findings", "plugin_findings"]
 
@@ -91,7 +91,7 @@ def plugin_findings() -> Iterator[Finding]:
                 f"repair or remove {plugin.distribution}, or block it: TASKIQ_FLOW_BLOCK={plugin.distribution}",
             )
         else:
-            yield fine("plugins", subject, "; ".join(listed(plugin.offers)) or "offers nothing by name")
+            yield fine("plugins", subject, "; ".join(list_offers(plugin.offers)) or "offers nothing by name")
     made = list(configuration_findings(inventory, config))
     wrong = {each.text for each in made if each.state is State.PROBLEM}
     for text in inventory.problems:

@@ -9,10 +9,10 @@ from taskiq_flow.discovery import Catalogue, find_sources
 from taskiq_flow.plugins import Plugins
 from taskiq_flow_cli.doctor.findings import Finding, fine, problem
 
-__all__ = ["installed_task_findings"]
+__all__ = ["task_findings"]
 
 
-def installed_task_findings() -> Iterator[Finding]:
+def task_findings() -> Iterator[Finding]:
     """Import all that is let in, as a worker does that discovers tasks."""
     try:
         discoverer = Plugins.load().make_discoverer()

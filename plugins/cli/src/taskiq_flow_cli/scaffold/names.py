@@ -50,7 +50,7 @@ def make_names(given: str, kind: Kind) -> Names:
         )
     distribution = _RUNS.sub("-", given).lower()
     package = distribution.replace("-", "_")
-    problems = [*_package_problems(package), *_installed_problems(distribution, package, kind)]
+    problems = [*_package_problems(package), *_problems_with_installed(distribution, package, kind)]
     if problems:
         raise UsageError(f"the plugin cannot be called {given!r}: {'; '.join(problems)}; choose another name")
     camel = "".join(word.capitalize() for word in distribution.split("-"))
@@ -73,7 +73,7 @@ def _package_problems(package: str) -> list[str]:
     return []
 
 
-def _installed_problems(distribution: str, package: str, kind: Kind) -> list[str]:
+def _problems_with_installed(distribution: str, package: str, kind: Kind) -> list[str]:
     problems = []
     try:
         version = metadata.version(distribution)
@@ -81,12 +81,12 @@ def _installed_problems(distribution: str, package: str, kind: Kind) -> list[str
     except metadata.PackageNotFoundError:
         if package.isidentifier() and find_spec(package) is not None:
             problems.append(f"a package {package!r} can be imported already")
-    if not problems and (offered := _offered(distribution, kind)):
+    if not problems and (offered := _find_owner(distribution, kind)):
         problems.append(offered)
     return problems
 
 
-def _offered(name: str, kind: Kind) -> str:
+def _find_owner(name: str, kind: Kind) -> str:
     """Say who has the name already; empty when nobody has."""
     from taskiq_flow.plugins import Plugins
 

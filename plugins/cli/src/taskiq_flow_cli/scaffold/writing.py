@@ -16,7 +16,7 @@ from taskiq_flow.errors import UsageError
 from taskiq_flow_cli.scaffold.kinds import KINDS, Kind
 from taskiq_flow_cli.scaffold.names import Names, make_names
 
-__all__ = ["new_plugin", "rendered"]
+__all__ = ["new_plugin", "render"]
 
 _TOKEN = re.compile(r"\{\{([^{}]+)\}\}")
 
@@ -38,13 +38,13 @@ def new_plugin(name: str, kind: str, directory: str | None) -> int:
         raise UsageError(f"there is no kind {kind!r}; there are {', '.join(KINDS)}{hint}")
     names = make_names(name, KINDS[kind])
     target = Path(directory or ".") / names.distribution
-    texts = rendered(names, kind)
+    texts = render(names, kind)
     _write(target, texts)
     sys.stdout.write(_farewell(target, texts, names, KINDS[kind]))
     return 0
 
 
-def rendered(names: Names, kind: str) -> Mapping[str, str]:
+def render(names: Names, kind: str) -> Mapping[str, str]:
     """Give the text of each file, by its path in the distribution.
 
     :param kind: One of :data:`~taskiq_flow_cli.scaffold.kinds.KINDS`.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from attrs import frozen
 
 from taskiq_flow.pools import fits, suits
-from taskiq_flow.rehearsal import Attempt
+from taskiq_flow.rehearsal import RehearsedAttempt
 from taskiq_flow.scheduler import WorkerView
 
 __all__ = ["Bound", "critical_path", "lower_bounds"]
@@ -27,7 +27,7 @@ class Bound:
     reason: str
 
 
-def critical_path(ideal: Sequence[Attempt]) -> tuple[str, ...]:
+def critical_path(ideal: Sequence[RehearsedAttempt]) -> tuple[str, ...]:
     """Give the cells that follow one after the other for as long as the run takes at best.
 
     :param ideal: The attempts where each cell had a worker of its own.
@@ -42,7 +42,7 @@ def critical_path(ideal: Sequence[Attempt]) -> tuple[str, ...]:
 
 
 def lower_bounds(
-    ideal: Sequence[Attempt], workers: Sequence[WorkerView], limits: Mapping[str, float]
+    ideal: Sequence[RehearsedAttempt], workers: Sequence[WorkerView], limits: Mapping[str, float]
 ) -> list[Bound]:
     """Give the bounds, the largest first.
 
@@ -62,7 +62,7 @@ def lower_bounds(
     return sorted(found, key=lambda bound: -bound.seconds)
 
 
-def _work(ideal: Sequence[Attempt], workers: Sequence[WorkerView]) -> Iterator[Bound]:
+def _work(ideal: Sequence[RehearsedAttempt], workers: Sequence[WorkerView]) -> Iterator[Bound]:
     capacity = {worker.id: worker.capacity for worker in workers}
     hosts: dict[tuple[str, tuple[tuple[str, float], ...]], frozenset[str]] = {}
     work: dict[tuple[str, frozenset[str]], float] = {}

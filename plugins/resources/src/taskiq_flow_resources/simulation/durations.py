@@ -14,9 +14,8 @@ from typing import Any, Union
 
 from attrs import evolve, field, frozen
 
-from taskiq_flow.admission import task_nodes
 from taskiq_flow.errors import UsageError
-from taskiq_flow.graph import Graph, TaskNode, node_path
+from taskiq_flow.graph import Graph, TaskNode, node_path, task_nodes
 
 __all__ = ["Durations", "Seconds", "is_number"]
 
@@ -56,7 +55,7 @@ class Durations:
 
     def __attrs_post_init__(self) -> None:
         problems = [
-            f"{name!r} takes {_shown(each)}; give seconds, from 0 to {_MOST:g}"
+            f"{name!r} takes {_short_repr(each)}; give seconds, from 0 to {_MOST:g}"
             for name, numbers in {**self.table, "everything else": (self.default,)}.items()
             for each in (numbers or (None,))
             if not is_number(each)
@@ -100,7 +99,7 @@ class Durations:
             raise UsageError("\n".join(problems))
 
     @classmethod
-    def measured(cls, seconds: Mapping[str, float], graph: Graph) -> Durations:
+    def from_measurements(cls, seconds: Mapping[str, float], graph: Graph) -> Durations:
         """Make them of what was measured by cell; cells that were not get the mean of their node, or of their task.
 
         :param seconds: Seconds by cell.
@@ -186,7 +185,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 
-def _shown(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     if value is None:
         return "nothing"
     return f"{value:g} s" if isinstance(value, float) else repr(value)

@@ -9,7 +9,7 @@ from html import escape
 
 from attrs import frozen
 
-from taskiq_flow.rehearsal import Attempt
+from taskiq_flow.rehearsal import RehearsedAttempt
 from taskiq_flow_resources.simulation.report import SimulationReport, WorkerUse
 from taskiq_flow_resources.simulation.words import amounts, ratio, seconds, share
 
@@ -50,7 +50,7 @@ rect.a{stroke:#fff;stroke-width:.4}
 class _Lane:
     """A line of a worker: attempts that do not overlap."""
 
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[RehearsedAttempt, ...]
 
 
 def draw_gantt(reports: Sequence[SimulationReport]) -> str:
@@ -81,14 +81,14 @@ def draw_gantt(reports: Sequence[SimulationReport]) -> str:
     )
 
 
-def _by_time(attempts: Iterable[Attempt]) -> list[Attempt]:
+def _by_time(attempts: Iterable[RehearsedAttempt]) -> list[RehearsedAttempt]:
     # What takes no time was over before what began at the same moment.
     return sorted(attempts, key=lambda each: (each.began, each.ended, each.cell))
 
 
-def _lanes(attempts: Iterable[Attempt]) -> list[_Lane]:
+def _lanes(attempts: Iterable[RehearsedAttempt]) -> list[_Lane]:
     """Lay attempts out on as few lines as they need."""
-    lanes: list[list[Attempt]] = []
+    lanes: list[list[RehearsedAttempt]] = []
     free: list[int] = []
     busy: list[tuple[float, int]] = []
     for attempt in _by_time(attempts):
@@ -114,7 +114,7 @@ def _panel(
     # A worker's name must stay readable.
     tallest = [max(14.0 if len(rows) <= 60 else 3.0, height * len(lanes)) for _, lanes in rows]
     bottom = top + _TITLE + sum(tallest) + _GAP * len(rows)
-    named = f"{_cut(report.graph, 90)}: {report.scheduler}" if report.graph else report.scheduler
+    named = f"{_shorten(report.graph, 90)}: {report.scheduler}" if report.graph else report.scheduler
     said = (
         f"makespan {seconds(report.makespan)}, {ratio(report.ratio)} the lower bound of "
         f"{seconds(report.lower_bound)} ({report.bound.reason})"
@@ -138,7 +138,7 @@ def _panel(
     return lines, bottom + _AXIS + 10
 
 
-def _of(report: SimulationReport, use: WorkerUse) -> list[Attempt]:
+def _of(report: SimulationReport, use: WorkerUse) -> list[RehearsedAttempt]:
     return [each for each in report.attempts if each.worker == use.worker.id]
 
 
@@ -157,14 +157,14 @@ def _worker(
     if named:
         middle = y + band / 2 + 4
         has = amounts(use.worker.capacity) or "no bound"
-        name = use.worker.id if band < 30 else f"{_cut(use.worker.id, 18)}"
+        name = use.worker.id if band < 30 else f"{_shorten(use.worker.id, 18)}"
         yield (
             f'<text x="{_LEFT - 8}" y="{middle if band < 30 else middle - 7:.1f}" class="n">'
-            f"{escape(_cut(name, 18))}<title>{escape(f'{use.worker.id}: {has}')}</title></text>"
+            f"{escape(_shorten(name, 18))}<title>{escape(f'{use.worker.id}: {has}')}</title></text>"
         )
         if band >= 30:
-            yield f'<text x="{_LEFT - 8}" y="{middle + 8:.1f}" class="n s">{escape(_cut(has, 22))}</text>'
-        yield from _used(use, band, middle)
+            yield f'<text x="{_LEFT - 8}" y="{middle + 8:.1f}" class="n s">{escape(_shorten(has, 22))}</text>'
+        yield from _draw_use(use, band, middle)
     height = band / len(lanes)
     for place, lane in enumerate(lanes):
         for each in lane.attempts:
@@ -174,11 +174,11 @@ def _worker(
             yield (
                 f'<rect{drawn} x="{_LEFT + each.began * scale:.2f}" y="{y + place * height:.2f}" '
                 f'width="{wide:.2f}" height="{height:.2f}" fill="{colours[each.task]}">'
-                f"<title>{escape(_told(each))}</title></rect>"
+                f"<title>{escape(_describe(each))}</title></rect>"
             )
 
 
-def _used(use: WorkerUse, band: float, middle: float) -> Iterator[str]:
+def _draw_use(use: WorkerUse, band: float, middle: float) -> Iterator[str]:
     """Say how much of a worker was used, each resource in a line of its own where there is room for that."""
     parts = [f"{share(part)} {name}" for name, part in use.used.items()] or [f"{share(use.busy)} busy"]
     told = ", ".join(parts)
@@ -187,11 +187,11 @@ def _used(use: WorkerUse, band: float, middle: float) -> Iterator[str]:
     for place, line in enumerate(lines):
         yield (
             f'<text x="{_WIDTH - _RIGHT + 10}" y="{top + place * _TEXT_LINE:.1f}" class="s">'
-            f"{escape(_cut(line, 16))}<title>{escape(told)}</title></text>"
+            f"{escape(_shorten(line, 16))}<title>{escape(told)}</title></text>"
         )
 
 
-def _told(each: Attempt) -> str:
+def _describe(each: RehearsedAttempt) -> str:
     takes = f"; {amounts({**each.resources, **each.limits})}" if each.resources or each.limits else ""
     return (
         f"{each.cell} ({each.task})\n{seconds(each.began)} to {seconds(each.ended)}: {seconds(each.seconds)}"
@@ -235,7 +235,7 @@ def _legend(colours: Mapping[str, str], top: float) -> tuple[list[str], float]:
         y = top + place // columns * _LEGEND_LINE
         lines.append(f'<rect x="{x}" y="{y:.1f}" width="12" height="12" fill="{colour}"/>')
         lines.append(
-            f'<text x="{x + 18}" y="{y + 10.5:.1f}">{escape(_cut_front(task, 30))}'
+            f'<text x="{x + 18}" y="{y + 10.5:.1f}">{escape(_shorten_front(task, 30))}'
             f"<title>{escape(task)}</title></text>"
         )
     rows = math.ceil(len(shown) / columns)
@@ -249,10 +249,10 @@ def _legend(colours: Mapping[str, str], top: float) -> tuple[list[str], float]:
     return lines, top + rows * _LEGEND_LINE
 
 
-def _cut(text: str, length: int) -> str:
+def _shorten(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _cut_front(text: str, length: int) -> str:
+def _shorten_front(text: str, length: int) -> str:
     # What tells tasks apart stands at the end of their names.
     return text if len(text) <= length else f"…{text[1 - length :]}"

@@ -19,7 +19,7 @@ from taskiq_flow.plugins import Plugins
 from taskiq_flow.pools import WorkerPool
 from taskiq_flow.scheduler import Scheduler
 from taskiq_flow.targets import find_flow, find_object, find_pipeline, graph_of
-from taskiq_flow.terminal import reserved_stdout
+from taskiq_flow.terminal import reserve_stdout
 from taskiq_flow_resources.simulation.durations import Durations
 from taskiq_flow_resources.simulation.past import Past, read_events
 from taskiq_flow_resources.simulation.report import SimulationReport
@@ -29,14 +29,14 @@ from taskiq_flow_resources.simulation.wfformat import read_document, trace_of
 from taskiq_flow_resources.simulation.words import columns
 from taskiq_flow_resources.simulation.workers import read_amounts, read_workers, usual_workers
 
-__all__ = ["SimulationOrder", "carry_out"]
+__all__ = ["SimulationRequest", "carry_out"]
 
 _MOST_WORKERS = 20
 _MOST_COMPLAINTS = 3
 
 
 @frozen(kw_only=True)
-class SimulationOrder:
+class SimulationRequest:
     """What was ordered.
 
     :param target: ``MODULE:PIPELINE``, or a file: a graph, or a workflow trace.
@@ -85,37 +85,37 @@ class _Subject:
     past: Past
 
 
-def carry_out(order: SimulationOrder) -> int:
+def carry_out(request: SimulationRequest) -> int:
     """Simulate and show what comes out.
 
     :returns: The exit code: 1 when a scheduler answered what the core does not accept.
     :raises UsageError: the order cannot be carried out.
     """
-    _check_combinations(order)
+    _check_combinations(request)
     # What the modules that it names print must not get into the JSON.
-    with reserved_stdout(order.as_json):
-        reports = _simulated(order)
-    if order.gantt is not None:
-        _write_chart(Path(order.gantt), reports)
-    _show(reports, as_json=order.as_json)
+    with reserve_stdout(request.as_json):
+        reports = _simulate(request)
+    if request.gantt is not None:
+        _write_chart(Path(request.gantt), reports)
+    _show(reports, as_json=request.as_json)
     return int(any(report.complaints for report in reports))
 
 
-def _simulated(order: SimulationOrder) -> Sequence[SimulationReport]:
-    subject = _subject(order)
-    pool = _pool(order, subject)
-    schedulers = [_scheduler(word, order.app_dir) for word in order.schedulers] or [_usual(subject, pool)]
+def _simulate(request: SimulationRequest) -> Sequence[SimulationReport]:
+    subject = _subject(request)
+    pool = _pool(request, subject)
+    schedulers = [_scheduler(word, request.app_dir) for word in request.schedulers] or [_usual(subject, pool)]
     # What is wrong with a scheduler's answers is in the report; where it raised, only the log has it.
     logger = logging.getLogger("taskiq_flow")
-    before, logger.disabled = logger.disabled, not order.traceback
+    before, logger.disabled = logger.disabled, not request.traceback
     try:
         return compare(
             subject.graph,
             pool,
             schedulers,
             durations=subject.durations,
-            items=_counts(order.items),
-            values=_values(order.values),
+            items=_counts(request.items),
+            values=_values(request.values),
             past=subject.past,
         )
     except GraphError as error:
@@ -124,42 +124,42 @@ def _simulated(order: SimulationOrder) -> Sequence[SimulationReport]:
         logger.disabled = before
 
 
-def _check_combinations(order: SimulationOrder) -> None:
-    if order.run is not None and order.events is not None:
+def _check_combinations(request: SimulationRequest) -> None:
+    if request.run is not None and request.events is not None:
         raise UsageError("--run and --events both name a past run; give one of them")
-    if order.pool is not None and order.workers:
+    if request.pool is not None and request.workers:
         raise UsageError("--pool and --workers both say which workers there are; give one of them")
-    if order.gantt is not None and Path(order.gantt).suffix not in (".svg", ".html"):
-        raise UsageError(f"--gantt is {order.gantt!r}; give a file that ends in .svg or .html")
+    if request.gantt is not None and Path(request.gantt).suffix not in (".svg", ".html"):
+        raise UsageError(f"--gantt is {request.gantt!r}; give a file that ends in .svg or .html")
 
 
-def _subject(order: SimulationOrder) -> _Subject:
-    durations = Durations({}, order.default)
-    if order.durations is not None:
-        durations = Durations.read(Path(order.durations), default=order.default)
-    past = Past() if order.events is None else Past.of(read_events(Path(order.events)))
-    path = Path(order.target)
+def _subject(request: SimulationRequest) -> _Subject:
+    durations = Durations({}, request.default)
+    if request.durations is not None:
+        durations = Durations.read(Path(request.durations), default=request.default)
+    past = Past() if request.events is None else Past.of(read_events(Path(request.events)))
+    path = Path(request.target)
     if path.is_file() or path.suffix in (".json", ".gz"):
-        if order.run is not None:
-            raise UsageError(f"--run needs a flow whose store has the run; {order.target!r} is a file")
-        return _from_file(path, order, durations, past)
-    if order.run is not None:
-        flow = find_flow(order.target, order.app_dir)
-        graph, past = asyncio.run(_past_run(flow, order.run))
-        if order.outputs:
-            graph = _part(graph, order.outputs)
+        if request.run is not None:
+            raise UsageError(f"--run needs a flow whose store has the run; {request.target!r} is a file")
+        return _from_file(path, request, durations, past)
+    if request.run is not None:
+        flow = find_flow(request.target, request.app_dir)
+        graph, past = asyncio.run(_past_run(flow, request.run))
+        if request.outputs:
+            graph = _part(graph, request.outputs)
         return _Subject(graph=graph, flow=flow, durations=durations, past=past)
-    pipeline = find_pipeline(order.target, order.app_dir)
+    pipeline = find_pipeline(request.target, request.app_dir)
     try:
         found: Flow | None = Flow.of(pipeline.broker)
     except FlowError:
         # A graph can be simulated before there is a store to run it with.
         found = None
-    graph = graph_of(pipeline, order.outputs)
+    graph = graph_of(pipeline, request.outputs)
     return _Subject(graph=graph, flow=found, durations=durations, past=past)
 
 
-def _from_file(path: Path, order: SimulationOrder, durations: Durations, past: Past) -> _Subject:
+def _from_file(path: Path, request: SimulationRequest, durations: Durations, past: Past) -> _Subject:
     document = read_document(path)
     if isinstance(document, dict) and "schemaVersion" in document:
         trace = trace_of(document, str(path))
@@ -173,8 +173,8 @@ def _from_file(path: Path, order: SimulationOrder, durations: Durations, past: P
                 f"{str(path)!r} is neither a workflow trace (WfFormat) nor a graph as "
                 f"`taskiq flow graph --format json` writes it: {error}"
             ) from error
-    if order.outputs:
-        graph = _part(graph, order.outputs)
+    if request.outputs:
+        graph = _part(graph, request.outputs)
     return _Subject(graph=graph, durations=durations, past=past)
 
 
@@ -196,19 +196,19 @@ async def _past_run(flow: Flow, run: str) -> tuple[Graph, Past]:
         await flow.store.shutdown()
 
 
-def _pool(order: SimulationOrder, subject: _Subject) -> WorkerPool:
+def _pool(request: SimulationRequest, subject: _Subject) -> WorkerPool:
     flow = subject.flow
     pool = WorkerPool() if flow is None else WorkerPool(workers=flow.declared_workers, limits=flow.limits)
-    if order.pool is not None:
-        pool = find_object(order.pool, order.app_dir)
+    if request.pool is not None:
+        pool = find_object(request.pool, request.app_dir)
         if not isinstance(pool, WorkerPool):
             raise UsageError(
-                f"{order.pool!r} is of type {type(pool).__name__}; expected a WorkerPool, "
+                f"{request.pool!r} is of type {type(pool).__name__}; expected a WorkerPool, "
                 "such as ResourceAwareWorkerPool(workers=[…])"
             )
-    workers = read_workers(order.workers) or pool.workers
+    workers = read_workers(request.workers) or pool.workers
     limits = dict(pool.limits)
-    for word in order.limits:
+    for word in request.limits:
         limits.update(read_amounts(word, "--limit"))
     try:
         return WorkerPool(

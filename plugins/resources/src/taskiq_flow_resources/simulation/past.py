@@ -8,8 +8,8 @@ from pathlib import Path
 from attrs import field, frozen
 
 from taskiq_flow.errors import StoreError, UsageError
-from taskiq_flow.machine.codec import decode_event
 from taskiq_flow.machine.events import CellSucceeded, Event, MapExpanded, RunStarted
+from taskiq_flow.machine.wire import decode_event
 from taskiq_flow.payloads import Value
 
 __all__ = ["Past", "read_events"]

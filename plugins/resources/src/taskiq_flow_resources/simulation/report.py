@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import asdict, field, frozen
 
-from taskiq_flow.rehearsal import Attempt
+from taskiq_flow.rehearsal import RehearsedAttempt
 from taskiq_flow.scheduler import WorkerView
 from taskiq_flow_resources.simulation.bounds import Bound
 
@@ -56,7 +56,7 @@ class SimulationReport:
     waited: float
     workers: tuple[WorkerUse, ...]
     limits: Mapping[str, float] = field(factory=dict)
-    attempts: tuple[Attempt, ...] = field(repr=False)
+    attempts: tuple[RehearsedAttempt, ...] = field(repr=False)
     complaints: tuple[str, ...] = ()
 
     @property
@@ -87,11 +87,11 @@ class SimulationReport:
 
     def to_data(self) -> dict[str, Any]:
         """Give everything as plain data that JSON can hold; seconds are rounded to microseconds."""
-        data = asdict(self, value_serializer=_rounded)
+        data = asdict(self, value_serializer=_round)
         return {**data, "lower_bound": round(self.lower_bound, 6), "ratio": round(self.ratio, 6)}
 
 
-def _rounded(owner: Any, attribute: Any, value: Any) -> Any:
+def _round(owner: Any, attribute: Any, value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 6)
     return list(value) if isinstance(value, tuple) else value

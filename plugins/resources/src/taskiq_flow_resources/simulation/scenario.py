@@ -47,14 +47,14 @@ class Scenario(Script):
     values: Mapping[str, Any] = field(factory=dict)
     past: Past = field(factory=Past)
     unknown: dict[str, str] = field(factory=dict, init=False)
-    _wanted: Mapping[str, Payload] = field(init=False, repr=False)
+    _list_wanted: Mapping[str, Payload] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.durations.check(self.graph)
         problems = [*_bad_counts(self.graph, self.counts), *_bad_values(self.graph, self.values)]
         if problems:
             raise UsageError("\n".join(problems))
-        object.__setattr__(self, "_wanted", dict(_wanted(self.graph, "")))
+        object.__setattr__(self, "_list_wanted", dict(_list_wanted(self.graph, "")))
 
     def seconds(self, cell: str, node: TaskNode) -> float:
         return self.durations.of(cell, node)
@@ -72,7 +72,7 @@ class Scenario(Script):
 
     def items(self, cell: str, node: MapNode, items: Value) -> tuple[Value, ...]:
         path = node_path(cell)
-        listed = _listed(items)
+        listed = _list(items)
         if listed is None:
             listed = self.past.items.get(cell)
         for name in (path, node.name, _source_name(node.items)):
@@ -118,10 +118,10 @@ class Scenario(Script):
             return known
         if isinstance(known, ListedValue):
             return known
-        return self._wanted.get(path) or _payload(True)
+        return self._list_wanted.get(path) or _payload(True)
 
 
-def _listed(items: Value) -> tuple[Value, ...] | None:
+def _list(items: Value) -> tuple[Value, ...] | None:
     if isinstance(items, ListedValue):
         return items.parts
     if isinstance(items, Payload) and items.serializer == "json":
@@ -143,7 +143,7 @@ def _nodes(graph: Graph, prefix: str = "") -> Iterator[tuple[str, Node, Graph]]:
             yield from _nodes(node.body, f"{prefix}{node.name}[]/")
 
 
-def _wanted(graph: Graph, prefix: str) -> Iterator[tuple[str, Payload]]:
+def _list_wanted(graph: Graph, prefix: str) -> Iterator[tuple[str, Payload]]:
     """Give what makes guards hold, the first one of each value last."""
     for scope, node, _ in reversed(list(_nodes(graph, prefix))):
         if node.when is not None and isinstance(node.when.source, (Input, Output)):

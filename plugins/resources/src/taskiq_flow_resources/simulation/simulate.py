@@ -10,7 +10,7 @@ from taskiq_flow.errors import UnschedulableError, UsageError
 from taskiq_flow.graph import Graph
 from taskiq_flow.plugins import Plugins
 from taskiq_flow.pools import WorkerPool, fits, shortage
-from taskiq_flow.rehearsal import Attempt, Rehearsal, rehearse
+from taskiq_flow.rehearsal import Rehearsal, RehearsedAttempt, rehearse
 from taskiq_flow.scheduler import Scheduler, WorkerView
 from taskiq_flow_resources.simulation.bounds import critical_path, lower_bounds
 from taskiq_flow_resources.simulation.durations import Durations, Seconds
@@ -89,7 +89,7 @@ def compare(
     table = durations if isinstance(durations, Durations) else Durations(durations or {})
     if past.seconds:
         # What is said here counts more than what was.
-        table = table.over(Durations.measured(past.seconds, graph))
+        table = table.over(Durations.from_measurements(past.seconds, graph))
     scenario = Scenario(graph=graph, durations=table, counts=items or {}, values=values or {}, past=past)
     pool = pool if isinstance(pool, WorkerPool) else WorkerPool(workers=tuple(pool))
     workers, limits = pool.workers, pool.limits
@@ -133,7 +133,9 @@ def _scheduler(given: AnyScheduler) -> Scheduler:
     return scheduler
 
 
-def _check_room(ideal: Sequence[Attempt], workers: Sequence[WorkerView], limits: Mapping[str, float]) -> None:
+def _check_room(
+    ideal: Sequence[RehearsedAttempt], workers: Sequence[WorkerView], limits: Mapping[str, float]
+) -> None:
     if not workers:
         raise UnschedulableError("the pool has no workers; give it some to simulate with")
     nodes: dict[str, list[str]] = {}
@@ -141,10 +143,12 @@ def _check_room(ideal: Sequence[Attempt], workers: Sequence[WorkerView], limits:
         for problem in _without_room(attempt, workers, limits):
             nodes.setdefault(problem, []).append(attempt.node)
     if nodes:
-        raise UnschedulableError("\n".join(f"{_named(names)} {problem}" for problem, names in nodes.items()))
+        raise UnschedulableError(
+            "\n".join(f"{_join_names(names)} {problem}" for problem, names in nodes.items())
+        )
 
 
-def _named(nodes: Sequence[str]) -> str:
+def _join_names(nodes: Sequence[str]) -> str:
     if len(nodes) == 1:
         return f"node {nodes[0]!r}"
     more = f" and {len(nodes) - _MOST_NODES} more" if len(nodes) > _MOST_NODES else ""
@@ -152,7 +156,7 @@ def _named(nodes: Sequence[str]) -> str:
 
 
 def _without_room(
-    attempt: Attempt, workers: Sequence[WorkerView], limits: Mapping[str, float]
+    attempt: RehearsedAttempt, workers: Sequence[WorkerView], limits: Mapping[str, float]
 ) -> Iterator[str]:
     problem = shortage(attempt.resources, attempt.queue, workers)
     if problem:
@@ -166,7 +170,7 @@ def _report(
     graph: Graph,
     scheduler: Scheduler,
     rehearsal: Rehearsal,
-    ideal: Sequence[Attempt],
+    ideal: Sequence[RehearsedAttempt],
     workers: Sequence[WorkerView],
     limits: Mapping[str, float],
 ) -> SimulationReport:
@@ -186,7 +190,7 @@ def _report(
     )
 
 
-def _use(worker: WorkerView, attempts: Sequence[Attempt], makespan: float) -> WorkerUse:
+def _use(worker: WorkerView, attempts: Sequence[RehearsedAttempt], makespan: float) -> WorkerUse:
     mine = sorted((each for each in attempts if each.worker == worker.id), key=lambda each: each.began)
     busy, until = 0.0, 0.0
     for each in mine:

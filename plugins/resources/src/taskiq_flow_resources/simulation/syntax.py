@@ -103,9 +103,9 @@ def register_simulate(app: typer.Typer, name: str, help: str) -> None:  # noqa: 
             bool, typer.Option("--traceback", help="Show the tracebacks of errors.")
         ] = False,
     ) -> None:
-        from taskiq_flow_resources.simulation.order import SimulationOrder, carry_out
+        from taskiq_flow_resources.simulation.order import SimulationRequest, carry_out
 
-        order = SimulationOrder(
+        request = SimulationRequest(
             target=target,
             schedulers=tuple(scheduler or ()),
             workers=tuple(workers or ()),
@@ -123,4 +123,4 @@ def register_simulate(app: typer.Typer, name: str, help: str) -> None:  # noqa: 
             app_dir=app_dir,
             traceback=traceback,
         )
-        raise typer.Exit(carry_out(order))
+        raise typer.Exit(carry_out(request))

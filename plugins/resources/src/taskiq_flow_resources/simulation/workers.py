@@ -6,9 +6,8 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
-from taskiq_flow.admission import task_nodes
 from taskiq_flow.errors import UsageError
-from taskiq_flow.graph import Graph
+from taskiq_flow.graph import Graph, task_nodes
 from taskiq_flow.scheduler import WorkerView
 
 __all__ = ["read_amounts", "read_workers", "usual_workers"]

@@ -17,10 +17,10 @@ from taskiq_flow import Flow, RunHandle
 from taskiq_flow.errors import FlowError, UsageError
 from taskiq_flow.store import RunStatus
 from taskiq_flow.targets import find_flow
-from taskiq_flow.terminal import reserved_stdout
+from taskiq_flow.terminal import reserve_stdout
 from taskiq_flow_retry.dead.letters import DeadLetters
 
-__all__ = ["Question", "discard_letters", "list_letters", "replay_runs"]
+__all__ = ["Query", "discard_letters", "list_letters", "replay_runs"]
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ _IN_MEMORY = (
 
 
 @frozen(kw_only=True)
-class Question:
+class Query:
     """What all three commands are told.
 
     :param target: ``MODULE:NAME``.
@@ -47,7 +47,7 @@ class Question:
     app_dir: str | None = None
 
 
-def list_letters(question: Question, *, run: str | None, limit: int, replayed: bool, traceback: bool) -> int:
+def list_letters(query: Query, *, run: str | None, limit: int, replayed: bool, traceback: bool) -> int:
     """List letters.
 
     :param run: Only those of this run.
@@ -57,12 +57,10 @@ def list_letters(question: Question, *, run: str | None, limit: int, replayed: b
     :returns: The exit code.
     :raises UsageError: there is no such flow.
     """
-    with _flow_of(question) as (flow, stdout):
+    with _flow_of(query) as (flow, stdout):
         dead = DeadLetters(flow)
-        letters = _answer(
-            flow, lambda: dead.list(limit=limit, task=question.task, run=run, replayed=replayed)
-        )
-        if question.as_json:
+        letters = _answer(flow, lambda: dead.list(limit=limit, task=query.task, run=run, replayed=replayed))
+        if query.as_json:
             _write_json(
                 stdout, {"letters": [{**asdict(letter), "labels": dict(letter.labels)} for letter in letters]}
             )
@@ -73,7 +71,7 @@ def list_letters(question: Question, *, run: str | None, limit: int, replayed: b
     return 0
 
 
-def replay_runs(question: Question, runs: tuple[str, ...], *, everything: bool, wait: bool) -> int:
+def replay_runs(query: Query, runs: tuple[str, ...], *, everything: bool, wait: bool) -> int:
     """Replay runs, and say which runs these are now.
 
     :param runs: Their ids.
@@ -82,12 +80,12 @@ def replay_runs(question: Question, runs: tuple[str, ...], *, everything: bool, 
     :returns: The exit code.
     :raises UsageError: there is no such flow, or it is not clear what to replay.
     """
-    _check_choice("replay", runs[0] if runs else None, question, everything=everything)
+    _check_choice("replay", runs[0] if runs else None, query, everything=everything)
     # taskiq logs the exceptions of tasks, which are on the list afterwards.
     logging.getLogger("taskiq.receiver.receiver").addHandler(logging.NullHandler())
-    with _flow_of(question) as (flow, stdout):
-        answers = _answer(flow, lambda: _replayed(flow, runs, question.task, wait=wait))
-        if question.as_json:
+    with _flow_of(query) as (flow, stdout):
+        answers = _answer(flow, lambda: _replay(flow, runs, query.task, wait=wait))
+        if query.as_json:
             _write_json(stdout, {"runs": answers})
         else:
             _write_replayed(stdout, answers)
@@ -95,7 +93,7 @@ def replay_runs(question: Question, runs: tuple[str, ...], *, everything: bool, 
     return FAILED if any(answer["error"] or answer["status"] not in good for answer in answers) else 0
 
 
-def discard_letters(question: Question, run: str | None, cell: str | None, *, everything: bool) -> int:
+def discard_letters(query: Query, run: str | None, cell: str | None, *, everything: bool) -> int:
     """Discard letters.
 
     :param run: The run whose letters these are.
@@ -104,42 +102,42 @@ def discard_letters(question: Question, run: str | None, cell: str | None, *, ev
     :returns: The exit code: 1 when a letter that was named is not there.
     :raises UsageError: there is no such flow, or it is not clear what to discard.
     """
-    _check_choice("discard", run, question, everything=everything)
-    with _flow_of(question) as (flow, stdout):
+    _check_choice("discard", run, query, everything=everything)
+    with _flow_of(query) as (flow, stdout):
         dead = DeadLetters(flow)
         if run is None:
-            gone = _answer(flow, lambda: dead.discard_all(task=question.task))
+            gone = _answer(flow, lambda: dead.discard_all(task=query.task))
         else:
             gone = _answer(flow, lambda: dead.discard(run, cell))
             if not gone:
                 there = _answer(flow, lambda: dead.list(run=run, limit=1000))
                 sys.stderr.write(f"{_nothing(run, cell, [letter.cell for letter in there])}\n")
-        if question.as_json:
+        if query.as_json:
             _write_json(stdout, {"discarded": [{"run": letter.run, "cell": letter.cell} for letter in gone]})
         elif gone or everything:
-            stdout.write(f"{_counted(len(gone), 'letter')} discarded\n")
+            stdout.write(f"{_count(len(gone), 'letter')} discarded\n")
     return 0 if gone or everything else FAILED
 
 
-def _check_choice(verb: str, run: str | None, question: Question, *, everything: bool) -> None:
+def _check_choice(verb: str, run: str | None, query: Query, *, everything: bool) -> None:
     if run is None and not everything:
         raise UsageError(f"name a run to {verb}, or say --all; `taskiq flow dead list` shows what there is")
     if run is not None and everything:
         raise UsageError(f"run {run!r} and --all contradict each other; give one of them")
-    if run is not None and question.task is not None:
+    if run is not None and query.task is not None:
         raise UsageError(
             f"--task chooses among all letters; give it with --all, or {verb} run {run!r} without it"
         )
 
 
 @contextlib.contextmanager
-def _flow_of(question: Question) -> Iterator[tuple[Flow, TextIO]]:
+def _flow_of(query: Query) -> Iterator[tuple[Flow, TextIO]]:
     """Give the flow and the standard output; what modules and tasks print goes elsewhere where JSON is wanted."""
-    with reserved_stdout(question.as_json) as stdout:
-        flow = find_flow(question.target, question.app_dir)
+    with reserve_stdout(query.as_json) as stdout:
+        flow = find_flow(query.target, query.app_dir)
         # With another place for its blobs, a store is the inner one of two.
         if "memory" in getattr(flow.store, "store", flow.store).schemes:
-            sys.stderr.write(f"{_IN_MEMORY.format(target=question.target)}\n")
+            sys.stderr.write(f"{_IN_MEMORY.format(target=query.target)}\n")
         yield flow, stdout
         stdout.flush()
 
@@ -155,13 +153,11 @@ def _answer(flow: Flow, ask: Callable[[], Awaitable[T]]) -> T:
     return asyncio.run(answer())
 
 
-async def _replayed(
-    flow: Flow, runs: tuple[str, ...], task: str | None, *, wait: bool
-) -> list[dict[str, Any]]:
+async def _replay(flow: Flow, runs: tuple[str, ...], task: str | None, *, wait: bool) -> list[dict[str, Any]]:
     dead = DeadLetters(flow)
     answers: Mapping[str, RunHandle[Any] | FlowError]
     if runs:
-        answers = {run: await _attempted(dead, run) for run in dict.fromkeys(runs)}
+        answers = {run: await _attempt(dead, run) for run in dict.fromkeys(runs)}
     else:
         answers = await dead.replay_all(task=task)
     rows: list[dict[str, Any]] = []
@@ -179,7 +175,7 @@ async def _replayed(
     return rows
 
 
-async def _attempted(dead: DeadLetters, run: str) -> RunHandle[Any] | FlowError:
+async def _attempt(dead: DeadLetters, run: str) -> RunHandle[Any] | FlowError:
     try:
         return await dead.replay(run)
     except FlowError as error:
@@ -209,7 +205,7 @@ def _nothing(run: str, cell: str | None, there: list[str]) -> str:
     return f"run {run!r} has no dead letter of cell {cell!r}{hint}"
 
 
-def _counted(number: int, noun: str) -> str:
+def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from attrs import field, frozen
 
 from taskiq_flow.graph import Graph, MapNode
-from taskiq_flow.machine.events import CellFailed, Event
+from taskiq_flow.machine.events import AttemptFailed, Event
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.store import RunOutcome, RunRecord, RunStatus
 
@@ -83,9 +83,9 @@ def letters_of(
     """
     outcome = record.outcome
     assert outcome is not None, "only a run that is over has dead letters"
-    ends: dict[tuple[str, int], CellFailed] = {}
+    ends: dict[tuple[str, int], AttemptFailed] = {}
     for event in log:
-        if isinstance(event, CellFailed):
+        if isinstance(event, AttemptFailed):
             # The first one counts; an attempt that was given up may come to another end later.
             ends.setdefault((event.cell, event.attempt), event)
     found = [_letter(record, outcome, cell, ends, resumed_as) for cell in cells]
@@ -96,7 +96,7 @@ def _letter(
     record: RunRecord,
     outcome: RunOutcome,
     cell: str,
-    ends: Mapping[tuple[str, int], CellFailed],
+    ends: Mapping[tuple[str, int], AttemptFailed],
     resumed_as: str,
 ) -> DeadLetter:
     if not cell:

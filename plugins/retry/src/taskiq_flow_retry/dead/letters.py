@@ -8,8 +8,7 @@ from typing import Any
 
 from taskiq_flow import Flow, RunHandle
 from taskiq_flow.errors import FlowError, ResumeError, RunNotFound, UsageError
-from taskiq_flow.resumption import resumed_id
-from taskiq_flow.store import RunRecord, RunStatus
+from taskiq_flow.store import RunRecord, RunStatus, id_of_resumption
 from taskiq_flow_retry.dead.letter import DeadLetter, cells_given_up, letters_of, task_of
 from taskiq_flow_retry.dead.marks import is_discarded, mark_discarded
 
@@ -84,7 +83,7 @@ class DeadLetters:
         record = await self._store.runs.get(run)
         if (
             record.outcome is not None
-            and not await self._resumed_as(run)
+            and not await self._find_resumption(run)
             and not await self.list(run=run, limit=1)
         ):
             raise ResumeError(f"run {run!r} has no dead letters: {_why_none(record)}", run=run)
@@ -145,7 +144,7 @@ class DeadLetters:
             cells = [cell for cell in cells_given_up(record) if task in (None, task_of(record.graph, cell))]
             if not cells or await is_discarded(self._store, record.id):
                 continue
-            resumed_as = await self._resumed_as(record.id)
+            resumed_as = await self._find_resumption(record.id)
             if resumed_as and not replayed:
                 continue
             try:
@@ -173,9 +172,9 @@ class DeadLetters:
                 return
             limit *= _PAGE_GROWTH
 
-    async def _resumed_as(self, run: str) -> str:
+    async def _find_resumption(self, run: str) -> str:
         try:
-            found = await self._store.runs.get(resumed_id(run))
+            found = await self._store.runs.get(id_of_resumption(run))
         except RunNotFound:
             return ""
         return found.id if found.resumes == run else ""

@@ -50,10 +50,10 @@ def register_dead(app: typer.Typer, name: str, summary: str) -> None:
         app_dir: AppDir = None,
     ) -> None:
         """List what was finally given up, the newest run first."""
-        from taskiq_flow_retry.dead.answers import Question, list_letters
+        from taskiq_flow_retry.dead.answers import Query, list_letters
 
-        question = Question(target=target, task=task, as_json=as_json, app_dir=app_dir)
-        raise typer.Exit(list_letters(question, run=run, limit=limit, replayed=replayed, traceback=traceback))
+        query = Query(target=target, task=task, as_json=as_json, app_dir=app_dir)
+        raise typer.Exit(list_letters(query, run=run, limit=limit, replayed=replayed, traceback=traceback))
 
     @dead.command("replay")
     def replay(
@@ -77,10 +77,10 @@ def register_dead(app: typer.Typer, name: str, summary: str) -> None:
 
         The exit code is 1 when a run cannot be replayed or, where it is waited for, does not succeed.
         """
-        from taskiq_flow_retry.dead.answers import Question, replay_runs
+        from taskiq_flow_retry.dead.answers import Query, replay_runs
 
-        question = Question(target=target, task=task, as_json=as_json, app_dir=app_dir)
-        raise typer.Exit(replay_runs(question, tuple(runs or ()), everything=everything, wait=wait))
+        query = Query(target=target, task=task, as_json=as_json, app_dir=app_dir)
+        raise typer.Exit(replay_runs(query, tuple(runs or ()), everything=everything, wait=wait))
 
     @dead.command("discard")
     def discard(
@@ -96,7 +96,7 @@ def register_dead(app: typer.Typer, name: str, summary: str) -> None:
         traceback: Trace = False,
     ) -> None:
         """Take letters from the list. Their runs stay, with the outputs that they have."""
-        from taskiq_flow_retry.dead.answers import Question, discard_letters
+        from taskiq_flow_retry.dead.answers import Query, discard_letters
 
-        question = Question(target=target, task=task, as_json=as_json, app_dir=app_dir)
-        raise typer.Exit(discard_letters(question, run, cell, everything=everything))
+        query = Query(target=target, task=task, as_json=as_json, app_dir=app_dir)
+        raise typer.Exit(discard_letters(query, run, cell, everything=everything))

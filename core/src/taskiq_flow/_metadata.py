@@ -1,0 +1,117 @@
+"""What is installed: entry points with the distribution that each belongs to, read without importing anything."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+__all__ = ["InstalledEntryPoint", "find_entry_points", "same_name", "unreadable_distributions", "version_of"]
+
+logger = logging.getLogger(__name__)
+
+
+@frozen(kw_only=True)
+class InstalledEntryPoint:
+    """An entry point and where it comes from.
+
+    :param name: Its name.
+    :param target: What it points at, as ``module`` or ``module:object``.
+    :param distribution: The distribution's name.
+    :param version: The distribution's version.
+    :param entry_point: The entry point itself, with its ``load()``.
+    """
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+    entry_point: Any = field(eq=False, repr=False)
+
+
+def find_entry_points(group: str) -> Sequence[InstalledEntryPoint]:
+    """Give the entry points of a group, by name and distribution.
+
+    A distribution whose metadata cannot be read is logged and passed over: any folder on ``sys.path`` may hold one,
+    and it has nothing to do with us. Of a distribution that is there twice, the first on ``sys.path`` counts.
+    """
+    found, unreadable = _read(group)
+    for place, error in unreadable:
+        logger.warning("passing over the distribution at %s: %s", place, error)
+    return sorted(found, key=lambda each: (each.name, each.distribution))
+
+
+def unreadable_distributions(group: str) -> Sequence[tuple[str, str]]:
+    """Give those that are passed over: the place of each, and what is wrong there.
+
+    :param group: The group of entry points that is looked for.
+    """
+    return [(place, str(error)) for place, error in _read(group)[1]]
+
+
+def _read(group: str) -> tuple[list[InstalledEntryPoint], list[tuple[str, Exception]]]:
+    import importlib_metadata
+
+    found: list[InstalledEntryPoint] = []
+    unreadable: list[tuple[str, Exception]] = []
+    seen: set[str] = set()
+    for distribution in importlib_metadata.distributions():
+        try:
+            if (key := _key(distribution)) in seen:
+                continue
+            seen.add(key)
+            entry_points = tuple(distribution.entry_points.select(group=group))
+            # Metadata is slow to parse, so only that of the few distributions that have something to say.
+            if entry_points:
+                name, version = _field(distribution, "Name"), _field(distribution, "Version")
+                if not name or not version:
+                    raise ValueError("its metadata has no name or no version")
+                found.extend([_make_entry_point(each, name, version) for each in entry_points])
+        except Exception as error:  # noqa: BLE001 - whatever a broken distribution makes its reader raise
+            unreadable.append((_place(distribution), error))
+    return found, unreadable
+
+
+def same_name(name: str) -> str:
+    """Give a distribution's name in the form in which two spellings of it are equal."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def version_of(distribution: str) -> str:
+    """Give the version of an installed distribution; ``unreleased`` when it runs from a source tree."""
+    import importlib_metadata
+
+    try:
+        return importlib_metadata.version(distribution)
+    except importlib_metadata.PackageNotFoundError:
+        return "unreleased"
+
+
+def _make_entry_point(entry_point: Any, distribution: str, version: str) -> InstalledEntryPoint:
+    return InstalledEntryPoint(
+        name=entry_point.name,
+        target=entry_point.value,
+        distribution=distribution,
+        version=version,
+        entry_point=entry_point,
+    )
+
+
+def _place(distribution: Any) -> str:
+    # The path is a private attribute of the usual kind of distribution; there is no public one.
+    return str(getattr(distribution, "_path", distribution))
+
+
+def _field(distribution: Any, name: str) -> str | None:
+    value = distribution.metadata.get(name)
+    return None if value is None else str(value)
+
+
+def _key(distribution: Any) -> str:
+    # The usual kind of distribution knows this from its folder's name, without opening a file.
+    name = getattr(distribution, "_normalized_name", None) or _field(distribution, "Name")
+    if not name:
+        raise ValueError("its metadata has no name")
+    return same_name(name)

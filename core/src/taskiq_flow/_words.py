@@ -1,0 +1,58 @@
+"""Pieces of sentences that several checks share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from itertools import islice
+
+from attrs import define
+
+__all__ = ["Suggestions", "quote"]
+
+_LONGEST_LIST = 30
+_LARGEST_POOL = 1_000
+
+
+def quote(names: Iterable[str]) -> str:
+    """Give names as ``'a', 'b'``; past the thirtieth only how many there are."""
+    listed = list(names)
+    text = ", ".join(repr(name) for name in listed[:_LONGEST_LIST])
+    rest = len(listed) - _LONGEST_LIST
+    return f"{text} and {rest} more" if rest > 0 else text
+
+
+@define
+class Suggestions:
+    """Close names for misspelt ones.
+
+    Comparing is slow, so there is a limit to how much of it one error may cost: a graph with ten thousand
+    wrong names must not take minutes to say so. Past the limit there are no suggestions.
+
+    :param known: The names that would have been right.
+    """
+
+    known: Collection[str]
+    comparisons_left: int = 10_000
+
+    def closest(self, name: str) -> list[str]:
+        """Give up to three names that look like ``name``, the closest first."""
+        if self.comparisons_left <= 0:
+            return []
+        pool: Collection[str] = self.known
+        if len(pool) > _LARGEST_POOL:
+            start, size = name[:1].casefold(), len(name)
+            alike = (it for it in pool if it[:1].casefold() == start and abs(len(it) - size) <= 2)
+            pool = list(islice(alike, _LARGEST_POOL))
+        self.comparisons_left -= max(len(self.known), len(pool))
+        from difflib import get_close_matches  # needed for errors only
+
+        by_lower: dict[str, str] = {}
+        for candidate in pool:
+            if candidate != name:
+                by_lower.setdefault(candidate.casefold(), candidate)
+        return [by_lower[match] for match in get_close_matches(name.casefold(), by_lower, n=3, cutoff=0.6)]
+
+    def hint(self, name: str) -> str:
+        """Give `` (did you mean 'row'?)``, with a space in front, or nothing."""
+        found = self.closest(name)
+        return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""

@@ -1,0 +1,106 @@
+"""What a hand-chained pipeline knows of each of its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from taskiq_flow._words import quote
+from taskiq_flow.graph.model import ErrorMode, NodeOptions
+from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of
+from taskiq_flow.tasks.signatures import TaskSignature
+from taskiq_flow.wiring.options import broker_problem, find_registered_name, node_options
+
+if TYPE_CHECKING:
+    from taskiq import AsyncBroker
+
+__all__ = ["TaskUse", "TaskUses"]
+
+
+@frozen(kw_only=True)
+class TaskUse:
+    """What is the same wherever a task stands in a pipeline; made once for each task.
+
+    :param name: The function's name.
+    :param task: The name under which the broker knows it.
+    :param returns: The annotation of its result, in a tuple; empty where unknown.
+    :param optional: Parameters that have a default.
+    :param first: The parameter that takes the value unless the user says otherwise.
+    :param unfed_behind_first: Required parameters that are left then.
+    :param optional_first: The first parameter, if it has a default.
+    """
+
+    name: str
+    task: str
+    signature: TaskSignature
+    description: str
+    returns: tuple[Any, ...]
+    optional: frozenset[str]
+    first: str | None
+    unfed_behind_first: tuple[str, ...]
+    optional_first: frozenset[str]
+
+
+@define
+class TaskUses:
+    """The plans of all tasks of one pipeline, and its problems.
+
+    :param broker: The pipeline's broker.
+    :param on_error: The error mode of the whole graph.
+    """
+
+    broker: AsyncBroker
+    on_error: ErrorMode
+    problems: list[str] = field(factory=list)
+    _uses: dict[int, TaskUse] = field(factory=dict)
+    _options: dict[tuple[int, int, str | None, str | None], NodeOptions] = field(factory=dict)
+
+    def of(self, task: Any) -> TaskUse:
+        """Give the plan of a task or a kicker."""
+        # By identity: the steps keep their tasks alive, and two kickers of one task may say different things.
+        plan = self._uses.get(id(task))
+        if plan is None:
+            plan = self._uses[id(task)] = self._read(task)
+        return plan
+
+    def options(
+        self,
+        task: Any,
+        retry: Mapping[str, Any] | None,
+        on_error: ErrorMode | None,
+        serializer: str | None = None,
+    ) -> NodeOptions:
+        """Give the options of nodes that apply a task; one object for all of them."""
+        key = (id(task), id(retry), on_error, serializer)
+        options = self._options.get(key)
+        if options is None:
+            options = node_options(task, retry=retry, on_error=on_error, serializer=serializer)
+            self._options[key] = options
+        return options
+
+    def _read(self, task: Any) -> TaskUse:
+        signature = signature_of(task)
+        name = name_of(task)
+        problem = broker_problem(self.broker, task)
+        if problem is not None:
+            self.problems.append(problem)
+        if signature.positional_only:
+            self.problems.append(
+                f"task {name!r} takes {quote(signature.positional_only)} by position only, but values are handed "
+                "over by name; remove the '/' from its parameters"
+            )
+        first = next(iter(signature.names), None)
+        optional = frozenset(signature.names) - frozenset(signature.required)
+        return TaskUse(
+            name=name,
+            task=find_registered_name(task),
+            signature=signature,
+            description=spec_of(task).description,
+            returns=signature.returns_for(1),
+            optional=optional,
+            first=first,
+            unfed_behind_first=tuple(each for each in signature.required if each != first),
+            optional_first=optional & {first} if first is not None else frozenset(),
+        )

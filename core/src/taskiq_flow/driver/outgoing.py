@@ -1,0 +1,151 @@
+"""From dispatched cells to the messages that their workers get."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from taskiq_flow._runtime import Runtime
+from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.sender import Outgoing
+from taskiq_flow.driver.watch import WorkerWatch
+from taskiq_flow.errors import PayloadError, StoreError
+from taskiq_flow.graph.model import DEFAULT_OPTIONS
+from taskiq_flow.machine import instructions as do
+from taskiq_flow.messages.envelope import Envelope
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, has_claim_checks, size_of_value
+from taskiq_flow.values.sizes import describe_size
+from taskiq_flow.worker.adoption import ADOPTED
+
+__all__ = ["MessageWriter"]
+
+logger = logging.getLogger("taskiq_flow")
+
+_NO_EXTRAS: Mapping[str, Any] = {}
+
+
+class MessageWriter:
+    """Writes messages.
+
+    :param runtime: The parts of the flow whose driver wants the outcomes.
+    :param watch: Knows the workers.
+    """
+
+    def __init__(self, runtime: Runtime, watch: WorkerWatch) -> None:
+        self._pool = runtime.pool
+        self._codec = runtime.codec
+        self._checks = runtime.claim_checks
+        self._plugins = runtime.plugins
+        self._watch = watch
+
+    def usual_envelope(self, run: ActiveRun, instruction: do.Dispatch) -> Envelope | None:
+        """Give what a worker in this process needs, where the arguments are small and here; otherwise ``None``.
+
+        Lists that are kept as their elements are put together.
+        """
+        threshold = self._checks.threshold
+        params: Mapping[str, Value] = instruction.params
+        for name, value in params.items():
+            if type(value) is ListedValue:
+                if has_claim_checks(value) or (
+                    threshold is not None and size_of_value(value) + len(value) > threshold
+                ):
+                    return None
+                try:
+                    value = self._codec.flat(value)
+                except PayloadError:
+                    return None  # whoever does it thoroughly says what is wrong
+                params = {**params, name: value}
+            if type(value) is not Payload or (threshold is not None and len(value.data) > threshold):
+                return None
+        extras = self._extras(run, instruction)
+        return Envelope(
+            self._pool,
+            run.id,
+            instruction.cell,
+            instruction.attempt,
+            params,
+            instruction.node.outputs,
+            extras,
+        )
+
+    async def envelope(self, run: ActiveRun, instruction: do.Dispatch) -> Envelope:
+        """Give what the worker of an attempt needs.
+
+        Large arguments become claim checks, once for all cells that get them.
+
+        :raises PayloadError: its arguments cannot be put together.
+        """
+        arguments = {}
+        for name, value in instruction.params.items():
+            if type(value) is ListedValue or self._checks.is_large(value):
+                value = await self._light(run, name, value)
+            arguments[name] = value
+        extras = self._extras(run, instruction)
+        return Envelope(
+            self._pool,
+            run.id,
+            instruction.cell,
+            instruction.attempt,
+            arguments,
+            instruction.node.outputs,
+            extras,
+        )
+
+    async def message(self, run: ActiveRun, instruction: do.Dispatch) -> Outgoing:
+        """Give the message of an attempt.
+
+        :raises PayloadError: its arguments cannot be put together.
+        """
+        node = instruction.node
+        labels: Mapping[str, Any] = node.options.labels
+        if instruction.queue or instruction.worker:
+            worker = self._watch.info_of(instruction.worker)
+            routed = self._plugins.route_cell(run.id, instruction.cell, node.task, worker, instruction.queue)
+            labels = {**labels, **routed}
+        return Outgoing(node.task, await self.envelope(run, instruction), labels, run.awaits)
+
+    def _extras(self, run: ActiveRun, instruction: do.Dispatch) -> Mapping[str, Any]:
+        options = instruction.node.options
+        cell = run.machine.cells.in_flight[instruction.cell]
+        adopted = run.record.labels.get(ADOPTED) if run.record.labels else None
+        if options is DEFAULT_OPTIONS and not cell.resources and adopted is None and cell.attempt == 1:
+            return _NO_EXTRAS
+        extras: dict[str, Any] = {}
+        if options.serializer is not None:
+            extras["serializer"] = options.serializer
+        if options.retry is not None:
+            extras["retry"] = options.retry
+        if cell.resources:
+            extras["resources"] = cell.resources
+        if cell.first_started_at is not None:
+            extras["first_started_at"] = cell.first_started_at
+        if adopted is not None:
+            extras["sender"] = adopted
+        return extras
+
+    async def _light(self, run: ActiveRun, name: str, value: Value) -> Value:
+        """Give what is sent of an argument that is put together here, or is large although it was no worker's output.
+
+        :raises PayloadError: it cannot be put together, or is too large.
+        """
+        if (kept := run.lightened.get(id(value))) is not None:
+            return kept[1]
+        size, limit = size_of_value(value), self._codec.max_value_bytes
+        if limit is not None and size > limit:
+            raise PayloadError(
+                f"parameter {name!r}: the value has {describe_size(size)}, more than the {describe_size(limit)} that "
+                "one may have; collect less, or raise max_value_bytes"
+            )
+        flat = self._codec.flat(value)
+        try:
+            light = await self._checks.check_in(run.id, "arguments", flat)
+        except StoreError as error:
+            logger.warning("%s; it is sent as it is", error)
+            return flat
+        if isinstance(light, ClaimCheck):
+            # The value is kept too, so that no other one gets its identity.
+            run.lightened[id(value)] = (value, light)
+            await self._checks.drop_orphans(run.id)
+        return light

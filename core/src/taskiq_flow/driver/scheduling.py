@@ -1,0 +1,271 @@
+"""Where a pool's cells wait and where they run: all that a scheduler is told, and what it says put to use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from taskiq_flow.driver.arrivals import ArrivalQueue
+from taskiq_flow.driver.demands import Demands
+from taskiq_flow.driver.placing import Placer, ReadyQueue, SeenCells
+from taskiq_flow.driver.ranks import Durations, Ranks
+from taskiq_flow.graph.model import TaskNode
+from taskiq_flow.machine import events as ev
+from taskiq_flow.machine import instructions as do
+from taskiq_flow.machine.machine import RunMachine
+from taskiq_flow.machine.scope import Cell
+from taskiq_flow.pools import FreeCapacity
+from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
+from taskiq_flow.store import RunRecord, RunStore
+
+__all__ = ["PoolScheduling", "ScheduledRun", "Workers"]
+
+
+class ScheduledRun(Protocol):
+    """What a floor needs of a run."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def record(self) -> RunRecord:
+        """The run, as the store knows it."""
+
+    @property
+    def machine(self) -> RunMachine:
+        """Its state."""
+
+
+class Workers(Protocol):
+    """What a floor needs of whoever knows the workers."""
+
+    @property
+    def views(self) -> Sequence[WorkerView]:
+        """The workers as schedulers see them; another object when something has changed."""
+
+    @property
+    def known(self) -> Sequence[WorkerView]:
+        """All workers that there can be."""
+
+    def place_of(self, placed: str, worker: str) -> str:
+        """Give the worker that an attempt's resources are counted for.
+
+        :param placed: The worker that it was placed on.
+        :param worker: The worker that has claimed it.
+        """
+
+
+class PoolScheduling:
+    """The cells of all runs of a pool that wait for a place, and those that have one.
+
+    What is in use is derived from the states of cells each time, and never counted up and down.
+
+    :param pool: The pool's name.
+    :param placer: Who asks the scheduler.
+    :param watch: Who knows the workers.
+    :param durations: How long tasks take.
+
+    :ivar bound: As that of :class:`~taskiq_flow.driver.placing.Placer`.
+    """
+
+    def __init__(self, pool: str, placer: Placer, watch: Workers, durations: Durations) -> None:
+        scheduler = placer.scheduler
+        self._pool = pool
+        self._placer = placer
+        self._watch = watch
+        self._demands = Demands(placer.limits, scheduler)
+        overridden = type(scheduler).lane_of is not Scheduler.lane_of
+        self._ready = ReadyQueue(scheduler.lane_of if overridden else None)
+        self._ranks = Ranks(durations) if scheduler.uses_rank else None
+        # Where nobody looks at cells, none is made that could be looked at.
+        self.bound = placer.bound
+        self._arrivals = ArrivalQueue()
+        # Made anew in each turn, which for the views of hundreds of cells would take longer than everything else; so a
+        # view is used again where nothing has changed that it shows.
+        self._views: dict[Cell, tuple[str, str, Mapping[str, float], RunningCell]] = {}
+        self._views_of: Sequence[WorkerView] = ()
+
+    def __len__(self) -> int:
+        """Give how many cells wait."""
+        return len(self._ready) + len(self._arrivals)
+
+    async def recall(self, store: RunStore) -> None:
+        """Learn from runs that are over what the scheduler wants to know."""
+        if self._ranks is not None:
+            await self._ranks.recall(store, self._pool)
+
+    def admit(self, run: ScheduledRun) -> None:
+        """Prepare for the cells of a run."""
+        if self._ranks is not None:
+            self._ranks.add(run.id, run.record.graph)
+
+    def observe(self, run: ScheduledRun, event: ev.Event) -> None:
+        """See what happens to a run."""
+        if self._ranks is not None:
+            self._ranks.observe(run.id, event)
+
+    def refuse_impossible(self, run: ScheduledRun, event: ev.AttemptFailed) -> ev.AttemptFailed:
+        """Give a failure without its retry, where the retry asks for more than any worker or limit could ever give."""
+        cell = run.machine.cells.in_flight.get(event.cell)
+        if cell is None or event.retry_at is None or (event.resources is None and event.queue is None):
+            return event
+        return self._demands.refuse_impossible(event, cell.resources, cell.queue, self._watch.known)
+
+    def enqueue(self, run: ScheduledRun, instruction: do.Enqueue, now: float) -> None:
+        """Let a cell wait for a place."""
+        if self.bound is None:
+            self._ready.add(self._ready_cell(run, instruction, now))
+        else:
+            self._arrivals.add(run, instruction, now)
+
+    def _ready_cell(self, run: ScheduledRun, instruction: do.Enqueue, now: float) -> ReadyCell:
+        node = instruction.node
+        resources, limits = self._demands.of(instruction.resources)
+        return ReadyCell(
+            run=run.id,
+            path=instruction.cell,
+            node=node.name,
+            task=node.task,
+            attempt=instruction.attempt,
+            resources=resources,
+            priority=instruction.priority,
+            queue=instruction.queue,
+            labels=run.record.labels,
+            ready_at=now,
+            limits=limits,
+            rank=0.0 if self._ranks is None else self._ranks.of(run.id, instruction.cell, instruction.depth),
+            depth=instruction.depth,
+        )
+
+    def cell(self, run: str, cell: str) -> ReadyCell | None:
+        """Give a cell that waits; ``None`` when it does not."""
+        entry = self._arrivals.get(run, cell)
+        return self._ready.get((run, cell)) if entry is None else self._ready_cell(*entry)
+
+    @property
+    def lookahead(self) -> int:
+        """How many cells a scheduler is shown at most."""
+        return self._placer.lookahead
+
+    def show(self, running: Sequence[RunningCell]) -> Sequence[ReadyCell]:
+        """Give the cells that a scheduler would be shown now.
+
+        :param running: What is in use.
+        """
+        if self.bound is not None:
+            return [self._ready_cell(*entry) for entry in self._arrivals.first(self.lookahead)]
+        self._look_at_free_capacity(running)
+        return self._placer.show(self._ready, running)
+
+    def withdraw(self, run: str, cell: str) -> ReadyCell | None:
+        """Let a cell wait no longer; ``None`` when it does not."""
+        if self.bound is None:
+            return self._ready.remove((run, cell))
+        entry = self._arrivals.remove(run, cell)
+        return None if entry is None else self._ready_cell(*entry)
+
+    def clear(self, run: str) -> None:
+        """Let no cell of a run wait any longer."""
+        self._ready.forget_run(run)
+        self._arrivals.forget_run(run)
+
+    def forget(self, run: str) -> None:
+        """Forget a run."""
+        self.clear(run)
+        if self._ranks is not None:
+            self._ranks.forget(run)
+
+    def next_arrival(self, in_flight: int) -> tuple[str, str, int] | None:
+        """Take the cell that is to be dispatched next, where the first come are the first served.
+
+        :param in_flight: How many cells occupy capacity.
+        :returns: Run, cell and attempt; ``None`` where there is no room, or :meth:`place` is to be asked.
+        """
+        if self.bound is None or in_flight >= self.bound or not self._arrivals:
+            return None
+        run, instruction, _ = self._arrivals.pop()
+        return run.id, instruction.cell, instruction.attempt
+
+    def place(self, runs: Mapping[str, ScheduledRun]) -> Iterator[Sequence[Placement]]:
+        """Give placements to be carried out before the next are asked for.
+
+        There are more than one batch where the scheduler has placed all that it was shown; and where there is room for
+        cells that it was not shown, because others were ahead of them, or have kept them from a limit, for nothing.
+        """
+        if self.bound is not None:
+            room = self.bound - len(self.running(runs.values()))
+            if first := self._arrivals.first(max(0, room)):
+                yield [Placement(run=run.id, path=instruction.cell) for run, instruction, _ in first]
+            return
+        while self._ready:
+            running = self.running(runs.values())
+            self._look_at_free_capacity(running)
+            placements = self._placer.place(self._ready, self._watch.views, running)
+            full = len(placements) >= self._placer.lookahead
+            again = bool(placements) and (full or self._others_may_have_room(placements))
+            yield placements
+            if not again:
+                return
+
+    def _others_may_have_room(self, placements: Sequence[Placement]) -> bool:
+        """Whether there may be room for cells that were not shown."""
+        if self._ready.free_capacity is None:
+            return False
+        limited = sum(1 for each in placements if self._ready[(each.run, each.path)].limits)
+        if limited < self._ready.limited_shown:
+            return True
+        for each in placements:
+            self._ready.free_capacity.take(self._ready[(each.run, each.path)].resources, each.worker)
+        return self._is_crowded and bool(self._ready.demands_that_fit(self._ready.free_capacity))
+
+    @property
+    def _is_crowded(self) -> bool:
+        """Whether not all cells can be shown at once, and not all wait for the same."""
+        return len(self._ready) > self._placer.lookahead and self._ready.mixed
+
+    def _look_at_free_capacity(self, running: Sequence[RunningCell]) -> None:
+        placer, workers = self._placer, self._watch.views
+        wanted = self._is_crowded or (placer.limits and self._ready.limited)
+        counts = wanted and placer.scheduler.reads_resources and workers
+        self._ready.free_capacity = FreeCapacity(workers, running) if counts else None
+
+    def running(self, runs: Iterable[ScheduledRun]) -> SeenCells[RunningCell]:
+        """Give the cells that occupy capacity."""
+        count = 0
+        for run in runs:
+            cells = run.machine.cells
+            count += len(cells.in_flight) + len(cells.held_slots)
+        return SeenCells(count, self._running(runs))
+
+    def _running(self, runs: Iterable[ScheduledRun]) -> Iterator[RunningCell]:
+        known = self._views if self._views_of is self._watch.views else {}
+        # Whoever looks stops at the last cell, so nothing would be done after it.
+        fresh = self._views = {}
+        self._views_of = self._watch.views
+        for run in runs:
+            for cell in run.machine.occupying():
+                found = known.get(cell)
+                if (
+                    found is None
+                    or found[0] != cell.placed
+                    or found[1] != cell.worker
+                    or found[2] is not cell.resources
+                ):
+                    found = (cell.placed, cell.worker, cell.resources, self._view_of(run, cell))
+                fresh[cell] = found
+                yield found[3]
+
+    def _view_of(self, run: ScheduledRun, cell: Cell) -> RunningCell:
+        node = cell.node
+        assert isinstance(node, TaskNode)
+        resources, limits = self._demands.of(cell.resources)
+        return RunningCell(
+            run=run.id,
+            path=cell.path,
+            task=node.task,
+            worker=self._watch.place_of(cell.placed, cell.worker),
+            resources=resources,
+            limits=limits,
+            labels=run.record.labels,
+        )

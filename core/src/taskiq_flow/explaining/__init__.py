@@ -1,0 +1,5 @@
+"""Why cells wait."""
+
+from taskiq_flow.explaining.explainer import Explainer
+
+__all__ = ["Explainer"]

@@ -1,0 +1,298 @@
+"""Says why cells wait: replays the logs of a pool's runs and asks the scheduler, in any process, changing nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from textwrap import shorten
+
+from attrs import define, field
+
+from taskiq_flow._runtime import Runtime
+from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.placing import Placer
+from taskiq_flow.driver.ranks import Durations
+from taskiq_flow.driver.scheduling import PoolScheduling
+from taskiq_flow.driver.watch import WorkerWatch
+from taskiq_flow.errors import RunNotFound
+from taskiq_flow.explaining.reasons import (
+    limit_reason,
+    missing_inputs,
+    room_holders,
+    room_reason,
+    waiting_items,
+)
+from taskiq_flow.machine import events as ev
+from taskiq_flow.machine import instructions as do
+from taskiq_flow.machine.machine import RunMachine
+from taskiq_flow.machine.replay import replay
+from taskiq_flow.machine.scope import Cell
+from taskiq_flow.machine.transitions import CellState
+from taskiq_flow.pools import FreeCapacity
+from taskiq_flow.scheduler import ReadyCell, RunningCell
+from taskiq_flow.schedulers.first_fit import default_for
+from taskiq_flow.store import RunRecord
+from taskiq_flow.waiting import RunDescription, WaitingCell
+
+__all__ = ["Explainer"]
+
+logger = logging.getLogger("taskiq_flow")
+
+_EVERYTHING = 1_000_000
+_FAILURE_LENGTH = 200
+# Others want the event loop while a long log is replayed.
+_EVENTS_AT_ONCE = 500
+_FIRST = (CellState.READY, CellState.DISPATCHED, CellState.WAITING)
+
+
+@define(eq=False)
+class _Replayed:
+    """A run as far as its log was read.
+
+    :ivar sent_at: When the attempt of a cell was dispatched.
+    :ivar retried: The failures that are followed by another attempt, by cell.
+    """
+
+    run: ActiveRun
+    began_at: float | None = None
+    sent_at: dict[str, float] = field(factory=dict)
+    retried: dict[str, ev.AttemptFailed] = field(factory=dict)
+
+
+class Explainer:
+    """Says why cells wait. Asked again, it reads only what was added to the logs since.
+
+    :param runtime: The parts of the flow whose store has the runs, and whose scheduler and pool they have.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._runs: dict[str, _Replayed] = {}
+        self._pool = runtime.pool
+        self._begin(runtime.pool)
+
+    def _begin(self, pool: str) -> None:
+        """Look at a pool, with nothing read of it yet."""
+        runtime = self._runtime
+        self._pool = pool
+        self._runs.clear()
+        self._watch = WorkerWatch(
+            pool, runtime.store, declared=runtime.capacity.workers, embedded=runtime.in_memory
+        )
+        # The same as a driver has, so that what is explained is what it sees.
+        placer = Placer(runtime.scheduler, default_for(runtime.scheduler), runtime.limits)
+        self._scheduling = PoolScheduling(pool, placer, self._watch, Durations())
+
+    async def explain(self, run: str) -> list[WaitingCell]:
+        """Give the cells of a run that wait, those that could run first; none when it is over.
+
+        :raises RunNotFound: there is none of that id.
+        """
+        return list((await self.describe(run)).waiting)
+
+    async def describe(self, run: str) -> RunDescription:
+        """Say how a run stands.
+
+        :raises RunNotFound: there is none of that id.
+        """
+        record = await self._runtime.store.runs.get(run)
+        if record.outcome is not None:
+            replayed = await self._read_alone(record)
+            machine = replayed.run.machine
+            return RunDescription(
+                id=run,
+                status=record.outcome.status,
+                reason=record.outcome.reason,
+                counts=_counts(machine),
+            )
+        if record.pool != self._pool:
+            self._begin(record.pool)
+        await self._read_all(record)
+        replayed = self._runs[run]
+        machine = replayed.run.machine
+        return RunDescription(
+            id=run,
+            status=machine.status,
+            reason=machine.reason,
+            counts=_counts(machine),
+            waiting=tuple(self._waiting(replayed)),
+        )
+
+    # Reading
+
+    async def _read_all(self, wanted: RunRecord) -> None:
+        """Read what all runs of the pool have done since the last time: limits and capacity are shared."""
+        store = self._runtime.store
+        await self._watch.find_lost(self._runtime.clock.now(), ())
+        active = await store.runs.list(pool=self._pool, active=True, limit=_EVERYTHING)
+        records = {record.id: record for record in (*reversed(active), wanted)}
+        for gone in self._runs.keys() - records.keys():
+            del self._runs[gone]
+            self._scheduling.forget(gone)
+        for record in records.values():
+            if record.id not in self._runs:
+                replayed = self._runs[record.id] = self._replay(record)
+                self._scheduling.admit(replayed.run)
+            try:
+                await self._read(self._runs[record.id])
+            except RunNotFound:
+                # Deleted while we were reading.
+                if record.id == wanted.id:
+                    raise
+
+    async def _read_alone(self, record: RunRecord) -> _Replayed:
+        replayed = self._replay(record)
+        await self._read(replayed)
+        self._scheduling.forget(record.id)
+        return replayed
+
+    def _replay(self, record: RunRecord) -> _Replayed:
+        machine = RunMachine(record.graph, read=self._runtime.codec.read)
+        return _Replayed(ActiveRun(record, machine))
+
+    async def _read(self, replayed: _Replayed) -> None:
+        run = replayed.run
+        events = await self._runtime.store.log.read(run.id, run.logged)
+        for start in range(0, len(events), _EVENTS_AT_ONCE):
+            batch = events[start : start + _EVENTS_AT_ONCE]
+            run.logged += len(batch)
+            for event, orders in replay(run.machine, batch):
+                self._observe(replayed, event, orders)
+            if len(batch) == _EVENTS_AT_ONCE:
+                await asyncio.sleep(0)
+
+    def _observe(self, replayed: _Replayed, event: ev.Event, orders: Sequence[do.Instruction]) -> None:
+        run = replayed.run
+        if isinstance(event, ev.RunStarted):
+            replayed.began_at = event.at
+        elif isinstance(event, ev.CellDispatched):
+            replayed.sent_at[event.cell] = event.at
+            self._scheduling.withdraw(run.id, event.cell)
+        elif isinstance(event, (ev.CellSucceeded, ev.AttemptFailed, ev.CellCancelled)):
+            replayed.sent_at.pop(event.cell, None)
+            replayed.retried.pop(event.cell, None)
+            if isinstance(event, ev.AttemptFailed) and event.retry_at is not None:
+                replayed.retried[event.cell] = event
+        for instruction in orders:
+            if isinstance(instruction, do.Enqueue):
+                self._scheduling.enqueue(run, instruction, getattr(event, "at", 0.0))
+            elif isinstance(instruction, do.Withdraw):
+                self._scheduling.withdraw(run.id, instruction.cell)
+
+    # Explaining
+
+    def _waiting(self, replayed: _Replayed) -> Iterator[WaitingCell]:
+        machine = replayed.run.machine
+        if replayed.began_at is None:
+            yield WaitingCell(
+                path="",
+                state=CellState.PENDING.word,
+                since=replayed.run.record.created_at,
+                reason=f"no driver of pool {self._pool!r} has begun the run; is a worker of it running?",
+            )
+            return
+        cells = list(machine.cells.active.values())
+        running = self._scheduling.running([each.run for each in self._runs.values()])
+        shown = {(cell.run, cell.path) for cell in self._scheduling.show(running)}
+        for state in _FIRST:
+            for cell in cells:
+                if cell.state is state:
+                    yield self._placeless(replayed, cell, running, shown)
+        for cell, reason in waiting_items(cells):
+            yield WaitingCell(path=cell.path, state=cell.state.word, since=replayed.began_at, reason=reason)
+        for scope in machine.cells.scopes():
+            for position, node in enumerate(scope.plan.nodes):
+                path = scope.prefix + node.name
+                if scope.states[position] == CellState.PENDING and path not in machine.cells.active:
+                    yield WaitingCell(
+                        path=path,
+                        state=CellState.PENDING.word,
+                        since=replayed.began_at,
+                        reason=missing_inputs(node, scope, machine.cells.active),
+                    )
+
+    def _placeless(
+        self,
+        replayed: _Replayed,
+        cell: Cell,
+        running: Sequence[RunningCell],
+        shown: set[tuple[str, str]],
+    ) -> WaitingCell:
+        """Explain a cell that has all its inputs."""
+        since, reason = replayed.run.record.created_at, "it is about to be placed"
+        holders: tuple[RunningCell, ...] = ()
+        if cell.state is CellState.READY:
+            ready = self._scheduling.cell(replayed.run.id, cell.path)
+            if ready is not None:
+                since = ready.ready_at
+                reason, holders = self._explain_unplaced(
+                    ready, running, (replayed.run.id, cell.path) in shown
+                )
+        elif cell.state is CellState.DISPATCHED:
+            since = replayed.sent_at.get(cell.path, since)
+            reason = self._explain_unclaimed(cell)
+        else:
+            failed = replayed.retried.get(cell.path)
+            due = failed.retry_at if failed is not None else None
+            if failed is not None and due is not None:
+                since = failed.at
+                reason = self._explain_unretried(cell, failed, due)
+        return WaitingCell(path=cell.path, state=cell.state.word, since=since, reason=reason, holders=holders)
+
+    def _explain_unplaced(
+        self, cell: ReadyCell, running: Sequence[RunningCell], shown: bool
+    ) -> tuple[str, tuple[RunningCell, ...]]:
+        reason, holders = limit_reason(cell, self._runtime.limits, running)
+        if reason:
+            return reason, holders
+        scheduler, workers = self._runtime.scheduler, self._watch.views
+        if not shown and not self._lacks_room(cell, running):
+            if cell.limits:
+                named = ", ".join(map(repr, cell.limits))
+                return f"cells that are ahead of it take what is left of limit {named}", ()
+            return (
+                f"more cells are ahead of it than the {self._scheduling.lookahead} that are looked at in a turn",
+                (),
+            )
+        holders = room_holders(cell, workers, running) if scheduler.reads_resources else tuple(running)
+        try:
+            said = scheduler.explain(cell, workers, running)
+        except Exception:  # a plugin's fault must not keep anybody from an answer
+            logger.exception("scheduler %r cannot explain why cell %r waits", scheduler.name, cell.path)
+            said = ""
+        if not isinstance(said, str) or not said.strip():
+            said = room_reason(cell, workers, running)
+        return said.strip(), holders
+
+    def _lacks_room(self, cell: ReadyCell, running: Sequence[RunningCell]) -> bool:
+        """Whether a cell is kept from schedulers because there is no room for it now on any worker."""
+        workers = self._watch.views
+        if not workers or not self._runtime.scheduler.reads_resources:
+            return False
+        free_capacity = FreeCapacity(workers, running)
+        return not any(free_capacity.fits_now(cell, worker) for worker in workers)
+
+    def _explain_unclaimed(self, cell: Cell) -> str:
+        if cell.placed:
+            return f"sent to worker {cell.placed!r}, which has not begun it"
+        if not self._runtime.in_memory and not self._watch.infos:
+            return f"sent, and pool {self._pool!r} has no live worker"
+        where = f" to queue {cell.sent_to!r}" if cell.sent_to else ""
+        return f"sent{where}, and no worker has begun it"
+
+    def _explain_unretried(self, cell: Cell, failed: ev.AttemptFailed, due: float) -> str:
+        left = due - self._runtime.clock.now()
+        when = f"is due in {left:.1f} s" if left > 0 else "is due now"
+        said = f"; {failed.reason}" if failed.reason else ""
+        # What tasks raise may be pages long.
+        wrong = shorten(
+            failed.failure.summary or failed.failure.kind.value, _FAILURE_LENGTH, placeholder=" …"
+        )
+        return f"attempt {cell.attempt} {when}, after {wrong}{said}"
+
+
+def _counts(machine: RunMachine) -> dict[str, int]:
+    counted = Counter(machine.cells.states().values())
+    return {state.word: counted[state] for state in CellState if counted[state]}

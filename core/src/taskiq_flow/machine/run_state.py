@@ -1,0 +1,387 @@
+"""The course of a run: its state, and what follows when cells arrive, become final, or the run ends.
+
+Nothing in here looks at events; :mod:`~taskiq_flow.machine.machine` does, and calls this. Cells that have
+become final wait in a queue until they have had their effect, so that neither long chains of skipped cells
+nor maps over a hundred thousand empty bodies recurse; only maps inside maps do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from taskiq_flow.errors import PayloadError
+from taskiq_flow.graph.model import Graph, MapNode, TaskNode
+from taskiq_flow.machine import instructions as do
+from taskiq_flow.machine.cells import Cells
+from taskiq_flow.machine.plan import Slot, plan_of, resolve
+from taskiq_flow.machine.scope import Cell, Items, RunTimer, Scope
+from taskiq_flow.machine.transitions import TRANSITIONS, CellState, RunStatus, Trigger
+from taskiq_flow.payloads import Failure, FailureKind, ListedValue, Value
+
+__all__ = ["RunState"]
+
+# As they stand in a scope's bytes.
+_PENDING = int(CellState.PENDING)
+_DEAD = frozenset({int(CellState.FAILED), int(CellState.CANCELLED)})
+
+_CANCELLED_IF_PENDING = bytes(
+    TRANSITIONS[(CellState.PENDING, Trigger.WITHDRAWN)] if state == CellState.PENDING else state
+    for state in range(256)
+)
+
+
+class RunState:
+    """The state of one run; :class:`~taskiq_flow.machine.machine.RunMachine` says what it consists of."""
+
+    def __init__(self, graph: Graph, *, read: Callable[[Value], Any], window: int) -> None:
+        self.graph = graph
+        self.status = RunStatus.RUNNING
+        self.reason = ""
+        self.timed_out = False
+        self.failures: dict[str, tuple[int, Failure]] = {}
+        self.suppressed: dict[str, tuple[int, Failure]] = {}
+        self.timers: dict[str, RunTimer] = {}
+        self.cells = Cells(plan=plan_of(graph))
+        self._read = read
+        self._window = window
+        self._ending: RunStatus | None = None
+        self._must_stop = False
+        self._settled: deque[tuple[Scope, int]] = deque()
+        self._open_count = 0
+        self._starved: list[Cell] = []
+        self._out: list[do.Instruction] = []
+
+    # Cells arrive
+
+    def _arrive(self, scope: Scope, position: int) -> None:
+        """Decide about a pending cell whose predecessors are all final."""
+        node = scope.plan.nodes[position]
+        try:
+            params = self._params_of(scope, position)
+        except PayloadError as error:
+            message = f"the value that the guard looks at cannot be read: {error}"
+            self._fail(scope, position, 1, Failure(kind=FailureKind.REJECTED, message=message))
+            self._pass_over(scope, position, Trigger.UNREADABLE)
+            return
+        if params is None:
+            self._pass_over(scope, position, Trigger.BYPASSED)
+            return
+        options = node.options
+        path = scope.prefix + node.name
+        resources, queue, priority = options.resources, options.queue or "", options.priority
+        if type(node) is TaskNode:
+            self.cells.active[path] = cell = Cell(
+                path, scope, position, node, CellState.PENDING, 1, "", "", resources, queue, "", priority, None, None,
+                None, False, [CellState.PENDING], params,
+            )  # fmt: skip
+            self.cells.move(cell, Trigger.SUPPLIED)
+            depth = 0 if scope.parent is None else cell.depth
+            self._out.append(
+                do.Enqueue(
+                    cell=path,
+                    node=node,
+                    attempt=1,
+                    resources=resources,
+                    queue=queue,
+                    priority=priority,
+                    depth=depth,
+                )
+            )
+            return
+        cell = Cell(
+            path=path,
+            scope=scope,
+            position=position,
+            node=node,
+            state=CellState.PENDING,
+            resources=resources,
+            queue=queue,
+            priority=priority,
+            params=params,
+            story=[CellState.PENDING],
+        )
+        self.cells.active[path] = cell
+        self.cells.move(cell, Trigger.OPENED)
+        items = self._items_of(cell)
+        if isinstance(items, ListedValue):
+            self._expand(cell, items.parts)
+        else:
+            self._out.append(do.Expand(cell=cell.path, items=items))
+
+    def _params_of(self, scope: Scope, position: int) -> dict[str, Value] | None:
+        """Give the values of the node's parameters, or ``None`` when the cell is to be skipped.
+
+        :raises PayloadError: what the guard looks at cannot be read.
+        """
+        plan, inputs, outputs = scope.plan, scope.inputs, scope.outputs
+        if plan.guards:
+            guard = plan.guards.get(position)
+            if guard is not None:
+                condition = resolve(guard[0], inputs, outputs)
+                if condition is None or not _holds(self._read(condition), guard[1]):
+                    return None
+        if plan.items:
+            items = plan.items.get(position)
+            if items is not None and resolve(items, inputs, outputs) is None:
+                return None
+        params: dict[str, Value] = {}
+        value: Value | None
+        for param in plan.params[position]:
+            place = param.place
+            if type(place) is str:
+                value = inputs.get(place)
+            elif type(place) is Slot:
+                produced = outputs.get(place.node)
+                value = None if produced is None else produced[place.output]
+            else:
+                value = resolve(place, inputs, outputs)
+            if value is not None:
+                params[param.name] = value
+            elif not param.optional:
+                return None
+        return params
+
+    def _items_of(self, cell: Cell) -> Value:
+        scope = cell.scope
+        items = resolve(scope.plan.items[cell.position], scope.inputs, scope.outputs)
+        assert items is not None, "a map is opened only when its items are there"
+        return items
+
+    def _enqueue(self, cell: Cell) -> None:
+        node = cell.node
+        assert isinstance(node, TaskNode)
+        self._out.append(
+            do.Enqueue(
+                cell=cell.path,
+                node=node,
+                attempt=cell.attempt,
+                resources=cell.resources,
+                queue=cell.queue,
+                priority=cell.priority,
+                depth=cell.depth,
+            )
+        )
+
+    def _dispatch(self, cell: Cell) -> None:
+        node = cell.node
+        assert isinstance(node, TaskNode)
+        self._out.append(
+            do.Dispatch(
+                cell=cell.path,
+                node=node,
+                attempt=cell.attempt,
+                params=cell.params,
+                worker=cell.placed,
+                queue=cell.sent_to,
+            )
+        )
+
+    # Cells become final
+
+    def _advance(self) -> None:
+        """Let final cells have their effect, until nothing follows any more."""
+        while True:
+            if self._must_stop and self._ending is None:
+                self._end(RunStatus.FAILED, "")
+            if self._ending is not None or not self._settled:
+                break
+            scope, position = self._settled.popleft()
+            states, missing = scope.states, scope.missing
+            dead = states[position] in _DEAD
+            for dependent in scope.plan.dependents[position]:
+                if states[dependent] != _PENDING:
+                    continue
+                missing[dependent] -= 1
+                if dead:
+                    self._pass_over(scope, dependent, Trigger.WITHDRAWN)
+                elif missing[dependent] == 0:
+                    self._arrive(scope, dependent)
+            if scope.left == 0:
+                self._scope_done(scope)
+        if self._ending is not None:
+            self._settled.clear()
+            if not self.cells.in_flight and not self.status.final:
+                self._finish(self._ending)
+
+    def _scope_done(self, scope: Scope) -> None:
+        # Several cells of a scope may settle in one go; only the first to find it empty reports it.
+        scope.left = -1
+        if scope.parent is None:
+            self._finish(RunStatus.FAILED if scope.failed else RunStatus.SUCCEEDED)
+        else:
+            self._item_done(scope.parent, scope)
+
+    def _close(self, cell: Cell) -> None:
+        """Forget a cell that has just become final, all but its state."""
+        cells, path = self.cells, cell.path
+        del cells.active[path]
+        cells.in_flight.pop(path, None)
+        if cell.timers:
+            self._stop_timers(cell)
+        scope, position = cell.scope, cell.position
+        scope.states[position] = cell.state
+        scope.left -= 1
+        self._settled.append((scope, position))
+
+    def _pass_over(self, scope: Scope, position: int, trigger: Trigger) -> None:
+        """Take a pending cell to a final state, without an object in between."""
+        self._settle(scope, position, TRANSITIONS[(CellState.PENDING, trigger)])
+
+    def _settle(self, scope: Scope, position: int, state: CellState) -> None:
+        scope.states[position] = state
+        scope.left -= 1
+        self._settled.append((scope, position))
+
+    def _fail(self, scope: Scope, position: int, attempt: int, failure: Failure) -> None:
+        """Keep why a cell failed for good, and decide what that means for the others."""
+        into = self.suppressed if scope.tolerant else self.failures
+        into[scope.prefix + scope.plan.nodes[position].name] = (attempt, failure)
+        self._doom(scope, position)
+
+    def _doom(self, scope: Scope, position: int) -> None:
+        scope.failed = True
+        mode = scope.plan.nodes[position].options.on_error or scope.on_error
+        if mode == "stop" and not scope.tolerant:
+            self._must_stop = True
+
+    # Maps
+
+    def _expand(self, cell: Cell, values: tuple[Value, ...]) -> None:
+        node = cell.node
+        assert isinstance(node, MapNode)
+        cell.items = Items.of(node, values, cell.params)
+        self._open_items(cell, node, cell.items)
+
+    def _open_items(self, cell: Cell, node: MapNode, items: Items) -> None:
+        """Open as many items as may be open, and close the map when there are no more."""
+        plan, path = cell.scope.plan.bodies[cell.position], cell.path
+        size = len(plan.nodes)
+        tolerant = cell.scope.tolerant or node.skip_errors
+        on_error = node.options.on_error or cell.scope.on_error
+        while items.next < len(items.values):
+            if items.limit is not None:
+                if len(items.open) >= items.limit:
+                    return
+            elif items.open and self._open_count >= self._window:
+                # Items of inner maps come before those of outer ones, which wait here: depth first.
+                if not items.starved:
+                    items.starved = True
+                    self._starved.append(cell)
+                return
+            number = items.next
+            inputs = {**items.shared, node.item: items.values[number]}
+            # As Scope.open() does; a map of many items spends much of its time here.
+            scope = Scope(
+                plan, f"{path}[{number}]/", inputs, cell, number, on_error, tolerant,
+                bytearray(size), [*plan.indegree], {}, size,
+            )  # fmt: skip
+            items.next += 1
+            items.open[number] = scope
+            self._open_count += 1
+            if scope.left == 0:
+                self._collect(cell, node, items, scope)
+            for position in plan.roots:
+                self._arrive(scope, position)
+        if items.finished:
+            self._close_map(cell, node, items)
+
+    def _item_done(self, cell: Cell, scope: Scope) -> None:
+        node, items = cell.node, cell.items
+        assert isinstance(node, MapNode)
+        assert items is not None
+        self._collect(cell, node, items, scope)
+        self._open_items(cell, node, items)
+        while self._starved and self._open_count < self._window:
+            other = self._starved.pop()
+            node, items = other.node, other.items
+            assert isinstance(node, MapNode)
+            assert items is not None
+            items.starved = False
+            if not other.state.final:
+                self._open_items(other, node, items)
+
+    def _collect(self, cell: Cell, node: MapNode, items: Items, scope: Scope) -> None:
+        del items.open[scope.number]
+        self._open_count -= 1
+        if not scope.failed:
+            try:
+                items.collect(node, scope, self._read)
+            except PayloadError as error:
+                message = f"what the filter gave for item {scope.number} cannot be read: {error}"
+                failure = Failure(kind=FailureKind.REJECTED, message=message)
+                into = self.suppressed if scope.tolerant else self.failures
+                into.setdefault(cell.path, (1, failure))
+                scope.failed = True
+                self._must_stop = self._must_stop or (scope.on_error == "stop" and not scope.tolerant)
+        items.failures += scope.failed
+
+    def _close_map(self, cell: Cell, node: MapNode, items: Items) -> None:
+        if items.failures and not node.skip_errors:
+            self.cells.move(cell, Trigger.GAVE_UP)
+            self._doom(cell.scope, cell.position)
+        else:
+            self.cells.move(cell, Trigger.RETURNED)
+            cell.scope.outputs[cell.position] = items.gather(node)
+        self._close(cell)
+
+    # The run ends
+
+    def _end(self, status: RunStatus, reason: str) -> None:
+        """Start nothing more, and make what runs give up."""
+        self._ending = status
+        self.status = RunStatus.CANCELLING
+        self.reason = reason
+        self._stop_timer("run")
+        for cell in list(self.cells.active.values()):
+            if cell.path in self.cells.in_flight:
+                self._stop(cell)
+            elif cell.state in (CellState.READY, CellState.WAITING):
+                if cell.state is CellState.READY:
+                    self._out.append(do.Withdraw(cell=cell.path))
+                self.cells.move(cell, Trigger.WITHDRAWN)
+                self._close(cell)
+
+    def _abandon(self, cell: Cell) -> None:
+        """Take a cell that the run has released to its end."""
+        self.cells.move(cell, Trigger.ABANDONED)
+        self._close(cell)
+
+    def _finish(self, status: RunStatus) -> None:
+        self.status = status
+        self._stop_timer("run")
+        for cell in list(self.cells.active.values()):
+            # Only maps are left; their items have come to nothing.
+            self._abandon(cell)
+        root = self.cells.root
+        if root is not None and root.left > 0:
+            root.states = root.states.translate(_CANCELLED_IF_PENDING)
+            root.left = -1
+        self._settled.clear()
+        self._out.append(do.FinishRun())
+
+    def _stop(self, cell: Cell) -> None:
+        self._out.append(do.Stop(cell=cell.path, attempt=cell.attempt, worker=cell.worker))
+
+    # Timers
+
+    def _start_timer(self, timer: str, due: float, cell: Cell | None) -> None:
+        self.timers[timer] = RunTimer(due=due, cell=cell)
+        if cell is not None:
+            cell.timers = (cell.timers or set()) | {timer}
+        self._out.append(do.StartTimer(timer=timer, due=due))
+
+    def _stop_timer(self, timer: str) -> None:
+        if self.timers.pop(timer, None) is not None:
+            self._out.append(do.StopTimer(timer=timer))
+
+    def _stop_timers(self, cell: Cell) -> None:
+        for timer in sorted(cell.timers or ()):
+            self._stop_timer(timer)
+        cell.timers = None
+
+
+def _holds(value: Any, wanted: Any) -> bool:
+    """Whether a guard's value is the one it must have; a guard that wants a truth value takes any value for one."""
+    return bool(value) is wanted if isinstance(wanted, bool) else bool(value == wanted)

@@ -1,0 +1,1 @@
+"""What travels from a driver to a worker."""

@@ -1,0 +1,115 @@
+"""What a message carries for a worker: which attempt of which cell, and the encoded arguments.
+
+On the wire it is a list, because every message has one: version, pool, run, cell, attempt, arguments,
+names of the outputs, and a mapping of what has not its usual value.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field
+
+from taskiq_flow._light import light
+from taskiq_flow.errors import PayloadError
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value
+
+__all__ = ["ENVELOPE", "Envelope", "address_of"]
+
+ENVELOPE = "taskiq_flow"
+"""The keyword argument of the taskiq message that holds the envelope."""
+
+_VERSION = 1
+_EXTRAS = frozenset({"serializer", "retry", "resources", "first_started_at", "sender"})
+
+
+@light
+class Envelope:
+    """The part of a message that is ours.
+
+    :param pool: The pool whose driver wants the outcome.
+    :param run: The run's id.
+    :param cell: The cell's path.
+    :param attempt: Counted from 1.
+    :param arguments: By parameter name.
+    :param outputs: The names of the outputs to unpack the result into.
+    :param extras: What has not its usual value: ``serializer`` of the outputs, options for ``retry``, ``resources``
+        that the attempt occupies, ``first_started_at``, the start of the cell's first attempt, and ``sender``, the id
+        of the message that the run stands for.
+    """
+
+    pool: str
+    run: str
+    cell: str
+    attempt: int
+    arguments: Mapping[str, Value] = field(factory=dict)
+    outputs: tuple[str, ...] = ()
+    extras: Mapping[str, Any] = field(factory=dict)
+
+    @property
+    def message_id(self) -> str:
+        """The id of the message, for people: nothing is looked up by it."""
+        return f"{self.run}/{self.cell}/{self.attempt}"
+
+    def to_wire(self) -> list[Any]:
+        """Give the envelope as plain JSON data."""
+        arguments = {}
+        for name, value in self.arguments.items():
+            arguments[name] = _argument_to_wire(value)
+        return [
+            _VERSION, self.pool, self.run, self.cell, self.attempt, arguments, self.outputs, self.extras
+        ]  # fmt: skip
+
+    @classmethod
+    def from_wire(cls, wire: Any) -> Envelope:
+        """Read what :meth:`to_wire` gave.
+
+        :raises PayloadError: it is something else.
+        """
+        try:
+            version, pool, run, cell, attempt, arguments, outputs, extras = wire
+            if version != _VERSION:
+                raise PayloadError(
+                    f"the message's envelope has version {version!r}, expected {_VERSION}; "
+                    "clients and workers must run versions of taskiq-flow that fit"
+                )
+            decoded = {}
+            for name, value in arguments.items():
+                decoded[name] = _argument_from_wire(value)
+            if type(attempt) is not int or type(extras) is not dict or not extras.keys() <= _EXTRAS:
+                raise ValueError(f"found {wire!r:.200}")
+            return cls(pool, run, cell, attempt, decoded, tuple(outputs), extras)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise PayloadError(f"the message's envelope is damaged: {error}") from error
+
+
+def _argument_to_wire(value: Value) -> list[Any]:
+    if isinstance(value, ListedValue):
+        return [None, [_argument_to_wire(part) for part in value.parts]]
+    if isinstance(value, ClaimCheck):
+        return [value.serializer, None, value.key, value.size]
+    try:
+        return [value.serializer, value.data.decode()]
+    except UnicodeDecodeError:
+        return [value.serializer, base64.b64encode(value.data).decode(), "base64"]
+
+
+def _argument_from_wire(wire: list[Any]) -> Value:
+    if wire[0] is None:
+        return ListedValue(tuple([_argument_from_wire(part) for part in wire[1]]))
+    if len(wire) == 2:
+        return Payload(wire[0], wire[1].encode())
+    if wire[1] is None:
+        return ClaimCheck(wire[0], wire[2], wire[3])
+    try:
+        return Payload(wire[0], base64.b64decode(wire[1], validate=True))
+    except binascii.Error as error:
+        raise ValueError(str(error)) from error
+
+
+def address_of(worker: str) -> str:
+    """Give the inbox that a worker reads its own notices from."""
+    return f"worker:{worker}"

@@ -1,0 +1,245 @@
+"""Which retry policy decides about a failed attempt, and its decision as an event."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve, field
+
+from taskiq_flow.errors import PluginError
+from taskiq_flow.machine.events import AttemptFailed
+from taskiq_flow.retry import (
+    LONGEST_DELAY,
+    CellView,
+    FailedAttempt,
+    GiveUp,
+    Retry,
+    RetryDecision,
+    RetryPolicy,
+)
+
+if TYPE_CHECKING:
+    from taskiq_flow.plugins import Plugins
+
+__all__ = ["Policies"]
+
+logger = logging.getLogger("taskiq_flow")
+
+# Reasons are for people, and stand in every log.
+_LONGEST_REASON = 1_000
+_MOST_KEPT = 1_000
+
+
+@define
+class Policies:
+    """Finds the policy for a task: its own object, then options (its own or its pipeline's), then the configured one.
+
+    :param selected: The class of policies that reads the options.
+    :param configured: What decides where neither a task nor its pipeline said anything, if anything was configured.
+    """
+
+    selected: type[RetryPolicy]
+    configured: RetryPolicy | None = None
+    _usual: RetryPolicy = field(init=False)
+    _made: dict[str, RetryPolicy] = field(factory=dict, init=False)
+
+    @_usual.default
+    def _choose_usual(self) -> RetryPolicy:
+        return self.selected.from_options({}) if self.configured is None else self.configured
+
+    @classmethod
+    def choose(cls, plugins: Plugins, given: object) -> Policies:
+        """Give the policies of a flow.
+
+        :param plugins: What is installed, with the configuration that selects among it.
+        :param given: What the flow was made with, besides names and options, which the configuration has.
+        :raises PluginError: there is no such policy, or it does not understand its options.
+        """
+        if isinstance(given, type) and issubclass(given, RetryPolicy):
+            return cls(given)
+        if given is not None and not isinstance(given, (str, Mapping, RetryPolicy)):
+            raise PluginError(
+                f"retry is {given!r}; give a RetryPolicy, its class or name, or a mapping of its options"
+            )
+        selected = plugins.retry_policies[plugins.selection("retry").name]
+        options = plugins.config.retry_options
+        if isinstance(given, RetryPolicy):
+            return cls(selected, given)
+        if options is None:
+            return cls(selected)
+        try:
+            return cls(selected, selected.from_options(options))
+        except PluginError as error:
+            source = plugins.config.sources.get("retry", "the configuration")
+            raise PluginError(f"retry ({source}): {error}") from error
+
+    def find(self, own: RetryPolicy | None, options: Mapping[str, Any] | None) -> RetryPolicy:
+        """Give the policy.
+
+        :param own: The object that the task was decorated with.
+        :param options: What the node says.
+        :raises PluginError: the configured class does not understand the options.
+        """
+        if own is not None:
+            return own
+        if options is None:
+            return self._usual
+        key = json.dumps(options, sort_keys=True, default=repr)
+        policy = self._made.get(key)
+        if policy is None:
+            if len(self._made) >= _MOST_KEPT:
+                # Somebody makes up options as they go; a process that lives long must not remember all of them.
+                self._made.clear()
+            policy = self._made[key] = self._make(options)
+        return policy
+
+    def _make(self, options: Mapping[str, Any]) -> RetryPolicy:
+        try:
+            return self.selected.from_options(options)
+        except PluginError:
+            raise
+        except Exception as error:
+            problem = f"{type(error).__name__}: {_short_repr(error, str)}"
+            raise PluginError(
+                f"retry policy {_name_of(self.selected)!r} cannot be made of its options: {problem}"
+            ) from error
+
+    def decide(
+        self,
+        failed: FailedAttempt,
+        cell: CellView,
+        *,
+        own: RetryPolicy | None,
+        options: Mapping[str, Any] | None,
+        attempt: int,
+        now: float,
+        holds_slot: bool = False,
+    ) -> AttemptFailed:
+        """Ask the policy, and give its decision as the event to log.
+
+        A policy that cannot be made, that raises, or that answers with something else than a decision gives up.
+
+        :param own: The object that the task was decorated with.
+        :param options: What the node says.
+        :param attempt: Which attempt failed, counted from 1.
+        :param now: Seconds since the epoch.
+        :param lingers: Whether the attempt still occupies its worker.
+        """
+        # With a copy, so that nobody changes by mistake what the attempt counts as having occupied.
+        cell = evolve(
+            cell,
+            now=now,
+            resources=dict(cell.resources),
+            asked=not (own is None and options is None and self.configured is None),
+        )
+        decision = self._ask_policy(own, options, failed, attempt, cell)
+        reason = decision.reason
+        if not reason and cell.asked:
+            reason = self._usual_reason(own, options, decision)
+        event = AttemptFailed(
+            cell=cell.path,
+            attempt=attempt,
+            failure=failed.failure,
+            reason=_short_repr(reason, str, _LONGEST_REASON),
+            holds_slot=holds_slot,
+            at=now,
+        )
+        if isinstance(decision, GiveUp):
+            return event
+        return evolve(
+            event,
+            retry_at=now + min(max(0.0, decision.delay), LONGEST_DELAY),
+            resources=decision.resources,
+            queue=decision.queue,
+            priority=decision.priority,
+        )
+
+    def _ask_policy(
+        self,
+        own: RetryPolicy | None,
+        options: Mapping[str, Any] | None,
+        failed: FailedAttempt,
+        attempt: int,
+        cell: CellView,
+    ) -> RetryDecision:
+        try:
+            policy = self.find(own, options)
+        except PluginError as error:
+            return GiveUp(reason=str(error))
+        return _ask(policy, failed, attempt, cell)
+
+    def _usual_reason(
+        self, own: RetryPolicy | None, options: Mapping[str, Any] | None, decision: RetryDecision
+    ) -> str:
+        """Give the reason of a decision that came without."""
+        wish = "gave up" if isinstance(decision, GiveUp) else "wants another attempt"
+        return f"policy {_name_of(self.find(own, options))!r} {wish}"
+
+
+def _ask(policy: RetryPolicy, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
+    name = _name_of(policy)
+    try:
+        decision = policy.decide(failed, attempt, cell)
+        problem = _problem(decision)
+        if isinstance(decision, Retry) and not problem and decision.resources is not None:
+            decision = evolve(decision, resources=dict(decision.resources))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        # Nothing is awaited here, so even a cancellation is the policy's own and means nobody else.
+        logger.exception("retry policy %r raised; cell %r gets no further attempt", name, cell.path)
+        return GiveUp(
+            reason=f"retry policy {name!r} raised {type(error).__name__}: {_short_repr(error, str)}"
+        )
+    if problem:
+        if inspect.iscoroutine(decision):
+            decision.close()
+        answer = _short_repr(decision, repr)
+        logger.error("retry policy %r answered %s%s", name, answer, problem)
+        return GiveUp(reason=f"retry policy {name!r} answered {answer}{problem}")
+    return decision
+
+
+def _name_of(policy: RetryPolicy | type[RetryPolicy]) -> str:
+    return getattr(policy, "name", None) or (policy if isinstance(policy, type) else type(policy)).__name__
+
+
+def _short_repr(value: object, text_of: Callable[[object], str], longest: int = 300) -> str:
+    """Give a short text of what somebody else's code made, which may raise even now."""
+    try:
+        text = text_of(value)
+    except Exception as error:  # noqa: BLE001 - as said
+        return f"<{type(value).__name__} whose text raises {type(error).__name__}>"
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def _problem(decision: object) -> str:
+    """Say what is wrong with a decision, so that nothing gets into the log which nobody can carry out."""
+    if not isinstance(decision, (Retry, GiveUp)):
+        return " instead of Retry or GiveUp"
+    if not isinstance(decision.reason, str):
+        return ", whose reason must be a text"
+    if isinstance(decision, GiveUp):
+        return ""
+    if not _is_number(decision.delay):
+        return ", whose delay must be a finite number of seconds"
+    resources = {} if decision.resources is None else decision.resources
+    if not isinstance(resources, Mapping) or not all(
+        isinstance(name, str) and _is_number(amount) and amount >= 0 for name, amount in resources.items()
+    ):
+        return ", whose resources must be finite numbers from 0"
+    if not isinstance(decision.queue, (str, type(None))) or type(decision.priority) not in (int, type(None)):
+        return ", whose queue must be a text and whose priority a whole number"
+    return ""
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    # Not by math.isfinite(), which raises where a whole number is too large; NaN is less than nothing.
+    return abs(value) <= sys.float_info.max

@@ -1,0 +1,200 @@
+"""What is looked at before a run is created, so that one that cannot end well is refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Union
+
+from attrs import define, field
+from taskiq import AsyncTaskiqDecoratedTask
+
+from taskiq_flow._runtime import Runtime
+from taskiq_flow.driver.demands import Demands
+from taskiq_flow.errors import GraphError, PayloadError, PluginError, UnschedulableError
+from taskiq_flow.graph.build import check_inputs
+from taskiq_flow.graph.model import Graph, TaskNode
+from taskiq_flow.graph.order import task_nodes
+from taskiq_flow.payloads import Value
+from taskiq_flow.scheduler import WorkerView
+from taskiq_flow.store import WorkerInfo
+from taskiq_flow.submission.live_workers import LiveWorkers, origins_of
+from taskiq_flow.tasks.options import policy_of
+from taskiq_flow.worker.decorated import FlowTask, wrap_task
+
+__all__ = ["Admission"]
+
+logger = logging.getLogger("taskiq_flow")
+
+_Need = tuple[tuple[tuple[str, float], ...], Union[str, None]]
+
+
+@define(eq=False)
+class _Survey:
+    """What a graph asks for, found in one walk over it; each thing with the paths of the nodes that do.
+
+    :ivar tasks: By the task's name.
+    :ivar with_policy: The nodes that have a policy of their own, by the task's name.
+    :ivar serializers: By the serializer's name.
+    :ivar needs: By resources and queue.
+    """
+
+    tasks: dict[str, list[str]] = field(factory=dict)
+    with_policy: dict[str, list[tuple[str, TaskNode]]] = field(factory=dict)
+    serializers: dict[str, list[str]] = field(factory=dict)
+    needs: dict[_Need, list[str]] = field(factory=dict)
+
+    @classmethod
+    def of(cls, graph: Graph) -> _Survey:
+        found = cls()
+        for path, node in task_nodes(graph):
+            options = node.options
+            found.tasks.setdefault(node.task, []).append(path)
+            if options.retry is not None:
+                found.with_policy.setdefault(node.task, []).append((path, node))
+            if options.serializer is not None:
+                found.serializers.setdefault(options.serializer, []).append(path)
+            found.needs.setdefault((tuple(options.resources.items()), options.queue), []).append(path)
+        return found
+
+
+class Admission:
+    """Checks a graph and its inputs against what the flow has.
+
+    :param runtime: The parts of the flow.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._staffing = LiveWorkers(runtime)
+        # Whether the tasks of installed distributions, where somebody has asked for them, are still to be registered.
+        self._may_discover = runtime.discoverer is not None
+        self._told_of_resources = False
+
+    async def check(self, graph: Graph, inputs: Iterable[str]) -> dict[str, str]:
+        """Refuse what cannot be run.
+
+        :param graph: What is to be run.
+        :param inputs: The names of the inputs that it is given.
+        :returns: Where the tasks come from that were discovered, by the task's name.
+        :raises GraphError: inputs are missing or unknown, or tasks are not registered with the broker.
+        :raises PluginError: nodes want retries that no installed policy can give, or serializers that cannot be used.
+        :raises UnschedulableError: no live worker has some of the tasks, or nodes ask for more than anybody could give.
+        """
+        check_inputs(graph, inputs)
+        survey = _Survey.of(graph)
+        self._check_tasks(survey)
+        self._check_resources(survey)
+        origins = origins_of(self._runtime.broker, sorted(survey.tasks))
+        live: Sequence[WorkerInfo] = ()
+        if not self._runtime.in_memory:
+            live = await self._staffing.check(
+                {task: paths[0] for task, paths in survey.tasks.items()}, origins
+            )
+        self._check_room(survey, live)
+        return {name: str(origin) for name, origin in origins.items()}
+
+    def encode_inputs(self, inputs: Mapping[str, Any], serializer: str | None = None) -> dict[str, Value]:
+        """Encode a run's inputs.
+
+        :param serializer: The serializer to do so; by default that of the flow.
+        :raises PluginError: it cannot be used.
+        :raises PayloadError: one cannot be encoded; the error names it.
+        """
+        if serializer is not None:
+            self._runtime.codec.require(serializer)
+        return {name: self._encode(name, value, serializer) for name, value in inputs.items()}
+
+    def _encode(self, name: str, value: Any, serializer: str | None) -> Value:
+        try:
+            return self._runtime.codec.encode(value, serializer)
+        except PayloadError as error:
+            raise PayloadError(f"input {name!r}: {error}") from error
+
+    def _check_tasks(self, survey: _Survey) -> None:
+        missing: list[str] = []
+        unusable: dict[str, list[str]] = {}
+        for name, paths in survey.tasks.items():
+            task = self._find_task(name)
+            if task is None:
+                missing += (
+                    f"node {path!r} applies task {name!r}, which its broker does not have" for path in paths
+                )
+                continue
+            if not isinstance(task, FlowTask):
+                wrap_task(self._runtime.broker, task)
+            own = policy_of(task)
+            with_policy = survey.with_policy.get(name, [])
+            asking: list[tuple[list[str], Any]] = [([path], node.options.retry) for path, node in with_policy]
+            if len(with_policy) < len(paths):
+                others = {path for path, _ in with_policy}
+                asking.append(([path for path in paths if path not in others], None))
+            for nodes, options in asking:
+                try:
+                    self._runtime.policies.find(own, options)
+                except PluginError as error:
+                    unusable.setdefault(str(error), []).extend(nodes)
+        if missing:
+            raise GraphError(f"{problem}; import the module that has it" for problem in missing)
+        for name, paths in survey.serializers.items():
+            try:
+                self._runtime.codec.require(name)
+            except PluginError as error:
+                unusable.setdefault(str(error), []).extend(paths)
+        if unusable:
+            raise PluginError(
+                "\n".join(
+                    f"nodes {', '.join(map(repr, paths))}: {error}" for error, paths in unusable.items()
+                )
+            )
+
+    def _find_task(self, name: str) -> AsyncTaskiqDecoratedTask[Any, Any] | None:
+        broker = self._runtime.broker
+        task = broker.find_task(name)
+        if task is None and self._may_discover:
+            self._runtime.load_catalogue().bind(broker)
+            self._may_discover = False
+            task = broker.find_task(name)
+        return task
+
+    def _check_resources(self, survey: _Survey) -> None:
+        """Say once that resources are asked for which the scheduler does not look at."""
+        scheduler, limits = self._runtime.scheduler, self._runtime.limits
+        if scheduler.reads_resources or self._told_of_resources:
+            return
+        asking = next(
+            (
+                paths[0]
+                for (resources, _), paths in survey.needs.items()
+                if dict(resources).keys() - limits.keys()
+            ),
+            None,
+        )
+        if asking is not None:
+            self._told_of_resources = True
+            logger.warning(
+                "node %r asks for resources, which scheduler %r does not look at; choose one that does, such as "
+                "'best-fit' of taskiq-flow-resources",
+                asking,
+                scheduler.name,
+            )
+
+    def _check_room(self, survey: _Survey, live: Sequence[WorkerInfo]) -> None:
+        """Refuse a graph that asks for more than any worker, or any limit, could ever give.
+
+        :param live: Workers that have announced themselves.
+        :raises UnschedulableError: with every node that does.
+        """
+        runtime = self._runtime
+        demands = Demands(runtime.limits, runtime.scheduler)
+        there = (WorkerView(id=each.id, capacity=each.capacity, queue=each.queue) for each in live)
+        workers = (*runtime.capacity.workers, *there)
+        problems: list[str] = []
+        for (resources, queue), paths in survey.needs.items():
+            problem = demands.problem(dict(resources), queue or "", workers)
+            if problem:
+                problems += (f"node {path!r} {problem}" for path in paths)
+        if problems:
+            raise UnschedulableError(
+                "\n".join(f"{each}; ask for less, or give pool {runtime.pool!r} more" for each in problems)
+            )

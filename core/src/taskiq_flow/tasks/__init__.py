@@ -1,0 +1,1 @@
+"""What a task says of itself: its annotations, its signature, its options."""

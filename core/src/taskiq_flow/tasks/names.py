@@ -1,0 +1,57 @@
+"""The names that users give."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable
+from typing import Any
+
+from taskiq_flow._words import quote
+from taskiq_flow.errors import GraphError
+
+__all__ = ["check_declared_names"]
+
+
+def check_declared_names(
+    *, output: object = None, outputs: object = None, inputs: object = None
+) -> dict[str, Any]:
+    """Check names that a user declares, and give them as arguments of :class:`TaskSpec`.
+
+    :raises GraphError: with every problem there is.
+    """
+    problems: list[str] = []
+    names: dict[str, Any] = {}
+    if output is not None and outputs is not None:
+        problems.append(f"output={output!r} and outputs={outputs!r} are both given; give one of them")
+    elif output is not None:
+        names["outputs"] = _names("output", [output], problems)
+    elif outputs is not None:
+        before = len(problems)
+        names["outputs"] = _names("outputs", outputs, problems)
+        if not names["outputs"] and len(problems) == before:
+            problems.append("outputs is empty; name what the task produces, or leave outputs out")
+    if inputs is not None:
+        names["inputs"] = _names("inputs", inputs, problems)
+    if problems:
+        raise GraphError(problems)
+    return names
+
+
+def _names(what: str, given: object, problems: list[str]) -> tuple[str, ...]:
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        problems.append(f"{what} is {given!r}; give a list of names, such as ['first', 'second']")
+        return ()
+    names = tuple(given)
+    wrong = [name for name in names if not _is_name(name)]
+    if wrong:
+        problems.append(
+            f"{what} has {', '.join(map(repr, wrong))}; a name is a word that a parameter could have"
+        )
+    twice = sorted({name for name in names if isinstance(name, str) and names.count(name) > 1})
+    if twice:
+        problems.append(f"{what} has {quote(twice)} more than once; name each thing once")
+    return names
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)

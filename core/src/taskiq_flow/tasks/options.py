@@ -1,0 +1,206 @@
+"""What ``@broker.task(...)`` was told, sorted by who needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
+
+from taskiq_flow.discoverer import Origin
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph.model import DEFAULT_OPTIONS, NodeOptions
+from taskiq_flow.retry import RetryPolicy, option_problems, plain_options
+
+__all__ = [
+    "TaskOptions",
+    "find_registered_name",
+    "keep_options",
+    "keep_origin",
+    "options_of",
+    "origin_of",
+    "policy_of",
+    "task_options",
+    "versions_of",
+]
+
+_KEPT = "__taskiq_flow_options__"
+_ORIGIN = "__taskiq_flow_origin__"
+# What brokers and schedule sources read from a task itself; a node's messages do without it.
+_NOT_OF_NODES = ("queue_name", "schedule")
+
+
+@frozen(kw_only=True)
+class TaskOptions:
+    """What ``@broker.task(...)`` was told, sorted by who needs it.
+
+    :param name: The name to register under; ``None`` for taskiq's.
+    :param former: The name that taskiq knew it by until then, where it gets another one.
+    :param node: What a node needs to know.
+    :param policy: A policy object; it stays with the task and is never sent.
+    :param labels: What is left: the labels that taskiq sends.
+    """
+
+    name: str | None = None
+    former: str | None = None
+    node: NodeOptions = DEFAULT_OPTIONS
+    policy: RetryPolicy | None = None
+    labels: Mapping[str, Any] = field(factory=dict)
+
+    @classmethod
+    def read(cls, task: str, given: Mapping[str, Any]) -> TaskOptions:
+        """Sort the keywords of a task's decorator.
+
+        :raises GraphError: some have values of a wrong kind; all of them are listed.
+        """
+        left = dict(given)
+        problems: list[str] = []
+        name = left.pop("name", None)
+        if name is not None and (not isinstance(name, str) or not name):
+            problems.append(f"name is {name!r}; give a word, or leave it out")
+        timeout = _number("timeout", left.pop("timeout", None), problems)
+        priority = left.pop("priority", None)
+        priority = 0 if priority is None else priority
+        if isinstance(priority, str) and "labels" not in given:
+            left["priority"], priority = priority, 0
+        elif not isinstance(priority, int) or isinstance(priority, bool):
+            problems.append(f"priority is {priority!r}; give a whole number")
+        serializer = left.pop("serializer", None)
+        if serializer is not None and (not isinstance(serializer, str) or not serializer):
+            problems.append(
+                f"serializer is {serializer!r}; give the name of one, such as 'json', or leave it out"
+            )
+        queue = left.pop("queue", None)
+        retry, policy = _retry(left.pop("retry_policy", None), left.pop("max_retries", None), problems)
+        nested = left.pop("labels", None)
+        if nested is not None and not (
+            isinstance(nested, Mapping) and all(isinstance(key, str) for key in nested)
+        ):
+            problems.append(f"labels is {nested!r}; give a mapping from words to values")
+            nested = None
+        if nested and "timeout" in nested:
+            problems.append(
+                "labels has a 'timeout', by which taskiq limits a task; give timeout=..., or use another word"
+            )
+        if problems:
+            raise GraphError([f"task {task!r}: {problem}" for problem in problems])
+        labels = {**left, **(nested or {})}
+        queue = queue or labels.get("queue_name")
+        node = NodeOptions(
+            timeout=timeout,
+            retry=retry,
+            queue=None if queue is None else str(queue),
+            priority=priority,
+            serializer=serializer,
+            labels={key: value for key, value in labels.items() if key not in _NOT_OF_NODES},
+        )
+        if queue is not None:
+            labels |= {"queue": str(queue), "queue_name": str(queue)}
+        if timeout is not None:
+            labels["timeout"] = timeout
+        if priority:
+            # Some brokers go by it; nodes have their schedulers for that.
+            labels.setdefault("priority", priority)
+        return cls(
+            name=name,
+            former=None if name is None else task,
+            node=DEFAULT_OPTIONS if node == DEFAULT_OPTIONS else node,
+            policy=policy,
+            labels=labels,
+        )
+
+
+def _number(name: str, value: Any, problems: list[str]) -> float | None:
+    if value is None:
+        return None
+    # Not by math.isfinite(), which raises where a whole number is too large.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= sys.float_info.max:
+        problems.append(f"{name} is {value!r}; give a number of seconds above 0, or None")
+        return None
+    return float(value)
+
+
+def _retry(
+    policy: Any, max_retries: Any, problems: list[str]
+) -> tuple[Mapping[str, Any] | None, RetryPolicy | None]:
+    if max_retries is not None and (
+        isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0
+    ):
+        problems.append(f"max_retries is {max_retries!r}; give a whole number, 0 or more")
+        max_retries = None
+    if isinstance(policy, RetryPolicy):
+        if max_retries is not None:
+            problems.append("max_retries and a policy object are both given; say it to the object")
+        return None, policy
+    if policy is not None and not isinstance(policy, Mapping):
+        problems.append(f"retry_policy is {policy!r}; give a mapping of options, or a RetryPolicy")
+        policy = None
+    if policy is None and max_retries is None:
+        return None, None
+    problems.extend(option_problems(policy or {}))
+    options = plain_options(policy or {})
+    if max_retries is not None and options.setdefault("max_retries", max_retries) != max_retries:
+        problems.append(
+            f"max_retries is {max_retries}, and retry_policy says {options['max_retries']!r}; give one of them"
+        )
+    return options, None
+
+
+def keep_options(task: AsyncTaskiqDecoratedTask[Any, Any], options: TaskOptions) -> None:
+    """Keep with a task what its decorator was told; its labels do not say it any more."""
+    task.__dict__[_KEPT] = options
+
+
+def task_options(task: object) -> TaskOptions:
+    """Give what a task's decorator was told; nothing for what is no task.
+
+    :raises GraphError: it was told something impossible.
+    """
+    kept = getattr(task, "__dict__", {}).get(_KEPT)
+    if isinstance(kept, TaskOptions):
+        return kept
+    if isinstance(task, AsyncTaskiqDecoratedTask):
+        return TaskOptions.read(task.task_name, task.labels)
+    return TaskOptions()
+
+
+def find_registered_name(task: AsyncTaskiqDecoratedTask[Any, Any]) -> str:
+    """Give the name under which a broker with a flow knows a task.
+
+    taskiq keeps ``name=`` of ``@broker.task(name=...)`` as a label; installing a flow makes it the task's name.
+    Graphs may be compiled before that.
+    """
+    name = None if _KEPT in task.__dict__ else task.labels.get("name")
+    return name if isinstance(name, str) and name else task.task_name
+
+
+def options_of(task: object) -> NodeOptions:
+    """Give what a task's decorator said that a node needs to know.
+
+    :raises GraphError: it said something impossible.
+    """
+    return task_options(task).node
+
+
+def policy_of(task: object) -> RetryPolicy | None:
+    """Give the retry policy object that a task was decorated with, if any."""
+    return task_options(task).policy
+
+
+def keep_origin(task: AsyncTaskiqDecoratedTask[Any, Any], origin: Origin) -> None:
+    """Keep with a task which distribution it was discovered in."""
+    task.__dict__[_ORIGIN] = origin
+
+
+def origin_of(task: object) -> Origin | None:
+    """Give the distribution that a task was discovered in; ``None`` for one that the application has itself."""
+    origin = getattr(task, "__dict__", {}).get(_ORIGIN)
+    return origin if isinstance(origin, Origin) else None
+
+
+def versions_of(broker: AsyncBroker) -> dict[str, str]:
+    """Give the distribution and version of each of a broker's tasks that was discovered, by the task's name."""
+    found = {name: origin_of(task) for name, task in broker.get_all_tasks().items()}
+    return {name: origin.release for name, origin in found.items() if origin is not None}

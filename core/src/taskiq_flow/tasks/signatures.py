@@ -1,0 +1,208 @@
+"""What a task's function says of itself: its parameters and what it returns.
+
+Read once for each function. Annotations that cannot be resolved count as missing; a missing
+annotation is :data:`typing.Any`, which every check lets pass.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from types import CoroutineType, SimpleNamespace
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
+
+from attrs import field, frozen
+from taskiq_dependencies import graph as _dependencies
+from taskiq_dependencies.dependency import Dependency
+
+from taskiq_flow.errors import GraphError
+
+__all__ = ["PROGRESS_PARAMETER", "TaskParameter", "TaskSignature", "read_signature"]
+
+PROGRESS_PARAMETER = "progress_callback"
+"""The parameter that the worker fills in by itself; no data is wired to it."""
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_AWAITABLES = (Awaitable, Coroutine, CoroutineType)
+# Texts and bytes are sequences to Python, but not of values that anybody would want one by one.
+_NEVER_UNPACKED = (bool, int, float, str, bytes, bytearray, dict, set, frozenset, type(None))
+# Dependency markers of FastAPI are honoured by taskiq where FastAPI is installed.
+_DEPENDENCIES: tuple[type, ...] = tuple(
+    filter(None, (Dependency, getattr(_dependencies, "FastapiDepends", None)))
+)
+
+
+@frozen
+class TaskParameter:
+    """A parameter that data can be wired to.
+
+    :param name: Its name.
+    :param annotation: Its resolved annotation, with the extras of ``Annotated``; ``Any`` where there is none.
+    :param has_default: Whether it may be left out.
+    :param keyword_only: Whether it has no position.
+    """
+
+    name: str
+    annotation: Any = Any
+    has_default: bool = False
+    keyword_only: bool = False
+
+
+@frozen(kw_only=True)
+class TaskSignature:
+    """What is known of a task's function.
+
+    :param parameters: The parameters that data can be wired to, in order.
+    :param dependencies: Parameters that taskiq's dependency injection fills in.
+    :param reports_progress: Whether there is a ``progress_callback``.
+    :param extra_keywords: Whether any further keyword is taken (``**kwargs``).
+    :param positional_only: Required parameters that cannot be passed by name.
+    :param returns: What the task's result is, awaitables unwrapped; ``Any`` where unknown.
+    """
+
+    parameters: tuple[TaskParameter, ...] = ()
+    dependencies: frozenset[str] = frozenset()
+    reports_progress: bool = False
+    extra_keywords: bool = False
+    positional_only: tuple[str, ...] = ()
+    returns: Any = Any
+    by_name: Mapping[str, TaskParameter] = field(init=False, eq=False, repr=False)
+    accepts: Mapping[str, Any] = field(init=False, eq=False, repr=False)
+
+    @by_name.default
+    def _index(self) -> Mapping[str, TaskParameter]:
+        return {parameter.name: parameter for parameter in self.parameters}
+
+    @accepts.default
+    def _annotate(self) -> Mapping[str, Any]:
+        return {each.name: each.annotation for each in self.parameters if each.annotation is not Any}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the parameters that data can be wired to."""
+        return tuple(self.by_name)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of those without a default."""
+        return tuple(each.name for each in self.parameters if not each.has_default)
+
+    def returns_for(self, count: int) -> tuple[Any, ...]:
+        """Give the annotation of each of ``count`` outputs; empty where nothing is known.
+
+        :raises ValueError: the result can certainly not be unpacked into that many; the text says what it is.
+        """
+        if count == 0 or self.returns is Any:
+            return ()
+        if count == 1:
+            return (self.returns,)
+        return _unpack(self.returns, count)
+
+
+def _unpack(returns: Any, count: int) -> tuple[Any, ...]:
+    while get_origin(returns) is Annotated:
+        returns = get_args(returns)[0]
+    origin, arguments = get_origin(returns), get_args(returns)
+    if origin is tuple:
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return (arguments[0],) * count
+        if len(arguments) != count:
+            raise ValueError(f"{returns}, which has {len(arguments)} elements")
+        return arguments
+    if isinstance(origin, type) and issubclass(origin, Sequence) and len(arguments) == 1:
+        return (arguments[0],) * count
+    if (origin or returns) in _NEVER_UNPACKED:
+        raise ValueError(f"{getattr(returns, '__name__', returns)}, which is no sequence")
+    fields = getattr(returns, "_fields", None)
+    if isinstance(returns, type) and issubclass(returns, tuple) and isinstance(fields, tuple):
+        if len(fields) != count:
+            raise ValueError(f"{returns.__name__}, which has {len(fields)} elements")
+        hints = _hints(returns)
+        return tuple(hints.get(name, Any) for name in fields)
+    return ()
+
+
+_signatures: WeakKeyDictionary[Callable[..., Any], TaskSignature] = WeakKeyDictionary()
+
+
+def read_signature(function: Callable[..., Any]) -> TaskSignature:
+    """Read a function's signature; the answer is remembered as long as the function lives.
+
+    :raises GraphError: Python cannot tell the function's parameters.
+    """
+    known = _signatures.get(function)
+    if known is None:
+        known = _signatures[function] = _read(function)
+    return known
+
+
+def _read(function: Callable[..., Any]) -> TaskSignature:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        name = getattr(function, "__name__", repr(function))
+        raise GraphError(f"cannot read the parameters of {name!r}: {error}; wrap it in a function") from error
+    hints = _hints(function)
+    parameters: list[TaskParameter] = []
+    dependencies: set[str] = set()
+    positional_only: list[str] = []
+    extra_keywords = reports_progress = False
+    for name, parameter in signature.parameters.items():
+        annotation = hints.get(name, Any)
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            extra_keywords = True
+        elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            continue
+        elif _is_dependency(parameter, annotation):
+            dependencies.add(name)
+        elif name == PROGRESS_PARAMETER:
+            reports_progress = True
+        elif parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            if parameter.default is inspect.Parameter.empty:
+                positional_only.append(name)
+        else:
+            has_default = parameter.default is not inspect.Parameter.empty
+            keyword_only = parameter.kind not in _POSITIONAL
+            parameters.append(TaskParameter(name, annotation, has_default, keyword_only))
+    return TaskSignature(
+        parameters=tuple(parameters),
+        dependencies=frozenset(dependencies),
+        reports_progress=reports_progress,
+        extra_keywords=extra_keywords,
+        positional_only=tuple(positional_only),
+        returns=_unwrap_awaitable(hints.get("return", Any)),
+    )
+
+
+def _is_dependency(parameter: inspect.Parameter, annotation: Any) -> bool:
+    if isinstance(parameter.default, _DEPENDENCIES):
+        return True
+    return any(isinstance(extra, _DEPENDENCIES) for extra in getattr(annotation, "__metadata__", ()))
+
+
+def _unwrap_awaitable(annotation: Any) -> Any:
+    while get_origin(annotation) in _AWAITABLES:
+        arguments = get_args(annotation)
+        annotation = arguments[-1] if arguments else Any
+    return annotation
+
+
+def _hints(thing: Any) -> dict[str, Any]:
+    """Resolve all annotations that can be resolved."""
+    try:
+        return get_type_hints(thing, include_extras=True)
+    except Exception:  # noqa: BLE001 - evaluating a user's annotation may raise anything
+        return _hints_one_by_one(thing)
+
+
+def _hints_one_by_one(thing: Any) -> dict[str, Any]:
+    hints: dict[str, Any] = {}
+    namespace = getattr(inspect.unwrap(thing), "__globals__", {})
+    for name, annotation in getattr(thing, "__annotations__", {}).items():
+        single = SimpleNamespace(__annotations__={name: annotation})
+        try:
+            hints.update(get_type_hints(single, globalns=namespace, include_extras=True))
+        except Exception:  # noqa: BLE001 - this one stays unknown, the others do not
+            continue
+    return hints

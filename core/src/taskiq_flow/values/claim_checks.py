@@ -1,0 +1,192 @@
+"""Large values: kept as blobs, with a claim check in their place wherever they travel."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from attrs import evolve, frozen
+
+from taskiq_flow._background import backoffs
+from taskiq_flow.clock import Clock
+from taskiq_flow.errors import BlobNotFound, PayloadError, RunNotFound, StoreError
+from taskiq_flow.machine.events import CellSucceeded
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, has_claim_checks
+from taskiq_flow.store import RunStore
+from taskiq_flow.values.sizes import DEFAULT_CLAIM_CHECK, claim_check_problem
+
+__all__ = ["ClaimChecks"]
+
+logger = logging.getLogger("taskiq_flow")
+
+T = TypeVar("T")
+
+_TRIES = 4
+_AT_ONCE = 8
+_DIGEST = 16
+
+
+@frozen(eq=False)
+class ClaimChecks:
+    """Puts large values into blobs, and gets them back.
+
+    :param store: Whose blobs these are.
+    :param clock: Waits between two tries.
+    :param threshold: How many bytes a payload may have that is not kept as a blob; ``None`` keeps none.
+    :raises ValueError: the threshold is below what guards and filters rely on.
+    """
+
+    store: RunStore
+    clock: Clock
+    threshold: int | None = DEFAULT_CLAIM_CHECK
+
+    def __attrs_post_init__(self) -> None:
+        if problem := claim_check_problem(self.threshold):
+            raise ValueError(f"the threshold of blobs {problem}, found {self.threshold}")
+
+    def is_large(self, value: Value) -> bool:
+        """Whether a value is to be kept as a blob."""
+        return self.threshold is not None and type(value) is Payload and len(value.data) > self.threshold
+
+    async def check_in(self, run: str, place: str, value: Value) -> Value:
+        """Keep a large payload as a blob; give anything else back as it is.
+
+        What the blob contains is a part of its key, so whoever writes under a key later writes the same.
+
+        :param place: What the value is, unique in the run but for its content.
+        :returns: The claim check.
+        :raises StoreError: the blobs have failed several times.
+        """
+        if not self.is_large(value):
+            return value
+        assert isinstance(value, Payload)
+        key = f"{place}.{_digest(value)}"
+        try:
+            await self._retry(f"keep {place}", lambda: self.store.blobs.put(run, key, value.data))
+        except StoreError as error:
+            raise StoreError(f"{place} of run {run} cannot be kept as a blob: {error}") from error
+        return ClaimCheck(value.serializer, key, len(value.data))
+
+    async def check_in_inputs(self, run: str, values: Mapping[str, Value]) -> Mapping[str, Value]:
+        """Keep the large ones of a run's inputs.
+
+        :raises StoreError: the blobs have failed several times.
+        """
+        if not any(map(self.is_large, values.values())):
+            return values
+        return {name: await self.check_in(run, f"inputs/{name}", value) for name, value in values.items()}
+
+    async def check_in_outputs(self, run: str, event: CellSucceeded, names: tuple[str, ...]) -> CellSucceeded:
+        """Keep the large outputs of an attempt; when the run was deleted meanwhile, nothing of it stays.
+
+        :param names: The outputs' names.
+        :raises StoreError: the blobs have failed several times.
+        """
+        if not any(map(self.is_large, event.outputs)):
+            return event
+        outputs = []
+        for name, value in zip(names, event.outputs, strict=True):
+            place = f"outputs/{event.cell}/{event.attempt}/{name}"
+            outputs.append(await self.check_in(run, place, value))
+        await self.drop_orphans(run)
+        return evolve(event, outputs=tuple(outputs))
+
+    @asynccontextmanager
+    async def new_run(self, run: str) -> AsyncIterator[None]:
+        """Keep inputs of a run that is about to be created; where that comes to nothing, none of them stays."""
+        try:
+            yield
+        except BaseException:
+            await self.drop_orphans(run)
+            raise
+
+    async def drop_orphans(self, run: str) -> None:
+        """Delete the blobs of a run that is not there; never raises."""
+        try:
+            await self.store.runs.get(run)
+        except RunNotFound:
+            try:
+                await self.store.blobs.delete_run(run)
+            except Exception:
+                logger.exception("cannot delete the blobs of run %s, which is not there any more", run)
+        except Exception as error:  # noqa: BLE001 - stores raise what their drivers raise
+            logger.warning("cannot tell whether run %s is there, and any blobs of it stay: %s", run, error)
+
+    async def redeem(self, run: str, value: Value) -> Value:
+        """Give a value without claim checks.
+
+        :raises BlobNotFound: a blob is gone.
+        :raises PayloadError: a blob was changed.
+        :raises StoreError: the blobs have failed several times.
+        """
+        if not has_claim_checks(value):
+            return value
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def whole(part: Value) -> Value:
+            if isinstance(part, ListedValue):
+                return ListedValue(tuple(await asyncio.gather(*map(whole, part.parts))))
+            if isinstance(part, ClaimCheck):
+                async with turns:
+                    return await self._retry(f"get {part.key}", lambda: self.redeem_once(run, part))
+            return part
+
+        return await whole(value)
+
+    async def redeem_once(self, run: str, check: ClaimCheck) -> Payload:
+        """Give the payload that a claim check stands for; ask once.
+
+        :raises BlobNotFound: the blob is gone.
+        :raises PayloadError: the blob was changed.
+        :raises StoreError: the blobs have failed, or the blob was cut, as it is while another process writes it.
+        """
+        try:
+            data = await self.store.blobs.get(run, check.key)
+        except StoreError:
+            raise
+        except Exception as error:
+            raise StoreError(f"blob {check.key!r} of run {run!r}: {type(error).__name__}: {error}") from error
+        if len(data) != check.size:
+            raise StoreError(
+                f"blob {check.key!r} of run {run!r} has {len(data)} bytes instead of {check.size}; "
+                "somebody has cut or changed it"
+            )
+        payload = Payload(check.serializer, data)
+        # Every key that is made here ends with what its blob contains.
+        _, _, expected = check.key.rpartition(".")
+        if len(expected) == 2 * _DIGEST and expected != _digest(payload):
+            raise PayloadError(
+                f"blob {check.key!r} of run {run!r} is not what was kept under that key; somebody has changed it"
+            )
+        return payload
+
+    async def _retry(self, what: str, action: Callable[[], Awaitable[T]]) -> T:
+        """Do something that may fail for a moment.
+
+        :raises BlobNotFound: what it wants is gone.
+        :raises PayloadError: what it wants was changed.
+        :raises StoreError: it has failed several times.
+        """
+        for tries, seconds in enumerate(backoffs(), 1):
+            try:
+                return await action()
+            except (BlobNotFound, PayloadError):
+                raise
+            except Exception as error:
+                if tries == _TRIES:
+                    raise StoreError(
+                        f"failed {tries} times, at last with {type(error).__name__}: {error}"
+                    ) from error
+                logger.warning("cannot %s yet: %s; trying again in %g s", what, error, seconds)
+                await self.clock.sleep(seconds)
+        raise AssertionError("there are always further tries")
+
+
+def _digest(payload: Payload) -> str:
+    digest = hashlib.blake2b(payload.serializer.encode() + b"\0", digest_size=_DIGEST)
+    digest.update(payload.data)
+    return digest.hexdigest()

@@ -1,0 +1,352 @@
+"""Between values and payloads: the one place that picks a serializer and the codecs behind it.
+
+A payload's id says how it was written: the serializer, and each codec that changed what the serializer gave, in
+order, with ``+`` between them (``json+zstd+encrypted``). So what one configuration wrote, another one reads.
+"""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Union
+
+from attrs import field, frozen
+
+from taskiq_flow.errors import PayloadError, PluginError
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, has_claim_checks
+from taskiq_flow.serializer import ByteCodec, Serializer
+from taskiq_flow.values.sizes import describe_size
+
+__all__ = ["UNFETCHED_BLOB", "Codec", "CodecRecipe", "make_codec"]
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set, frozenset})
+
+
+class _UnfetchedBlob:
+    """What guards and filters see of a value that is kept as a blob: true, and equal to nothing else.
+
+    They cannot wait for the blob, and need not: plain data that is false, or that a guard may compare with, is shorter
+    than any blob.
+    """
+
+    def __repr__(self) -> str:
+        return "<a value kept as a blob>"
+
+
+UNFETCHED_BLOB: Final = _UnfetchedBlob()
+"""What :meth:`Codec.read` gives in the place of a blob."""
+
+_NO_CODECS: Mapping[str, type[ByteCodec]] = {}
+
+
+class Codec:
+    """Encodes with one serializer and the codecs behind it, decodes with whichever wrote the payload.
+
+    :param serializers: Those that are installed, by id.
+    :param default: The id of the one that encodes where a node names none.
+    :param codecs: What changes encoded values, in order: names, or objects.
+    :param installed: The classes of codecs that are installed, by name.
+    :param max_value_bytes: How long a value may be, as its serializer gives it; ``None`` for no limit.
+    :raises PluginError: a codec is not installed, is named twice, or cannot be used.
+    """
+
+    def __init__(
+        self,
+        serializers: Mapping[str, type[Serializer]],
+        default: str,
+        *,
+        codecs: Sequence[str | ByteCodec] = (),
+        installed: Mapping[str, type[ByteCodec]] = _NO_CODECS,
+        max_value_bytes: int | None = None,
+    ) -> None:
+        self._factories = serializers
+        self._codec_factories = installed
+        self._made: dict[str, Serializer] = {}
+        self._codecs: dict[str, ByteCodec] = {}
+        self._given = tuple(codecs)
+        self.max_value_bytes = max_value_bytes
+        self.default = default
+        self._recipe: CodecRecipe | None = None
+        if wrong := [name for name in (*serializers, *installed) if "+" in name]:
+            raise PluginError(
+                f"serializers and codecs {', '.join(map(repr, wrong))} have '+' in their names, which stands between "
+                "the names in a payload's id; rename them"
+            )
+        self.serializer(default)
+        self._chain = tuple(self._name_codec(each) for each in codecs)
+        if len(set(self._chain)) < len(self._chain):
+            raise PluginError(f"codecs {', '.join(self._chain)}: one stands there twice; name each once")
+
+    @property
+    def codecs(self) -> tuple[str, ...]:
+        """The names of the codecs that encode, in order."""
+        return self._chain
+
+    def recipe(self) -> CodecRecipe:
+        """Give what another process makes the same codec of, with :func:`make_codec`.
+
+        :raises PluginError: a codec cannot be sent there.
+        """
+        if self._recipe is not None:
+            return self._recipe
+        for each in self._given:
+            try:
+                pickle.dumps(each)
+            except Exception as error:
+                raise PluginError(
+                    f"codec {each!r} cannot be sent to the processes of a flow: {type(error).__name__}: {error}; "
+                    "keep what cannot be pickled out of its state"
+                ) from error
+        self._recipe = CodecRecipe(
+            id=uuid.uuid4().hex,
+            serializers=tuple(sorted(self._factories.items())),
+            default=self.default,
+            codecs=self._given,
+            installed=tuple(sorted(self._codec_factories.items())),
+            max_value_bytes=self.max_value_bytes,
+        )
+        return self._recipe
+
+    def serializer(self, name: str) -> Serializer:
+        """Give the serializer of an id.
+
+        :raises PayloadError: it is not installed here.
+        """
+        made = self._made.get(name)
+        if made is None:
+            factory = self._factories.get(name)
+            if factory is None:
+                raise PayloadError(
+                    f"a payload was written by serializer {name!r}, which is not installed here; "
+                    f"{_there(self._factories)}; install the plugin that offers it (taskiq-flow-serializers?)"
+                )
+            made = self._made[name] = factory()
+        return made
+
+    def require(self, name: str) -> None:
+        """See to it that a serializer that somebody has chosen can be used.
+
+        :raises PluginError: it is not installed, or lacks something.
+        """
+        # A table of offers says what there is, and what to install.
+        self._factories[name]
+        try:
+            self.serializer(name)
+        except PayloadError as error:
+            raise PluginError(f"serializer {name!r} cannot be used: {error}") from error
+
+    def encode(self, value: Any, serializer: str | None = None) -> Payload:
+        """Encode a value.
+
+        :raises PayloadError: it cannot be encoded, or is too large.
+        """
+        name = serializer or self.default
+        made = self._made.get(name) or self.serializer(name)
+        data = made.dumps(value)
+        if self.max_value_bytes is not None and len(data) > self.max_value_bytes:
+            raise PayloadError(
+                f"the value has {describe_size(len(data))} as {name}, more than the "
+                f"{describe_size(self.max_value_bytes)} that a value may have; "
+                "return a reference to where it is kept, or raise max_value_bytes"
+            )
+        return self._seal(name, data, self._chain) if self._chain else Payload(name, data)
+
+    def decode(self, value: Value, type_: Any = Any) -> Any:
+        """Decode a value by an annotation.
+
+        :raises PayloadError: it is damaged, does not fit, or what wrote it is not installed.
+        """
+        name, data = self._open(value) if type(value) is Payload else self._join(value)
+        made = self._made.get(name) or self.serializer(name)
+        return made.loads(data, type_)
+
+    def reader(self, id_: str, type_: Any) -> Callable[[bytes], Any] | None:
+        """Give what decodes payloads of an id by an annotation, where it needs no codecs; it may raise anything.
+
+        :raises PayloadError: what wrote them is not installed.
+        """
+        return None if "+" in id_ else self.serializer(id_).reader(type_)
+
+    def read(self, value: Value) -> Any:
+        """Decode a value to plain data; what guards and filters look at.
+
+        :returns: The value, with :data:`UNFETCHED_BLOB` in the place of each blob.
+        :raises PayloadError: it cannot be decoded, or is neither true nor false.
+        """
+        found = self._decode_here(value)
+        if type(found) not in _PLAIN:
+            try:
+                bool(found)
+            except Exception as error:
+                raise PayloadError(f"a {type(found).__name__} is neither true nor false: {error}") from error
+        return found
+
+    def _decode_here(self, value: Value) -> Any:
+        """Decode as much of a value as there is without its blobs."""
+        if isinstance(value, ClaimCheck):
+            return UNFETCHED_BLOB
+        if isinstance(value, ListedValue) and has_claim_checks(value):
+            return [self._decode_here(part) for part in value.parts]
+        return self.decode(value)
+
+    def flat(self, value: Value) -> Value:
+        """Give a list that is kept as its elements as one payload, unless some of them are kept as blobs.
+
+        :raises PayloadError: elements cannot be put together.
+        """
+        if not isinstance(value, ListedValue):
+            return value
+        if has_claim_checks(value):
+            return ListedValue(tuple(map(self.flat, value.parts)))
+        return self._seal(*self._join(value), self._chain_over(_ids(value)))
+
+    def items(self, value: Value) -> tuple[Value, ...]:
+        """Give the elements of an encoded list.
+
+        :raises PayloadError: it is no list.
+        """
+        if isinstance(value, ListedValue):
+            return value.parts
+        if isinstance(value, ClaimCheck):
+            raise PayloadError(f"the blob {value.key!r} must be fetched before it can be mapped over")
+        name, data = self._open(value)
+        parts = self.serializer(name).split(data)
+        chain = self._chain_over((value.serializer,))
+        return tuple([self._seal(name, part, chain) for part in parts])
+
+    # Codecs
+
+    def _name_codec(self, given: str | ByteCodec) -> str:
+        """Give the name of a codec that was selected, and see to it that it can be made."""
+        if isinstance(given, str):
+            if given not in self._codecs:
+                # A table of offers says what there is, and what to install.
+                factory = self._codec_factories[given]
+                try:
+                    made = factory()
+                except PluginError:
+                    raise
+                except Exception as error:
+                    raise PluginError(
+                        f"codec {given!r} cannot be made: {type(error).__name__}: {error}"
+                    ) from error
+                made.max_bytes = self.max_value_bytes if made.max_bytes is None else made.max_bytes
+                self._codecs[given] = made
+            return given
+        name = getattr(given, "name", None)
+        if not isinstance(given, ByteCodec) or not isinstance(name, str) or not name or "+" in name:
+            raise PluginError(
+                f"{given!r} is no codec; give the name of one, or a ByteCodec with a name without '+'"
+            )
+        if given.max_bytes is None:
+            given.max_bytes = self.max_value_bytes
+        self._codecs[name] = given
+        return name
+
+    def _codec(self, name: str, chain: str) -> ByteCodec:
+        if name not in self._codecs:
+            if name not in self._codec_factories:
+                raise PayloadError(
+                    f"a payload was written as {chain!r}, and codec {name!r} is not installed here; "
+                    f"{_there(self._codec_factories)}; install the plugin that offers it (taskiq-flow-serializers?)"
+                )
+            try:
+                self._name_codec(name)
+            except PluginError as error:
+                raise PayloadError(f"a payload was written as {chain!r}: {error}") from error
+        return self._codecs[name]
+
+    def _seal(self, name: str, data: bytes, chain: Iterable[str]) -> Payload:
+        for codec in chain:
+            changed = _call(codec, "encode", self._codecs[codec].encode, data)
+            if changed is not data:
+                name, data = f"{name}+{codec}", changed
+        return Payload(name, data)
+
+    def _open(self, payload: Payload) -> tuple[str, bytes]:
+        """Give the serializer's id and what the serializer wrote."""
+        if "+" not in payload.serializer:
+            return payload.serializer, payload.data
+        name, *chain = payload.serializer.split("+")
+        data = payload.data
+        for codec in reversed(chain):
+            data = _call(codec, "decode", self._codec(codec, payload.serializer).decode, data)
+        return name, data
+
+    def _join(self, value: Value) -> tuple[str, bytes]:
+        """Give a whole value as one serializer writes it."""
+        if isinstance(value, Payload):
+            return self._open(value)
+        if isinstance(value, ClaimCheck):
+            raise PayloadError(f"the blob {value.key!r} must be fetched before it can be decoded")
+        parts = [self._join(part) for part in value.parts]
+        names = {name for name, _ in parts}
+        if len(names) == 1:
+            name = names.pop()
+            return name, self.serializer(name).join(data for _, data in parts)
+        elements = [self.serializer(name).loads(data) for name, data in parts]
+        return self.default, self.serializer(self.default).dumps(elements)
+
+    def _chain_over(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """Give the codecs for what is made of other payloads: ours, and those besides that had changed them.
+
+        A list of encrypted elements is encrypted, even where nobody has told this process to encrypt.
+        """
+        chain = dict.fromkeys(self._chain)
+        for id_ in ids:
+            if "+" in id_:
+                chain.update(dict.fromkeys(name for name in id_.split("+")[1:]))
+        return tuple(chain)
+
+
+@frozen(kw_only=True)
+class CodecRecipe:
+    """What a codec is made of in another process; equal where it was taken from the same codec."""
+
+    id: str
+    serializers: tuple[tuple[str, type[Serializer]], ...] = field(eq=False)
+    default: str = field(eq=False)
+    codecs: tuple[Union[str, ByteCodec], ...] = field(eq=False, repr=False)
+    installed: tuple[tuple[str, type[ByteCodec]], ...] = field(eq=False)
+    max_value_bytes: Union[int, None] = field(eq=False)
+
+
+@functools.lru_cache(maxsize=8)
+def make_codec(recipe: CodecRecipe) -> Codec:
+    """Give the codec of a recipe; the same one every time."""
+    return Codec(
+        dict(recipe.serializers),
+        recipe.default,
+        codecs=recipe.codecs,
+        installed=dict(recipe.installed),
+        max_value_bytes=recipe.max_value_bytes,
+    )
+
+
+def _ids(value: Value) -> Iterable[str]:
+    if isinstance(value, ListedValue):
+        for part in value.parts:
+            yield from _ids(part)
+    else:
+        yield value.serializer
+
+
+def _call(name: str, verb: str, function: Callable[[bytes], bytes], data: bytes) -> bytes:
+    try:
+        changed = function(data)
+    except PayloadError as error:
+        raise PayloadError(f"codec {name!r} cannot {verb} the value: {error}") from error
+    except Exception as error:
+        raise PayloadError(
+            f"codec {name!r} cannot {verb} the value: {type(error).__name__}: {error}"
+        ) from error
+    if type(changed) is not bytes:
+        raise PayloadError(f"codec {name!r} must {verb} to bytes, found {type(changed).__name__}")
+    return changed
+
+
+def _there(names: Iterable[str]) -> str:
+    known = ", ".join(repr(name) for name in sorted(names))
+    return f"there are {known}" if known else "there is none"

@@ -1,0 +1,1 @@
+"""Which data goes where: the places of a graph before it is compiled."""

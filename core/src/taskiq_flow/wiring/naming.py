@@ -1,0 +1,34 @@
+"""The names that users give, and names for the places of a graph that they did not name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["Names"]
+
+
+class Names:
+    """Gives names that are unique within one graph: ``tag``, ``tag_2``, ``tag_3`` and so on.
+
+    :param taken: Names that are in use already.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._last: dict[str, int] = {}
+
+    def give(self, wanted: str) -> str:
+        """Give a name that is free, as close to the wanted one as can be."""
+        base = wanted if wanted.isidentifier() else "step"
+        if base not in self._taken:
+            self._taken.add(base)
+            return base
+        # Counting goes on where it stopped, so that ten thousand equal wishes cost no more than that many steps.
+        number = self._last.get(base, 1)
+        name = base
+        while name in self._taken:
+            number += 1
+            name = f"{base}_{number}"
+        self._last[base] = number
+        self._taken.add(name)
+        return name

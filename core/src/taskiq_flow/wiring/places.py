@@ -1,0 +1,172 @@
+"""Places in a dataflow before it is compiled: what each needs and produces, and the node it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Union
+
+from attrs import field, frozen
+
+from taskiq_flow._words import quote
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph.build import build_graph
+from taskiq_flow.graph.model import Graph, Input, InputSpec, MapNode, Output, Source, TaskNode
+from taskiq_flow.tasks.annotations import signature_of
+from taskiq_flow.wiring.binding import Need, needs_of
+from taskiq_flow.wiring.naming import Names
+from taskiq_flow.wiring.options import find_registered_name, graph_with_defaults, node_options
+
+__all__ = ["MapPlace", "Place", "TaskPlace", "Wiring", "body_of_task"]
+
+Retry = Union[Mapping[str, Any], None]
+"""What a pipeline says of retries."""
+
+Wiring = Mapping[str, Source]
+"""A source for each name of data that exists."""
+
+
+@frozen(kw_only=True)
+class TaskPlace:
+    """A task at a node.
+
+    :param name: The node's name.
+    :param task: A task or a kicker.
+    :param outputs: Names of what it produces.
+    :param needs: What it takes.
+    :param description: For people.
+    """
+
+    name: str
+    task: Any
+    outputs: tuple[str, ...]
+    needs: tuple[Need, ...]
+    description: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        task: Any,
+        *,
+        name: str,
+        outputs: tuple[str, ...],
+        inputs: tuple[str, ...] | None,
+        given: Mapping[str, str] | None = None,
+        description: str = "",
+    ) -> TaskPlace:
+        """Make a place, binding the inputs.
+
+        :param given: Data for some of the parameters, by parameter.
+        :raises GraphError: inputs or outputs do not fit the task.
+        """
+        signature = signature_of(task)
+        _check_arity(name, outputs, task)
+        needs = needs_of(name, signature, inputs, given)
+        return cls(name=name, task=task, outputs=outputs, needs=needs, description=description)
+
+    def node(self, wiring: Wiring, retry: Retry, serializer: str | None = None) -> TaskNode:
+        """Give the node, with the data that exists."""
+        signature = signature_of(self.task)
+        return TaskNode(
+            name=self.name,
+            task=find_registered_name(self.task),
+            params={need.parameter: wiring[need.data] for need in self.needs if need.data in wiring},
+            optional=frozenset(
+                need.parameter for need in self.needs if not need.required and need.data in wiring
+            ),
+            outputs=self.outputs,
+            options=node_options(self.task, retry=retry, serializer=serializer),
+            description=self.description,
+            accepts=signature.accepts,
+            returns=signature.returns_for(len(self.outputs)),
+        )
+
+
+@frozen(kw_only=True)
+class MapPlace:
+    """A body graph that is applied to each item of a list.
+
+    :param name: The node's name.
+    :param body: The graph for one item.
+    :param over: The name of the list.
+    :param item: The body's input that takes the item.
+    :param outputs: Names of the lists that are produced.
+    :param collects: For each of them the body's output that is collected.
+    :param declared: The body's inputs that the user has named.
+    """
+
+    name: str
+    body: Graph
+    over: str
+    item: str
+    outputs: tuple[str, ...]
+    collects: tuple[str, ...]
+    declared: frozenset[str] = frozenset()
+    max_parallel: int | None = None
+    skip_errors: bool = False
+    description: str = ""
+    needs: tuple[Need, ...] = field(init=False)
+
+    @needs.default
+    def _needs(self) -> tuple[Need, ...]:
+        # A default is not replaced by what the map itself is going to produce.
+        declared = self.declared.difference(self.outputs)
+        shared = (
+            Need(name, name, required=spec.required, declared=name in declared)
+            for name, spec in self.body.inputs.items()
+            if name != self.item
+        )
+        return (Need(self.item, self.over, declared=True), *shared)
+
+    def node(self, wiring: Wiring, retry: Retry, serializer: str | None = None) -> MapNode:
+        """Give the node, with the data that exists."""
+        shared = [need for need in self.needs[1:] if need.data in wiring]
+        return MapNode(
+            name=self.name,
+            body=graph_with_defaults(self.body, retry, None, serializer),
+            items=wiring[self.over],
+            item=self.item,
+            params={need.parameter: wiring[need.data] for need in shared},
+            optional=frozenset(need.parameter for need in shared if not need.required),
+            outputs=self.outputs,
+            collects=self.collects,
+            max_parallel=self.max_parallel,
+            skip_errors=self.skip_errors,
+            description=self.description,
+        )
+
+
+Place = Union[TaskPlace, MapPlace]
+
+
+def _check_arity(name: str, outputs: tuple[str, ...], task: object) -> None:
+    """Compare the number of outputs with what the task says that it returns.
+
+    :raises GraphError: they can never agree.
+    """
+    try:
+        signature_of(task).returns_for(len(outputs))
+    except ValueError as error:
+        raise GraphError(
+            f"node {name!r} produces {len(outputs)} outputs ({quote(outputs)}), but its task returns {error}; "
+            "let it return one element for each output"
+        ) from None
+
+
+def body_of_task(place: TaskPlace) -> Graph:
+    """Give the graph that applies one task, whose inputs are all that the task can take."""
+    signature = signature_of(place.task)
+    specs = {
+        need.data: InputSpec(required=need.required, annotation=signature.accepts.get(need.parameter))
+        for need in place.needs
+    }
+    names = Names(specs)
+    renamed = TaskPlace(
+        name=place.name,
+        task=place.task,
+        outputs=tuple(names.give(output) for output in place.outputs),
+        needs=place.needs,
+        description=place.description,
+    )
+    node = renamed.node({name: Input(name) for name in specs}, None)
+    outputs: dict[str, Source] = {name: Output(node.name, name) for name in node.outputs}
+    return build_graph([node], inputs=specs, outputs=outputs, name=place.name)

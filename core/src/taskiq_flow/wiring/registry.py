@@ -1,0 +1,236 @@
+"""Tasks with what each produces and needs, and the graph that follows from the names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from typing_extensions import Self
+
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph.build import build_graph
+from taskiq_flow.graph.model import ErrorMode, Graph, Input, InputSpec, Node, Output, Source
+from taskiq_flow.graph.order import subgraph_for
+from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of, task_of
+from taskiq_flow.tasks.names import check_declared_names
+from taskiq_flow.wiring.binding import Need
+from taskiq_flow.wiring.places import Place, TaskPlace
+from taskiq_flow.wiring.values import input_annotations
+
+__all__ = ["DataflowRegistry", "read_outputs"]
+
+
+class DataflowRegistry:
+    """Tasks that are wired by name: a parameter receives what is produced under its name.
+
+    A task without a declared output produces its result under its node's name, unless it is annotated to return
+    ``None``. A parameter with a default is wired when somebody produces its name, or when it is an input anyway.
+    A required parameter that nobody produces makes an input of the graph::
+
+        registry = DataflowRegistry()
+        registry.register_task(process_data, output="processed", inputs=["raw"])
+        registry.external_inputs  # ("raw",)
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[str, Place] = {}
+
+    def register_task(
+        self,
+        task: Any,
+        output: str | None = None,
+        outputs: Iterable[str] | None = None,
+        inputs: Iterable[str] | None = None,
+        *,
+        name: str | None = None,
+        description: str = "",
+    ) -> Self:
+        """Add a task at a node of its own.
+
+        What is given here goes over what the task's decorators say.
+
+        :param task: A decorated task, or a kicker of one.
+        :param output: The name of what it produces.
+        :param outputs: Several names; the task's result is unpacked into them.
+        :param inputs: Names of the data it needs, instead of what its signature says. A name that is no parameter's
+            goes to a parameter by position, where only one way is possible.
+        :param name: The node's name, by default the function's; the same task may stand at several nodes.
+        :param description: For people.
+        :returns: The registry.
+        :raises GraphError: names or inputs do not fit, or the node's name is in use.
+        """
+        names = check_declared_names(output=output, outputs=outputs, inputs=inputs)
+        self.add(self._place(task, names, name, description))
+        return self
+
+    def register_task_from_object(self, task: Any, *, name: str | None = None) -> Self:
+        """Add a task with what its decorators and its signature say.
+
+        :param task: A decorated task, or a kicker of one.
+        :param name: The node's name, by default the function's.
+        :returns: The registry.
+        :raises GraphError: the task's inputs do not fit its parameters, or the node's name is in use.
+        """
+        return self.register_task(task, name=name)
+
+    def add(self, place: Place) -> Self:
+        """Add a place that a builder made.
+
+        :returns: The registry.
+        :raises GraphError: the node's name is in use.
+        """
+        if place.name in self._places:
+            raise GraphError(
+                f"node {place.name!r} is registered already; give the other place of the task a name of its own "
+                "with name=..."
+            )
+        self._places[place.name] = place
+        return self
+
+    def copy(self) -> DataflowRegistry:
+        """Give a registry with the same places."""
+        other = DataflowRegistry()
+        other._places = dict(self._places)
+        return other
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """All places, in the order in which they were added."""
+        return tuple(self._places.values())
+
+    @property
+    def tasks(self) -> Mapping[str, Any]:
+        """The tasks, by the name of their node."""
+        return MappingProxyType(
+            {
+                name: task_of(place.task)
+                for name, place in self._places.items()
+                if isinstance(place, TaskPlace)
+            }
+        )
+
+    @property
+    def producers(self) -> Mapping[str, str]:
+        """The node that produces each name."""
+        found: dict[str, str] = {}
+        for place in self._places.values():
+            for output in place.outputs:
+                found.setdefault(output, place.name)
+        return MappingProxyType(found)
+
+    @property
+    def consumers(self) -> Mapping[str, tuple[str, ...]]:
+        """The nodes that take each name, in the order in which they were added."""
+        found: dict[str, dict[str, None]] = {}
+        for place, needs in self._wire():
+            for need in needs:
+                found.setdefault(need.data, {})[place.name] = None
+        return MappingProxyType({data: tuple(nodes) for data, nodes in found.items()})
+
+    @property
+    def external_inputs(self) -> tuple[str, ...]:
+        """The names that are needed and that nobody produces, in the order in which they are needed."""
+        return tuple(self._inputs())
+
+    @property
+    def graph(self) -> Graph:
+        """The graph with everything that is produced as its outputs."""
+        return self.build_graph()
+
+    def build_graph(
+        self,
+        outputs: Iterable[str] | None = None,
+        *,
+        name: str = "",
+        on_error: ErrorMode = "stop",
+        timeout: float | None = None,
+        retry: Mapping[str, Any] | None = None,
+        serializer: str | None = None,
+    ) -> Graph:
+        """Compile to a graph.
+
+        :param outputs: What is wanted; only what that needs is kept. By default everything that is produced.
+        :param name: For people.
+        :param on_error: What a final failure does to the rest of the run.
+        :param timeout: Seconds that a run may take.
+        :param retry: Options of the retry policy for nodes whose task says nothing of retries.
+        :param serializer: The serializer of outputs for nodes whose task says nothing of it.
+        :raises GraphError: with every problem of the graph.
+        """
+        if not self._places:
+            raise GraphError("there is no task to build a graph of; register one first")
+        produced = self.producers
+        inputs = self._inputs()
+        wiring: dict[str, Source] = {data: Output(node, data) for data, node in produced.items()}
+        wiring.update((data, Input(data)) for data in inputs)
+        nodes: list[Node] = []
+        for place, needs in self._wire():
+            existing = {need.data: wiring[need.data] for need in needs}
+            nodes.append(place.node(existing, retry, serializer))
+        annotations = input_annotations(nodes)
+        graph = build_graph(
+            nodes,
+            inputs={
+                data: InputSpec(required=required, annotation=annotations.get(data))
+                for data, required in inputs.items()
+            },
+            outputs={data: Output(node, data) for data, node in produced.items()},
+            name=name,
+            on_error=on_error,
+            timeout=timeout,
+        )
+        return graph if outputs is None else subgraph_for(graph, read_outputs(outputs))
+
+    def _place(self, task: Any, names: Mapping[str, Any], name: str | None, description: str) -> TaskPlace:
+        spec = spec_of(task_of(task))
+        node = name_of(task) if name is None else name
+        default = () if signature_of(task).returns is type(None) else (node,)
+        return TaskPlace.of(
+            task,
+            name=node,
+            outputs=names.get("outputs") or spec.outputs or default,
+            inputs=names.get("inputs", spec.inputs),
+            description=description or spec.description,
+        )
+
+    def _inputs(self) -> dict[str, bool]:
+        """Give the graph's inputs, and whether each is required."""
+        produced = self.producers
+        found: dict[str, bool] = {}
+        for place in self._places.values():
+            for need in place.needs:
+                if need.data not in produced and (need.required or need.declared):
+                    found[need.data] = found.get(need.data, False) or need.required
+        return found
+
+    def _wire(self) -> Iterator[tuple[Place, tuple[Need, ...]]]:
+        """Give every place with those of its needs for which there is data."""
+        exists = self.producers.keys() | self._inputs().keys()
+        for place in self._places.values():
+            yield (
+                place,
+                tuple(
+                    need
+                    for need in place.needs
+                    if need.required
+                    or need.declared
+                    # A default is not replaced by what the task itself is going to produce.
+                    or (need.data in exists and need.data not in place.outputs)
+                ),
+            )
+
+
+def read_outputs(outputs: Iterable[str]) -> tuple[str, ...]:
+    """Read what a user wants of a graph.
+
+    :raises GraphError: it is no list of names, or an empty one.
+    """
+    if isinstance(outputs, str):
+        raise GraphError(f"outputs is {outputs!r}; give a list of names, such as [{outputs!r}]")
+    wanted = tuple(outputs) if isinstance(outputs, Iterable) else ()
+    if not wanted and isinstance(outputs, Iterable):
+        raise GraphError("outputs is empty; name what is wanted, or leave outputs out to get everything")
+    if not wanted or not all(isinstance(name, str) for name in wanted):
+        raise GraphError(f"outputs is {outputs!r}; give a list of names, such as ['report']")
+    return wanted

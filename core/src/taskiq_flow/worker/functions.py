@@ -1,0 +1,70 @@
+"""What a worker needs to know of a task's function for every message, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import field, frozen
+from taskiq import AsyncTaskiqDecoratedTask
+
+from taskiq_flow.retry import RetryPolicy
+from taskiq_flow.tasks.options import policy_of
+from taskiq_flow.tasks.signatures import read_signature
+from taskiq_flow.worker.decorated import FlowTask
+from taskiq_flow.worker.execution import is_async
+from taskiq_flow.worker.references import reference_of
+
+__all__ = ["TaskFunction", "task_function_of"]
+
+_KEPT = "flow_shape"
+
+
+@frozen(kw_only=True)
+class TaskFunction:
+    """A task's function, as a worker sees it.
+
+    :param function: The user's function.
+    :param task: The task's name.
+    :param is_async: Whether it is a coroutine function.
+    :param reports_progress: Whether it has a ``progress_callback``.
+    :param accepts: The annotations of its parameters.
+    :param policy: The retry policy object that the task was decorated with.
+    :param reference: Where a new process finds it; ``None`` where it has to run in this process, because it cannot be
+        imported, has dependencies that taskiq injects, or reports progress.
+    :param injected: Whether taskiq injects something.
+    :param readers: What decodes its parameters, by name and serializer, as far as that is known by now.
+    """
+
+    function: Callable[..., Any]
+    task: str
+    is_async: bool
+    reports_progress: bool
+    accepts: Mapping[str, Any]
+    policy: RetryPolicy | None
+    reference: tuple[str, str] | None
+    injected: bool = False
+    readers: dict[tuple[str, str], Callable[[bytes], Any]] = field(factory=dict, eq=False, repr=False)
+
+
+def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
+    """Give the shape of a task; worked out once, and kept with the task."""
+    kept = task.__dict__.get(_KEPT)
+    if isinstance(kept, TaskFunction):
+        return kept
+    function = task.func if isinstance(task, FlowTask) else task.original_func
+    signature = read_signature(function)
+    asynchronous = is_async(function)
+    here = asynchronous or signature.dependencies or signature.reports_progress
+    task_function = TaskFunction(
+        function=function,
+        task=task.task_name,
+        is_async=asynchronous,
+        reports_progress=signature.reports_progress,
+        accepts=signature.accepts,
+        policy=policy_of(task),
+        reference=None if here else reference_of(function),
+        injected=bool(signature.dependencies),
+    )
+    task.__dict__[_KEPT] = task_function
+    return task_function
