@@ -24,6 +24,7 @@ from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.messages.envelope import Envelope
+from taskiq_flow.values.failures import failure_of
 from taskiq_flow.worker.attempts import Attempt
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.outcomes import CallResult
@@ -89,15 +90,26 @@ class InlineQueue:
             await asyncio.sleep(0)
         if not task.done():
             self._worker.leave_aside(attempt, task)
-        elif attempt.task_function.reports_progress or self._inbox.has_notices(attempt.envelope.pool):
-            # What it has put there itself, progress or a wish to cancel, comes before its outcome.
-            await self._worker.conclude_aside(attempt, _result_of(task))
-        else:
-            event = await self._worker.outcome_of(attempt, _result_of(task))
-            if event is not None:
-                self._apply(run, event)
-                return event.at
-        return self._clock.now()
+            return self._clock.now()
+        try:
+            return await self._conclude(run, attempt, _result_of(task))
+        except Exception as error:  # noqa: BLE001 - a store's or a codec's; without an outcome the run would hang
+            self._worker.report_orphan(attempt, failure_of(error), error)
+            return self._clock.now()
+        except BaseException:
+            self._worker.forget(attempt)
+            raise
+
+    async def _conclude(self, run: ActiveRun, attempt: Attempt, result: CallResult) -> float:
+        if attempt.task_function.reports_progress or self._inbox.has_notices(attempt.envelope.pool):
+            # An outcome comes behind what its attempt has put there itself, progress or a wish to cancel.
+            await self._worker.conclude_aside(attempt, result)
+            return self._clock.now()
+        event = await self._worker.outcome_of(attempt, result)
+        if event is None:
+            return self._clock.now()
+        self._apply(run, event)
+        return event.at
 
     def leave(self) -> None:
         """Execute nothing more: whoever drives next begins what has not begun."""

@@ -381,7 +381,7 @@ class Worker:
             return
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self._report_orphan(attempt, failure_of(error), error)
+            self.report_orphan(attempt, failure_of(error), error)
             return
         attempt.give_back_slot()
         # Where everything is cancelled, the one who listens finds that out within this turn of the event loop.
@@ -391,9 +391,14 @@ class Worker:
         # In an event loop that goes down it stays among those that run, and is lost with this worker.
         if self._listens:
             message = "the worker stopped before the attempt had an outcome"
-            self._report_orphan(attempt, Failure(kind=FailureKind.CANCELLED, message=message), None)
+            self.report_orphan(attempt, Failure(kind=FailureKind.CANCELLED, message=message), None)
 
-    def _report_orphan(self, attempt: Attempt, failure: Failure, error: BaseException | None) -> None:
+    def report_orphan(self, attempt: Attempt, failure: Failure, error: BaseException | None) -> None:
+        """Let an attempt fail that nobody else will report about.
+
+        :param failure: What went wrong.
+        :param error: The exception itself, where there is one.
+        """
         self._let_go(attempt)
         event = failure_event(attempt, failure, error, self._policies, self._clock.now())
         self._follow_up(attempt, Notice(run=attempt.envelope.run, event=event))
