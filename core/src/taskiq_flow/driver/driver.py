@@ -57,7 +57,6 @@ class Driver:
 
     def __init__(self, runtime: Runtime, lease: Lease, here: Surroundings | None = None) -> None:
         self.pool = runtime.pool
-        self.lease = lease
         self._here = Surroundings() if here is None else here
         self._broker = runtime.broker
         self._store = runtime.store
@@ -77,14 +76,20 @@ class Driver:
         )
         self._scheduling = PoolScheduling(self.pool, runtime.placer, self._watch, runtime.durations)
         self._cancellations = Cancellations(self.pool, self._store, self._timers, self._watch)
+        # What a turn collects before it is written, and then done.
+        self._journal = Journal(self._store, lease, self._runs, self._drop, self._plugins.notify)
         self._decisions = Decisions(runtime, self._here)
         self._delivery = Delivery(
-            runtime, self._here, self._watch, apply=self._apply, write=self._write, decide=self._reject
+            runtime,
+            self._here,
+            self._watch,
+            apply=self._apply,
+            write=self._journal.write,
+            decide=self._reject,
         )
         self.sender = self._delivery.sender
         self._now = self._clock.now()
-        # What a turn collects before it is written, and then done.
-        self._journal = Journal(self._store, self._runs, self._drop, self._plugins.notify)
+        self._observes = self._scheduling.learns
         self._occupied = 0
         # Whether machines have asked for something that is done in a turn.
         self._is_asked = False
@@ -94,6 +99,15 @@ class Driver:
         self._expansions = Expansions(self._checks, self._codec)
         self._resumed = ResumedResults(self._store)
         self._finished: dict[str, ActiveRun] = {}
+
+    @property
+    def lease(self) -> Lease:
+        """The right to drive the pool."""
+        return self._journal.lease
+
+    @lease.setter
+    def lease(self, lease: Lease) -> None:
+        self._journal.lease = lease
 
     @property
     def now(self) -> float:
@@ -249,7 +263,7 @@ class Driver:
                 if not inline:
                     return
             now = self._now = await inline.execute_next()
-            if now >= until or self._has_other_work(now):
+            if now >= until or inline.has_notices or self._has_other_work(now):
                 return
 
     def _has_other_work(self, now: float) -> bool:
@@ -258,7 +272,7 @@ class Driver:
             due = self._timers.next_due()
             if due is not None and due <= now:
                 return True
-        return self._is_asked or self._store.inbox.has_notices(self.pool)
+        return self._is_asked
 
     def stop(self) -> None:
         """Execute nothing more; another driver takes up what has not begun."""
@@ -317,11 +331,17 @@ class Driver:
                 event = self._scheduling.refuse_impossible(run, event)
             instructions = machine.apply(event)
             if machine.version != version:
-                self._scheduling.observe(run, event)
+                if self._observes:
+                    self._scheduling.observe(run, event)
                 self._journal.add(run.id, event)
             for instruction in instructions:
                 _PERFORMERS[type(instruction)](self, run, instruction)
-            self._count(run)
+            # How many cells occupy capacity is what the state says after each event.
+            cells = machine.cells
+            occupied = len(cells.in_flight) + len(cells.held_slots)
+            if occupied != run.occupied:
+                self._occupied += occupied - run.occupied
+                run.occupied = occupied
         except InvalidTransition:
             logger.exception("an event of run %s is dropped", run.id)
         except Exception as error:
@@ -391,7 +411,9 @@ class Driver:
         for worker in await self._watch.find_lost(self._now, holders - {""}):
             self._lose(worker)
         for run in list(self._runs.values()):
-            if self._now - run.heard_at >= _SECONDS_OF_SILENCE:
+            if run.logged != run.logged_before:
+                run.logged_before, run.heard_at = run.logged, self._now
+            elif self._now - run.heard_at >= _SECONDS_OF_SILENCE:
                 run.heard_at = self._now
                 try:
                     await self._store.runs.get(run.id)
@@ -430,12 +452,12 @@ class Driver:
             self._apply(run, event)
 
     async def _append(self) -> None:
-        for run_id in await self._journal.write(self.lease):
+        for run_id in await self._journal.write():
             run = self._runs.get(run_id)
-            if run is not None:
-                run.heard_at = self._now
-                if run.machine.status is not _RUNNING and run.over and run_id not in self._finished:
-                    self._forget(run_id)
+            if run is None or run.machine.status is _RUNNING:
+                continue
+            if run.over and run_id not in self._finished:
+                self._forget(run_id)
 
     async def _finish_runs(self) -> None:
         """Say which runs are over; those with a worker that cannot let go are kept in mind until it can."""
@@ -474,11 +496,6 @@ class Driver:
             run.occupied = 0
         self._scheduling.forget(run_id)
         self._here.forget_context(run_id)
-
-    async def _write(self) -> None:
-        """Write what is to be logged before anything begins that follows from it."""
-        if self._journal:
-            await self._append()
 
 
 _PERFORMERS: Mapping[type, Callable[[Driver, ActiveRun, Any], None]] = {

@@ -44,6 +44,8 @@ class InlineQueue:
     :param worker: The worker of this event loop.
     :param apply: Gives an event to the machine of a run, and has it logged.
     :param write: Writes what is to be logged.
+
+    :ivar has_notices: Whether there are notices to be read, as far as this process knows.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class InlineQueue:
         here: Surroundings,
         worker: Worker,
         apply: Callable[[ActiveRun, ev.Event], None],
-        write: Callable[[], Coroutine[Any, Any, None]],
+        write: Callable[[], Coroutine[Any, Any, object]],
     ) -> None:
+        self.has_notices = False
         self._here = here
         self._worker = worker
         # Where attempts report that have waited for something.
         self._inbox = runtime.store.inbox
+        self._pool = runtime.pool
         self._clock = runtime.clock
         self._apply = apply
         self._write = write
@@ -88,24 +92,27 @@ class InlineQueue:
         task = start_task(self._worker.run(attempt), self._here.context_of(run.id))
         if not _EAGER:
             await asyncio.sleep(0)
+        # What an attempt has put there itself, progress or a wish to cancel, comes before its outcome.
+        self.has_notices = self._inbox.has_notices(self._pool)
         if not task.done():
             self._worker.leave_aside(attempt, task)
             return self._clock.now()
         try:
-            return await self._conclude(run, attempt, _result_of(task))
+            result: CallResult = task.result()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it came out of the attempt
+            result = CallResult(error=error)
+        try:
+            if self.has_notices or attempt.task_function.reports_progress:
+                await self._worker.conclude_aside(attempt, result)
+                self.has_notices = True
+                return self._clock.now()
+            event = await self._worker.outcome_of(attempt, result)
         except Exception as error:  # noqa: BLE001 - a store's or a codec's; without an outcome the run would hang
             self._worker.report_orphan(attempt, failure_of(error), error)
             return self._clock.now()
         except BaseException:
             self._worker.forget(attempt)
             raise
-
-    async def _conclude(self, run: ActiveRun, attempt: Attempt, result: CallResult) -> float:
-        if attempt.task_function.reports_progress or self._inbox.has_notices(attempt.envelope.pool):
-            # An outcome comes behind what its attempt has put there itself, progress or a wish to cancel.
-            await self._worker.conclude_aside(attempt, result)
-            return self._clock.now()
-        event = await self._worker.outcome_of(attempt, result)
         if event is None:
             return self._clock.now()
         self._apply(run, event)
@@ -136,10 +143,3 @@ class InlineQueue:
                 )
                 return self._starting
         return None
-
-
-def _result_of(task: asyncio.Task[CallResult]) -> CallResult:
-    if task.cancelled():
-        return CallResult(error=asyncio.CancelledError())
-    error = task.exception()
-    return task.result() if error is None else CallResult(error=error)

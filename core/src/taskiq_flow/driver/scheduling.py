@@ -90,6 +90,11 @@ class PoolScheduling:
         """Give how many cells wait."""
         return len(self._ready) + len(self._arrivals)
 
+    @property
+    def learns(self) -> bool:
+        """Whether it has to see what happens to runs."""
+        return self._ranks is not None
+
     async def recall(self, store: RunStore) -> None:
         """Learn from runs that are over what the scheduler wants to know."""
         if self._ranks is not None:
