@@ -156,7 +156,7 @@ def _windowless(graph: Graph) -> Graph:
 
 @frozen
 class _Run:
-    """The one run on the floor."""
+    """The one run that is scheduled."""
 
     record: RunRecord
     machine: RunMachine

@@ -430,16 +430,16 @@ class Driver:
 
     def _place(self) -> None:
         """Dispatch what has a place."""
-        floor = self._scheduling
-        if not floor:
+        scheduling = self._scheduling
+        if not scheduling:
             return
-        if floor.bound is not None:
-            while (arrival := floor.next_arrival(self._occupied)) is not None:
+        if scheduling.bound is not None:
+            while (arrival := scheduling.next_arrival(self._occupied)) is not None:
                 self._dispatch_cell(*arrival)
             return
-        for placements in floor.place(self._runs):
+        for placements in scheduling.place(self._runs):
             for placement in placements:
-                cell = floor.withdraw(placement.run, placement.path)
+                cell = scheduling.withdraw(placement.run, placement.path)
                 if cell is not None:
                     self._dispatch_cell(
                         placement.run, cell.path, cell.attempt, placement.worker, placement.queue

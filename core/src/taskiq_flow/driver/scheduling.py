@@ -22,7 +22,7 @@ __all__ = ["PoolScheduling", "ScheduledRun", "Workers"]
 
 
 class ScheduledRun(Protocol):
-    """What a floor needs of a run."""
+    """What scheduling needs of a run."""
 
     @property
     def id(self) -> str:
@@ -38,7 +38,7 @@ class ScheduledRun(Protocol):
 
 
 class Workers(Protocol):
-    """What a floor needs of whoever knows the workers."""
+    """What scheduling needs of whoever knows the workers."""
 
     @property
     def views(self) -> Sequence[WorkerView]:
