@@ -7,17 +7,14 @@ Nobody is shown such cells, so nothing is made of them that could be shown. The 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
+from taskiq_flow.driver.scheduled import ScheduledRun
 from taskiq_flow.machine import instructions as do
-
-if TYPE_CHECKING:
-    from taskiq_flow.driver.scheduling import ScheduledRun
 
 __all__ = ["ArrivalQueue"]
 
 _Key = tuple[str, str]
-_Entry = tuple["ScheduledRun", do.Enqueue, float]
+_Entry = tuple[ScheduledRun, do.Enqueue, float]
 
 
 class ArrivalQueue:

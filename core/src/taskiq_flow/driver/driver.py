@@ -18,6 +18,7 @@ from taskiq_flow.driver.decisions import Decisions, do_again
 from taskiq_flow.driver.delivery import Delivery
 from taskiq_flow.driver.expansions import Expansions
 from taskiq_flow.driver.journal import Journal
+from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.resumed import ResumedResults
 from taskiq_flow.driver.scheduling import PoolScheduling
 from taskiq_flow.driver.surroundings import Surroundings
@@ -30,6 +31,7 @@ from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, FailureKind
+from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.store import Lease, Notice, RunRecord
 from taskiq_flow.worker.adoption import store_result
 
@@ -74,7 +76,8 @@ class Driver:
             declared=runtime.capacity.workers,
             embedded=runtime.in_memory,
         )
-        self._scheduling = PoolScheduling(self.pool, runtime.placer, self._watch, runtime.durations)
+        placer = Placer(runtime.scheduler, default_for(runtime.scheduler), runtime.limits)
+        self._scheduling = PoolScheduling(self.pool, placer, self._watch, runtime.durations)
         self._cancellations = Cancellations(self.pool, self._store, self._timers, self._watch)
         # What a turn collects before it is written, and then done.
         self._journal = Journal(self._store, lease, self._runs, self._drop, self._plugins.notify)
