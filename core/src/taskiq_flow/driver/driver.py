@@ -14,9 +14,10 @@ from typing import Any
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.cancellations import Cancellations
-from taskiq_flow.driver.decisions import Decisions, do_again
+from taskiq_flow.driver.decisions import Decisions
 from taskiq_flow.driver.delivery import Delivery
 from taskiq_flow.driver.expansions import Expansions
+from taskiq_flow.driver.inline import UncertainStarts
 from taskiq_flow.driver.journal import Journal
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.resumed import ResumedResults
@@ -30,7 +31,7 @@ from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.transitions import RunStatus
-from taskiq_flow.payloads import Failure, FailureKind
+from taskiq_flow.payloads import Failure
 from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.store import Lease, Notice, RunRecord
 from taskiq_flow.worker.adoption import store_result
@@ -96,9 +97,8 @@ class Driver:
         self._occupied = 0
         # Whether machines have asked for something that is done in a turn.
         self._is_asked = False
-        self._worker = self._here.find_worker() if runtime.in_memory else None
-        # Attempts that the log says this worker has begun, and that it may not have.
-        self._doubtful: list[tuple[ActiveRun, str, int]] = []
+        worker = self._here.find_worker() if runtime.in_memory else None
+        self._uncertain = UncertainStarts(worker)
         self._expansions = Expansions(self._checks, self._codec)
         self._resumed = ResumedResults(self._store)
         self._finished: dict[str, ActiveRun] = {}
@@ -138,7 +138,7 @@ class Driver:
             try:
                 self._replay(run, events)
                 self._count(run)
-                self._doubt(run)
+                self._uncertain.note(run)
                 for instruction in run.machine.outstanding():
                     _PERFORMERS[type(instruction)](self, run, instruction)
             except Exception as error:
@@ -161,23 +161,6 @@ class Driver:
                 if type(instruction) is not do.FinishRun:
                     _PERFORMERS[type(instruction)](self, run, instruction)
 
-    def _doubt(self, run: ActiveRun) -> None:
-        """Keep in mind what the driver before this one, in the same event loop, may not have come to execute."""
-        worker = self._worker
-        if worker is not None:
-            for cell in run.machine.cells.in_flight.values():
-                if cell.worker == worker.id and not worker.holds(run.id, cell.path, cell.attempt):
-                    self._doubtful.append((run, cell.path, cell.attempt))
-
-    def _begin_again(self) -> None:
-        """Let those attempts be done again that nobody has executed; whatever was, has told it by now."""
-        doubtful, self._doubtful = self._doubtful, []
-        for run, cell, attempt in doubtful:
-            if run.awaits(cell, attempt):
-                reason = "its driver stopped before it began"
-                failure = Failure(kind=FailureKind.WORKER_LOST, message=reason)
-                self._apply(run, do_again(cell, attempt, failure, reason, self._now))
-
     def _replay(self, run: ActiveRun, events: Iterable[ev.Event]) -> None:
         def pass_over(error: InvalidTransition) -> None:
             logger.error("an event in the log of run %s is passed over", run.id, exc_info=error)
@@ -196,8 +179,9 @@ class Driver:
         taken = await self._store.inbox.take(self.pool)
         for _, notice in taken:
             await self._read(notice)
-        if self._doubtful:
-            self._begin_again()
+        if self._uncertain:
+            for run, failed in self._uncertain.settle(now):
+                self._apply(run, failed)
         if self._timers:
             due = self._timers.next_due()
             if due is not None and due <= now:

@@ -14,23 +14,25 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.contexts import start_task
+from taskiq_flow.driver.decisions import do_again
 from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.messages.envelope import Envelope
+from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.values.failures import failure_of
 from taskiq_flow.worker.attempts import Attempt
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.outcomes import CallResult
 from taskiq_flow.worker.worker import Worker
 
-__all__ = ["InlineQueue"]
+__all__ = ["InlineQueue", "UncertainStarts"]
 
 _RUNNING = RunStatus.RUNNING
 _EAGER = sys.version_info >= (3, 12)
@@ -143,3 +145,39 @@ class InlineQueue:
                 )
                 return self._starting
         return None
+
+
+class UncertainStarts:
+    """Attempts that the log says a worker has begun, and that it may not have: its driver was replaced in between.
+
+    :param worker: The worker of this event loop, which the driver before this one had as well; ``None`` where there is
+        none.
+    """
+
+    def __init__(self, worker: Worker | None) -> None:
+        self._worker = worker
+        self._attempts: list[tuple[ActiveRun, str, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def note(self, run: ActiveRun) -> None:
+        """Keep in mind which attempts of a run the worker should have and has not."""
+        worker = self._worker
+        if worker is None:
+            return
+        for cell in run.machine.cells.in_flight.values():
+            if cell.worker == worker.id and not worker.holds(run.id, cell.path, cell.attempt):
+                self._attempts.append((run, cell.path, cell.attempt))
+
+    def settle(self, now: float) -> Iterator[tuple[ActiveRun, ev.AttemptFailed]]:
+        """Return the events by which the attempts are done again that had not begun; the others have reported by now.
+
+        :param now: Seconds since the epoch.
+        """
+        attempts, self._attempts = self._attempts, []
+        for run, cell, attempt in attempts:
+            if run.awaits(cell, attempt):
+                reason = "its driver stopped before it began"
+                failure = Failure(kind=FailureKind.WORKER_LOST, message=reason)
+                yield run, do_again(cell, attempt, failure, reason, now)
