@@ -180,8 +180,8 @@ class Driver:
         for _, notice in taken:
             await self._read(notice)
         if self._uncertain:
-            for run, failed in self._uncertain.settle(now):
-                self._apply(run, failed)
+            for uncertain, failed in self._uncertain.settle(now):
+                self._apply(uncertain, failed)
         if self._timers:
             due = self._timers.next_due()
             if due is not None and due <= now:
