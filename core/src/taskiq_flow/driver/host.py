@@ -64,7 +64,6 @@ class Host(Surroundings):
     :param make_driver: Makes the driver for a lease.
 
     :ivar tasks: What runs in the event loop.
-    :ivar revoked: Whether what it held was given to others, because its event loop did not run.
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class Host(Surroundings):
         self.worker = worker
         self.loop = loop
         self.tasks: list[asyncio.Task[None]] = []
-        self.revoked = False
         self._process = process
         self._runtime: Runtime = process.runtime
         self._make_driver = make_driver
@@ -242,7 +240,7 @@ class Host(Surroundings):
         )
 
     def _take_lease(self, lease: Lease) -> Driver:
-        self.revoked = False
+        self.worker.revoked = False
         return self._make_driver(lease)
 
     async def _announce(self) -> None:

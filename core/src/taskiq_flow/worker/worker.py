@@ -50,6 +50,8 @@ class Worker:
     :param name: Its id, unique among all workers of the store.
     :param processes: Where synchronous tasks run; ``None`` for threads.
     :param wake: Sees to it that somebody drives; called with the run that a task has become which was sent on its own.
+
+    :ivar revoked: Whether what it held was given to others, because its event loop did not run.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Worker:
         wake: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.id = name
+        self.revoked = False
         self.broker = runtime.broker
         self.processes = processes
         self._pool = runtime.pool
@@ -179,6 +182,9 @@ class Worker:
     async def run(self, attempt: Attempt) -> CallResult:
         """Execute an attempt that was taken up, in a task of its own; if that has to wait, report what came of it."""
         attempt.enter()
+        if self.revoked:
+            # The event loop has stood still between the start in the log and this, and somebody else does it again.
+            attempt.refused = attempt.skip = True
         arguments = self._preparation.read(attempt.task_function, attempt.envelope)
         if arguments is None:
             await self._preparation.get_ready(attempt)
