@@ -15,6 +15,7 @@ from taskiq_flow.driver.sender import Outgoing, Sender
 from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.errors import PayloadError
+from taskiq_flow.graph.model import DEFAULT_OPTIONS
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.messages.envelope import Envelope
@@ -87,9 +88,10 @@ class Delivery:
         inline = None if self._inline is None or needs_messages(self._broker) else self._inline
         while self._dispatched:
             run, instruction = self._dispatched[0]
-            if run.awaits(instruction.cell, instruction.attempt) and not (
-                inline is not None and self._queue_inline(run, instruction, inline)
-            ):
+            if inline is not None and self._queue_inline(run, instruction, inline):
+                self._dispatched.popleft()
+                continue
+            if run.awaits(instruction.cell, instruction.attempt):
                 try:
                     await self._hand_over(run, instruction, inline)
                 except PayloadError as error:
@@ -110,7 +112,7 @@ class Delivery:
         """Queue an attempt in this event loop, if it can be executed there and has nothing unusual about it."""
         node = instruction.node
         function = direct_function(self._broker, node.task, node.options.labels)
-        if function is None or not function.is_async:
+        if function is None or not function.is_async or node.options is not DEFAULT_OPTIONS:
             return False
         envelope = self._writer.usual_envelope(run, instruction)
         if envelope is not None:

@@ -107,10 +107,11 @@ class MessageWriter:
 
     def _extras(self, run: ActiveRun, instruction: do.Dispatch) -> Mapping[str, Any]:
         options = instruction.node.options
-        cell = run.machine.cells.in_flight[instruction.cell]
         adopted = run.record.labels.get(ADOPTED) if run.record.labels else None
-        if options is DEFAULT_OPTIONS and not cell.resources and adopted is None and cell.attempt == 1:
+        # Only a retry gives a cell resources that its node does not ask for.
+        if options is DEFAULT_OPTIONS and adopted is None and instruction.attempt == 1:
             return _NO_EXTRAS
+        cell = run.machine.cells.in_flight[instruction.cell]
         extras: dict[str, Any] = {}
         if options.serializer is not None:
             extras["serializer"] = options.serializer
