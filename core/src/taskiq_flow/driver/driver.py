@@ -41,6 +41,7 @@ __all__ = ["Driver"]
 logger = logging.getLogger("taskiq_flow")
 
 _EVERYTHING = 1_000_000
+_MOST_NOTICES = 1_000
 _RUNNING = RunStatus.RUNNING
 # Among these are the runs that ended before attempts of theirs did.
 _RECENT = 1_000
@@ -88,7 +89,7 @@ class Driver:
             self._here,
             self._watch,
             apply=self._apply,
-            write=self._journal.write,
+            journal=self._journal,
             decide=self._reject,
         )
         self.sender = self._delivery.sender
@@ -176,10 +177,10 @@ class Driver:
         """
         now = self._now = self._clock.now()
         self._is_asked = False
-        taken = await self._store.inbox.take(self.pool)
+        taken = await self._store.inbox.take(self.pool, _MOST_NOTICES)
         for _, notice in taken:
             await self._read(notice)
-        if self._uncertain:
+        if self._uncertain and len(taken) < _MOST_NOTICES:
             for uncertain, failed in self._uncertain.settle(now):
                 self._apply(uncertain, failed)
         if self._timers:
@@ -261,9 +262,9 @@ class Driver:
                 return True
         return self._is_asked
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Execute nothing more; another driver takes up what has not begun."""
-        self._delivery.stop()
+        await self._delivery.stop()
 
     async def leave(self) -> None:
         """Clear up after the pool was taken over; nothing else may be done with it any more."""
