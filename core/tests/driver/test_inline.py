@@ -415,3 +415,26 @@ async def test_what_fails_around_an_outcome_fails_its_cell(
     handle = await Pipeline(broker, step_in_a_thread if synchronous else step).kiq(1)
     result = await handle.wait_result(timeout=SECONDS)
     assert "away" in str(result.error)
+
+
+async def test_cells_that_never_wait_give_way_to_the_event_loop(broker: InMemoryBroker, way: str) -> None:
+    breaths = 0
+
+    async def breathe() -> None:
+        nonlocal breaths
+        while True:
+            await asyncio.sleep(0)
+            breaths += 1
+
+    @broker.task
+    async def step(value: int) -> int:
+        return value
+
+    breathing = asyncio.ensure_future(breathe())
+    try:
+        handle = await Pipeline(broker).map(step).kiq([*range(3_000)])
+        before = breaths
+        assert await handle.result(timeout=SECONDS) == [*range(3_000)]
+    finally:
+        breathing.cancel()
+    assert breaths - before > 5

@@ -18,7 +18,7 @@ __all__ = ["DriverLoop", "revoke"]
 logger = logging.getLogger("taskiq_flow")
 
 _LEASE_SECONDS = 15.0
-# A chain of tasks that never wait would otherwise keep the event loop from everything else.
+# Tasks that never wait, called here or by an in-memory broker, would otherwise keep the event loop from everything else.
 _SECONDS_WITHOUT_A_BREATH = 0.005
 
 
@@ -153,11 +153,11 @@ class _Driving:
         driver, breath_at = self._driver, 0.0
         while True:
             await self._persist(self._turn)
+            if driver.now >= breath_at:
+                await asyncio.sleep(0)
+                self._check_companions()
+                breath_at = self._clock.now() + _SECONDS_WITHOUT_A_BREATH
             if driver.executes:
-                if driver.now >= breath_at:
-                    await asyncio.sleep(0)
-                    self._check_companions()
-                    breath_at = self._clock.now() + _SECONDS_WITHOUT_A_BREATH
                 await self._persist(partial(driver.execute, breath_at))
                 self._check_companions()
                 continue
