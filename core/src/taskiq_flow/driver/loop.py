@@ -18,7 +18,7 @@ __all__ = ["DriverLoop", "revoke"]
 logger = logging.getLogger("taskiq_flow")
 
 _LEASE_SECONDS = 15.0
-# Tasks that never wait, called here or by an in-memory broker, would otherwise keep the event loop from everything else.
+# Tasks that never wait would otherwise keep the event loop from everything else, whoever calls them.
 _SECONDS_WITHOUT_A_BREATH = 0.005
 
 
