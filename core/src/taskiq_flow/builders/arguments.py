@@ -67,10 +67,10 @@ def check_predicate(use: TaskUse, problems: list[str]) -> None:
 
     :param problems: A list that problems are added to.
     """
-    answers = use.signature.returns
+    returned = use.signature.returns
     # Any is a class, from Python 3.11 on.
-    open_ended = answers is object or answers is Any
-    if isinstance(answers, type) and not open_ended and not issubclass(answers, int):
+    open_ended = returned is object or returned is Any
+    if isinstance(returned, type) and not open_ended and not issubclass(returned, int):
         problems.append(
-            f"task {use.name!r} decides a branch but returns {answers.__name__}; let it return a bool"
+            f"task {use.name!r} decides a branch but returns {returned.__name__}; let it return a bool"
         )

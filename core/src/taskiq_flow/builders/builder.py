@@ -148,9 +148,9 @@ class Builder(ABC):
         return self
 
     def on_error(self, mode: ErrorMode) -> Self:
-        """Set what a final failure does to the rest of a run.
+        """Set the effect of a final failure on the rest of a run.
 
-        :param mode: ``stop`` starts nothing more and cancels what runs; ``continue`` goes on with everything
+        :param mode: ``stop`` starts nothing more and cancels the rest; ``continue`` goes on with everything
             that does not depend on the failed cell. The run fails in either mode.
         :raises GraphError: the mode is another word.
         """

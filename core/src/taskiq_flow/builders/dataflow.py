@@ -181,7 +181,7 @@ class DataflowPipeline(Builder):
 
         The body's other inputs are found by name, and are the same for every element.
 
-        :param task: A task, a kicker, or a pipeline, which is taken as it is now.
+        :param task: A task, a kicker, or a pipeline, whose current graph is used.
         :param over: The name of the list: an output of a task, or an input.
         :param output: The name of the list of results.
         :param outputs: Several names, when the body produces several things.

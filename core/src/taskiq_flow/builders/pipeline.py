@@ -1,4 +1,4 @@
-"""Pipelines that are chained by hand: each step receives what the step before it returned."""
+"""Pipelines that are chained by hand: each step receives the value of the step before it."""
 
 from __future__ import annotations
 

@@ -141,11 +141,11 @@ def unknown_references(graph: Graph) -> Iterator[str]:
 def circular_waits(graph: Graph) -> Iterator[str]:
     """Find nodes that wait for each other, one cycle for each group of them."""
     for cycle in arrange(graph.nodes).cycles:
-        shown = list(cycle)
+        path = list(cycle)
         if len(cycle) > _LONGEST_CYCLE:
             half = _LONGEST_CYCLE // 2
-            shown = [*cycle[:half], f"({len(cycle) - 2 * half} more)", *cycle[-half:]]
-        yield f"nodes wait for each other in a circle: {' -> '.join(shown)}; take one of these links out"
+            path = [*cycle[:half], f"({len(cycle) - 2 * half} more)", *cycle[-half:]]
+        yield f"nodes wait for each other in a circle: {' -> '.join(path)}; take one of these links out"
 
 
 def superfluous_inputs(graph: Graph) -> Iterator[str]:

@@ -49,7 +49,7 @@ def build_graph(
     :param inputs: The inputs of a run, by name.
     :param outputs: The outputs of a run: a source for each name.
     :param name: For people.
-    :param on_error: What a final failure does to the rest of the run.
+    :param on_error: The effect of a final failure on the rest of the run.
     :param timeout: Seconds that a run may take; ``None`` for no limit.
     :raises GraphError: the graph has problems; all of them are listed.
     """

@@ -69,7 +69,7 @@ class Output:
 class Literal:
     """A source: a value known when the graph is built.
 
-    :param value: Plain JSON data (builders convert what pydantic can).
+    :param value: Plain JSON data (builders convert every value that pydantic can).
     """
 
     value: Any = field(eq=_as_json)
@@ -226,7 +226,7 @@ class Graph:
     :param inputs: The inputs of a run, by name.
     :param outputs: The outputs of a run: a source for each name.
     :param name: For people.
-    :param on_error: What a final failure does to the rest of the run.
+    :param on_error: The effect of a final failure on the rest of the run.
     :param timeout: Seconds that a run may take; ``None`` for no limit.
     """
 

@@ -11,7 +11,7 @@ so that a log from a newer version is never read in part.
     {"v": 1, "s": "json", "text": "[1, 2]"}          a payload
     {"v": 1, "s": "pickle", "b64": "gAQu"}           a payload that is not text
     {"v": 1, "s": "json", "blob": "k7", "size": 9}   a claim check
-    {"v": 1, "list": [{"s": "json", "text": "1"}]}   a list kept as its elements
+    {"v": 1, "list": [{"s": "json", "text": "1"}]}   a list stored as its elements
 """
 
 from __future__ import annotations

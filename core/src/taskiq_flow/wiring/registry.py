@@ -153,7 +153,7 @@ class DataflowRegistry:
         :param outputs: The outputs to produce; only tasks that they need are kept. By default everything that any
             task produces.
         :param name: For people.
-        :param on_error: What a final failure does to the rest of the run.
+        :param on_error: The effect of a final failure on the rest of the run.
         :param timeout: Seconds that a run may take.
         :param retry: Options of the retry policy for nodes whose task has none.
         :param serializer: The serializer of outputs for nodes whose task sets none.
