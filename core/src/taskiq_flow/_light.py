@@ -1,6 +1,6 @@
-"""Values that are made for every cell: frozen for whoever checks types, and made as fast as others at run time.
+"""Classes for values that every cell makes: frozen for type checkers, and fast at run time.
 
-A frozen class of attrs takes twice as long to make, because it goes around itself to set each field.
+An object of a frozen attrs class takes twice as long to make, because it sets each field past its own guard.
 """
 
 from __future__ import annotations
