@@ -120,7 +120,6 @@ class Runtime:
     :param codec: The codec of values.
     :param claim_checks: The claim checks, which store large values as blobs.
     :param policies: The retry policies.
-    :param placer: The placer, which asks the scheduler.
     :param durations: The durations of tasks that this process has seen; the only part that changes.
     :param clock: The clock.
     :param capacity: The capacity of the pool.
