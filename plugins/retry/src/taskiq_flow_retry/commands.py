@@ -1,4 +1,4 @@
-"""The command, as the hook hands it over; light, because the list of commands imports it."""
+"""The command ``dead``; light, because the list of commands imports it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["DeadCommand"]
 
 
 class DeadCommand(Command):
-    """``taskiq flow dead``: what was finally given up."""
+    """``taskiq flow dead``: the dead-letter list."""
 
     name: ClassVar[str] = "dead"
     help: ClassVar[str] = "List, replay and discard what was finally given up."

@@ -1,4 +1,4 @@
-"""What ``taskiq flow dead`` takes."""
+"""The command-line syntax of ``taskiq flow dead``."""
 
 from __future__ import annotations
 
