@@ -1,4 +1,4 @@
-"""What ``taskiq flow tasks`` takes."""
+"""The command-line syntax of ``taskiq flow tasks``."""
 
 from __future__ import annotations
 
