@@ -1,4 +1,4 @@
-"""What ``taskiq flow simulate`` takes. The work is elsewhere and imported when it is called for."""
+"""The command-line syntax of ``taskiq flow simulate``; its work is imported when it is called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def register_simulate(app: typer.Typer, name: str, help: str) -> None:  # noqa: 
     """Add the command.
 
     :param name: Its name.
-    :param help: What the list of commands says.
+    :param help: Its line in the list of commands.
     """
 
     # ``Optional`` because typer reads these annotations at run time, on Python 3.10 too.
