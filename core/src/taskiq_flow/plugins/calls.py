@@ -100,4 +100,4 @@ def discard_result(call: Call, result: Any) -> None:
     """Discard a result that nobody reads; a coroutine is closed and logged."""
     if inspect.iscoroutine(result):
         result.close()
-        logger.error("%s() of %s gave a coroutine, which nobody awaits", call.hook, call.plugin.origin)
+        logger.error("%s() of %s gave a coroutine, which is never awaited", call.hook, call.plugin.origin)

@@ -32,7 +32,7 @@ logger = logging.getLogger("taskiq_flow")
 
 # Reasons are for people, and every log stores them.
 _LONGEST_REASON = 1_000
-_MOST_KEPT = 1_000
+_CACHE_SIZE = 1_000
 
 
 @define
@@ -93,7 +93,7 @@ class Policies:
         key = json.dumps(options, sort_keys=True, default=repr)
         policy = self._made.get(key)
         if policy is None:
-            if len(self._made) >= _MOST_KEPT:
+            if len(self._made) >= _CACHE_SIZE:
                 # Options that are computed at run time must not fill the memory of a long-lived process.
                 self._made.clear()
             policy = self._made[key] = self._make(options)

@@ -15,7 +15,7 @@ from taskiq_flow.serializers._rewriting import Rewriting
 __all__ = ["Adapters", "is_missing"]
 
 _CONFIG = ConfigDict(arbitrary_types_allowed=True, val_json_bytes="base64")
-_KEPT = 2048
+_CACHE_SIZE = 2048
 
 
 def is_missing(annotation: Any) -> bool:
@@ -46,7 +46,7 @@ class Adapters:
         if known is not None and known[0] is annotation:
             return known[1]
         adapter = self._by_equality(annotation)
-        if len(self._by_identity) >= _KEPT:
+        if len(self._by_identity) >= _CACHE_SIZE:
             self._by_identity.clear()
         # The annotation is kept alive, so that no other object gets its identity.
         self._by_identity[id(annotation)] = (annotation, adapter)
@@ -60,7 +60,7 @@ class Adapters:
         except TypeError:
             return _adapter(annotation, self._special)
         if known is None:
-            if len(self._by_text) >= _KEPT:
+            if len(self._by_text) >= _CACHE_SIZE:
                 self._by_text.clear()
             known = self._by_text[key] = _adapter(annotation, self._special)
         return known

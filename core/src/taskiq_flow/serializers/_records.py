@@ -13,7 +13,7 @@ from typing_extensions import get_type_hints, is_typeddict
 
 __all__ = ["build", "field_names", "fields_to_read", "hints_of", "holds", "is_attrs", "is_record", "is_row"]
 
-_KEPT = 2048
+_CACHE_SIZE = 2048
 
 
 def is_attrs(kind: Any) -> bool:
@@ -26,7 +26,7 @@ def is_record(kind: Any) -> bool:
     return isinstance(kind, type) and field_names(kind) is not None
 
 
-@functools.lru_cache(maxsize=_KEPT)
+@functools.lru_cache(maxsize=_CACHE_SIZE)
 def _field_names(kind: Any) -> tuple[str, ...] | None:
     if hasattr(kind, "__pydantic_serializer__"):
         return None

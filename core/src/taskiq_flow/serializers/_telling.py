@@ -12,7 +12,7 @@ from taskiq_flow.serializers._finding import offender
 
 __all__ = ["cannot_encode", "cannot_read_by", "damage_error", "does_not_fit", "first_line", "type_name"]
 
-_SHOWN = 5
+_MOST_PROBLEMS = 5
 _OBJECTS_ONLY = ("needs_python_object", "is_instance_of", "callable_type")
 _NO_TEXT = "invalid utf-8 sequence"
 _UNKNOWN = "unable to serialize unknown type"
@@ -51,10 +51,10 @@ def does_not_fit(annotation: Any, error: ValidationError, format_: str) -> Paylo
         return PayloadError(f"cannot decode as {format_}: {details[0]['msg'].removeprefix('Invalid JSON: ')}")
     problems = [
         f"{_place(each['loc'])}{each['msg'][:1].lower()}{each['msg'][1:]}, found {_short_repr(each['input'])}"
-        for each in details[:_SHOWN]
+        for each in details[:_MOST_PROBLEMS]
     ]
-    if len(details) > _SHOWN:
-        problems.append(f"and {len(details) - _SHOWN} more")
+    if len(details) > _MOST_PROBLEMS:
+        problems.append(f"and {len(details) - _MOST_PROBLEMS} more")
     return PayloadError(f"the value does not fit {_name_annotation(annotation)}: {'; '.join(problems)}")
 
 

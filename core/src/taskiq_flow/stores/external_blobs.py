@@ -17,7 +17,7 @@ logger = logging.getLogger("taskiq_flow")
 
 _EVERYTHING = 1_000_000
 # The number of finished runs to look up at the end of each run; more than one, so that their queue does not grow.
-_LOOKED_UP = 2
+_LOOKUPS_PER_RUN = 2
 
 
 class StoreWithBlobs(RunStore):
@@ -121,7 +121,7 @@ class _RunsWithBlobs(RunTable):
         """Delete the blobs of runs that the store dropped by itself; a memory store keeps only the last ones."""
         if run in seen:
             self._finished.append(run)
-        for _ in range(min(_LOOKED_UP, len(self._finished))):
+        for _ in range(min(_LOOKUPS_PER_RUN, len(self._finished))):
             oldest = self._finished.popleft()
             try:
                 await self._runs.get(oldest)

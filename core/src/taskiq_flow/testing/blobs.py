@@ -205,7 +205,7 @@ async def _must_be_gone(blobs: BlobStore, run: str, key: str) -> None:
         return
     except Exception as error:
         raise AssertionError(
-            f"get() of what is not there must raise a BlobNotFound, found {type(error).__name__}: {error}"
+            f"get() of a missing blob must raise a BlobNotFound, found {type(error).__name__}: {error}"
         ) from error
     raise AssertionError(f"key {key!r} of run {run!r} must not be there, found {found[:40]!r}")
 

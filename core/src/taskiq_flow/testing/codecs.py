@@ -124,7 +124,7 @@ def check_damage(codec: ByteCodec) -> None:
             found = _reads_or_refuses(codec, encoded[:end])
             expect(
                 found is None,
-                f"what was cut at byte {end} must be refused with a PayloadError, found {_short_repr(found)}",
+                f"data cut at byte {end} must be refused with a PayloadError, found {_short_repr(found)}",
             )
 
 
@@ -180,7 +180,7 @@ def check_tampering(codec: ByteCodec) -> None:
     """Check that no changed bit is overlooked, and that the output does not reveal the input."""
     data = b"a secret that nobody may read or change"
     encoded = _encode(codec, data)
-    expect(b"secret" not in encoded, f"what was given can be read in what was written, {encoded!r}")
+    expect(b"secret" not in encoded, f"the input can be read in the output, {encoded!r}")
     for place in range(len(encoded)):
         found = _reads_or_refuses(codec, _flip(encoded, place))
         expect(

@@ -120,7 +120,7 @@ def check_sources(discoverer: Discoverer) -> None:
         expect(isinstance(source, TaskSource), f"find() must give objects of TaskSource, found {source!r}")
         expect(isinstance(source.name, str) and source.name, f"a source must have a name, found {source!r}")
         expect(source.origin.distribution, f"the source {source.name!r} must name its distribution")
-        expect(source.origin.target, f"the source {source.name!r} must say what is loaded")
+        expect(source.origin.target, f"the source {source.name!r} must name its target")
         expect(callable(source.load), f"the source {source.name!r} must have something to call as load")
         _check_rename(source)
     keys = [(source.name, str(source.origin)) for source in found]

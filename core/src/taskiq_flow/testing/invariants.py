@@ -55,7 +55,7 @@ def _check_scope(machine: RunMachine, scope: Scope, ending: bool) -> None:
         assert finals == len(states), f"{where} is over, but cells are not"
     else:
         assert scope.left == len(states) - finals, f"{where} counts its cells wrongly"
-        assert scope.left or machine.status.final or ending, f"{where} is over, and nobody noticed"
+        assert scope.left or machine.status.final or ending, f"{where} is over, but still open"
     succeeded = {position for position, state in enumerate(states) if state is CellState.SUCCEEDED}
     assert set(scope.outputs) == succeeded, f"{where} keeps outputs of cells that did not succeed"
     assert scope.failed == (CellState.FAILED in states), f"{where} does not know whether it failed"
@@ -105,7 +105,7 @@ def _check_active(machine: RunMachine) -> None:
         if isinstance(cell.node, TaskNode) and cell.state in _IN_FLIGHT
     }
     # I6: the cells in flight follow from the states; so do the attempts that were given up.
-    assert cells.in_flight == in_flight, "in_flight is not what is dispatched or running"
+    assert cells.in_flight == in_flight, "in_flight differs from the dispatched and running cells"
     occupied = [id(cell) for cell in machine.occupying()]
     assert len(occupied) == len(set(occupied)) == len(in_flight) + len(cells.held_slots)
     for (path, attempt), cell in cells.held_slots.items():
@@ -133,7 +133,7 @@ def _check_maps(machine: RunMachine, ending: bool) -> None:
             assert scope.number == number
         if ending:
             continue
-        assert not items.finished, f"{cell.path} is over, and nobody noticed"
+        assert not items.finished, f"{cell.path} is over, but still open"
         if items.next < len(items.values) and (items.limit is None or len(items.open) < items.limit):
             assert items.starved, f"{cell.path} could open items"
             assert opened >= machine._window, f"{cell.path} waits for nothing"
@@ -176,7 +176,7 @@ def _check_ends(machine: RunMachine) -> None:
         )
         assert any(waiting), "the run waits for nothing"
     if status is RunStatus.FAILED:
-        assert machine.failures or machine.timed_out, "the run failed, and nobody knows why"
+        assert machine.failures or machine.timed_out, "the run failed without a failure"
     if status is RunStatus.SUCCEEDED:
         assert not machine.failures, "the run succeeded although cells failed"
     for path in (*machine.failures, *machine.suppressed):

@@ -169,7 +169,7 @@ def check_statelessness(policy: RetryPolicy) -> None:
         expect(
             before is after,
             f"it answered {before.__name__} and then {after.__name__}, asked {_about(failed, attempt)}; "
-            "a policy counts nothing, it is told the attempt",
+            "a policy counts nothing, it gets the number of the attempt",
         )
 
 

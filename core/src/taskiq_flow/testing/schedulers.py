@@ -193,7 +193,7 @@ def check_purity(scheduler: Scheduler) -> None:
     for situation in asked:
         before = copy.deepcopy(situation)
         first.append(_answer(scheduler, situation))
-        expect(situation == before, f"it changed what it was shown: {situation}, which was {before}")
+        expect(situation == before, f"it changed its arguments: {situation}, which was {before}")
     for situation, expected in reversed(list(zip(asked, first, strict=True))):
         # Equal objects, not the same ones.
         found = _answer(scheduler, copy.deepcopy(situation))
@@ -216,7 +216,7 @@ def check_explanation(scheduler: Scheduler) -> None:
                 isinstance(said, str) and "\n" not in said,
                 f"explain() must give a sentence in one line, or an empty text, found {said!r}; asked about {cell}",
             )
-        expect(situation == before, f"explain() changed what it was shown: {situation}, which was {before}")
+        expect(situation == before, f"explain() changed its arguments: {situation}, which was {before}")
 
 
 def check_lines(scheduler: Scheduler) -> None:

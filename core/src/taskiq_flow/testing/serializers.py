@@ -182,7 +182,7 @@ def check_independence(serializer: Serializer) -> None:
         same(_loads(serializer, _dumps(serializer, growing)), [1, 2]),
         "a list that grew must be written as it is now, and it was written as before",
     )
-    expect(same(_loads(serializer, earlier), [1]), "what was written must not change, and it did")
+    expect(same(_loads(serializer, earlier), [1]), "written bytes must not change, and they did")
 
 
 def check_refusals(serializer: Serializer) -> None:
@@ -191,7 +191,7 @@ def check_refusals(serializer: Serializer) -> None:
     for value in (unencodable, [1, unencodable], {"a": [{"b": unencodable}]}, Point(1, next=unencodable)):
         error = raises(
             PayloadError,
-            "what cannot be written must be refused with a PayloadError",
+            "a value that cannot be written must be refused with a PayloadError",
             serializer.dumps,
             value,
         )
@@ -261,7 +261,7 @@ def check_safety(serializer: Serializer) -> None:
         for data in mine:
             for trap in forge(data):
                 _reads_or_refuses(serializer, trap, Any)
-                expect(not sprung, f"loads() ran code that was put into what it had written, {trap!r}")
+                expect(not sprung, f"loads() ran code that was put into its own output, {trap!r}")
             unpickled.clear()
             for place in range(len(data)):
                 _reads_or_refuses(serializer, _flip(data, place), Any)

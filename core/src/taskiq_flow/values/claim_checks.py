@@ -153,15 +153,13 @@ class ClaimChecks:
         if len(data) != check.size:
             raise StoreError(
                 f"blob {check.key!r} of run {run!r} has {len(data)} bytes instead of {check.size}; "
-                "somebody has cut or changed it"
+                "it was cut or changed"
             )
         payload = Payload(check.serializer, data)
         # Every key from check_in() ends with the digest of its blob.
         _, _, expected = check.key.rpartition(".")
         if len(expected) == 2 * _DIGEST and expected != _digest(payload):
-            raise PayloadError(
-                f"blob {check.key!r} of run {run!r} is not what was kept under that key; somebody has changed it"
-            )
+            raise PayloadError(f"blob {check.key!r} of run {run!r} does not match its key; it was changed")
         return payload
 
     async def _retry(self, purpose: str, action: Callable[[], Awaitable[T]]) -> T:

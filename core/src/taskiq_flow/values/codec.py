@@ -96,7 +96,7 @@ class Codec:
             except Exception as error:
                 raise PluginError(
                     f"codec {each!r} cannot be sent to the processes of a flow: {type(error).__name__}: {error}; "
-                    "keep what cannot be pickled out of its state"
+                    "remove from its state whatever cannot be pickled"
                 ) from error
         self._recipe = CodecRecipe(
             id=uuid.uuid4().hex,

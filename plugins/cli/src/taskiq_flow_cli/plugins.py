@@ -119,7 +119,7 @@ def _problems(config: FlowConfig) -> tuple[str, ...]:
             if axis == "retry" and config.retry_options is not None:
                 chosen.from_options(config.retry_options)
         except PluginError as error:
-            found.append(f"what is selected cannot be used: {error}")
+            found.append(f"the selection cannot be used: {error}")
     return tuple(found)
 
 

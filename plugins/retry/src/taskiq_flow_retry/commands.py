@@ -13,7 +13,7 @@ class DeadCommand(Command):
     """``taskiq flow dead``: the dead-letter list."""
 
     name: ClassVar[str] = "dead"
-    help: ClassVar[str] = "List, replay and discard what was finally given up."
+    help: ClassVar[str] = "List, replay and discard dead letters."
 
     def register(self, app: Any) -> None:
         from taskiq_flow_retry.dead.syntax import register_dead

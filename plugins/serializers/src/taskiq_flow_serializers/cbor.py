@@ -194,13 +194,13 @@ def _decimal_fraction(value: Any, immutable: bool) -> Decimal:
 
 def _refuse_tag(tag: int) -> Any:
     def refuse(value: Any, immutable: bool) -> Any:
-        raise ValueError(f"tag {tag} ({_REFUSED[tag]}) is not of what is written here")
+        raise ValueError(f"tag {tag} ({_REFUSED[tag]}) is never written by this serializer")
 
     return refuse
 
 
 def _unknown(tag: Any, immutable: bool) -> Any:
-    raise ValueError(f"tag {tag.tag} is not of what is written here")
+    raise ValueError(f"tag {tag.tag} is never written by this serializer")
 
 
 _DECODERS: dict[int, Any] = {

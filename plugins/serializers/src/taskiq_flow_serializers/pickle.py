@@ -79,7 +79,7 @@ class PickleSerializer(TypedSerializer):
         if not any(hmac.compare_digest(_signature(key, pickled), signature) for key in self._keys):
             raise PayloadError(
                 "cannot decode as pickle: none of the keys here has signed it, so it was not unpickled; "
-                f"it was changed, or {KEY_VARIABLE} lacks the key of whoever wrote it"
+                f"it was changed, or {KEY_VARIABLE} lacks the key of its writer"
             )
         return pickle.load(io.BytesIO(pickled))
 

@@ -28,7 +28,7 @@ __all__ = ["Claims", "Entry", "NoticeBox", "State", "Waiters"]
 Claims = dict[tuple[str, int], "str | None"]
 """The worker that claimed each attempt, by cell and number; ``None`` for a revoked attempt."""
 
-KEPT_PER_TURN = 8
+_IN_USE_PER_TRIM = 8
 """The most runs in use that trimming passes over at a time, so that it stays cheap."""
 
 
@@ -192,7 +192,7 @@ class State:
     def trim(self) -> None:
         """Delete the runs that finished first, beyond ``max_finished_runs``; a run in use counts as new."""
         in_use = 0
-        while len(self.finished) > self.max_finished_runs and in_use < KEPT_PER_TURN:
+        while len(self.finished) > self.max_finished_runs and in_use < _IN_USE_PER_TRIM:
             run, entry = next(iter(self.finished.items()))
             if entry.in_use:
                 self.finished.move_to_end(run)

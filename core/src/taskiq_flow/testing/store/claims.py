@@ -81,7 +81,7 @@ async def many_claimers_one_wins(rig: Rig) -> None:
                 for place, claim in enumerate(claims)
             )
         )
-        assert sum(answers) == 1, f"{sum(answers)} of 8 workers were told to execute one attempt"
+        assert sum(answers) == 1, f"{sum(answers)} of 8 workers could claim one attempt"
         taken = await rig.store.inbox.take("pool")
         winner = claims[answers.index(True)]
         assert [notice for _, notice in taken] == [winner], (

@@ -189,7 +189,7 @@ async def a_notice_wakes_who_waits(rig: Rig) -> None:
         waiting = await rig.start(rig.store.inbox.wait("pool", 3600.0))
         rig.waits(waiting, "wait returned without a notice")
         await store.inbox.put("pool", [samples.notice(round_)])
-        await rig.soon(waiting, "put did not wake who waits")
+        await rig.soon(waiting, "put did not wake a waiter")
         taken = await rig.store.inbox.take("pool")
         assert _cells(taken) == [f"cell{round_}"]
         await rig.store.inbox.acknowledge("pool", [taken[0][0]])
@@ -216,7 +216,7 @@ async def waiting_without_limit_goes_on(rig: Rig) -> None:
     await rig.rest()
     rig.waits(waiting, "wait without a timeout returned without a notice")
     await _fill(rig, 1)
-    await rig.soon(waiting, "put did not wake who waits")
+    await rig.soon(waiting, "put did not wake a waiter")
 
 
 async def a_waiting_that_is_cancelled_takes_nothing(rig: Rig) -> None:
@@ -226,5 +226,5 @@ async def a_waiting_that_is_cancelled_takes_nothing(rig: Rig) -> None:
     leaver.cancel()
     await rig.rest()
     await _fill(rig, 1)
-    await rig.soon(waiting, "put did not wake who waits after somebody else left")
+    await rig.soon(waiting, "put did not wake a waiter after another waiter left")
     assert len(await rig.store.inbox.take("pool")) == 1

@@ -63,7 +63,7 @@ async def a_lease_expires(rig: Rig) -> None:
     second = await rig.store.leases.acquire("pool:pool", "b", rig.ttl)
     assert second is not None, "an expired lease could not be acquired"
     assert second.number > first.number, f"number {first.number} was followed by {second.number}"
-    await rig.check_held(second, "a", "who lost a lease took it back")
+    await rig.check_held(second, "a", "a holder took back a lease that it had lost")
 
 
 async def a_renewed_lease_lasts(rig: Rig) -> None:
@@ -72,7 +72,7 @@ async def a_renewed_lease_lasts(rig: Rig) -> None:
     for _ in range(3):
         await rig.pass_time(rig.ttl * 0.6)
         renewed = await rig.store.leases.renew(lease, rig.ttl)
-        assert renewed is not None, "a lease that nobody took could not be renewed"
+        assert renewed is not None, "a lease that no other holder took could not be renewed"
         assert renewed.number == lease.number
         assert renewed.expires_at > lease.expires_at
         await rig.check_held(renewed, "b", "a renewed lease was taken")
@@ -88,7 +88,7 @@ async def an_expired_lease_can_be_renewed_until_it_is_taken(rig: Rig) -> None:
     lease = await rig.lease("a")
     await rig.pass_time(rig.ttl * 1.1)
     renewed = await rig.store.leases.renew(lease, rig.ttl)
-    assert renewed is not None, "a lease that nobody took could not be renewed"
+    assert renewed is not None, "a lease that no other holder took could not be renewed"
     await rig.check_held(renewed, "b", "a renewed lease was taken")
 
 

@@ -243,7 +243,7 @@ async def followers_are_independent(rig: Rig) -> None:
             await rig.rest()
     await rig.finish("run", lease)
     for task in tasks:
-        assert await rig.soon(task, "follow while somebody else left") == events
+        assert await rig.soon(task, "follow while another follower left") == events
 
 
 async def nothing_is_missed_between_reading_and_waiting(rig: Rig) -> None:
@@ -261,7 +261,7 @@ async def nothing_is_missed_between_reading_and_waiting(rig: Rig) -> None:
             else:
                 await rig.finish("run", lease)
 
-    await rig.soon(following(), "follow of what its own reader causes")
+    await rig.soon(following(), "follow of events that its own reader causes")
     assert found == events
 
 

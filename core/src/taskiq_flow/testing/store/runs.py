@@ -54,7 +54,7 @@ async def many_creators_make_one_run(rig: Rig) -> None:
     answers = await asyncio.gather(
         *(stores[place % 2].runs.create(record) for place, record in enumerate(records))
     )
-    assert sum(answers) == 1, f"{sum(answers)} of 10 creators of one id were told True"
+    assert sum(answers) == 1, f"{sum(answers)} of 10 creators of one id got True"
     assert await rig.store.runs.get("run") == records[answers.index(True)]
 
 
@@ -151,7 +151,7 @@ async def an_outcome_wakes_who_waits(rig: Rig) -> None:
         rig.waits(task, "wait returned before the run had an outcome")
     await rig.finish("run", lease)
     for task in waiting:
-        found = await rig.soon(task, "finish did not wake somebody who waits for the run")
+        found = await rig.soon(task, "finish did not wake a waiter for the run")
         assert found.outcome == samples.outcome()
 
 

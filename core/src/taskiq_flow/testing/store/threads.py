@@ -63,11 +63,9 @@ async def _check_waking(rig: Rig, waiting: asyncio.Future[Any], doing: Coroutine
         thread.start()
         await asyncio.wait({waiting}, timeout=rig.patience)
         thread.join(rig.patience)
-    assert thread.error is None, (
-        f"what another thread does to a store with somebody waiting: {thread.error!r}"
-    )
+    assert thread.error is None, f"a call from another thread failed while a caller waited: {thread.error!r}"
     assert not foreign, "a waiter's event loop was called from another thread; use loop.call_soon_threadsafe"
-    assert waiting.done(), "somebody who waits was not woken from another thread"
+    assert waiting.done(), "a waiter was not woken from another thread"
 
 
 async def a_notice_from_another_thread_wakes(rig: Rig) -> None:
@@ -118,7 +116,7 @@ async def a_closed_loop_disturbs_nobody(rig: Rig) -> None:
     thread.join(rig.patience)
     waiting = await rig.start(rig.store.inbox.wait("pool", None))
     await rig.store.inbox.put("pool", [samples.notice(1)])
-    await rig.soon(waiting, "put with somebody of a closed loop waiting")
+    await rig.soon(waiting, "put while a caller in a closed loop waits")
 
 
 async def _forsake(rig: Rig) -> None:

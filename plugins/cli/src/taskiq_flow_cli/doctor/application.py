@@ -40,7 +40,7 @@ async def application_findings(
     except UsageError as error:
         if traceback and error.__cause__ is not None:
             print_exception(type(error.__cause__), error.__cause__, error.__cause__.__traceback__)
-        yield problem("application", target, str(error), "correct the name, or what goes wrong in the module")
+        yield problem("application", target, str(error), "correct the name, or the error in the module")
         return
     missing = sorted(name for name in tasks if flow.broker.find_task(name) is None)
     if missing:
@@ -151,11 +151,11 @@ async def _pool(flow: Flow, tasks: Sequence[str]) -> AsyncIterator[Finding]:
         )
         yield (problem if waiting else note)("workers", flow.pool, text, _START)
     if driven:
-        yield fine("pool", flow.pool, f"somebody drives it; {_runs(waiting, 'is active', 'are active')}")
+        yield fine("pool", flow.pool, f"it has a driver; {_runs(waiting, 'is active', 'are active')}")
     elif waiting:
-        yield problem("pool", flow.pool, f"nobody drives it, and {_runs(waiting, 'waits', 'wait')}", _START)
+        yield problem("pool", flow.pool, f"it has no driver, and {_runs(waiting, 'waits', 'wait')}", _START)
     else:
-        yield note("pool", flow.pool, "nobody drives it, and no run waits", _START)
+        yield note("pool", flow.pool, "it has no driver, and no run waits", _START)
     if live:
         for finding in _check_workers(flow, tasks, live):
             yield finding

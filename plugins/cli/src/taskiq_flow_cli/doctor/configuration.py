@@ -12,7 +12,7 @@ from taskiq_flow_cli.plugins import Inventory, without_password
 
 __all__ = ["configuration_findings"]
 
-_ADVICE = "do what it says, or select another"
+_ADVICE = "follow the error, or select another"
 
 
 def configuration_findings(inventory: Inventory, config: FlowConfig) -> Iterator[Finding]:
@@ -63,7 +63,7 @@ def _policy(plugins: Plugins, config: FlowConfig, name: str) -> object:
 def _make(axis: str, label: str, make: Callable[[], object]) -> Finding:
     try:
         make()
-    except Exception as error:  # noqa: BLE001 - whatever somebody else's constructor raises
+    except Exception as error:  # noqa: BLE001 - a foreign constructor may raise anything
         why = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
         return problem("configuration", axis, f"{label} cannot be used: {why}", _ADVICE)
     return fine("configuration", axis, label)

@@ -97,7 +97,9 @@ def _check(subject: str, check: Callable[[type[Any]], None], offered: type[Any],
     except Exception as error:  # noqa: BLE001 - foreign code may raise anything
         text = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
         text = text if len(text) <= 400 else f"{text[:399]}…"
-        advice = "tell its author, who finds the same with the kit of taskiq_flow.testing, or select another"
+        advice = (
+            "tell its author, who can reproduce it with the kit of taskiq_flow.testing, or select another"
+        )
         return (problem if selected else note)("conformance", subject, text, advice)
     return fine("conformance", subject, "passes the kit")
 

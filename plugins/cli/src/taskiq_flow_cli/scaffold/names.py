@@ -65,7 +65,7 @@ def make_names(given: str, kind: Kind) -> Names:
 
 def _package_problems(package: str) -> list[str]:
     if not package.isidentifier():
-        return [f"nobody could import a package {package!r}, which does not begin with a letter"]
+        return [f"a package {package!r} cannot be imported, because it does not begin with a letter"]
     if keyword.iskeyword(package) or keyword.issoftkeyword(package):
         return [f"{package!r} is a word of Python"]
     if package in sys.stdlib_module_names or package in ("tests", "test", "src"):

@@ -298,7 +298,7 @@ def _show(reports: Sequence[SimulationReport], *, as_json: bool) -> None:
 def _write_complaints(scheduler: str, complaints: Sequence[str]) -> None:
     if not complaints:
         return
-    _write(f"\n{scheduler} answered what the core does not accept; the default placed cells in its stead:")
+    _write(f"\n{scheduler} gave answers that the core refused; the default placed cells in its stead:")
     for complaint in complaints[:_MOST_COMPLAINTS]:
         _write(f"  {complaint}")
     if len(complaints) > _MOST_COMPLAINTS:

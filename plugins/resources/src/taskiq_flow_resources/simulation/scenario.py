@@ -93,7 +93,7 @@ class Scenario(Script):
             return [self.read(part) for part in value.parts]
         if isinstance(value, Payload) and value.serializer == "json":
             return json.loads(value.data)
-        raise PayloadError("a simulation reads JSON only; say what the value is")
+        raise PayloadError("a simulation reads JSON only; give the value")
 
     def check(self) -> None:
         """Refuse maps over lists of unknown length.
@@ -103,7 +103,7 @@ class Scenario(Script):
         if self.unknown:
             raise UsageError(
                 "\n".join(
-                    f"nobody knows how many items map {path!r} goes over; say it: --items {source}=N"
+                    f"the number of items of map {path!r} is unknown; give it: --items {source}=N"
                     for path, source in self.unknown.items()
                 )
             )

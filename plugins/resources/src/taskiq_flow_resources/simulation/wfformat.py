@@ -139,7 +139,7 @@ def _problems(declared: Sequence[dict[str, Any]], measured: Sequence[dict[str, A
                 if not isinstance(other, str) or other not in specified:
                     yield f"task {name!r} has {other!r} among its {relation}, which is not specified"
         if name and name not in executed:
-            yield f"task {name!r} is not in workflow.execution.tasks, so nobody knows how long it took"
+            yield f"task {name!r} is not in workflow.execution.tasks, so its duration is unknown"
     for task in measured:
         name = _id(task)
         if not is_number(task.get("runtimeInSeconds")):
