@@ -22,7 +22,8 @@ class ActiveRun:
     :ivar id: Its id.
     :ivar broken: Why it cannot be driven any further; empty where it can.
     :ivar logged: How many events its log has.
-    :ivar kept: Results that it takes over from the run that it resumes, by cell, as long as they were not needed.
+    :ivar logged_before: How many it had when its driver looked the last time.
+    :ivar resumed: Results that it takes over from the run that it resumes, by cell, as long as they were not needed.
     :ivar lightened: Large arguments that were put together here, by identity, and the claim checks that are sent.
     :ivar occupied: How many of its cells occupied capacity after its last event.
     :ivar heard_at: When it was heard of last, in seconds since the epoch.
@@ -32,6 +33,7 @@ class ActiveRun:
     machine: RunMachine
     broken: str = ""
     logged: int = 0
+    logged_before: int = 0
     resumed: dict[str, CellSucceeded] = field(factory=dict)
     heard_at: float = 0.0
     occupied: int = 0

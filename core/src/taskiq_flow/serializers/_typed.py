@@ -46,7 +46,7 @@ class TypedSerializer(Serializer):
 
     This class decodes by the annotation, and makes errors that name the type and the place. A subclass defines
     :meth:`write` and :meth:`read`; either may raise any exception. To write an object that the format does not know,
-    lower it with :func:`taskiq_flow.typed.lowered`.
+    lower it with :func:`taskiq_flow.typed.lower`.
 
     :cvar advice: The end of the error about a value that cannot be written: the next step.
     """

@@ -198,9 +198,26 @@ class Codec:
         """
         if not isinstance(value, ListedValue):
             return value
+        if (joined := self.join_usual(value)) is not None:
+            return joined
         if has_claim_checks(value):
             return ListedValue(tuple(map(self.flat, value.parts)))
         return self._seal(*self._join(value), self._chain_over(_ids(value)))
+
+    def join_usual(self, value: ListedValue) -> Payload | None:
+        """Return a list as one payload, where one serializer wrote all its elements and nothing changed them.
+
+        It is the usual case, and lists are long: ``None`` in any other.
+        """
+        parts = value.parts
+        if self._chain or set(map(type, parts)) != {Payload}:
+            return None
+        payloads: tuple[Payload, ...] = parts  # type: ignore[assignment]
+        names = {part.serializer for part in payloads}
+        name = names.pop()
+        if names or "+" in name:
+            return None
+        return Payload(name, self.serializer(name).join([part.data for part in payloads]))
 
     def items(self, value: Value) -> tuple[Value, ...]:
         """Return the elements of an encoded list.

@@ -53,9 +53,9 @@ _PLAIN_SIGNS = {
     "cancelled": "#",
 }
 _BAR_WIDTH = 24
-_MISHAPS = 3
+_MOST_FAILURES = 3
 # The lines besides rows: headline, hidden rows, the latest failures, and the line of the cursor.
-_OTHER_LINES = 4 + _MISHAPS
+_OTHER_LINES = 4 + _MOST_FAILURES
 
 
 class LiveView:
@@ -70,7 +70,7 @@ class LiveView:
         self._progress = progress
         self._console = console
         self._title = title
-        self._attempt_failures: deque[AttemptFailure] = deque(maxlen=_MISHAPS)
+        self._attempt_failures: deque[AttemptFailure] = deque(maxlen=_MOST_FAILURES)
         self._live = Live(console=console, auto_refresh=False, transient=False)
 
     def start(self, run: str) -> None:
