@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["PlainView"]
 
 _PAUSE_SECONDS = 5.0
-_MOST_MISHAPS = 20
+_MOST_FAILURES = 20
 _MOST_NODES = 30
 _MOST_WAITING = 3
 
@@ -47,9 +47,9 @@ class PlainView:
     def note(self, attempt_failure: AttemptFailure) -> None:
         """Write a failure, unless there were many."""
         self._attempt_failures += 1
-        if self._attempt_failures <= _MOST_MISHAPS:
+        if self._attempt_failures <= _MOST_FAILURES:
             self._write(failure_line(attempt_failure))
-        elif self._attempt_failures == _MOST_MISHAPS + 1:
+        elif self._attempt_failures == _MOST_FAILURES + 1:
             self._write("further failures are counted and no longer written down here")
 
     def tick(self, elapsed: float) -> None:
