@@ -1,4 +1,4 @@
-"""What happened to each run, in memory: the events themselves, not encoded."""
+"""The logs of runs, in memory: the events themselves, not encoded."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class MemoryRunLog(RunLog):
                     entry.readers.ring()
 
     async def read(self, run: str, offset: int = 0) -> Sequence[Event]:
-        """Give a run's events from an offset."""
+        """Return a run's events from an offset."""
         with self._state.lock:
             return self._state.entry(run).events[offset:]
 
     async def follow(self, run: str, offset: int = 0) -> AsyncIterator[Event]:
-        """Give a run's events from an offset as they come."""
+        """Yield a run's events from an offset, as they come."""
         state = self._state
         with state.using(run) as entry:
             while True:
