@@ -323,7 +323,7 @@ class RunState:
             self._doom(cell.scope, cell.position)
         else:
             self.cells.move(cell, Trigger.RETURNED)
-            cell.scope.outputs[cell.position] = items.gather(node)
+            cell.scope.outputs[cell.position] = items.gather()
         self._close(cell)
 
     # The run ends

@@ -148,8 +148,8 @@ class Items:
     :ivar values: The items.
     :ivar shared: The body's inputs that are the same for every item.
     :ivar limit: How many items the map itself lets be open at once; ``None`` where it does not say.
-    :ivar results: What each finished item gave, in item order; ``None`` for one that failed, was left out by a
-        filter, or is not finished.
+    :ivar results: For each output of the map, what each finished item gave, in item order; ``None`` for one that
+        failed, was left out by a filter, or is not finished.
     :ivar next: The first item that was not opened yet.
     :ivar open: The scopes of the items that are open, by number.
     :ivar failures: How many items failed.
@@ -159,7 +159,7 @@ class Items:
     values: tuple[Value, ...]
     shared: Mapping[str, Value]
     limit: int | None
-    results: list[tuple[Value, ...] | None]
+    results: tuple[list[Value | None], ...]
     next: int = 0
     open: dict[int, Scope] = field(factory=dict)
     failures: int = 0
@@ -168,7 +168,8 @@ class Items:
     @classmethod
     def of(cls, node: MapNode, values: tuple[Value, ...], shared: Mapping[str, Value]) -> Items:
         """Start with nothing opened."""
-        return cls(values=values, shared=shared, limit=node.max_parallel, results=[None] * len(values))
+        columns: tuple[list[Value | None], ...] = tuple([None] * len(values) for _ in node.outputs)
+        return cls(values=values, shared=shared, limit=node.max_parallel, results=columns)
 
     @property
     def finished(self) -> bool:
@@ -180,20 +181,19 @@ class Items:
 
         :raises PayloadError: what a filter's body gave cannot be read.
         """
-        places, result = scope.plan.outputs, []
-        for name in node.collects:
-            value = resolve(places[name], scope.inputs, scope.outputs)
-            result.append(_NULL if value is None else value)
+        places, number = scope.plan.outputs, scope.number
+        given = [resolve(places[name], scope.inputs, scope.outputs) for name in node.collects]
         if node.keep == "items":
-            self.results[scope.number] = (self.values[scope.number],) if read(result[0]) else None
-        else:
-            self.results[scope.number] = tuple(result)
+            if not read(_NULL if given[0] is None else given[0]):
+                return
+            given = [self.values[number]]
+        for column, value in zip(self.results, given, strict=True):
+            column[number] = _NULL if value is None else value
 
-    def gather(self, node: MapNode) -> tuple[Value, ...]:
+    def gather(self) -> tuple[Value, ...]:
         """Give the map's outputs, in item order, without the items that failed or were left out."""
-        done = [result for result in self.results if result is not None]
         return tuple(
-            ListedValue(tuple(result[column] for result in done)) for column in range(len(node.outputs))
+            ListedValue(tuple([value for value in column if value is not None])) for column in self.results
         )
 
 

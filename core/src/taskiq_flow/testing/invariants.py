@@ -125,7 +125,9 @@ def _check_maps(machine: RunMachine, ending: bool) -> None:
         assert items.limit is None or len(items.open) <= items.limit, f"{cell.path} opened too many items"
         assert set(items.open) <= set(range(items.next)), f"{cell.path} opened items out of turn"
         done = [number for number in range(items.next) if number not in items.open]
-        kept = {number for number, result in enumerate(items.results) if result is not None}
+        kept = {
+            number for column in items.results for number, value in enumerate(column) if value is not None
+        }
         assert kept <= set(done), f"{cell.path} has results of items that are not done"
         assert items.failures <= len(done) - len(kept)
         for number, scope in items.open.items():

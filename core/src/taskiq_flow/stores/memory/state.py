@@ -20,8 +20,8 @@ from attrs import define, field, frozen
 
 from taskiq_flow.clock import Clock, wake
 from taskiq_flow.errors import LeaseLost, RunNotFound
-from taskiq_flow.machine.events import Event
 from taskiq_flow.store import Lease, Notice, RunRecord, WorkerInfo
+from taskiq_flow.stores.memory.history import History
 
 __all__ = ["Claims", "Entry", "NoticeBox", "State", "Waiters"]
 
@@ -67,7 +67,7 @@ class Entry:
 
     record: RunRecord
     created_with: weakref.ref[RunRecord]
-    events: list[Event] = field(factory=list)
+    history: History = field(factory=History)
     claims: Claims = field(factory=dict)
     readers: Waiters = field(factory=Waiters)
     watchers: Waiters = field(factory=Waiters)
