@@ -67,7 +67,7 @@ class FinishReplaces(MemoryRunTable):
 class FinishWakesOne(MemoryRunTable):
     async def finish(self, run: str, outcome: RunOutcome, *, lease: Lease) -> None:
         entry = self._state.entry(run)
-        del entry.watchers._futures[1:]
+        entry.watchers._futures = entry.watchers._futures[:1]
         await super().finish(run, outcome, lease=lease)
 
 

@@ -62,6 +62,7 @@ class Driver:
         self._broker = runtime.broker
         self._store = runtime.store
         self._codec = runtime.codec
+        self._read_value = runtime.codec.read
         self._checks = runtime.claim_checks
         self._plugins = runtime.plugins
         self._clock = runtime.clock
@@ -292,7 +293,7 @@ class Driver:
         self._apply(run, started)
 
     def _active(self, record: RunRecord) -> ActiveRun:
-        machine = RunMachine(record.graph, read=self._codec.read, window=self._window)
+        machine = RunMachine(record.graph, read=self._read_value, window=self._window)
         return ActiveRun(record, machine, heard_at=self._now)
 
     async def _admit(self, record: RunRecord) -> ActiveRun:

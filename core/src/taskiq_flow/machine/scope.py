@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,7 +40,7 @@ class Cell:
     :ivar unjudged: What the retry policy was asked about and has not answered: the failure of the current
         attempt, and whether the worker's slot may still be occupied.
     :ivar vacated: Whether the current attempt is known to occupy no worker any more.
-    :ivar story: Its states so far, for error messages.
+    :ivar story: Its states so far, a byte for each, for error messages.
     :ivar params: The values of its parameters.
     :ivar items: How far it has come, for a map.
     """
@@ -60,7 +61,7 @@ class Cell:
     timers: set[str] | None = None
     undecided: tuple[Failure, bool] | None = None
     slot_free: bool = False
-    story: list[CellState] = field(factory=list)
+    story: bytearray = field(factory=lambda: bytearray([CellState.PENDING]))
     params: Mapping[str, Value] = field(factory=dict)
     items: Items | None = None
 
@@ -107,7 +108,7 @@ class Scope:
     on_error: ErrorMode
     tolerant: bool
     states: bytearray
-    missing: list[int]
+    missing: array[int]
     outputs: dict[int, tuple[Value, ...]]
     left: int
     failed: bool = False
@@ -135,7 +136,7 @@ class Scope:
             on_error=on_error,
             tolerant=tolerant,
             states=bytearray(size),
-            missing=list(plan.indegree),
+            missing=plan.indegree[:],
             outputs={},
             left=size,
         )

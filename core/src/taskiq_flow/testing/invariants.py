@@ -6,6 +6,7 @@ It looks at everything, so it is slow on purpose: keep it away from large graphs
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from typing import Any
 
@@ -94,7 +95,7 @@ def _check_active(machine: RunMachine) -> None:
         assert path == cell.path == cell.scope.prefix + cell.node.name
         assert cell.state is not CellState.PENDING, f"{path} is active and pending"
         assert not cell.state.final, f"{path} is active and final"
-        assert cell.story[-1] is cell.state, f"{path} tells another story"
+        assert cell.story[-1] == cell.state, f"{path} tells another story"
         if isinstance(cell.node, MapNode):
             assert cell.state is CellState.RUNNING, f"map {path} is {cell.state.word}"
         if cell.undecided is not None:
@@ -237,6 +238,6 @@ def _copy(value: Any, numbers: dict[int, int]) -> Any:
         return [_copy(each, numbers) for each in value]
     if kind is set:
         return sorted(value)
-    if kind is bytearray:
+    if kind in (bytearray, array):
         return bytes(value)
     return kind.__name__ if kind is Plan else value

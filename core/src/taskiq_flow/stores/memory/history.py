@@ -35,7 +35,7 @@ _KINDS: dict[type, int] = {
 class History:
     """The events of one run, in their order."""
 
-    _packs: list[_Pack] = field(factory=list)
+    _packs: tuple[_Pack, ...] = ()
     _latest: list[Event] = field(factory=list)
 
     def __len__(self) -> int:
@@ -47,8 +47,8 @@ class History:
         latest += events
         if len(latest) >= PACKED_AT_ONCE:
             whole = len(latest) - len(latest) % PACKED_AT_ONCE
-            for first in range(0, whole, PACKED_AT_ONCE):
-                self._packs.append(_Pack.of(latest[first : first + PACKED_AT_ONCE]))
+            starts = range(0, whole, PACKED_AT_ONCE)
+            self._packs += tuple([_Pack.of(latest[first : first + PACKED_AT_ONCE]) for first in starts])
             del latest[:whole]
 
     def since(self, offset: int) -> Sequence[Event]:

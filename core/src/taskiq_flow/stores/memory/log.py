@@ -46,7 +46,8 @@ class MemoryRunLog(RunLog):
     async def follow(self, run: str, offset: int = 0) -> AsyncIterator[Event]:
         """Give a run's events from an offset as they come."""
         state = self._state
-        with state.using(run) as entry:
+        entry = state.hold(run)
+        try:
             while True:
                 with state.lock:
                     if state.runs.get(run) is not entry:
@@ -60,3 +61,5 @@ class MemoryRunLog(RunLog):
                 offset += len(fresh)
                 if waiter is not None:
                     await state.wait(entry.readers, waiter)
+        finally:
+            state.let_go(entry)

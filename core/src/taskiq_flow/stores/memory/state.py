@@ -9,12 +9,10 @@ whoever waits; they are made on the running loop, which may be another one for e
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 
 from attrs import define, field, frozen
 
@@ -36,7 +34,8 @@ KEPT_PER_TURN = 8
 class Waiters:
     """Futures of those who wait for one thing."""
 
-    _futures: list[asyncio.Future[bool]] = field(factory=list)
+    # Most runs have two of these where nobody waits, which is what a shared empty tuple is enough for.
+    _futures: list[asyncio.Future[bool]] | tuple[()] = ()
 
     def __len__(self) -> int:
         """Give how many wait."""
@@ -45,19 +44,22 @@ class Waiters:
     def enlist(self) -> asyncio.Future[bool]:
         """Make a future on the running loop, which the next :meth:`ring` makes true."""
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._futures.append(waiter)
+        if self._futures:
+            self._futures.append(waiter)
+        else:
+            self._futures = [waiter]
         return waiter
 
     def ring(self) -> None:
         """Wake everybody."""
         if self._futures:
-            woken, self._futures = self._futures, []
+            woken, self._futures = self._futures, ()
             for waiter in woken:
                 wake(waiter, True)
 
     def dismiss(self, waiter: asyncio.Future[bool]) -> None:
         """Forget one who waits no more; it may have been woken already."""
-        with contextlib.suppress(ValueError):
+        if self._futures and waiter in self._futures:
             self._futures.remove(waiter)
 
 
@@ -121,24 +123,27 @@ class State:
             raise RunNotFound(run)
         return entry
 
-    @contextmanager
-    def using(self, run: str) -> Iterator[Entry]:
-        """Give a run, which is not dropped meanwhile only because it has finished."""
+    def hold(self, run: str) -> Entry:
+        """Give a run, which is not dropped only because it has finished, until :meth:`let_go`."""
         with self.lock:
             entry = self.entry(run)
             entry.uses += 1
-        try:
-            yield entry
-        finally:
-            with self.lock:
-                entry.uses -= 1
+            return entry
+
+    def let_go(self, entry: Entry) -> None:
+        """Hold a run no longer."""
+        with self.lock:
+            entry.uses -= 1
 
     async def wait(
         self, waiters: Waiters, waiter: asyncio.Future[bool], timeout: float | None = None
     ) -> None:
         """Wait as one who was enlisted; the only place where a part awaits."""
         try:
-            await self.clock.wait(waiter, timeout)
+            if timeout is None:
+                await waiter
+            else:
+                await self.clock.wait(waiter, timeout)
         finally:
             with self.lock:
                 waiters.dismiss(waiter)
