@@ -87,6 +87,8 @@ class Driver:
         # What a turn collects before it is written, and then done.
         self._journal = Journal(self._store, self._runs, self._drop, self._plugins.notify)
         self._occupied = 0
+        # The runs that have such cells, so that nobody has to look at thousands of others for them.
+        self._occupying: dict[str, ActiveRun] = {}
         # Whether machines have asked for something that is done in a turn.
         self._is_asked = False
         self._worker = self._here.find_worker() if runtime.in_memory else None
@@ -335,6 +337,10 @@ class Driver:
         occupied = len(cells.in_flight) + len(cells.held_slots)
         if occupied != run.occupied:
             self._occupied += occupied - run.occupied
+            if not run.occupied:
+                self._occupying[run.id] = run
+            elif not occupied:
+                del self._occupying[run.id]
             run.occupied = occupied
 
     def _break(self, run: ActiveRun, error: Exception) -> None:
@@ -388,7 +394,7 @@ class Driver:
 
     async def _look(self) -> None:
         """Look for what nobody writes notices about."""
-        holders = {cell.holder for run in self._runs.values() for cell in run.machine.occupying()}
+        holders = {cell.holder for run in self._occupying.values() for cell in run.machine.occupying()}
         for worker in await self._watch.find_lost(self._now, holders - {""}):
             self._lose(worker)
         for run in list(self._runs.values()):
@@ -416,7 +422,7 @@ class Driver:
             while (arrival := floor.next_arrival(self._occupied)) is not None:
                 self._dispatch_cell(*arrival)
             return
-        for placements in floor.place(self._runs):
+        for placements in floor.place(self._occupying):
             for placement in placements:
                 cell = floor.withdraw(placement.run, placement.path)
                 if cell is not None:
@@ -472,6 +478,7 @@ class Driver:
         run = self._runs.pop(run_id, None)
         if run is not None:
             self._occupied -= run.occupied
+            self._occupying.pop(run_id, None)
             run.occupied = 0
         self._scheduling.forget(run_id)
         self._here.forget_context(run_id)
