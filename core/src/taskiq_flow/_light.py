@@ -1,6 +1,7 @@
 """Classes for values that every cell makes: frozen for type checkers, and fast at run time.
 
-An object of a frozen attrs class takes twice as long to make, because it sets each field past its own guard.
+A frozen class of attrs takes twice as long to make, because it goes around itself to set each field. Nobody refers to
+one weakly, and of what there is a million of, the place for that would take as much as a field.
 """
 
 from __future__ import annotations
@@ -16,4 +17,4 @@ else:
 
     from attrs import define
 
-    light = partial(define, unsafe_hash=True)
+    light = partial(define, unsafe_hash=True, weakref_slot=False)

@@ -186,6 +186,8 @@ class RunHandle(Generic[T]):
                 record = await self._runtime.store.runs.get(self.id)
                 if record.outcome is None:
                     raise TaskiqResultTimeoutError(timeout=timeout)
+            elif timeout is None:
+                record = await self._runtime.store.runs.wait(self.id)
             else:
                 record = await asyncio.wait_for(self._runtime.store.runs.wait(self.id), timeout)
         except asyncio.TimeoutError:

@@ -64,6 +64,7 @@ class Driver:
         self._broker = runtime.broker
         self._store = runtime.store
         self._codec = runtime.codec
+        self._read_value = runtime.codec.read
         self._checks = runtime.claim_checks
         self._plugins = runtime.plugins
         self._clock = runtime.clock
@@ -95,6 +96,8 @@ class Driver:
         self._now = self._clock.now()
         self._observes = self._scheduling.learns
         self._occupied = 0
+        # The runs that have such cells, so that nobody has to look at thousands of others for them.
+        self._occupying: dict[str, ActiveRun] = {}
         # Whether machines have asked for something that is done in a turn.
         self._is_asked = False
         worker = self._here.find_worker() if runtime.in_memory else None
@@ -293,7 +296,7 @@ class Driver:
         self._apply(run, started)
 
     def _active(self, record: RunRecord) -> ActiveRun:
-        machine = RunMachine(record.graph, read=self._codec.read, window=self._window)
+        machine = RunMachine(record.graph, read=self._read_value, window=self._window)
         return ActiveRun(record, machine, heard_at=self._now)
 
     async def _admit(self, record: RunRecord) -> ActiveRun:
@@ -341,6 +344,10 @@ class Driver:
         occupied = len(cells.in_flight) + len(cells.held_slots)
         if occupied != run.occupied:
             self._occupied += occupied - run.occupied
+            if not run.occupied:
+                self._occupying[run.id] = run
+            elif not occupied:
+                del self._occupying[run.id]
             run.occupied = occupied
 
     def _break(self, run: ActiveRun, error: Exception) -> None:
@@ -394,7 +401,7 @@ class Driver:
 
     async def _look(self) -> None:
         """Look for what nobody writes notices about."""
-        holders = {cell.holder for run in self._runs.values() for cell in run.machine.occupying()}
+        holders = {cell.holder for run in self._occupying.values() for cell in run.machine.occupying()}
         for worker in await self._watch.find_lost(self._now, holders - {""}):
             self._lose(worker)
         for run in list(self._runs.values()):
@@ -424,7 +431,7 @@ class Driver:
             while (arrival := scheduling.next_arrival(self._occupied)) is not None:
                 self._dispatch_cell(*arrival)
             return
-        for placements in scheduling.place(self._runs):
+        for placements in floor.place(self._occupying):
             for placement in placements:
                 cell = scheduling.withdraw(placement.run, placement.path)
                 if cell is not None:
@@ -480,6 +487,7 @@ class Driver:
         run = self._runs.pop(run_id, None)
         if run is not None:
             self._occupied -= run.occupied
+            self._occupying.pop(run_id, None)
             run.occupied = 0
         self._scheduling.forget(run_id)
         self._here.forget_context(run_id)

@@ -162,6 +162,8 @@ class PoolScheduling:
 
         There are more than one batch where the scheduler has placed all that it was shown; and where there is room for
         cells that it was not shown, because others were ahead of them, or have kept them from a limit, for nothing.
+
+        :param runs: Those that have cells which occupy capacity; others may be among them.
         """
         if self.bound is not None:
             room = self.bound - len(self.running(runs.values()))

@@ -56,7 +56,7 @@ class Cells:
         """
         state = _NEXT.get((cell.state, trigger))
         if state is None:
-            raise InvalidTransition(cell.path, trigger.value, [past.word for past in cell.story])
+            raise InvalidTransition(cell.path, trigger.value, self.story(cell.path))
         cell.state = state
         cell.story.append(state)
 
@@ -143,7 +143,7 @@ class Cells:
         """Return the known states that a cell went through, oldest first."""
         cell = self.active.get(path)
         if cell is not None:
-            return [state.word for state in cell.story]
+            return [CellState(state).word for state in cell.story]
         state = self.state_of(path)
         return ["unknown" if state is None else state.word]
 

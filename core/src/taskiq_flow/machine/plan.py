@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Mapping
 from typing import Any, Union
 
@@ -81,7 +82,7 @@ class Plan:
     nodes: tuple[Node, ...]
     index: Mapping[str, int]
     roots: tuple[int, ...]
-    indegree: tuple[int, ...]
+    indegree: array[int]
     dependents: tuple[tuple[int, ...], ...]
     params: tuple[tuple[Param, ...], ...]
     guards: Mapping[int, tuple[Place, Any]]
@@ -131,8 +132,8 @@ def _prepare(graph: Graph) -> Plan:
         nodes=nodes,
         index=index,
         roots=tuple(position for position, count in enumerate(indegree) if count == 0),
-        indegree=tuple(indegree),
-        # Filled in the order of positions, so they are sorted; the order of a set of names would be random.
+        indegree=array("L", indegree),
+        # Filled in the order of positions, so they are sorted whatever the order of a set of names is.
         dependents=tuple(map(tuple, dependents)),
         params=tuple(params),
         guards=guards,

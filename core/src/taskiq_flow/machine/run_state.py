@@ -24,6 +24,7 @@ __all__ = ["RunState"]
 
 # As they stand in a scope's bytes.
 _PENDING = int(CellState.PENDING)
+_BORN = bytes([_PENDING])
 _DEAD = frozenset({int(CellState.FAILED), int(CellState.CANCELLED)})
 
 _CANCELLED_IF_PENDING = bytes(
@@ -74,7 +75,7 @@ class RunState:
         if type(node) is TaskNode:
             self.cells.active[path] = cell = Cell(
                 path, scope, position, node, CellState.PENDING, 1, "", "", resources, queue, "", priority, None, None,
-                None, False, [CellState.PENDING], params,
+                None, False, bytearray(_BORN), params,
             )  # fmt: skip
             self.cells.move(cell, Trigger.SUPPLIED)
             depth = 0 if scope.parent is None else cell.depth
@@ -100,7 +101,6 @@ class RunState:
             queue=queue,
             priority=priority,
             params=params,
-            story=[CellState.PENDING],
         )
         self.cells.active[path] = cell
         self.cells.move(cell, Trigger.OPENED)
@@ -275,7 +275,7 @@ class RunState:
             # The same as Scope.open(), but faster; a map of many items spends much of its time here.
             scope = Scope(
                 plan, f"{path}[{number}]/", inputs, cell, number, on_error, tolerant,
-                bytearray(size), [*plan.indegree], {}, size,
+                bytearray(size), plan.indegree[:], {}, size,
             )  # fmt: skip
             items.next += 1
             items.open[number] = scope
@@ -323,7 +323,7 @@ class RunState:
             self._doom(cell.scope, cell.position)
         else:
             self.cells.move(cell, Trigger.RETURNED)
-            cell.scope.outputs[cell.position] = items.gather(node)
+            cell.scope.outputs[cell.position] = items.gather()
         self._close(cell)
 
     # The run ends

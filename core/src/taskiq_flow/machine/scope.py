@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,10 +37,10 @@ class Cell:
     :ivar priority: Higher goes first.
     :ivar first_started_at: When its first attempt started, in seconds since the epoch.
     :ivar timers: The timers that run for it.
-    :ivar undecided: An open question to the retry policy: the failure of the current attempt, and whether the
-        worker's slot may still be occupied.
-    :ivar slot_free: Whether the current attempt certainly occupies no slot any more.
-    :ivar story: Its states so far, for error messages.
+    :ivar unjudged: What the retry policy was asked about and has not answered: the failure of the current
+        attempt, and whether the worker's slot may still be occupied.
+    :ivar vacated: Whether the current attempt is known to occupy no worker any more.
+    :ivar story: Its states so far, a byte for each, for error messages.
     :ivar params: The values of its parameters.
     :ivar items: The progress of a map; ``None`` for a task.
     """
@@ -60,7 +61,7 @@ class Cell:
     timers: set[str] | None = None
     undecided: tuple[Failure, bool] | None = None
     slot_free: bool = False
-    story: list[CellState] = field(factory=list)
+    story: bytearray = field(factory=lambda: bytearray([CellState.PENDING]))
     params: Mapping[str, Value] = field(factory=dict)
     items: Items | None = None
 
@@ -107,7 +108,7 @@ class Scope:
     on_error: ErrorMode
     tolerant: bool
     states: bytearray
-    missing: list[int]
+    missing: array[int]
     outputs: dict[int, tuple[Value, ...]]
     left: int
     failed: bool = False
@@ -135,7 +136,7 @@ class Scope:
             on_error=on_error,
             tolerant=tolerant,
             states=bytearray(size),
-            missing=list(plan.indegree),
+            missing=plan.indegree[:],
             outputs={},
             left=size,
         )
@@ -147,9 +148,9 @@ class Items:
 
     :ivar values: The items.
     :ivar shared: The body's inputs that are the same for every item.
-    :ivar limit: The map's own limit of open items; ``None`` if it has none.
-    :ivar results: The collected outputs of each finished item, in item order; ``None`` for an item that failed, was
-        left out by a filter, or is not finished.
+    :ivar limit: How many items the map itself lets be open at once; ``None`` where it does not say.
+    :ivar results: For each output of the map, what each finished item gave, in item order; ``None`` for one that
+        failed, was left out by a filter, or is not finished.
     :ivar next: The first item that was not opened yet.
     :ivar open: The scopes of the items that are open, by number.
     :ivar failures: How many items failed.
@@ -159,7 +160,7 @@ class Items:
     values: tuple[Value, ...]
     shared: Mapping[str, Value]
     limit: int | None
-    results: list[tuple[Value, ...] | None]
+    results: tuple[list[Value | None], ...]
     next: int = 0
     open: dict[int, Scope] = field(factory=dict)
     failures: int = 0
@@ -168,7 +169,8 @@ class Items:
     @classmethod
     def of(cls, node: MapNode, values: tuple[Value, ...], shared: Mapping[str, Value]) -> Items:
         """Start with nothing opened."""
-        return cls(values=values, shared=shared, limit=node.max_parallel, results=[None] * len(values))
+        columns: tuple[list[Value | None], ...] = tuple([None] * len(values) for _ in node.outputs)
+        return cls(values=values, shared=shared, limit=node.max_parallel, results=columns)
 
     @property
     def finished(self) -> bool:
@@ -180,20 +182,19 @@ class Items:
 
         :raises PayloadError: the output of a filter's body cannot be read.
         """
-        places, result = scope.plan.outputs, []
-        for name in node.collects:
-            value = resolve(places[name], scope.inputs, scope.outputs)
-            result.append(_NULL if value is None else value)
+        places, number = scope.plan.outputs, scope.number
+        given = [resolve(places[name], scope.inputs, scope.outputs) for name in node.collects]
         if node.keep == "items":
-            self.results[scope.number] = (self.values[scope.number],) if read(result[0]) else None
-        else:
-            self.results[scope.number] = tuple(result)
+            if not read(_NULL if given[0] is None else given[0]):
+                return
+            given = [self.values[number]]
+        for column, value in zip(self.results, given, strict=True):
+            column[number] = _NULL if value is None else value
 
-    def gather(self, node: MapNode) -> tuple[Value, ...]:
-        """Return the map's outputs, in item order, without the items that failed or were left out."""
-        done = [result for result in self.results if result is not None]
+    def gather(self) -> tuple[Value, ...]:
+        """Give the map's outputs, in item order, without the items that failed or were left out."""
         return tuple(
-            ListedValue(tuple(result[column] for result in done)) for column in range(len(node.outputs))
+            ListedValue(tuple([value for value in column if value is not None])) for column in self.results
         )
 
 

@@ -6,6 +6,7 @@ It examines everything and is slow on purpose: keep it away from large graphs.
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from typing import Any
 
@@ -94,7 +95,7 @@ def _check_active(machine: RunMachine) -> None:
         assert path == cell.path == cell.scope.prefix + cell.node.name
         assert cell.state is not CellState.PENDING, f"{path} is active and pending"
         assert not cell.state.final, f"{path} is active and final"
-        assert cell.story[-1] is cell.state, f"{path} tells another story"
+        assert cell.story[-1] == cell.state, f"{path} tells another story"
         if isinstance(cell.node, MapNode):
             assert cell.state is CellState.RUNNING, f"map {path} is {cell.state.word}"
         if cell.undecided is not None:
@@ -125,9 +126,11 @@ def _check_maps(machine: RunMachine, ending: bool) -> None:
         assert items.limit is None or len(items.open) <= items.limit, f"{cell.path} opened too many items"
         assert set(items.open) <= set(range(items.next)), f"{cell.path} opened items out of turn"
         done = [number for number in range(items.next) if number not in items.open]
-        succeeded = {number for number, result in enumerate(items.results) if result is not None}
-        assert succeeded <= set(done), f"{cell.path} has results of items that are not done"
-        assert items.failures <= len(done) - len(succeeded)
+        kept = {
+            number for column in items.results for number, value in enumerate(column) if value is not None
+        }
+        assert kept <= set(done), f"{cell.path} has results of items that are not done"
+        assert items.failures <= len(done) - len(kept)
         for number, scope in items.open.items():
             assert scope.parent is cell
             assert scope.number == number
@@ -235,6 +238,6 @@ def _copy(value: Any, numbers: dict[int, int]) -> Any:
         return [_copy(each, numbers) for each in value]
     if kind is set:
         return sorted(value)
-    if kind is bytearray:
+    if kind in (bytearray, array):
         return bytes(value)
     return kind.__name__ if kind is Plan else value

@@ -298,6 +298,11 @@ class Codec:
             return self._open(value)
         if isinstance(value, ClaimCheck):
             raise PayloadError(f"the blob {value.key!r} must be fetched before it can be decoded")
+        # A long list is usually all of one kind, and a pair for each element would take more than the elements.
+        payloads = [part for part in value.parts if type(part) is Payload]
+        ids = {part.serializer for part in payloads}
+        if len(payloads) == len(value.parts) and len(ids) == 1 and "+" not in (name := ids.pop()):
+            return name, self.serializer(name).join([part.data for part in payloads])
         parts = [self._join(part) for part in value.parts]
         names = {name for name, _ in parts}
         if len(names) == 1:

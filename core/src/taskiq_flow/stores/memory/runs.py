@@ -69,7 +69,8 @@ class MemoryRunTable(RunTable):
     async def wait(self, run: str) -> RunRecord:
         """Return the run once it has an outcome."""
         state = self._state
-        with state.using(run) as entry:
+        entry = state.hold(run)
+        try:
             while True:
                 with state.lock:
                     if state.runs.get(run) is not entry:
@@ -78,6 +79,8 @@ class MemoryRunTable(RunTable):
                         return entry.record
                     waiter = entry.watchers.enlist()
                 await state.wait(entry.watchers, waiter)
+        finally:
+            state.let_go(entry)
 
     async def delete(self, run: str) -> bool:
         """Forget a run with its log, claims and blobs."""

@@ -9,19 +9,17 @@ event loop of its caller, which may be another one for every call.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 
 from attrs import define, field, frozen
 
 from taskiq_flow.clock import Clock, wake
 from taskiq_flow.errors import LeaseLost, RunNotFound
-from taskiq_flow.machine.events import Event
 from taskiq_flow.store import Lease, Notice, RunRecord, WorkerInfo
+from taskiq_flow.stores.memory.history import History
 
 __all__ = ["Claims", "Entry", "NoticeBox", "State", "Waiters"]
 
@@ -36,7 +34,8 @@ _IN_USE_PER_TRIM = 8
 class Waiters:
     """Futures that wait for one thing."""
 
-    _futures: list[asyncio.Future[bool]] = field(factory=list)
+    # Most runs have two of these where nobody waits, which is what a shared empty tuple is enough for.
+    _futures: list[asyncio.Future[bool]] | tuple[()] = ()
 
     def __len__(self) -> int:
         """Return the number of waiters."""
@@ -45,19 +44,22 @@ class Waiters:
     def enlist(self) -> asyncio.Future[bool]:
         """Make a future on the running loop, which the next :meth:`ring` sets to true."""
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._futures.append(waiter)
+        if self._futures:
+            self._futures.append(waiter)
+        else:
+            self._futures = [waiter]
         return waiter
 
     def ring(self) -> None:
         """Wake all waiters."""
         if self._futures:
-            woken, self._futures = self._futures, []
+            woken, self._futures = self._futures, ()
             for waiter in woken:
                 wake(waiter, True)
 
     def dismiss(self, waiter: asyncio.Future[bool]) -> None:
-        """Forget a waiter; it may have been woken already."""
-        with contextlib.suppress(ValueError):
+        """Forget one who waits no more; it may have been woken already."""
+        if self._futures and waiter in self._futures:
             self._futures.remove(waiter)
 
 
@@ -67,7 +69,7 @@ class Entry:
 
     record: RunRecord
     created_with: weakref.ref[RunRecord]
-    events: list[Event] = field(factory=list)
+    history: History = field(factory=History)
     claims: Claims = field(factory=dict)
     readers: Waiters = field(factory=Waiters)
     watchers: Waiters = field(factory=Waiters)
@@ -124,24 +126,27 @@ class State:
             raise RunNotFound(run)
         return entry
 
-    @contextmanager
-    def using(self, run: str) -> Iterator[Entry]:
-        """Yield a run that :meth:`trim` does not drop meanwhile."""
+    def hold(self, run: str) -> Entry:
+        """Give a run, which is not dropped only because it has finished, until :meth:`let_go`."""
         with self.lock:
             entry = self.entry(run)
             entry.uses += 1
-        try:
-            yield entry
-        finally:
-            with self.lock:
-                entry.uses -= 1
+            return entry
+
+    def let_go(self, entry: Entry) -> None:
+        """Hold a run no longer."""
+        with self.lock:
+            entry.uses -= 1
 
     async def wait(
         self, waiters: Waiters, waiter: asyncio.Future[bool], timeout: float | None = None
     ) -> None:
         """Wait with an enlisted future; the only place where a part awaits."""
         try:
-            await self.clock.wait(waiter, timeout)
+            if timeout is None:
+                await waiter
+            else:
+                await self.clock.wait(waiter, timeout)
         finally:
             with self.lock:
                 waiters.dismiss(waiter)
