@@ -19,6 +19,7 @@ from taskiq_flow.driver.delivery import Delivery
 from taskiq_flow.driver.expansions import Expansions
 from taskiq_flow.driver.inline import UncertainStarts
 from taskiq_flow.driver.journal import Journal
+from taskiq_flow.driver.occupancy import Occupancy
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.resumed import ResumedResults
 from taskiq_flow.driver.scheduling import PoolScheduling
@@ -95,9 +96,7 @@ class Driver:
         self.sender = self._delivery.sender
         self._now = self._clock.now()
         self._observes = self._scheduling.learns
-        self._occupied = 0
-        # The runs that have such cells, so that nobody has to look at thousands of others for them.
-        self._occupying: dict[str, ActiveRun] = {}
+        self._occupancy = Occupancy()
         # Whether machines have asked for something that is done in a turn.
         self._is_asked = False
         worker = self._here.find_worker() if runtime.in_memory else None
@@ -140,7 +139,7 @@ class Driver:
                 continue
             try:
                 self._replay(run, events)
-                self._count(run)
+                self._occupancy.update(run)
                 self._uncertain.note(run)
                 for instruction in run.machine.outstanding():
                     _PERFORMERS[type(instruction)](self, run, instruction)
@@ -159,7 +158,7 @@ class Driver:
         self._replay(run, events)
         if not run.over:
             self._runs[record.id] = run
-            self._count(run)
+            self._occupancy.update(run)
             for instruction in run.machine.outstanding():
                 if type(instruction) is not do.FinishRun:
                     _PERFORMERS[type(instruction)](self, run, instruction)
@@ -326,29 +325,14 @@ class Driver:
                 self._journal.add(run.id, event)
             for instruction in instructions:
                 _PERFORMERS[type(instruction)](self, run, instruction)
-            # How many cells occupy capacity is what the state says after each event.
             cells = machine.cells
-            occupied = len(cells.in_flight) + len(cells.held_slots)
-            if occupied != run.occupied:
-                self._occupied += occupied - run.occupied
-                run.occupied = occupied
+            if len(cells.in_flight) + len(cells.held_slots) != run.occupied:
+                self._occupancy.update(run)
         except InvalidTransition:
             logger.exception("an event of run %s is dropped", run.id)
         except Exception as error:
             logger.exception("run %s is ended, because it cannot be driven any further", run.id)
             self._break(run, error)
-
-    def _count(self, run: ActiveRun) -> None:
-        """Note how many cells of a run occupy capacity, as its state says after each event."""
-        cells = run.machine.cells
-        occupied = len(cells.in_flight) + len(cells.held_slots)
-        if occupied != run.occupied:
-            self._occupied += occupied - run.occupied
-            if not run.occupied:
-                self._occupying[run.id] = run
-            elif not occupied:
-                del self._occupying[run.id]
-            run.occupied = occupied
 
     def _break(self, run: ActiveRun, error: Exception) -> None:
         """End a run whose machine is in no known state, so that nobody waits for it for ever."""
@@ -401,7 +385,7 @@ class Driver:
 
     async def _look(self) -> None:
         """Look for what nobody writes notices about."""
-        holders = {cell.holder for run in self._occupying.values() for cell in run.machine.occupying()}
+        holders = {cell.holder for run in self._occupancy.runs.values() for cell in run.machine.occupying()}
         for worker in await self._watch.find_lost(self._now, holders - {""}):
             self._lose(worker)
         for run in list(self._runs.values()):
@@ -428,10 +412,10 @@ class Driver:
         if not scheduling:
             return
         if scheduling.bound is not None:
-            while (arrival := scheduling.next_arrival(self._occupied)) is not None:
+            while (arrival := scheduling.next_arrival(self._occupancy.cells)) is not None:
                 self._dispatch_cell(*arrival)
             return
-        for placements in floor.place(self._occupying):
+        for placements in scheduling.place(self._occupancy.runs):
             for placement in placements:
                 cell = scheduling.withdraw(placement.run, placement.path)
                 if cell is not None:
@@ -486,9 +470,7 @@ class Driver:
     def _forget(self, run_id: str) -> None:
         run = self._runs.pop(run_id, None)
         if run is not None:
-            self._occupied -= run.occupied
-            self._occupying.pop(run_id, None)
-            run.occupied = 0
+            self._occupancy.forget(run)
         self._scheduling.forget(run_id)
         self._here.forget_context(run_id)
 

@@ -133,7 +133,7 @@ def _prepare(graph: Graph) -> Plan:
         index=index,
         roots=tuple(position for position, count in enumerate(indegree) if count == 0),
         indegree=array("L", indegree),
-        # Filled in the order of positions, so they are sorted whatever the order of a set of names is.
+        # Filled in the order of positions, so they are sorted; the order of a set of names would be random.
         dependents=tuple(map(tuple, dependents)),
         params=tuple(params),
         guards=guards,

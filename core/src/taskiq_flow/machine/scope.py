@@ -37,9 +37,9 @@ class Cell:
     :ivar priority: Higher goes first.
     :ivar first_started_at: When its first attempt started, in seconds since the epoch.
     :ivar timers: The timers that run for it.
-    :ivar unjudged: What the retry policy was asked about and has not answered: the failure of the current
-        attempt, and whether the worker's slot may still be occupied.
-    :ivar vacated: Whether the current attempt is known to occupy no worker any more.
+    :ivar undecided: An open question to the retry policy: the failure of the current attempt, and whether the
+        worker's slot may still be occupied.
+    :ivar slot_free: Whether the current attempt certainly occupies no slot any more.
     :ivar story: Its states so far, a byte for each, for error messages.
     :ivar params: The values of its parameters.
     :ivar items: The progress of a map; ``None`` for a task.
@@ -148,9 +148,9 @@ class Items:
 
     :ivar values: The items.
     :ivar shared: The body's inputs that are the same for every item.
-    :ivar limit: How many items the map itself lets be open at once; ``None`` where it does not say.
-    :ivar results: For each output of the map, what each finished item gave, in item order; ``None`` for one that
-        failed, was left out by a filter, or is not finished.
+    :ivar limit: The map's own limit of open items; ``None`` if it has none.
+    :ivar results: A column for each output of the map, with a value for each item, in item order; ``None`` for an item
+        that failed, was left out by a filter, or is not finished.
     :ivar next: The first item that was not opened yet.
     :ivar open: The scopes of the items that are open, by number.
     :ivar failures: How many items failed.

@@ -1,0 +1,44 @@
+"""How many cells of a pool occupy capacity, and of which runs they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from taskiq_flow.driver.active import ActiveRun
+
+__all__ = ["Occupancy"]
+
+
+class Occupancy:
+    """The state of each run, as its last event has left it: replaced as a whole, and never counted up and down.
+
+    A pool may have thousands of runs that wait for something; none of them is looked at to find the others.
+
+    :ivar cells: How many cells occupy capacity.
+    """
+
+    def __init__(self) -> None:
+        self.cells = 0
+        self._runs: dict[str, ActiveRun] = {}
+
+    @property
+    def runs(self) -> Mapping[str, ActiveRun]:
+        """The runs that have such cells, by id."""
+        return self._runs
+
+    def update(self, run: ActiveRun) -> None:
+        """Read the state of a run."""
+        cells = run.machine.cells
+        self._replace(run, len(cells.in_flight) + len(cells.held_slots))
+
+    def forget(self, run: ActiveRun) -> None:
+        """Forget a run that is not driven any more."""
+        self._replace(run, 0)
+
+    def _replace(self, run: ActiveRun, occupied: int) -> None:
+        self.cells += occupied - run.occupied
+        run.occupied = occupied
+        if occupied:
+            self._runs[run.id] = run
+        else:
+            self._runs.pop(run.id, None)
