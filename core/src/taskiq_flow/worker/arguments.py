@@ -34,7 +34,7 @@ async def fetch_argument(
     if codec.max_value_bytes is not None and size > codec.max_value_bytes:
         raise PayloadError(
             f"{place}: the value has {describe_size(size)}, more than the {describe_size(codec.max_value_bytes)} that "
-            "one may have; collect less, or raise max_value_bytes"
+            "a value may have; collect less, or raise max_value_bytes"
         )
     try:
         return await checks.redeem(envelope.run, value)
