@@ -80,7 +80,7 @@ class Delivery:
         self._dispatched.append((run, instruction))
 
     async def carry_out(self) -> None:
-        """Hand over what was dispatched; a failure in between loses nothing.
+        """Hand over the dispatched cells; a failure in between loses none.
 
         :raises LeaseLost: another driver has taken the pool over.
         """

@@ -1,9 +1,8 @@
 """The driver: the single writer of the logs of a pool's runs.
 
-One turn takes what is in the inbox, applies it to the machines, places what is ready, appends all events
-in one write, and only then sends messages and acknowledges the inbox. A driver that dies between two of
-these steps loses nothing: a notice that was not acknowledged is taken again, and a message that was sent twice is
-claimed once.
+One turn takes the notices from the inbox, applies their events to the machines, places ready cells, appends all events
+in one write, and only then sends messages and acknowledges the notices. A driver that dies between two of these steps
+loses nothing: a notice that was not acknowledged is taken again, and a message that was sent twice is claimed once.
 """
 
 from __future__ import annotations
@@ -212,7 +211,7 @@ class Driver:
             await self._store.inbox.acknowledge(self.pool, [token for token, _ in taken])
         due = self._timers.next_due() if self._timers else None
         if self._runs:
-            # Nobody writes a notice about a worker that dies, or a run that is deleted.
+            # There is no notice about a worker that dies, or a run that is deleted.
             due = self._watch.next_look if due is None else min(due, self._watch.next_look)
         return now if self._resumed else due
 

@@ -11,7 +11,7 @@ __all__ = ["LimitBudget"]
 
 
 class LimitBudget:
-    """What the limits of a pool leave, while cells are chosen in order.
+    """The rest of a pool's limits, while cells are chosen in order.
 
     :param limits: The limits by name.
     :param running: The cells that occupy capacity.
@@ -30,17 +30,17 @@ class LimitBudget:
     def respect(self, free_capacity: FreeCapacity | None) -> None:
         """Reserve nothing for cells that no worker has room for, except for the first of them.
 
-        :param free_capacity: What is free on the workers; ``None`` where placement does not look at it.
+        :param free_capacity: The free capacity of the workers; ``None`` where placement does not look at it.
         """
         self._free_capacity = free_capacity
 
     def reserve(self, cell: ReadyCell) -> bool:
-        """Reserve what a cell takes of the limits; whether there was enough.
+        """Reserve a cell's share of the limits; whether there was enough.
 
-        Even too small a rest is reserved, so that no later cell overtakes the one that waits for it.
+        The share is reserved even where it is more than the rest, so that no later cell overtakes one that waits.
 
         The first cell that waits for room on a worker reserves its share, so that it has both in the end. The cells
-        behind it reserve nothing: they would hold back from others what they cannot use. Nor does a cell that no worker
+        behind it reserve nothing: they would hold back a share that they cannot use. Nor does a cell that no worker
         could hold.
         """
         if not cell.limits:

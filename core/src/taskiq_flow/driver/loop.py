@@ -218,7 +218,7 @@ class _Driving:
         await self._store.inbox.wait(self._pool, timeout)
 
     def _check_companions(self) -> None:
-        """Raise what has ended a companion: the loss of the lease, or the end of the event loop."""
+        """Raise the error that has ended a companion: the loss of the lease, or the end of the event loop."""
         for companion in self.companions:
             if companion.done():
                 companion.result()

@@ -47,7 +47,7 @@ class ReadyQueue:
 
     :param lane_of: Callback that names the lane of a cell; by default there is one lane.
 
-    :ivar free_capacity: What is free on the workers; ``None`` where placement does not depend on it.
+    :ivar free_capacity: The free capacity of the workers; ``None`` where placement does not depend on it.
     :ivar limited_shown: How many of the cells that were returned last take something of a limit.
     """
 
@@ -132,7 +132,7 @@ class ReadyQueue:
     def demands_that_fit(self, free_capacity: FreeCapacity) -> set[_Demand]:
         """Return the demands that a worker has room for.
 
-        :param free_capacity: What is free on the workers.
+        :param free_capacity: The free capacity of the workers.
         """
         return {
             demand
@@ -150,7 +150,7 @@ class ReadyQueue:
         """Return the first cells in order; they must be looked at before the queue changes.
 
         :param count: How many at most.
-        :param budget: What the limits leave; ``None`` where there are none.
+        :param budget: The rest of the limits; ``None`` where there are none.
         """
         if budget is not None:
             budget.respect(self.free_capacity)

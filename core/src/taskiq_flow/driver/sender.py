@@ -42,7 +42,7 @@ class Outgoing:
     """A message to be sent.
 
     :param task: The name of the task.
-    :param envelope: What the worker needs.
+    :param envelope: The envelope of the attempt.
     :param labels: The message's labels.
     :param wanted: Whether the attempt is still the current one; asked just before sending.
     """
@@ -169,7 +169,7 @@ class Sender:
             raise
 
     async def _kick_once(self, outgoing: Outgoing) -> None:
-        """Do what taskiq's kicker does, without the parts that are for its callers."""
+        """Do the work of taskiq's kicker, without the parts that are for its callers."""
         envelope, broker = outgoing.envelope, self._broker
         labels: dict[str, Any] = {}
         types: dict[str, int] = {}
