@@ -1,12 +1,12 @@
-"""Cells that are executed where they are driven: no message and no notice, but the same events.
+"""Inline execution: cells run in their driver's event loop, without message or notice, but with the same events.
 
-An embedded flow executes in this way what nobody else has to see: no other middleware, no formatter, no dependency of
-taskiq's. What is promised stays so:
+An embedded flow executes a cell so when nothing of taskiq's is to be in between: no other middleware, no formatter, no
+dependency. The promises stay:
 
-- ``CellDispatched`` and ``CellStarted`` are in the log before anything of the cell begins. That write is refused when
-  the lease is lost, so it takes the place of a claim: of two drivers only one begins an attempt.
+- ``CellDispatched`` and ``CellStarted`` are in the log before the function begins. That write is refused when the lease
+  is lost, so it takes the place of a claim: of two drivers only one begins an attempt.
 - An attempt that waits for something goes on as a task of the event loop beside all others, and reports by notice.
-- Each attempt runs in a copy of the context of whoever started its run.
+- Each attempt runs in a copy of its run's context.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class InlineQueue:
     """Dispatched cells that wait for their turn in the driver's own event loop.
 
     :param runtime: The parts of the flow.
-    :param here: Gives the contexts of runs.
+    :param here: The driver's process and event loop.
     :param worker: The worker of this event loop.
-    :param apply: Gives an event to the machine of a run, and has it logged.
-    :param write: Writes what is to be logged.
+    :param apply: Callback that applies an event to the machine of a run and adds it to the journal.
+    :param write: Callback that writes the journal.
 
     :ivar has_notices: Whether there are notices to be read, as far as this process knows.
     """
@@ -61,40 +61,40 @@ class InlineQueue:
         self.has_notices = False
         self._here = here
         self._worker = worker
-        # Where attempts report that have waited for something.
+        # Attempts that had to wait for something report here.
         self._inbox = runtime.store.inbox
         self._pool = runtime.pool
         self._clock = runtime.clock
         self._apply = apply
         self._write = write
         self._queue: deque[tuple[ActiveRun, Envelope, TaskFunction]] = deque()
-        # Its start is applied, and stands in the log once the next write has succeeded.
+        # The attempt whose start is applied, and stands in the log once the next write has succeeded.
         self._starting: tuple[ActiveRun, Attempt] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._queue) or self._starting is not None
 
     def add(self, run: ActiveRun, envelope: Envelope, function: TaskFunction) -> None:
-        """Let an attempt wait for its turn."""
+        """Queue an attempt."""
         self._queue.append((run, envelope, function))
 
     async def execute_next(self) -> float:
-        """Execute the attempt that is next, until it is over or waits for something.
+        """Execute the next attempt, until it is over or waits for something.
 
-        :returns: The time when it was, in seconds since the epoch.
+        :returns: The time then, in seconds since the epoch.
         :raises LeaseLost: another driver has taken the pool over; nothing was executed.
         """
         starting = self._starting or self._start_next()
         if starting is None:
             return self._clock.now()
-        # Until this succeeds nothing begins; what was raised here is tried again by the next call.
+        # Nothing begins before this succeeds; after an error the next call tries again.
         await self._write()
         self._starting = None
         run, attempt = starting
         task = start_task(self._worker.run(attempt), self._here.context_of(run.id))
         if not _EAGER:
             await asyncio.sleep(0)
-        # What an attempt has put there itself, progress or a wish to cancel, comes before its outcome.
+        # Notices of the attempt itself, progress or the request to cancel its run, come before its outcome.
         self.has_notices = self._inbox.has_notices(self._pool)
         if not task.done():
             self._worker.leave_aside(attempt, task)
@@ -121,7 +121,7 @@ class InlineQueue:
         return event.at
 
     def leave(self) -> None:
-        """Execute nothing more: whoever drives next begins what has not begun."""
+        """Begin no more attempts: the next driver begins those that have not begun."""
         self._queue.clear()
         if self._starting is not None:
             self._worker.forget(self._starting[1])
@@ -130,7 +130,7 @@ class InlineQueue:
     def _start_next(self) -> tuple[ActiveRun, Attempt] | None:
         while self._queue:
             run, envelope, function = self._queue.popleft()
-            # A run that ends revokes what has not begun, as it does with messages.
+            # A run that has ended begins no more attempts, as it revokes those that go by message.
             if run.machine.status is _RUNNING and run.awaits(envelope.cell, envelope.attempt):
                 attempt = self._worker.take_up(envelope, function)
                 self._starting = run, attempt
@@ -148,10 +148,9 @@ class InlineQueue:
 
 
 class UncertainStarts:
-    """Attempts that the log says a worker has begun, and that it may not have: its driver was replaced in between.
+    """Attempts that have begun by the log, and perhaps not in fact, because their driver was replaced in between.
 
-    :param worker: The worker of this event loop, which the driver before this one had as well; ``None`` where there is
-        none.
+    :param worker: The worker of this event loop, which the previous driver had as well; ``None`` where there is none.
     """
 
     def __init__(self, worker: Worker | None) -> None:
@@ -162,7 +161,7 @@ class UncertainStarts:
         return len(self._attempts)
 
     def note(self, run: ActiveRun) -> None:
-        """Keep in mind which attempts of a run the worker should have and has not."""
+        """Note the attempts of a run that the worker should hold and does not."""
         worker = self._worker
         if worker is None:
             return
@@ -171,7 +170,7 @@ class UncertainStarts:
                 self._attempts.append((run, cell.path, cell.attempt))
 
     def settle(self, now: float) -> Iterator[tuple[ActiveRun, ev.AttemptFailed]]:
-        """Return the events by which the attempts are done again that had not begun; the others have reported by now.
+        """Yield the events that retry the attempts that had not begun; the others have reported by now.
 
         :param now: Seconds since the epoch.
         """
