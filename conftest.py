@@ -67,6 +67,15 @@ async def broker(broker_class: type[InMemoryBroker], inplace: bool) -> AsyncIter
     await made.shutdown()
 
 
+# Both ways take twice as long, so a small load has only the usual one.
+@pytest.fixture(params=["called", "sent"] if SCALE >= 0.2 else ["called"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How cells of an in-memory broker are executed: where they are driven, or by messages."""
+    if request.param == "sent":
+        monkeypatch.setattr("taskiq_flow.driver.delivery.needs_messages", lambda _: True)
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def scaled() -> Callable[[int], int]:
     """How many rounds a random or simulated test makes, of the number at full load."""

@@ -16,7 +16,7 @@ FAILURE = Failure(kind=FailureKind.TIMEOUT, message="too long", type="builtins:T
 
 ERRORS: dict[str, Exception] = {
     "BlobNotFound": errors.BlobNotFound("r1", "k7", "the bucket"),
-    "AttemptFailed": errors.CellFailed("tracks[3]/features", 2, FAILURE, "r1"),
+    "CellFailed": errors.CellFailed("tracks[3]/features", 2, FAILURE, "r1"),
     "FlowError": errors.FlowError("anything", 1),
     "GraphError": errors.GraphError(["node 'a' has no task", "node 'b' has no task"]),
     "InvalidTransition": errors.InvalidTransition("a", "CellStarted", ["pending", "ready"]),

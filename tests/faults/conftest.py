@@ -33,3 +33,8 @@ def value() -> Any:
         return await (await pipeline.kiq(*args, **kwargs)).result(timeout=20)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _both_ways(way: str) -> None:
+    """Run everything here both ways."""

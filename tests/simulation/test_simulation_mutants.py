@@ -12,15 +12,14 @@ from sim_chaos import Chaos
 from sim_run import simulate
 
 from taskiq_flow.driver import watch
+from taskiq_flow.driver.arrivals import ArrivalQueue
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.driver.journal import Journal
-from taskiq_flow.driver.placing import ReadyQueue
+from taskiq_flow.driver.scheduling import PoolScheduling
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.cells import Cells
 from taskiq_flow.machine.machine import RunMachine
-from taskiq_flow.scheduler import Placement
-from taskiq_flow.schedulers.fifo import FifoScheduler
 from taskiq_flow.stores.memory.inbox import MemoryInbox
 from taskiq_flow.stores.memory.state import State
 from taskiq_flow.worker.worker import Worker
@@ -117,10 +116,10 @@ def late_outcomes_count(patch: Patch) -> None:
 
 @mutant()
 def what_was_dispatched_stays_in_the_queue(patch: Patch) -> None:
-    def remove(self: ReadyQueue, key: Any) -> Any:
-        return self[key] if self._where.get(key) is not None else None
+    def pop(self: ArrivalQueue) -> Any:
+        return self.first(1)[0]
 
-    patch.setattr(ReadyQueue, "remove", remove)
+    patch.setattr(ArrivalQueue, "pop", pop)
 
 
 def without(*kinds: type) -> Callable[[Patch], None]:
@@ -187,19 +186,16 @@ def an_append_is_repeated_blindly(patch: Patch) -> None:
 
 @mutant(blips=0.05)
 def an_outcome_is_put_once(patch: Patch) -> None:
-    async def insist(self: Worker, pool: str, notices: Any) -> None:
+    async def give_up(self: Worker, pool: str, notices: Any) -> None:
         return None
 
-    patch.setattr(Worker, "_retry", insist)
+    patch.setattr(Worker, "_retry", give_up)
 
 
 @mutant()
 def the_scheduler_forgets_what_runs(patch: Patch) -> None:
-    patch.setattr(
-        FifoScheduler,
-        "place",
-        lambda self, ready, workers, running: [Placement(run=cell.run, path=cell.path) for cell in ready],
-    )
+    next_arrival = PoolScheduling.next_arrival
+    patch.setattr(PoolScheduling, "next_arrival", lambda self, in_flight: next_arrival(self, 0))
 
 
 @mutant(deleting=0.7, delay=10.0)

@@ -12,15 +12,13 @@ from taskiq import AsyncBroker
 from taskiq_flow._runtime import BrokerTraits, PoolCapacity, Runtime
 from taskiq_flow.clock import Clock, SystemClock
 from taskiq_flow.discoverer import Discoverer
-from taskiq_flow.driver.placing import Placer
-from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.errors import PluginError
 from taskiq_flow.plugins import FlowConfig, Plugins
 from taskiq_flow.pools import WorkerPool, amounts, check_names
 from taskiq_flow.retries.policies import Policies
 from taskiq_flow.retry import RetryPolicy
 from taskiq_flow.scheduler import Scheduler
-from taskiq_flow.schedulers.first_fit import default_for
+from taskiq_flow.schedulers.durations import Durations
 from taskiq_flow.serializer import ByteCodec
 from taskiq_flow.store import BlobStore, RunStore
 from taskiq_flow.stores.external_blobs import StoreWithBlobs
@@ -103,7 +101,6 @@ def assemble(
         codec=codec,
         claim_checks=ClaimChecks(chosen_store, told_clock, config.claim_check),
         policies=policies,
-        placer=Placer(chosen_scheduler, default_for(chosen_scheduler), effective_limits),
         durations=Durations(),
         clock=told_clock,
         capacity=PoolCapacity(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 from taskiq import AsyncBroker, InMemoryBroker
@@ -18,16 +18,14 @@ from taskiq_flow.scheduler import Scheduler, WorkerView
 if TYPE_CHECKING:
     from taskiq_flow.clock import Clock
     from taskiq_flow.discoverer import Discoverer
-    from taskiq_flow.discovery import Catalogue
-    from taskiq_flow.driver.placing import Placer
-    from taskiq_flow.driver.ranks import Durations
     from taskiq_flow.plugins import Plugins
     from taskiq_flow.retries.policies import Policies
+    from taskiq_flow.schedulers.durations import Durations
     from taskiq_flow.store import RunStore
     from taskiq_flow.values.claim_checks import ClaimChecks
     from taskiq_flow.values.codec import Codec
 
-__all__ = ["BrokerTraits", "PoolCapacity", "Runtime"]
+__all__ = ["BrokerTraits", "InstalledTasks", "PoolCapacity", "Runtime"]
 
 logger = logging.getLogger("taskiq_flow")
 
@@ -101,6 +99,16 @@ class PoolCapacity:
         return (WorkerView(id=_HERE, capacity=self.of_worker),)
 
 
+class InstalledTasks(Protocol):
+    """The tasks of installed distributions; a :class:`~taskiq_flow.discovery.Catalogue`."""
+
+    def bind(self, broker: AsyncBroker) -> object:
+        """Register them with a broker.
+
+        :raises PluginError: several of them have one name.
+        """
+
+
 @frozen(kw_only=True, eq=False)
 class Runtime:
     """What a flow was made of, for its driver, its workers, its hosts and whoever asks.
@@ -112,7 +120,6 @@ class Runtime:
     :param codec: Encodes and decodes values.
     :param claim_checks: Keeps large values apart.
     :param policies: Decides about failures.
-    :param placer: Asks the scheduler for places.
     :param durations: How long tasks take, as far as this process knows; gets to know more.
     :param clock: Tells the time.
     :param capacity: What the pool has.
@@ -129,14 +136,13 @@ class Runtime:
     codec: Codec
     claim_checks: ClaimChecks
     policies: Policies
-    placer: Placer
     durations: Durations
     clock: Clock
     capacity: PoolCapacity
     queue: str
     window: int
     discoverer: Discoverer | None
-    load_catalogue: Callable[[], Catalogue]
+    load_catalogue: Callable[[], InstalledTasks]
 
     @property
     def in_memory(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from attrs import evolve
 from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
@@ -229,7 +229,7 @@ class Flow:
 
         :raises PluginError: the configuration selects a discoverer that is not there, or it fails.
         """
-        return self.runtime.load_catalogue()
+        return cast("Catalogue", self.runtime.load_catalogue())
 
     @property
     def limits(self) -> Mapping[str, float]:

@@ -15,7 +15,6 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from taskiq_flow.driver.placing import Placer
-from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.driver.scheduling import PoolScheduling
 from taskiq_flow.errors import UnschedulableError
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
@@ -27,6 +26,7 @@ from taskiq_flow.machine.transitions import CellState
 from taskiq_flow.payloads import Value
 from taskiq_flow.pools import fits, suits, total_of
 from taskiq_flow.scheduler import ReadyCell, Scheduler, WorkerView
+from taskiq_flow.schedulers.durations import Durations
 from taskiq_flow.schedulers.fifo import FifoScheduler
 from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.store import RunRecord
@@ -156,7 +156,7 @@ def _windowless(graph: Graph) -> Graph:
 
 @frozen
 class _Run:
-    """The one run on the floor."""
+    """The one run that is scheduled."""
 
     record: RunRecord
     machine: RunMachine

@@ -127,7 +127,7 @@ class Scheduler(ABC):
         """Choose which of the ready cells are dispatched now, and where.
 
         :param ready: Cells, the higher priority first, then the deeper ones, then in the order in which they became
-            ready; with several lines (:meth:`lane_of`) that is the order within each.
+            ready; with several lanes (:meth:`lane_of`) that is the order within each.
         :param workers: The pool's live workers, by id.
         :param running: What is in use; the sum of its resources is what the workers cannot offer.
         :returns: Placements in the order to dispatch; ``None`` to use the default scheduler for this turn.
@@ -136,7 +136,7 @@ class Scheduler(ABC):
     def lane_of(self, cell: ReadyCell) -> str:
         """Name the line that a cell waits in; by default all wait in one.
 
-        Of several lines one cell each is shown in turns. A scheduler that is fair to runs or tenants thus sees some
+        Of several lanes one cell each is shown in turns. A scheduler that is fair to runs or tenants thus sees some
         cells of each, however many one of them has.
         """
         return ""

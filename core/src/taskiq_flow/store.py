@@ -54,7 +54,7 @@ class RunOutcome:
     :param left_out: The same for cells of items that a map left out because of it (``skip_errors``).
     :param reason: Why a run without failed cells ended otherwise than well (cancelled, timed out).
     :param timed_out: Whether it ended because its own time limit passed.
-    :param lingers: Whether attempts that were given up still occupied their workers then.
+    :param holds_slot: Whether attempts that were given up still occupied their workers then.
     :param at: When, in seconds since the epoch.
     """
 

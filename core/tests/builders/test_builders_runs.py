@@ -76,6 +76,9 @@ class Tasks:
         self.point, self.mirror, self.note, self.look, self.fail = point, mirror, note, look, fail
 
 
+pytestmark = pytest.mark.usefixtures("way")
+
+
 @pytest.fixture
 async def tasks(broker: InMemoryBroker) -> Tasks:
     await broker.startup()

@@ -120,15 +120,17 @@ async def test_a_worker_announces_what_it_has() -> None:
 
 async def test_limits_need_no_plugin(broker: InMemoryBroker) -> None:
     Flow(broker, limits={"db": 2}, blocked=["resources"])
-    now = peak = 0
+    now = peak = begun = 0
 
     @broker.task
     @ResourceProfile(db=1)
     async def query(number: int) -> int:
-        nonlocal now, peak
+        nonlocal now, peak, begun
         now += 1
+        begun += 1
         peak = max(peak, now)
-        await asyncio.sleep(0)
+        while peak < 2 and begun < 20:
+            await asyncio.sleep(0)  # until another one is here
         now -= 1
         return number
 

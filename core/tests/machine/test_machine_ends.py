@@ -150,7 +150,7 @@ def test_a_run_that_fails_while_items_of_several_maps_run() -> None:
     table(start(in1=[]), placed("a"), expanded("m", 1, 2), expanded("n", 1, 2))
     cells = ["m[0]/fm", "m[1]/fm", "n[0]/fn"]
     table(*map(placed, cells))
-    assert table(broke("a")) == ["stop run", *(f"release {cell}#1" for cell in cells)]
+    assert table(broke("a")) == ["stop run", *(f"stop {cell}#1" for cell in cells)]
     assert table(broke(cells[0]), gone(cells[1])) == []
     assert table(ok(cells[2], 0)) == ["finish failed"]
     assert list(table.failures) == ["a", "m[0]/fm"]

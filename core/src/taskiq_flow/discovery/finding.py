@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from taskiq import AsyncBroker, InMemoryBroker, async_shared_broker
 
@@ -56,7 +56,7 @@ def catalogue_for(broker: AsyncBroker, wanted: bool | str | Discoverer = True) -
     if runtime is None:
         return load_catalogue(Plugins.load().make_discoverer(wanted))
     if wanted is True:
-        return runtime.load_catalogue()
+        return cast(Catalogue, runtime.load_catalogue())
     return load_catalogue(runtime.plugins.make_discoverer(wanted))
 
 

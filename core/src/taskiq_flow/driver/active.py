@@ -10,7 +10,7 @@ from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import ClaimCheck, Value
 from taskiq_flow.store import RunOutcome, RunRecord
 
-__all__ = ["ActiveRun"]
+__all__ = ["ActiveRun", "Occupancy"]
 
 
 @define(eq=False)
@@ -22,7 +22,8 @@ class ActiveRun:
     :ivar id: Its id.
     :ivar broken: Why it cannot be driven any further; empty where it can.
     :ivar logged: How many events its log has.
-    :ivar kept: Results that it takes over from the run that it resumes, by cell, as long as they were not needed.
+    :ivar logged_before: How many it had when its driver looked the last time.
+    :ivar resumed: Results that it takes over from the run that it resumes, by cell, as long as they were not needed.
     :ivar lightened: Large arguments that were put together here, by identity, and the claim checks that are sent.
     :ivar occupied: How many of its cells occupied capacity after its last event.
     :ivar heard_at: When it was heard of last, in seconds since the epoch.
@@ -32,6 +33,7 @@ class ActiveRun:
     machine: RunMachine
     broken: str = ""
     logged: int = 0
+    logged_before: int = 0
     resumed: dict[str, CellSucceeded] = field(factory=dict)
     heard_at: float = 0.0
     occupied: int = 0
@@ -75,3 +77,35 @@ class ActiveRun:
             holds_slot=bool(machine.cells.held_slots),
             at=at,
         )
+
+
+@define(eq=False)
+class Occupancy:
+    """What the cells of all runs occupy, known without looking at thousands of runs for it.
+
+    :ivar cells: How many cells occupy capacity.
+    :ivar runs: The runs that have such cells, by id.
+    """
+
+    cells: int = 0
+    runs: dict[str, ActiveRun] = field(factory=dict)
+
+    def note(self, run: ActiveRun) -> None:
+        """Note how many cells of a run occupy capacity, as its state says after each event."""
+        cells = run.machine.cells
+        occupied = len(cells.in_flight) + len(cells.held_slots)
+        if occupied != run.occupied:
+            self._change(run, occupied)
+
+    def forget(self, run: ActiveRun) -> None:
+        """Count nothing of a run any more."""
+        if run.occupied:
+            self._change(run, 0)
+
+    def _change(self, run: ActiveRun, occupied: int) -> None:
+        self.cells += occupied - run.occupied
+        if not run.occupied:
+            self.runs[run.id] = run
+        elif not occupied:
+            del self.runs[run.id]
+        run.occupied = occupied

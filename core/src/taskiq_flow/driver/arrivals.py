@@ -7,17 +7,14 @@ Nobody is shown such cells, so nothing is made of them that could be shown. The 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
+from taskiq_flow.driver.scheduled import ScheduledRun
 from taskiq_flow.machine import instructions as do
-
-if TYPE_CHECKING:
-    from taskiq_flow.driver.scheduling import ScheduledRun
 
 __all__ = ["ArrivalQueue"]
 
 _Key = tuple[str, str]
-_Entry = tuple["ScheduledRun", do.Enqueue, float]
+_Entry = tuple[ScheduledRun, do.Enqueue, float]
 
 
 class ArrivalQueue:
@@ -33,18 +30,18 @@ class ArrivalQueue:
     def __len__(self) -> int:
         return len(self._where)
 
-    def add(self, run: ScheduledRun, order: do.Enqueue, now: float) -> None:
+    def add(self, run: ScheduledRun, instruction: do.Enqueue, now: float) -> None:
         """Add a cell behind those of its priority and depth.
 
         :param now: Since when it is ready, in seconds since the epoch.
         """
-        key = (run.id, order.cell)
-        rank = (-order.priority, -order.depth)
+        key = (run.id, instruction.cell)
+        rank = (-instruction.priority, -instruction.depth)
         level = self._levels.get(rank)
         if level is None:
             self._levels[rank] = level = OrderedDict()
             self._levels = dict(sorted(self._levels.items()))
-        level[key] = (run, order, now)
+        level[key] = (run, instruction, now)
         self._where[key] = level
         self._counts[run.id] = self._counts.get(run.id, 0) + 1
 

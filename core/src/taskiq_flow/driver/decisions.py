@@ -26,22 +26,22 @@ class Decisions:
         self._policies = runtime.policies
         self._here = here
 
-    def answer(self, run: ActiveRun, order: AskPolicy, now: float) -> AttemptFailed:
+    def answer(self, run: ActiveRun, instruction: AskPolicy, now: float) -> AttemptFailed:
         """Give the event that answers a machine's question.
 
         :param now: Seconds since the epoch.
         """
-        holder = run.machine.cells.in_flight[order.cell].holder
-        if order.failure.kind is FailureKind.WORKER_LOST and self._here.is_dead_incarnation(holder):
+        holder = run.machine.cells.in_flight[instruction.cell].holder
+        if instruction.failure.kind is FailureKind.WORKER_LOST and self._here.is_dead_incarnation(holder):
             # Nothing has failed: somebody's event loop has come to its end, and with it what it did for others.
             reason = "the event loop that it ran in has ended"
-            return do_again(order.cell, order.attempt, order.failure, reason, now)
-        return self.decide(run, order, order.failure, now, holds_slot=order.holds_slot)
+            return do_again(instruction.cell, instruction.attempt, instruction.failure, reason, now)
+        return self.decide(run, instruction, instruction.failure, now, holds_slot=instruction.holds_slot)
 
     def decide(
         self,
         run: ActiveRun,
-        order: AskPolicy | Dispatch,
+        instruction: AskPolicy | Dispatch,
         failure: Failure,
         now: float,
         *,
@@ -50,22 +50,22 @@ class Decisions:
         """Ask the policy of a cell about a failure.
 
         :param now: Seconds since the epoch.
-        :param lingers: Whether the attempt still occupies its worker.
+        :param holds_slot: Whether the attempt still occupies its worker.
         """
-        cell = run.machine.cells.active[order.cell]
+        cell = run.machine.cells.active[instruction.cell]
         view = CellView(
             run=run.id,
-            path=order.cell,
-            task=order.node.task,
+            path=instruction.cell,
+            task=instruction.node.task,
             resources=cell.resources,
             first_started_at=cell.first_started_at,
         )
         return self._policies.decide(
             FailedAttempt(failure=failure),
             view,
-            own=policy_of(self._broker.find_task(order.node.task)),
-            options=order.node.options.retry,
-            attempt=order.attempt,
+            own=policy_of(self._broker.find_task(instruction.node.task)),
+            options=instruction.node.options.retry,
+            attempt=instruction.attempt,
             now=now,
             holds_slot=holds_slot,
         )

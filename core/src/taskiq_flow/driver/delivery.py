@@ -15,6 +15,7 @@ from taskiq_flow.driver.sender import Outgoing, Sender
 from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.errors import PayloadError
+from taskiq_flow.graph.model import DEFAULT_OPTIONS
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.messages.envelope import Envelope
@@ -47,7 +48,7 @@ class Delivery:
         watch: WorkerWatch,
         *,
         apply: Callable[[ActiveRun, ev.Event], None],
-        write: Callable[[], Coroutine[Any, Any, None]],
+        write: Callable[[], Coroutine[Any, Any, object]],
         decide: Callable[[ActiveRun, do.Dispatch, Failure], ev.AttemptFailed],
     ) -> None:
         self.sender = Sender(runtime, here, watch.lacks)
@@ -57,7 +58,7 @@ class Delivery:
         self._here = here
         self._write = write
         self._decide = decide
-        self._mail = MessageWriter(runtime, watch)
+        self._writer = MessageWriter(runtime, watch)
         self._worker = here.find_worker() if runtime.in_memory else None
         self._inline: InlineQueue | None = None
         if self._worker is not None:
@@ -75,9 +76,9 @@ class Delivery:
         """The cells that wait for their turn in this event loop; ``None`` where it executes none."""
         return self._inline
 
-    def add(self, run: ActiveRun, order: do.Dispatch) -> None:
+    def add(self, run: ActiveRun, instruction: do.Dispatch) -> None:
         """Keep a machine's wish until :meth:`carry_out`."""
-        self._dispatched.append((run, order))
+        self._dispatched.append((run, instruction))
 
     async def carry_out(self) -> None:
         """Hand over what was dispatched; a failure in between loses nothing.
@@ -86,12 +87,15 @@ class Delivery:
         """
         inline = None if self._inline is None or needs_messages(self._broker) else self._inline
         while self._dispatched:
-            run, order = self._dispatched[0]
-            if run.awaits(order.cell, order.attempt):
+            run, instruction = self._dispatched[0]
+            if inline is not None and self._queue_inline(run, instruction, inline):
+                self._dispatched.popleft()
+                continue
+            if run.awaits(instruction.cell, instruction.attempt):
                 try:
-                    await self._hand_over(run, order, inline)
+                    await self._hand_over(run, instruction, inline)
                 except PayloadError as error:
-                    event = self._decide(run, order, failure_of(error, FailureKind.REJECTED))
+                    event = self._decide(run, instruction, failure_of(error, FailureKind.REJECTED))
                     await self._inbox.put(self._pool, [Notice(run=run.id, event=event)])
             self._dispatched.popleft()
         if self._outgoing or self._executions:
@@ -104,14 +108,27 @@ class Delivery:
                 work = self._worker.execute(envelope, function)
                 self._worker.accompany(start_task(work, self._here.context_of(run.id)))
 
-    async def _hand_over(self, run: ActiveRun, order: do.Dispatch, inline: InlineQueue | None) -> None:
+    def _queue_inline(self, run: ActiveRun, instruction: do.Dispatch, inline: InlineQueue) -> bool:
+        """Queue an attempt in this event loop, if it can be executed there and has nothing unusual about it."""
+        node = instruction.node
+        function = direct_function(self._broker, node.task, node.options.labels)
+        if function is None or not function.is_async or node.options is not DEFAULT_OPTIONS:
+            return False
+        envelope = self._writer.usual_envelope(run, instruction)
+        if envelope is not None:
+            inline.add(run, envelope, function)
+        return envelope is not None
+
+    async def _hand_over(self, run: ActiveRun, instruction: do.Dispatch, inline: InlineQueue | None) -> None:
         function = None
         if inline is not None:
-            function = direct_function(self._broker, order.node.task, order.node.options.labels)
+            function = direct_function(self._broker, instruction.node.task, instruction.node.options.labels)
         if inline is None or function is None:
-            self._outgoing.append(await self._mail.message(run, order))
+            self._outgoing.append(await self._writer.message(run, instruction))
             return
-        envelope = self._mail.usual_envelope(run, order) or await self._mail.envelope(run, order)
+        envelope = self._writer.usual_envelope(run, instruction) or await self._writer.envelope(
+            run, instruction
+        )
         if function.is_async:
             inline.add(run, envelope, function)
         else:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.active import ActiveRun, Occupancy
 from taskiq_flow.driver.cancellations import Cancellations
-from taskiq_flow.driver.decisions import Decisions, do_again
+from taskiq_flow.driver.decisions import Decisions
 from taskiq_flow.driver.delivery import Delivery
 from taskiq_flow.driver.expansions import Expansions
+from taskiq_flow.driver.inline import UncertainStarts
 from taskiq_flow.driver.journal import Journal
+from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.resumed import ResumedResults
 from taskiq_flow.driver.scheduling import PoolScheduling
 from taskiq_flow.driver.surroundings import Surroundings
@@ -29,7 +31,8 @@ from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.transitions import RunStatus
-from taskiq_flow.payloads import Failure, FailureKind
+from taskiq_flow.payloads import Failure
+from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.store import Lease, Notice, RunRecord
 from taskiq_flow.worker.adoption import store_result
 
@@ -57,7 +60,6 @@ class Driver:
 
     def __init__(self, runtime: Runtime, lease: Lease, here: Surroundings | None = None) -> None:
         self.pool = runtime.pool
-        self.lease = lease
         self._here = Surroundings() if here is None else here
         self._broker = runtime.broker
         self._store = runtime.store
@@ -76,27 +78,40 @@ class Driver:
             declared=runtime.capacity.workers,
             embedded=runtime.in_memory,
         )
-        self._scheduling = PoolScheduling(self.pool, runtime.placer, self._watch, runtime.durations)
+        placer = Placer(runtime.scheduler, default_for(runtime.scheduler), runtime.limits)
+        self._scheduling = PoolScheduling(self.pool, placer, self._watch, runtime.durations)
         self._cancellations = Cancellations(self.pool, self._store, self._timers, self._watch)
+        # What a turn collects before it is written, and then done.
+        self._journal = Journal(self._store, lease, self._runs, self._drop, self._plugins.notify)
         self._decisions = Decisions(runtime, self._here)
         self._delivery = Delivery(
-            runtime, self._here, self._watch, apply=self._apply, write=self._write, decide=self._reject
+            runtime,
+            self._here,
+            self._watch,
+            apply=self._apply,
+            write=self._journal.write,
+            decide=self._reject,
         )
         self.sender = self._delivery.sender
         self._now = self._clock.now()
-        # What a turn collects before it is written, and then done.
-        self._journal = Journal(self._store, self._runs, self._drop, self._plugins.notify)
-        self._occupied = 0
-        # The runs that have such cells, so that nobody has to look at thousands of others for them.
-        self._occupying: dict[str, ActiveRun] = {}
+        self._observes = self._scheduling.learns
+        self._occupancy = Occupancy()
         # Whether machines have asked for something that is done in a turn.
         self._is_asked = False
-        self._worker = self._here.find_worker() if runtime.in_memory else None
-        # Attempts that the log says this worker has begun, and that it may not have.
-        self._doubtful: list[tuple[ActiveRun, str, int]] = []
+        worker = self._here.find_worker() if runtime.in_memory else None
+        self._uncertain = UncertainStarts(worker)
         self._expansions = Expansions(self._checks, self._codec)
         self._resumed = ResumedResults(self._store)
         self._finished: dict[str, ActiveRun] = {}
+
+    @property
+    def lease(self) -> Lease:
+        """The right to drive the pool."""
+        return self._journal.lease
+
+    @lease.setter
+    def lease(self, lease: Lease) -> None:
+        self._journal.lease = lease
 
     @property
     def now(self) -> float:
@@ -123,8 +138,8 @@ class Driver:
                 continue
             try:
                 self._replay(run, events)
-                self._count(run)
-                self._doubt(run)
+                self._occupancy.note(run)
+                self._uncertain.note(run)
                 for instruction in run.machine.outstanding():
                     _PERFORMERS[type(instruction)](self, run, instruction)
             except Exception as error:
@@ -142,27 +157,10 @@ class Driver:
         self._replay(run, events)
         if not run.over:
             self._runs[record.id] = run
-            self._count(run)
+            self._occupancy.note(run)
             for instruction in run.machine.outstanding():
                 if type(instruction) is not do.FinishRun:
                     _PERFORMERS[type(instruction)](self, run, instruction)
-
-    def _doubt(self, run: ActiveRun) -> None:
-        """Keep in mind what the driver before this one, in the same event loop, may not have come to execute."""
-        worker = self._worker
-        if worker is not None:
-            for cell in run.machine.cells.in_flight.values():
-                if cell.worker == worker.id and not worker.holds(run.id, cell.path, cell.attempt):
-                    self._doubtful.append((run, cell.path, cell.attempt))
-
-    def _begin_again(self) -> None:
-        """Let those attempts be done again that nobody has executed; whatever was, has told it by now."""
-        doubtful, self._doubtful = self._doubtful, []
-        for run, cell, attempt in doubtful:
-            if run.awaits(cell, attempt):
-                reason = "its driver stopped before it began"
-                failure = Failure(kind=FailureKind.WORKER_LOST, message=reason)
-                self._apply(run, do_again(cell, attempt, failure, reason, self._now))
 
     def _replay(self, run: ActiveRun, events: Iterable[ev.Event]) -> None:
         def pass_over(error: InvalidTransition) -> None:
@@ -182,8 +180,9 @@ class Driver:
         taken = await self._store.inbox.take(self.pool)
         for _, notice in taken:
             await self._read(notice)
-        if self._doubtful:
-            self._begin_again()
+        if self._uncertain:
+            for uncertain, failed in self._uncertain.settle(now):
+                self._apply(uncertain, failed)
         if self._timers:
             due = self._timers.next_due()
             if due is not None and due <= now:
@@ -252,7 +251,7 @@ class Driver:
                 if not inline:
                     return
             now = self._now = await inline.execute_next()
-            if now >= until or self._has_other_work(now):
+            if now >= until or inline.has_notices or self._has_other_work(now):
                 return
 
     def _has_other_work(self, now: float) -> bool:
@@ -261,7 +260,7 @@ class Driver:
             due = self._timers.next_due()
             if due is not None and due <= now:
                 return True
-        return self._is_asked or self._store.inbox.has_notices(self.pool)
+        return self._is_asked
 
     def stop(self) -> None:
         """Execute nothing more; another driver takes up what has not begun."""
@@ -320,28 +319,20 @@ class Driver:
                 event = self._scheduling.refuse_impossible(run, event)
             instructions = machine.apply(event)
             if machine.version != version:
-                self._scheduling.observe(run, event)
+                if self._observes:
+                    self._scheduling.observe(run, event)
                 self._journal.add(run.id, event)
             for instruction in instructions:
                 _PERFORMERS[type(instruction)](self, run, instruction)
-            self._count(run)
+            # How many cells occupy capacity is what the state says after each event.
+            cells = machine.cells
+            if len(cells.in_flight) + len(cells.held_slots) != run.occupied:
+                self._occupancy.note(run)
         except InvalidTransition:
             logger.exception("an event of run %s is dropped", run.id)
         except Exception as error:
             logger.exception("run %s is ended, because it cannot be driven any further", run.id)
             self._break(run, error)
-
-    def _count(self, run: ActiveRun) -> None:
-        """Note how many cells of a run occupy capacity, as its state says after each event."""
-        cells = run.machine.cells
-        occupied = len(cells.in_flight) + len(cells.held_slots)
-        if occupied != run.occupied:
-            self._occupied += occupied - run.occupied
-            if not run.occupied:
-                self._occupying[run.id] = run
-            elif not occupied:
-                del self._occupying[run.id]
-            run.occupied = occupied
 
     def _break(self, run: ActiveRun, error: Exception) -> None:
         """End a run whose machine is in no known state, so that nobody waits for it for ever."""
@@ -394,11 +385,13 @@ class Driver:
 
     async def _look(self) -> None:
         """Look for what nobody writes notices about."""
-        holders = {cell.holder for run in self._occupying.values() for cell in run.machine.occupying()}
+        holders = {cell.holder for run in self._occupancy.runs.values() for cell in run.machine.occupying()}
         for worker in await self._watch.find_lost(self._now, holders - {""}):
             self._lose(worker)
         for run in list(self._runs.values()):
-            if self._now - run.heard_at >= _SECONDS_OF_SILENCE:
+            if run.logged != run.logged_before:
+                run.logged_before, run.heard_at = run.logged, self._now
+            elif self._now - run.heard_at >= _SECONDS_OF_SILENCE:
                 run.heard_at = self._now
                 try:
                     await self._store.runs.get(run.id)
@@ -415,16 +408,16 @@ class Driver:
 
     def _place(self) -> None:
         """Dispatch what has a place."""
-        floor = self._scheduling
-        if not floor:
+        scheduling = self._scheduling
+        if not scheduling:
             return
-        if floor.bound is not None:
-            while (arrival := floor.next_arrival(self._occupied)) is not None:
+        if scheduling.bound is not None:
+            while (arrival := scheduling.next_arrival(self._occupancy.cells)) is not None:
                 self._dispatch_cell(*arrival)
             return
-        for placements in floor.place(self._occupying):
+        for placements in scheduling.place(self._occupancy.runs):
             for placement in placements:
-                cell = floor.withdraw(placement.run, placement.path)
+                cell = scheduling.withdraw(placement.run, placement.path)
                 if cell is not None:
                     self._dispatch_cell(
                         placement.run, cell.path, cell.attempt, placement.worker, placement.queue
@@ -437,12 +430,12 @@ class Driver:
             self._apply(run, event)
 
     async def _append(self) -> None:
-        for run_id in await self._journal.write(self.lease):
+        for run_id in await self._journal.write():
             run = self._runs.get(run_id)
-            if run is not None:
-                run.heard_at = self._now
-                if run.machine.status is not _RUNNING and run.over and run_id not in self._finished:
-                    self._forget(run_id)
+            if run is None or run.machine.status is _RUNNING:
+                continue
+            if run.over and run_id not in self._finished:
+                self._forget(run_id)
 
     async def _finish_runs(self) -> None:
         """Say which runs are over; those with a worker that cannot let go are kept in mind until it can."""
@@ -477,16 +470,9 @@ class Driver:
     def _forget(self, run_id: str) -> None:
         run = self._runs.pop(run_id, None)
         if run is not None:
-            self._occupied -= run.occupied
-            self._occupying.pop(run_id, None)
-            run.occupied = 0
+            self._occupancy.forget(run)
         self._scheduling.forget(run_id)
         self._here.forget_context(run_id)
-
-    async def _write(self) -> None:
-        """Write what is to be logged before anything begins that follows from it."""
-        if self._journal:
-            await self._append()
 
 
 _PERFORMERS: Mapping[type, Callable[[Driver, ActiveRun, Any], None]] = {

@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from taskiq_flow._background import keep_running
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.driver.contexts import create_clean_task, run_in_context
+from taskiq_flow.driver.contexts import RunContexts, create_clean_task, run_in_context
 from taskiq_flow.driver.loop import DriverLoop
+from taskiq_flow.driver.opened_store import OpenedStore
 from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.messages.unknown_tasks import UnknownTaskFormatter
 from taskiq_flow.store import Lease, WorkerInfo
@@ -24,9 +25,8 @@ from taskiq_flow.worker.worker import Worker
 
 if TYPE_CHECKING:
     from taskiq_flow.driver.driver import Driver
-    from taskiq_flow.driver.hosts import Hosts
 
-__all__ = ["Host"]
+__all__ = ["Host", "Process"]
 
 _HEARTBEAT_SECONDS = 5.0
 _LOST_AFTER_SECONDS = 20.0
@@ -35,21 +35,40 @@ _STANDBY_SECONDS = 3.0
 _LOOKS_WHILE_STANDING_BY = 12
 
 
+class Process(Protocol):
+    """A flow's part in a process, as far as its part in one event loop needs it."""
+
+    runtime: Runtime
+    contexts: RunContexts
+    opened_store: OpenedStore
+
+    def is_here(self, worker: str) -> bool:
+        """Whether a worker is one of this process, in an event loop that runs."""
+
+    def is_dead_incarnation(self, worker: str) -> bool:
+        """Whether a worker was one of this process, in an event loop that has ended or stands still."""
+
+    def tell_others(self, leaving: Host) -> None:
+        """Let those look whether the lease is free that stand by."""
+
+    async def clean_up_lost(self) -> bool:
+        """Take from hosts whose event loop has ended, or stands still, what they hold; whether there was one."""
+
+
 class Host(Surroundings):
     """A flow's part in one event loop.
 
-    :param hosts: The flow's parts in all event loops of the process.
+    :param process: The flow's parts in all event loops of the process.
     :param worker: Executes attempts in this one.
     :param loop: The event loop, which is running.
     :param make_driver: Makes the driver for a lease.
 
     :ivar tasks: What runs in the event loop.
-    :ivar revoked: Whether what it held was given to others, because its event loop did not run.
     """
 
     def __init__(
         self,
-        hosts: Hosts,
+        process: Process,
         worker: Worker,
         loop: asyncio.AbstractEventLoop,
         make_driver: Callable[[Lease], Driver],
@@ -57,9 +76,8 @@ class Host(Surroundings):
         self.worker = worker
         self.loop = loop
         self.tasks: list[asyncio.Task[None]] = []
-        self.revoked = False
-        self._hosts = hosts
-        self._runtime: Runtime = hosts.runtime
+        self._process = process
+        self._runtime: Runtime = process.runtime
         self._make_driver = make_driver
         self._entering = asyncio.Lock()
         self._entered = False
@@ -81,19 +99,19 @@ class Host(Surroundings):
 
     def is_here(self, worker: str) -> bool:
         """Whether a worker is one of this process, in an event loop that runs."""
-        return self._hosts.is_here(worker)
+        return self._process.is_here(worker)
 
     def is_dead_incarnation(self, worker: str) -> bool:
         """Whether a worker was one of this process, in an event loop that has ended or stands still."""
-        return self._hosts.is_dead_incarnation(worker)
+        return self._process.is_dead_incarnation(worker)
 
     def context_of(self, run: str) -> Context:
         """Give a context to execute an attempt of a run in: a copy of the one in which the run was started."""
-        return self._hosts.contexts.copy_of(run)
+        return self._process.contexts.copy_of(run)
 
     def forget_context(self, run: str) -> None:
         """Let go of the context of a run that is over."""
-        self._hosts.contexts.forget(run)
+        self._process.contexts.forget(run)
 
     # Its life
 
@@ -111,8 +129,8 @@ class Host(Surroundings):
                 self._entered = True
 
     async def _open(self) -> None:
-        await self._hosts.opened_store.open(self)
-        await self._hosts.clean_up_lost()
+        await self._process.opened_store.open(self)
+        await self._process.clean_up_lost()
 
     async def drive(self) -> None:
         """See to it that somebody drives: in memory, a task of this event loop does, or stands by."""
@@ -169,7 +187,7 @@ class Host(Surroundings):
                     self._wanted = False
                     await keep_running("driving", driving.run, clock)
             finally:
-                self._hosts.tell_others(self)
+                self._process.tell_others(self)
                 if not self.loop.is_closed():
                     listening.cancel()
                     await asyncio.gather(listening, return_exceptions=True)
@@ -188,7 +206,7 @@ class Host(Surroundings):
             await self._runtime.clock.sleep(_STANDBY_SECONDS)
             return
         for _ in range(_LOOKS_WHILE_STANDING_BY):
-            if await self._hear_of_lease() or await self._hosts.clean_up_lost():
+            if await self._hear_of_lease() or await self._process.clean_up_lost():
                 return
 
     def tell(self) -> None:
@@ -222,7 +240,7 @@ class Host(Surroundings):
         )
 
     def _take_lease(self, lease: Lease) -> Driver:
-        self.revoked = False
+        self.worker.revoked = False
         return self._make_driver(lease)
 
     async def _announce(self) -> None:

@@ -118,8 +118,8 @@ class Hosts:
         lost = [host for host in [*self._by_loop.values()] if not host.alive]
         found = False
         for host in lost:
-            if not host.revoked:
-                found = host.revoked = True
+            if not host.worker.revoked:
+                found = host.worker.revoked = True
                 await self._revoke(host)
             if host.loop.is_closed():
                 with self._lock:
@@ -137,7 +137,7 @@ class Hosts:
                 await runtime.store.workers.announce(gone)
         except BaseException:
             # Left to the next who looks.
-            host.revoked = False
+            host.worker.revoked = False
             raise
 
     async def end(self) -> None:

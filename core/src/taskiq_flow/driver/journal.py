@@ -17,6 +17,7 @@ __all__ = ["Journal"]
 class Journal:
     """Events that are not written yet, and the one write that appends them to all logs.
 
+    :param lease: The right to write; replaced by the one who renews it.
     :param runs: The runs that are driven, by id.
     :param deleted: Called with the id of a run that somebody has deleted although it was not over.
     :param notify: Who is told of cells, once that is in the log.
@@ -25,10 +26,12 @@ class Journal:
     def __init__(
         self,
         store: RunStore,
+        lease: Lease,
         runs: Mapping[str, ActiveRun],
         deleted: Callable[[str], None],
         notify: Observers,
     ) -> None:
+        self.lease = lease
         self._store = store
         self._runs = runs
         self._deleted = deleted
@@ -50,7 +53,7 @@ class Journal:
         else:
             events.append(event)
 
-    async def write(self, lease: Lease) -> Collection[str]:
+    async def write(self) -> Collection[str]:
         """Append to all logs in one write. What fails here is tried again by the next turn.
 
         Without any events this makes sure that the lease is not lost, and so that notices which mean nothing to this
@@ -64,7 +67,7 @@ class Journal:
         self._unsure = True
         while True:
             try:
-                await self._store.log.append(self._events, lease=lease)
+                await self._store.log.append(self._events, lease=self.lease)
                 break
             except RunNotFound as error:
                 if self._events.pop(error.run, None) is None:

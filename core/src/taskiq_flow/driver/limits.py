@@ -29,7 +29,7 @@ class LimitBudget:
     def respect(self, free_capacity: FreeCapacity | None) -> None:
         """Let cells that cannot be placed now take nothing, but for the first.
 
-        :param rooms: What is free on the workers; ``None`` where cells are placed without looking at that.
+        :param free_capacity: What is free on the workers; ``None`` where cells are placed without looking at that.
         """
         self._free_capacity = free_capacity
 

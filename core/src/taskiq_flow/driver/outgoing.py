@@ -14,7 +14,7 @@ from taskiq_flow.errors import PayloadError, StoreError
 from taskiq_flow.graph.model import DEFAULT_OPTIONS
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.messages.envelope import Envelope
-from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, has_claim_checks, size_of_value
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, size_of_value
 from taskiq_flow.values.sizes import describe_size
 from taskiq_flow.worker.adoption import ADOPTED
 
@@ -48,15 +48,14 @@ class MessageWriter:
         params: Mapping[str, Value] = instruction.params
         for name, value in params.items():
             if type(value) is ListedValue:
-                if has_claim_checks(value) or (
-                    threshold is not None and size_of_value(value) + len(value) > threshold
-                ):
-                    return None
                 try:
-                    value = self._codec.flat(value)
+                    joined = self._codec.join_usual(value)
                 except PayloadError:
                     return None  # whoever does it thoroughly says what is wrong
-                params = {**params, name: value}
+                if joined is None:
+                    return None
+                value = joined
+                params = {**params, name: joined}
             if type(value) is not Payload or (threshold is not None and len(value.data) > threshold):
                 return None
         extras = self._extras(run, instruction)
@@ -108,10 +107,11 @@ class MessageWriter:
 
     def _extras(self, run: ActiveRun, instruction: do.Dispatch) -> Mapping[str, Any]:
         options = instruction.node.options
-        cell = run.machine.cells.in_flight[instruction.cell]
         adopted = run.record.labels.get(ADOPTED) if run.record.labels else None
-        if options is DEFAULT_OPTIONS and not cell.resources and adopted is None and cell.attempt == 1:
+        # Only a retry gives a cell resources that its node does not ask for.
+        if options is DEFAULT_OPTIONS and adopted is None and instruction.attempt == 1:
             return _NO_EXTRAS
+        cell = run.machine.cells.in_flight[instruction.cell]
         extras: dict[str, Any] = {}
         if options.serializer is not None:
             extras["serializer"] = options.serializer

@@ -1,4 +1,4 @@
-"""How long tasks take, and so how far the cells of a run are from its end."""
+"""How far the cells of a run are from its end, as far as it is known how long tasks take."""
 
 from __future__ import annotations
 
@@ -10,34 +10,13 @@ from taskiq_flow.errors import RunNotFound
 from taskiq_flow.graph.model import Graph, TaskNode
 from taskiq_flow.graph.ranks import node_path, upward_ranks
 from taskiq_flow.machine import events as ev
+from taskiq_flow.schedulers.durations import Durations
 from taskiq_flow.store import RunStore
 
-__all__ = ["Durations", "Ranks"]
+__all__ = ["Ranks"]
 
-_UNKNOWN = 1.0
 # Enough to know the usual tasks, and little to read.
 _RUNS_TO_RECALL = 20
-
-
-@define(eq=False)
-class Durations:
-    """The mean of the seconds that each task has taken."""
-
-    _sums: dict[str, tuple[float, int]] = field(factory=dict, init=False)
-
-    def __len__(self) -> int:
-        return len(self._sums)
-
-    def record(self, task: str, seconds: float) -> None:
-        """Add what an attempt took."""
-        total, number = self._sums.get(task, (0.0, 0))
-        # A clock that was set back meanwhile lets it end before it began.
-        self._sums[task] = (total + max(0.0, seconds), number + 1)
-
-    def mean(self, task: str) -> float:
-        """Give the mean in seconds; 1 where nothing is known."""
-        total, number = self._sums.get(task, (_UNKNOWN, 1))
-        return total / number
 
 
 @define(eq=False)

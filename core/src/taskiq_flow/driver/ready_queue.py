@@ -42,12 +42,12 @@ _CELL = itemgetter(1)
 class ReadyQueue:
     """Cells that could be dispatched.
 
-    In each line they stand by priority, then by depth, then in the order in which they became ready. A line that a cell
-    has been taken from goes behind the others, so that of more lines than are shown at once each has its turn.
+    In each lane they stand by priority, then by depth, then in the order in which they became ready. A lane that a cell
+    has been taken from goes behind the others, so that of more lanes than are shown at once each has its turn.
 
-    :param lane_of: Gives the line of a cell; by default there is one.
+    :param lane_of: Gives the lane of a cell; by default there is one.
 
-    :ivar rooms: What is free on the workers, where that decides about places; ``None`` elsewhere.
+    :ivar free_capacity: What is free on the workers, where that decides about places; ``None`` elsewhere.
     :ivar limited_shown: How many of the cells that were given last take something of a limit.
     """
 
@@ -83,7 +83,7 @@ class ReadyQueue:
         return None if bucket is None else bucket[key][1]
 
     def add(self, cell: ReadyCell) -> None:
-        """Add a cell behind those of its line, priority and depth."""
+        """Add a cell behind those of its lane, priority and depth."""
         key = (cell.run, cell.path)
         demand: _LimitDemand = ()
         if cell.limits:
@@ -133,7 +133,7 @@ class ReadyQueue:
     def demands_that_fit(self, free_capacity: FreeCapacity) -> set[_Demand]:
         """Give what the cells need for which there is room on a worker.
 
-        :param rooms: What is free on the workers.
+        :param free_capacity: What is free on the workers.
         """
         return {
             kind
@@ -148,22 +148,22 @@ class ReadyQueue:
                 self.remove(key)
 
     def first(self, count: int, room: LimitBudget | None = None) -> SeenCells[ReadyCell]:
-        """Give the cells that are first in line; to be looked at before the queue changes.
+        """Give the cells that are first in lane; to be looked at before the queue changes.
 
         :param count: How many at most.
         :param room: What the limits leave room for; ``None`` where there are none.
         """
         if room is not None:
             room.respect(self.free_capacity)
-        lines = [*self._lanes.values()]
-        line = _in_order(lines[0], room) if len(lines) == 1 else _in_turns(lines, room)
+        lanes = [*self._lanes.values()]
+        lane = _in_order(lanes[0], room) if len(lanes) == 1 else _in_turns(lanes, room)
         self.limited_shown = 0
         if self.free_capacity is not None and self.mixed and len(self._where) > count:
-            line = _passing_over(line, self.demands_that_fit(self.free_capacity), count)
+            lane = _passing_over(lane, self.demands_that_fit(self.free_capacity), count)
         elif room is None:
-            return SeenCells(min(count, len(self._where)), line)
+            return SeenCells(min(count, len(self._where)), lane)
         # How many there are can be told only by going through them.
-        cells = list(islice(line, count))
+        cells = list(islice(lane, count))
         self.limited_shown = sum(1 for cell in cells if cell.limits)
         return SeenCells(len(cells), iter(cells))
 
@@ -174,7 +174,7 @@ class ReadyQueue:
         except Exception:  # a plugin's fault must not stop the pool
             if not self._complained:
                 self._complained = True
-                logger.exception("the scheduler cannot name the line of cell %r", cell.path)
+                logger.exception("the scheduler cannot name the lane of cell %r", cell.path)
             return ""
 
     def _new_bucket(self, spot: _LaneKey) -> _Bucket:
@@ -182,25 +182,25 @@ class ReadyQueue:
             self._buckets
         ):
             kept = {each: bucket for each, bucket in self._buckets.items() if bucket}
-            names = {line for line, _, _, _ in kept}
-            self._buckets, self._lanes = {}, {line: {} for line in self._lanes if line in names}
+            names = {lane for lane, _, _, _ in kept}
+            self._buckets, self._lanes = {}, {lane: {} for lane in self._lanes if lane in names}
             for each, bucket in kept.items():
                 self._put(each, bucket)
         return self._put(spot, OrderedDict())
 
     def _put(self, spot: _LaneKey, bucket: _Bucket) -> _Bucket:
-        line, priority, depth, _ = spot
+        lane, priority, depth, _ = spot
         self._buckets[spot] = bucket
-        levels = self._lanes.setdefault(line, {})
+        levels = self._lanes.setdefault(lane, {})
         new = (priority, depth) not in levels
         levels.setdefault((priority, depth), []).append(bucket)
         if new:
-            self._lanes[line] = dict(sorted(levels.items()))
+            self._lanes[lane] = dict(sorted(levels.items()))
         return bucket
 
 
 def _in_order(levels: _Levels, room: LimitBudget | None) -> Iterator[ReadyCell]:
-    """Give the cells of a line that the limits leave room for."""
+    """Give the cells of a lane that the limits leave room for."""
     for buckets in levels.values():
         filled = [bucket for bucket in buckets if bucket]
         if len(filled) > 1:
@@ -247,20 +247,20 @@ def _passing_over(cells: Iterator[ReadyCell], with_room: set[_Demand], count: in
         yield cell
 
 
-def _in_turns(lines: Sequence[_Levels], room: LimitBudget | None) -> Iterator[ReadyCell]:
-    """Give one cell of each line after the other."""
+def _in_turns(lanes: Sequence[_Levels], room: LimitBudget | None) -> Iterator[ReadyCell]:
+    """Give one cell of each lane after the other."""
     yielded = 0
     if room is None:
-        # Of hundreds of lines nobody looks further than at the first cell of each, and hundreds of iterators in each
+        # Of hundreds of lanes nobody looks further than at the first cell of each, and hundreds of iterators in each
         # turn would keep the garbage collector busy.
-        yield from filter(None, map(_first_of, lines))
+        yield from filter(None, map(_first_of, lanes))
         yielded = 1
-    rest = (islice(_in_order(levels, room), yielded, None) for levels in lines)
+    rest = (islice(_in_order(levels, room), yielded, None) for levels in lanes)
     yield from _by_turns(rest)
 
 
 def _first_of(levels: _Levels) -> ReadyCell | None:
-    """Give the first cell of a line; ``None`` when the line is empty."""
+    """Give the first cell of a lane; ``None`` when the lane is empty."""
     for buckets in levels.values():
         firsts = [next(iter(bucket.values())) for bucket in buckets if bucket]
         if firsts:
@@ -268,17 +268,17 @@ def _first_of(levels: _Levels) -> ReadyCell | None:
     return None
 
 
-def _by_turns(lines: Iterable[Iterator[ReadyCell]]) -> Iterator[ReadyCell]:
+def _by_turns(lanes: Iterable[Iterator[ReadyCell]]) -> Iterator[ReadyCell]:
     while True:
         still: list[Iterator[ReadyCell]] = []
-        for line in lines:
-            cell = next(line, None)
+        for lane in lanes:
+            cell = next(lane, None)
             if cell is not None:
-                still.append(line)
+                still.append(lane)
                 yield cell
         if not still:
             return
-        lines = still
+        lanes = still
 
 
 class SeenCells(Sequence[T]):

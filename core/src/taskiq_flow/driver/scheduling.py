@@ -3,57 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 from taskiq_flow.driver.arrivals import ArrivalQueue
 from taskiq_flow.driver.demands import Demands
 from taskiq_flow.driver.placing import Placer, ReadyQueue, SeenCells
-from taskiq_flow.driver.ranks import Durations, Ranks
+from taskiq_flow.driver.ranks import Ranks
+from taskiq_flow.driver.scheduled import ScheduledRun, Workers
 from taskiq_flow.graph.model import TaskNode
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
-from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.scope import Cell
 from taskiq_flow.pools import FreeCapacity
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
-from taskiq_flow.store import RunRecord, RunStore
+from taskiq_flow.schedulers.durations import Durations
+from taskiq_flow.store import RunStore
 
-__all__ = ["PoolScheduling", "ScheduledRun", "Workers"]
-
-
-class ScheduledRun(Protocol):
-    """What a floor needs of a run."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-    @property
-    def record(self) -> RunRecord:
-        """The run, as the store knows it."""
-
-    @property
-    def machine(self) -> RunMachine:
-        """Its state."""
-
-
-class Workers(Protocol):
-    """What a floor needs of whoever knows the workers."""
-
-    @property
-    def views(self) -> Sequence[WorkerView]:
-        """The workers as schedulers see them; another object when something has changed."""
-
-    @property
-    def known(self) -> Sequence[WorkerView]:
-        """All workers that there can be."""
-
-    def place_of(self, placed: str, worker: str) -> str:
-        """Give the worker that an attempt's resources are counted for.
-
-        :param placed: The worker that it was placed on.
-        :param worker: The worker that has claimed it.
-        """
+__all__ = ["PoolScheduling"]
 
 
 class PoolScheduling:
@@ -89,6 +54,11 @@ class PoolScheduling:
     def __len__(self) -> int:
         """Give how many cells wait."""
         return len(self._ready) + len(self._arrivals)
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has to see what happens to runs."""
+        return self._ranks is not None
 
     async def recall(self, store: RunStore) -> None:
         """Learn from runs that are over what the scheduler wants to know."""

@@ -33,7 +33,7 @@ class WorkerWatch:
     :ivar infos: The live workers by id.
     :ivar views: The workers as schedulers see them.
     :ivar next_look: When it will look again, in seconds since the epoch.
-    :ivar gone: The lost workers that are still to be buried.
+    :ivar gone: The lost workers that are still to be cleaned up after.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class WorkerWatch:
             del self.gone[0]
 
     async def leave(self) -> None:
-        """Clear the notices to workers that were buried by the driver that took over; they were written too late."""
+        """Clear the notices to workers that were lost to the driver that took over; they were written too late."""
         there = {worker.id for worker in await self._store.workers.list(self._pool)}
         for worker in sorted(self._addressed - there):
             if not self._here.is_here(worker):

@@ -13,7 +13,6 @@ from attrs import define, field
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.placing import Placer
-from taskiq_flow.driver.ranks import Durations
 from taskiq_flow.driver.scheduling import PoolScheduling
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.errors import RunNotFound
@@ -32,6 +31,7 @@ from taskiq_flow.machine.scope import Cell
 from taskiq_flow.machine.transitions import CellState
 from taskiq_flow.pools import FreeCapacity
 from taskiq_flow.scheduler import ReadyCell, RunningCell
+from taskiq_flow.schedulers.durations import Durations
 from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.store import RunRecord
 from taskiq_flow.waiting import RunDescription, WaitingCell

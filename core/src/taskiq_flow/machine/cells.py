@@ -40,7 +40,7 @@ class Cells:
     :ivar root: The scope of the run itself; ``None`` until the run has started.
     :ivar active: The cells that are neither pending nor final, by path.
     :ivar in_flight: Those of them that are dispatched or running, maps excluded.
-    :ivar lingering: Attempts that were given up while a worker's slot stays occupied.
+    :ivar held_slots: Attempts that were given up while a worker's slot stays occupied.
     """
 
     plan: Plan

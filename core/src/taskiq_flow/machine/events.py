@@ -130,7 +130,7 @@ class AttemptFailed:
     :param resources: What the next attempt shall occupy instead; ``None`` for no change.
     :param queue: The queue of the next attempt; ``None`` for no change.
     :param priority: The priority of the next attempt; ``None`` for no change.
-    :param lingers: The worker's slot stays occupied (a thread that cannot be stopped) until :class:`SlotFreed`.
+    :param holds_slot: The worker's slot stays occupied (a thread that cannot be stopped) until :class:`SlotFreed`.
     """
 
     cell: str
@@ -149,7 +149,7 @@ class AttemptFailed:
 class CellCancelled:
     """The attempt ended because the run released it.
 
-    :param lingers: The worker's slot stays occupied (a thread that cannot be stopped) until :class:`SlotFreed`.
+    :param holds_slot: The worker's slot stays occupied (a thread that cannot be stopped) until :class:`SlotFreed`.
     """
 
     cell: str

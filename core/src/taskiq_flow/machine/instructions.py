@@ -94,7 +94,7 @@ class AskPolicy:
     :param node: Its node.
     :param attempt: The attempt that failed.
     :param failure: What happened.
-    :param lingers: Whether the worker's slot may still be occupied.
+    :param holds_slot: Whether the worker's slot may still be occupied.
     """
 
     cell: str

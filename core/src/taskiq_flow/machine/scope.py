@@ -37,9 +37,9 @@ class Cell:
     :ivar priority: Higher goes first.
     :ivar first_started_at: When its first attempt started, in seconds since the epoch.
     :ivar timers: The timers that run for it.
-    :ivar unjudged: What the retry policy was asked about and has not answered: the failure of the current
+    :ivar undecided: What the retry policy was asked about and has not answered: the failure of the current
         attempt, and whether the worker's slot may still be occupied.
-    :ivar vacated: Whether the current attempt is known to occupy no worker any more.
+    :ivar slot_free: Whether the current attempt is known to occupy no worker any more.
     :ivar story: Its states so far, a byte for each, for error messages.
     :ivar params: The values of its parameters.
     :ivar items: How far it has come, for a map.

@@ -118,7 +118,7 @@ def sort_plugins(
 def is_blocked(found: InstalledEntryPoint, blocked: Container[str]) -> bool:
     """Whether a plugin is passed over.
 
-    :param barred: Names of plugins or distributions, in their one spelling.
+    :param blocked: Names of plugins or distributions, in their one spelling.
     """
     return same_name(found.name) in blocked or same_name(found.distribution) in blocked
 

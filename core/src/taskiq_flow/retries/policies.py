@@ -128,7 +128,7 @@ class Policies:
         :param options: What the node says.
         :param attempt: Which attempt failed, counted from 1.
         :param now: Seconds since the epoch.
-        :param lingers: Whether the attempt still occupies its worker.
+        :param holds_slot: Whether the attempt still occupies its worker.
         """
         # With a copy, so that nobody changes by mistake what the attempt counts as having occupied.
         cell = evolve(

@@ -46,7 +46,7 @@ class TypedSerializer(Serializer):
 
     Decoding by the annotation, and errors that name the type and the place, are here. A subclass gives :meth:`write`
     and :meth:`read`; either may raise any exception. To write an object that the format does not know, ask
-    :func:`taskiq_flow.typed.lowered` what stands for it.
+    :func:`taskiq_flow.typed.lower` what stands for it.
 
     :cvar advice: What to do about a value that cannot be written; ends the error's sentence.
     """

@@ -198,9 +198,29 @@ class Codec:
         """
         if not isinstance(value, ListedValue):
             return value
+        if (joined := self.join_usual(value)) is not None:
+            return joined
         if has_claim_checks(value):
             return ListedValue(tuple(map(self.flat, value.parts)))
         return self._seal(*self._join(value), self._chain_over(_ids(value)))
+
+    def join_usual(self, value: ListedValue) -> Payload | None:
+        """Return a list as one payload, where one serializer wrote all its elements and nothing changed them.
+
+        It is the usual case, and lists are long: ``None`` in any other.
+        """
+        joined = None if self._chain else self._join_payloads(value.parts)
+        return None if joined is None else Payload(*joined)
+
+    def _join_payloads(self, parts: tuple[Value, ...]) -> tuple[str, bytes] | None:
+        if set(map(type, parts)) != {Payload}:
+            return None
+        payloads: tuple[Payload, ...] = parts  # type: ignore[assignment]
+        names = {part.serializer for part in payloads}
+        name = names.pop()
+        if names or "+" in name:
+            return None
+        return name, self.serializer(name).join([part.data for part in payloads])
 
     def items(self, value: Value) -> tuple[Value, ...]:
         """Give the elements of an encoded list.
@@ -281,11 +301,10 @@ class Codec:
             return self._open(value)
         if isinstance(value, ClaimCheck):
             raise PayloadError(f"the blob {value.key!r} must be fetched before it can be decoded")
-        # A long list is usually all of one kind, and a pair for each element would take more than the elements.
-        payloads = [part for part in value.parts if type(part) is Payload]
-        ids = {part.serializer for part in payloads}
-        if len(payloads) == len(value.parts) and len(ids) == 1 and "+" not in (name := ids.pop()):
-            return name, self.serializer(name).join([part.data for part in payloads])
+        # A pair for each element of a long list would take more than the elements.
+        joined = self._join_payloads(value.parts)
+        if joined is not None:
+            return joined
         parts = [self._join(part) for part in value.parts]
         names = {name for name, _ in parts}
         if len(names) == 1:

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from taskiq.message import TaskiqMessage
 
 from taskiq_flow.errors import PayloadError, StoreError
+from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import Payload, Value, size_of_value
+from taskiq_flow.values.claim_checks import ClaimChecks
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.values.sizes import describe_size
-
-if TYPE_CHECKING:
-    from taskiq_flow.values.claim_checks import ClaimChecks
-    from taskiq_flow.worker.attempts import Attempt
 
 __all__ = ["decode_arguments", "encode_outputs", "fetch_argument", "is_given"]
 
 
 async def fetch_argument(
-    name: str, value: Value, attempt: Attempt, checks: ClaimChecks, codec: Codec
+    name: str, value: Value, task: str, envelope: Envelope, checks: ClaimChecks, codec: Codec
 ) -> Value:
     """Give an argument without claim checks.
 
     :param name: The parameter's name, for errors.
+    :param task: The task's name, for errors.
+    :param envelope: The attempt that it belongs to.
     :raises PayloadError: it is too large, all in all, or was changed.
     :raises StoreError: it cannot be had.
     """
-    envelope, size = attempt.envelope, size_of_value(value)
-    place = f"parameter {name!r} of task {attempt.task_function.task!r} in cell {envelope.cell!r}"
+    size = size_of_value(value)
+    place = f"parameter {name!r} of task {task!r} in cell {envelope.cell!r}"
     if codec.max_value_bytes is not None and size > codec.max_value_bytes:
         raise PayloadError(
             f"{place}: the value has {describe_size(size)}, more than the {describe_size(codec.max_value_bytes)} that "

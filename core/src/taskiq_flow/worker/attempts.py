@@ -83,6 +83,9 @@ class Attempt(Execution):
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Awaitable[Any]:
         """Call the function here, or let a process do so."""
+        if self.task_function.is_async:
+            awaitable: Awaitable[Any] = function(*args, **kwargs)
+            return awaitable
         if self.job is None or self.processes is None:
             return super().call(function, args, kwargs)
         return self._call_in_process(self.job, self.processes)

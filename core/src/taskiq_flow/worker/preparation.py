@@ -49,7 +49,9 @@ class Preparation:
         arguments: dict[str, Value] = {}
         try:
             for name, value in envelope.arguments.items():
-                arguments[name] = await fetch_argument(name, value, attempt, self._checks, self._codec)
+                arguments[name] = await fetch_argument(
+                    name, value, attempt.task_function.task, envelope, self._checks, self._codec
+                )
         except PayloadError as error:
             attempt.reject(failure_of(error, FailureKind.REJECTED))
         except StoreError as error:

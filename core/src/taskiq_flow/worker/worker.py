@@ -50,6 +50,8 @@ class Worker:
     :param name: Its id, unique among all workers of the store.
     :param processes: Where synchronous tasks run; ``None`` for threads.
     :param wake: Sees to it that somebody drives; called with the run that a task has become which was sent on its own.
+
+    :ivar revoked: Whether what it held was given to others, because its event loop did not run.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Worker:
         wake: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.id = name
+        self.revoked = False
         self.broker = runtime.broker
         self.processes = processes
         self._pool = runtime.pool
@@ -179,6 +182,9 @@ class Worker:
     async def run(self, attempt: Attempt) -> CallResult:
         """Execute an attempt that was taken up, in a task of its own; if that has to wait, report what came of it."""
         attempt.enter()
+        if self.revoked:
+            # The event loop has stood still between the start in the log and this, and somebody else does it again.
+            attempt.refused = attempt.skip = True
         arguments = self._preparation.read(attempt.task_function, attempt.envelope)
         if arguments is None:
             await self._preparation.get_ready(attempt)
@@ -381,7 +387,7 @@ class Worker:
             return
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self._report_orphan(attempt, failure_of(error), error)
+            self.report_orphan(attempt, failure_of(error), error)
             return
         attempt.give_back_slot()
         # Where everything is cancelled, the one who listens finds that out within this turn of the event loop.
@@ -391,9 +397,14 @@ class Worker:
         # In an event loop that goes down it stays among those that run, and is lost with this worker.
         if self._listens:
             message = "the worker stopped before the attempt had an outcome"
-            self._report_orphan(attempt, Failure(kind=FailureKind.CANCELLED, message=message), None)
+            self.report_orphan(attempt, Failure(kind=FailureKind.CANCELLED, message=message), None)
 
-    def _report_orphan(self, attempt: Attempt, failure: Failure, error: BaseException | None) -> None:
+    def report_orphan(self, attempt: Attempt, failure: Failure, error: BaseException | None) -> None:
+        """Let an attempt fail that nobody else will report about.
+
+        :param failure: What went wrong.
+        :param error: The exception itself, where there is one.
+        """
         self._let_go(attempt)
         event = failure_event(attempt, failure, error, self._policies, self._clock.now())
         self._follow_up(attempt, Notice(run=attempt.envelope.run, event=event))

@@ -54,7 +54,7 @@ _PLAIN_SIGNS = {
 }
 _BAR_WIDTH = 24
 _MISHAPS = 3
-# Headline, hidden rows, the latest mishaps, and the line where the cursor stands.
+# Headline, hidden rows, the latest failures of attempts, and the line where the cursor stands.
 _OTHER_LINES = 4 + _MISHAPS
 
 
@@ -114,7 +114,7 @@ def picture(
     :param console: Where it will be shown; its height limits the rows, its encoding the signs.
     :param title: What is run.
     :param elapsed: Seconds since it began.
-    :param mishaps: Failures to show below.
+    :param attempt_failures: Failures to show below.
     """
     signs = _PLAIN_SIGNS if console.options.ascii_only else _SIGNS
     shown = list(visible(progress.rows, max(3, console.size.height - _OTHER_LINES)))

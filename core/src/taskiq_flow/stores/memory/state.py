@@ -88,7 +88,7 @@ class Entry:
 
 @define(eq=False)
 class NoticeBox:
-    """The letters of one pool, each after its token; the first of them is never an acknowledged one."""
+    """The notices of one pool, each after its token; the first of them is never an acknowledged one."""
 
     notices: deque[tuple[int, Notice]] = field(factory=deque)
     next_token: int = 0
@@ -149,7 +149,7 @@ class State:
                 waiters.dismiss(waiter)
 
     def box(self, pool: str) -> NoticeBox:
-        """Give the letters of a pool."""
+        """Give the notices of a pool."""
         box = self.boxes.get(pool)
         if box is None:
             box = self.boxes[pool] = NoticeBox()
