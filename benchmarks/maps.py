@@ -74,7 +74,9 @@ async def peak(count: int, *, traced: bool) -> int:
     assert record.outcome is not None
     assert len(record.outcome.outputs["sums"].parts) == count  # type: ignore[union-attr]
     if traced:
-        return tracemalloc.get_traced_memory()[1]
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return taken
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * _UNIT
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks import graphs, in_memory
+from benchmarks import graphs, in_memory, maps, runs
 from benchmarks.measure import Comparison, Row, compare
 from benchmarks.report import table, write
 from benchmarks.shapes import SHAPES, Shape
@@ -55,14 +55,25 @@ def test_memory_of_a_node_is_measured() -> None:
     assert 100 < graphs.bytes_per_node(400) < 100_000
 
 
+async def test_memory_of_an_item_is_measured() -> None:
+    assert maps.bytes_of_values(2) > 4 * 33
+    taken = await maps.peak(60, traced=True)
+    assert taken > maps.bytes_of_values(60)
+
+
+@pytest.mark.parametrize("in_place", [True, False], ids=["in place", "in tasks"])
+async def test_runs_are_started_at_once(in_place: bool) -> None:
+    assert await runs.side_of(5, in_place=in_place)() == [3, 4, 5, 6, 7]
+
+
 def test_the_parts_in_one_table() -> None:
     # In a process of its own: measuring collects garbage again and again, and the tests have left a large heap.
-    small = ["--only", "memory", "growth", "graph", "--nodes", "4", "--repeat", "1"]
+    small = ["--only", "memory", "growth", "runs", "maps", "graph", "--nodes", "4", "--repeat", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *small], cwd=ROOT, capture_output=True, text=True, check=True
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert len(lines) == 1 + 2 * len(SHAPES) + 2 + 3
+    assert len(lines) == 1 + 2 * len(SHAPES) + len(SHAPES) + 2 + 2 + 3
     assert any(line.startswith("| graph of 4 nodes, made and checked |") for line in lines)
 
 

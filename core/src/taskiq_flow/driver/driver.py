@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.active import ActiveRun, Occupancy
 from taskiq_flow.driver.cancellations import Cancellations
 from taskiq_flow.driver.decisions import Decisions
 from taskiq_flow.driver.delivery import Delivery
@@ -96,8 +96,8 @@ class Driver:
         self.sender = self._delivery.sender
         self._now = self._clock.now()
         self._observes = self._scheduling.learns
-        self._occupied = 0
-        # Whether a machine has given an instruction that only a turn carries out.
+        self._occupancy = Occupancy()
+        # Whether machines have asked for something that is done in a turn.
         self._is_asked = False
         worker = self._here.find_worker() if runtime.in_memory else None
         self._uncertain = UncertainStarts(worker)
@@ -139,7 +139,7 @@ class Driver:
                 continue
             try:
                 self._replay(run, events)
-                self._occupancy.update(run)
+                self._occupancy.note(run)
                 self._uncertain.note(run)
                 for instruction in run.machine.outstanding():
                     _PERFORMERS[type(instruction)](self, run, instruction)
@@ -158,7 +158,7 @@ class Driver:
         self._replay(run, events)
         if not run.over:
             self._runs[record.id] = run
-            self._occupancy.update(run)
+            self._occupancy.note(run)
             for instruction in run.machine.outstanding():
                 if type(instruction) is not do.FinishRun:
                     _PERFORMERS[type(instruction)](self, run, instruction)
@@ -328,20 +328,12 @@ class Driver:
             # As in _count(), which replays use: the number is taken from the state after each event.
             cells = machine.cells
             if len(cells.in_flight) + len(cells.held_slots) != run.occupied:
-                self._occupancy.update(run)
+                self._occupancy.note(run)
         except InvalidTransition:
             logger.exception("an event of run %s is dropped", run.id)
         except Exception as error:
             logger.exception("run %s is ended, because it cannot be driven any further", run.id)
             self._break(run, error)
-
-    def _count(self, run: ActiveRun) -> None:
-        """Take the number of cells that occupy capacity from the state of a run."""
-        cells = run.machine.cells
-        occupied = len(cells.in_flight) + len(cells.held_slots)
-        if occupied != run.occupied:
-            self._occupied += occupied - run.occupied
-            run.occupied = occupied
 
     def _break(self, run: ActiveRun, error: Exception) -> None:
         """End a run whose machine may be in an inconsistent state, so that no client waits for it for ever."""
@@ -393,8 +385,8 @@ class Driver:
         self._apply(run, give_up or ev.TimerFired(timer=timer, at=self._now))
 
     async def _look(self) -> None:
-        """Look for lost workers and deleted runs, of which there is no notice."""
-        holders = {cell.holder for run in self._runs.values() for cell in run.machine.occupying()}
+        """Look for what nobody writes notices about."""
+        holders = {cell.holder for run in self._occupancy.runs.values() for cell in run.machine.occupying()}
         for worker in await self._watch.find_lost(self._now, holders - {""}):
             self._lose(worker)
         for run in list(self._runs.values()):

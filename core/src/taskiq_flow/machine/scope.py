@@ -37,9 +37,9 @@ class Cell:
     :ivar priority: Higher goes first.
     :ivar first_started_at: When its first attempt started, in seconds since the epoch.
     :ivar timers: The timers that run for it.
-    :ivar undecided: An open question to the retry policy: the failure of the current attempt, and whether the
-        worker's slot may still be occupied.
-    :ivar slot_free: Whether the current attempt certainly occupies no slot any more.
+    :ivar undecided: What the retry policy was asked about and has not answered: the failure of the current
+        attempt, and whether the worker's slot may still be occupied.
+    :ivar slot_free: Whether the current attempt is known to occupy no worker any more.
     :ivar story: Its states so far, a byte for each, for error messages.
     :ivar params: The values of its parameters.
     :ivar items: The progress of a map; ``None`` for a task.

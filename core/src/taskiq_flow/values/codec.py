@@ -209,15 +209,18 @@ class Codec:
 
         It is the usual case, and lists are long: ``None`` in any other.
         """
-        parts = value.parts
-        if self._chain or set(map(type, parts)) != {Payload}:
+        joined = None if self._chain else self._join_payloads(value.parts)
+        return None if joined is None else Payload(*joined)
+
+    def _join_payloads(self, parts: tuple[Value, ...]) -> tuple[str, bytes] | None:
+        if set(map(type, parts)) != {Payload}:
             return None
         payloads: tuple[Payload, ...] = parts  # type: ignore[assignment]
         names = {part.serializer for part in payloads}
         name = names.pop()
         if names or "+" in name:
             return None
-        return Payload(name, self.serializer(name).join([part.data for part in payloads]))
+        return name, self.serializer(name).join([part.data for part in payloads])
 
     def items(self, value: Value) -> tuple[Value, ...]:
         """Return the elements of an encoded list.
@@ -298,11 +301,10 @@ class Codec:
             return self._open(value)
         if isinstance(value, ClaimCheck):
             raise PayloadError(f"the blob {value.key!r} must be fetched before it can be decoded")
-        # A long list is usually all of one kind, and a pair for each element would take more than the elements.
-        payloads = [part for part in value.parts if type(part) is Payload]
-        ids = {part.serializer for part in payloads}
-        if len(payloads) == len(value.parts) and len(ids) == 1 and "+" not in (name := ids.pop()):
-            return name, self.serializer(name).join([part.data for part in payloads])
+        # A pair for each element of a long list would take more than the elements.
+        joined = self._join_payloads(value.parts)
+        if joined is not None:
+            return joined
         parts = [self._join(part) for part in value.parts]
         names = {name for name, _ in parts}
         if len(names) == 1:
