@@ -10,7 +10,7 @@ from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import ClaimCheck, Value
 from taskiq_flow.store import RunOutcome, RunRecord
 
-__all__ = ["ActiveRun", "Occupancy"]
+__all__ = ["ActiveRun"]
 
 
 @define(eq=False)
@@ -77,35 +77,3 @@ class ActiveRun:
             holds_slot=bool(machine.cells.held_slots),
             at=at,
         )
-
-
-@define(eq=False)
-class Occupancy:
-    """What the cells of all runs occupy, known without looking at thousands of runs for it.
-
-    :ivar cells: How many cells occupy capacity.
-    :ivar runs: The runs that have such cells, by id.
-    """
-
-    cells: int = 0
-    runs: dict[str, ActiveRun] = field(factory=dict)
-
-    def note(self, run: ActiveRun) -> None:
-        """Note how many cells of a run occupy capacity, as its state says after each event."""
-        cells = run.machine.cells
-        occupied = len(cells.in_flight) + len(cells.held_slots)
-        if occupied != run.occupied:
-            self._change(run, occupied)
-
-    def forget(self, run: ActiveRun) -> None:
-        """Count nothing of a run any more."""
-        if run.occupied:
-            self._change(run, 0)
-
-    def _change(self, run: ActiveRun, occupied: int) -> None:
-        self.cells += occupied - run.occupied
-        if not run.occupied:
-            self.runs[run.id] = run
-        elif not occupied:
-            del self.runs[run.id]
-        run.occupied = occupied

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.driver.active import ActiveRun, Occupancy
+from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.cancellations import Cancellations
 from taskiq_flow.driver.decisions import Decisions
 from taskiq_flow.driver.delivery import Delivery

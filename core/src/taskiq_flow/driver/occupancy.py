@@ -26,8 +26,8 @@ class Occupancy:
         """The runs that have such cells, by id."""
         return self._runs
 
-    def update(self, run: ActiveRun) -> None:
-        """Read the state of a run."""
+    def note(self, run: ActiveRun) -> None:
+        """Read the state of a run, after an event."""
         cells = run.machine.cells
         self._replace(run, len(cells.in_flight) + len(cells.held_slots))
 
