@@ -9,7 +9,7 @@ from attrs import field, frozen
 from taskiq import AsyncTaskiqDecoratedTask
 
 from taskiq_flow.retry import RetryPolicy
-from taskiq_flow.tasks.options import policy_of
+from taskiq_flow.tasks.options import task_options
 from taskiq_flow.tasks.signatures import read_signature
 from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.execution import is_async
@@ -30,9 +30,11 @@ class TaskFunction:
     :param reports_progress: Whether it has a ``progress_callback``.
     :param accepts: The annotations of its parameters.
     :param policy: The retry policy object that the task was decorated with.
+    :param asks_policy: Whether its decorator asked for retries, by such an object or by options.
     :param reference: Where a new process finds it; ``None`` where it has to run in this process, because it cannot be
         imported, has dependencies that taskiq injects, or reports progress.
     :param injected: Whether taskiq injects something.
+    :param is_special: Whether there is more to a message that was sent on its own than to call it.
     :param readers: What decodes its parameters, by name and serializer, as far as that is known by now.
     """
 
@@ -42,8 +44,10 @@ class TaskFunction:
     reports_progress: bool
     accepts: Mapping[str, Any]
     policy: RetryPolicy | None
+    asks_policy: bool
     reference: tuple[str, str] | None
     injected: bool = False
+    is_special: bool = False
     readers: dict[tuple[str, str], Callable[[bytes], Any]] = field(factory=dict, eq=False, repr=False)
 
 
@@ -53,8 +57,9 @@ def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
     if isinstance(kept, TaskFunction):
         return kept
     function = task.func if isinstance(task, FlowTask) else task.original_func
-    signature = read_signature(function)
+    signature, options = read_signature(function), task_options(task)
     asynchronous = is_async(function)
+    asks_policy = options.policy is not None or options.node.retry is not None
     here = asynchronous or signature.dependencies or signature.reports_progress
     task_function = TaskFunction(
         function=function,
@@ -62,9 +67,11 @@ def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
         is_async=asynchronous,
         reports_progress=signature.reports_progress,
         accepts=signature.accepts,
-        policy=policy_of(task),
+        policy=options.policy,
+        asks_policy=asks_policy,
         reference=None if here else reference_of(function),
         injected=bool(signature.dependencies),
+        is_special=asks_policy or signature.reports_progress,
     )
     task.__dict__[_KEPT] = task_function
     return task_function
