@@ -72,7 +72,8 @@ async def test_taskiq_gets_the_users_function_for_a_plain_task_and_not_for_a_cel
     task: Any = made.task(step)
     assert isinstance(task, FlowTask)
     assert await value_of(task, 1) == 2
-    assert await (await Pipeline(made, task).kiq(1)).result(timeout=20) == 2
+    pipeline: Any = Pipeline(made, task)
+    assert await (await pipeline.kiq(1)).result(timeout=20) == 2
     plain, of_cell = watching.targets
     assert plain is step
     assert of_cell is task.original_func is not step
