@@ -35,9 +35,11 @@ class FlowTask(AsyncTaskiqDecoratedTask[_P, _R]):
 
     :ivar func: The user's function.
     :ivar is_bare: Whether nobody has put anything around it.
+    :ivar is_plain: Whether it is known to need nothing of ours when it is sent on its own.
     """
 
     func: Callable[..., Any]
+    is_plain = False
     _own: Callable[..., Any] | None = None
 
     def __init__(
@@ -65,7 +67,7 @@ class FlowTask(AsyncTaskiqDecoratedTask[_P, _R]):
     def original_func(self, function: Callable[..., Any]) -> None:
         self._wrapped = function
         # What somebody else has put around it stays around it.
-        self.is_bare = function is self._own
+        self.is_bare, self.is_plain = function is self._own, False
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Call the user's function, as if it had never been decorated."""

@@ -34,7 +34,6 @@ class TaskFunction:
     :param reference: Where a new process finds it; ``None`` where it has to run in this process, because it cannot be
         imported, has dependencies that taskiq injects, or reports progress.
     :param injected: Whether taskiq injects something.
-    :param is_special: Whether there is more to a message that was sent on its own than to call it.
     :param readers: What decodes its parameters, by name and serializer, as far as that is known by now.
     """
 
@@ -47,7 +46,6 @@ class TaskFunction:
     asks_policy: bool
     reference: tuple[str, str] | None
     injected: bool = False
-    is_special: bool = False
     readers: dict[tuple[str, str], Callable[[bytes], Any]] = field(factory=dict, eq=False, repr=False)
 
 
@@ -59,7 +57,6 @@ def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
     function = task.func if isinstance(task, FlowTask) else task.original_func
     signature, options = read_signature(function), task_options(task)
     asynchronous = is_async(function)
-    asks_policy = options.policy is not None or options.node.retry is not None
     here = asynchronous or signature.dependencies or signature.reports_progress
     task_function = TaskFunction(
         function=function,
@@ -68,10 +65,9 @@ def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
         reports_progress=signature.reports_progress,
         accepts=signature.accepts,
         policy=options.policy,
-        asks_policy=asks_policy,
+        asks_policy=options.policy is not None or options.node.retry is not None,
         reference=None if here else reference_of(function),
         injected=bool(signature.dependencies),
-        is_special=asks_policy or signature.reports_progress,
     )
     task.__dict__[_KEPT] = task_function
     return task_function

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from taskiq import TaskiqMessage, TaskiqMiddleware, TaskiqResult
+from taskiq import AsyncTaskiqDecoratedTask, TaskiqMessage, TaskiqMiddleware, TaskiqResult
 
 from taskiq_flow.messages.envelope import ENVELOPE
 from taskiq_flow.tasks.signatures import PROGRESS_PARAMETER
 from taskiq_flow.worker.adoption import RETRY_ON_ERROR
 from taskiq_flow.worker.arguments import is_given
 from taskiq_flow.worker.attempts import Attempt
+from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.execution import CURRENT
-from taskiq_flow.worker.functions import TaskFunction, task_function_of
+from taskiq_flow.worker.functions import task_function_of
 from taskiq_flow.worker.sent import NO_ARGUMENTS, keep_arguments
 from taskiq_flow.worker.standalone import StandaloneExecution, StandaloneMessage, find_begun
 
@@ -67,26 +68,24 @@ class WorkerMiddleware(TaskiqMiddleware):
         if ENVELOPE in message.kwargs:
             await self._worker_here().begin(message)
             return message
-        task = self.broker.find_task(message.task_name)
-        assert task is not None, "taskiq drops messages of unknown tasks before it asks middlewares"
-        function = task_function_of(task)
         args, kwargs = message.args, message.kwargs
         sent = keep_arguments(args, kwargs) if args or kwargs else NO_ARGUMENTS
         begun = _new(StandaloneMessage, (message.task_id, sent, self._now(), CURRENT.get()))
         CURRENT.set(begun)
-        is_bare = getattr(task, "is_bare", True)
-        if function.is_special or self._always_asked or not is_bare:
-            self._prepare(begun, message, function, is_bare=is_bare)
+        task = self.broker.find_task(message.task_name)
+        if self._always_asked or not getattr(task, "is_plain", False):
+            assert task is not None, "taskiq drops messages of unknown tasks before it asks middlewares"
+            self._prepare(begun, message, task)
         return message
 
     async def post_execute(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:
         """Report the outcome of the attempt; see about a retry of what was sent on its own and has failed."""
         current = CURRENT.get()
-        if isinstance(current, Attempt):
-            await self._worker_here().conclude(current, result)
-            return
         if type(current) is StandaloneMessage and current.task_id == message.task_id:
             begun: StandaloneMessage | None = current
+        elif isinstance(current, Attempt):
+            await self._worker_here().conclude(current, result)
+            return
         else:
             begun = find_begun(current, message.task_id)
         if begun is not None:
@@ -95,9 +94,13 @@ class WorkerMiddleware(TaskiqMiddleware):
                 await self._worker_here().adopt(begun, message, result)
 
     def _prepare(
-        self, begun: StandaloneMessage, message: TaskiqMessage, function: TaskFunction, *, is_bare: bool
+        self, begun: StandaloneMessage, message: TaskiqMessage, task: AsyncTaskiqDecoratedTask[Any, Any]
     ) -> None:
-        """Do what is to be done for some tasks only."""
+        """Do what only some tasks need, and find out which do not."""
+        function = task_function_of(task)
+        is_bare = not isinstance(task, FlowTask) or task.is_bare
+        if isinstance(task, FlowTask):
+            task.is_plain = is_bare and not (function.asks_policy or function.reports_progress)
         if function.asks_policy or self._always_asked:
             message.labels[RETRY_ON_ERROR] = False
         arguments: dict[str, Any] = {}
