@@ -14,11 +14,23 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # started as a file, Python puts the file's folder there
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import graphs, in_memory, plain, startup  # noqa: E402
+from benchmarks import graphs, in_memory, maps, plain, runs, startup  # noqa: E402
 from benchmarks.measure import Row  # noqa: E402
 from benchmarks.report import table, write  # noqa: E402
 
-PARTS = ("memory", "plain", "growth", "graph", "startup", "schedulers", "serializers", "pool", "peers")
+PARTS = (
+    "memory",
+    "plain",
+    "growth",
+    "runs",
+    "maps",
+    "graph",
+    "startup",
+    "schedulers",
+    "serializers",
+    "pool",
+    "peers",
+)
 
 
 def measure(parts: list[str], count: int, repeat: int) -> list[Row]:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks import graphs, in_memory, plain
+from benchmarks import graphs, in_memory, maps, plain, runs
 from benchmarks.measure import Comparison, Row, compare
 from benchmarks.report import table, write
 from benchmarks.shapes import SHAPES, Shape

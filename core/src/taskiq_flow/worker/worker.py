@@ -167,6 +167,9 @@ class Worker:
     async def run(self, attempt: Attempt) -> CallResult:
         """Execute an attempt that was taken up, in a task of its own; if that has to wait, report what came of it."""
         attempt.enter()
+        if self.revoked:
+            # The event loop has stood still between the start in the log and this, and another one does it again.
+            attempt.refused = attempt.skip = True
         arguments = self.preparation.read(attempt.task_function, attempt.envelope)
         if arguments is None:
             await self.preparation.get_ready(attempt)
