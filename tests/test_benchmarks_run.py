@@ -75,12 +75,12 @@ async def test_runs_are_started_at_once(in_place: bool) -> None:
 
 def test_the_parts_in_one_table() -> None:
     # In a process of its own: measuring collects garbage again and again, and the tests have left a large heap.
-    small = ["--only", "memory", "plain", "growth", "graph", "--nodes", "4", "--repeat", "1"]
+    small = ["--only", "memory", "plain", "growth", "runs", "maps", "graph", "--nodes", "4", "--repeat", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *small], cwd=ROOT, capture_output=True, text=True, check=True
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert len(lines) == 1 + 2 * len(SHAPES) + 2 * len(plain.WORKLOADS) + 2 + 3
+    assert len(lines) == 1 + 2 * len(SHAPES) + 2 * len(plain.WORKLOADS) + len(SHAPES) + 2 + 2 + 3
     assert any(line.startswith("| graph of 4 nodes, made and checked |") for line in lines)
 
 
