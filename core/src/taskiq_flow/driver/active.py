@@ -91,18 +91,18 @@ class Occupancy:
     runs: dict[str, ActiveRun] = field(factory=dict)
 
     def note(self, run: ActiveRun) -> None:
-        """Note how many cells of a run occupy capacity, as its state says after each event."""
+        """Note how many cells of a run occupy capacity, as its state says."""
         cells = run.machine.cells
-        occupied = len(cells.in_flight) + len(cells.held_slots)
-        if occupied != run.occupied:
-            self._change(run, occupied)
+        self.change(run, len(cells.in_flight) + len(cells.held_slots))
 
     def forget(self, run: ActiveRun) -> None:
         """Count nothing of a run any more."""
-        if run.occupied:
-            self._change(run, 0)
+        self.change(run, 0)
 
-    def _change(self, run: ActiveRun, occupied: int) -> None:
+    def change(self, run: ActiveRun, occupied: int) -> None:
+        """Note how many cells of a run occupy capacity now."""
+        if occupied == run.occupied:
+            return
         self.cells += occupied - run.occupied
         if not run.occupied:
             self.runs[run.id] = run
