@@ -327,8 +327,9 @@ class Driver:
                 _PERFORMERS[type(instruction)](self, run, instruction)
             # As in _count(), which replays use: the number is taken from the state after each event.
             cells = machine.cells
-            if len(cells.in_flight) + len(cells.held_slots) != run.occupied:
-                self._occupancy.note(run)
+            occupied = len(cells.in_flight) + len(cells.held_slots)
+            if occupied != run.occupied:
+                self._occupancy.change(run, occupied)
         except InvalidTransition:
             logger.exception("an event of run %s is dropped", run.id)
         except Exception as error:
