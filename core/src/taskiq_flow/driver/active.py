@@ -77,35 +77,3 @@ class ActiveRun:
             holds_slot=bool(machine.cells.held_slots),
             at=at,
         )
-
-
-@define(eq=False)
-class Occupancy:
-    """What the cells of all runs occupy, known without looking at thousands of runs for it.
-
-    :ivar cells: How many cells occupy capacity.
-    :ivar runs: The runs that have such cells, by id.
-    """
-
-    cells: int = 0
-    runs: dict[str, ActiveRun] = field(factory=dict)
-
-    def note(self, run: ActiveRun) -> None:
-        """Note how many cells of a run occupy capacity, as its state says."""
-        cells = run.machine.cells
-        self.change(run, len(cells.in_flight) + len(cells.held_slots))
-
-    def forget(self, run: ActiveRun) -> None:
-        """Count nothing of a run any more."""
-        self.change(run, 0)
-
-    def change(self, run: ActiveRun, occupied: int) -> None:
-        """Note how many cells of a run occupy capacity now."""
-        if occupied == run.occupied:
-            return
-        self.cells += occupied - run.occupied
-        if not run.occupied:
-            self.runs[run.id] = run
-        elif not occupied:
-            del self.runs[run.id]
-        run.occupied = occupied

@@ -325,7 +325,6 @@ class Driver:
                 self._journal.add(run.id, event)
             for instruction in instructions:
                 _PERFORMERS[type(instruction)](self, run, instruction)
-            # As in _count(), which replays use: the number is taken from the state after each event.
             cells = machine.cells
             occupied = len(cells.in_flight) + len(cells.held_slots)
             if occupied != run.occupied:

@@ -27,15 +27,19 @@ class Occupancy:
         return self._runs
 
     def note(self, run: ActiveRun) -> None:
-        """Read the state of a run, after an event."""
+        """Read the state of a run."""
         cells = run.machine.cells
-        self._replace(run, len(cells.in_flight) + len(cells.held_slots))
+        self.change(run, len(cells.in_flight) + len(cells.held_slots))
 
     def forget(self, run: ActiveRun) -> None:
         """Forget a run that is not driven any more."""
-        self._replace(run, 0)
+        self.change(run, 0)
 
-    def _replace(self, run: ActiveRun, occupied: int) -> None:
+    def change(self, run: ActiveRun, occupied: int) -> None:
+        """Replace the number of a run's cells that occupy capacity.
+
+        :param occupied: The number, as its state says after its last event.
+        """
         self.cells += occupied - run.occupied
         run.occupied = occupied
         if occupied:
