@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.contexts import start_task
 from taskiq_flow.driver.inline import InlineQueue
+from taskiq_flow.driver.journal import Journal
 from taskiq_flow.driver.outgoing import MessageWriter
 from taskiq_flow.driver.sender import Outgoing, Sender
 from taskiq_flow.driver.surroundings import Surroundings
@@ -32,11 +32,11 @@ class Delivery:
     """Hands dispatched cells over. No attempt begins before its events are in the log.
 
     :param runtime: The parts of the flow.
-    :param here: The driver's process and event loop.
-    :param watch: The worker watch.
-    :param apply: Callback that applies an event to the machine of a run and adds it to the journal.
-    :param write: Callback that writes the journal.
-    :param decide: Callback that asks the retry policy about a cell that cannot be handed over.
+    :param here: The process and the event loop that it is in.
+    :param watch: Knows the workers.
+    :param apply: Gives an event to the machine of a run, and has it logged.
+    :param journal: Writes what is to be logged.
+    :param decide: Asks the retry policy about a cell that cannot be handed over, and gives its decision.
 
     :ivar sender: The sender of messages.
     """
@@ -48,7 +48,7 @@ class Delivery:
         watch: WorkerWatch,
         *,
         apply: Callable[[ActiveRun, ev.Event], None],
-        write: Callable[[], Coroutine[Any, Any, object]],
+        journal: Journal,
         decide: Callable[[ActiveRun, do.Dispatch, Failure], ev.AttemptFailed],
     ) -> None:
         self.sender = Sender(runtime, here, watch.lacks)
@@ -56,20 +56,20 @@ class Delivery:
         self._inbox = runtime.store.inbox
         self._pool = runtime.pool
         self._here = here
-        self._write = write
+        self._journal = journal
         self._decide = decide
         self._writer = MessageWriter(runtime, watch)
         self._worker = here.find_worker() if runtime.in_memory else None
         self._inline: InlineQueue | None = None
         if self._worker is not None:
-            self._inline = InlineQueue(runtime, here, self._worker, apply, write)
+            self._inline = InlineQueue(runtime, here, self._worker, apply, journal)
         self._dispatched: deque[tuple[ActiveRun, do.Dispatch]] = deque()
         self._outgoing: list[Outgoing] = []
         self._executions: list[tuple[ActiveRun, Envelope, TaskFunction]] = []
 
     def __len__(self) -> int:
-        """Return how many cells are to be handed over."""
-        return len(self._dispatched)
+        """Give how many cells are to be handed over, those included whose write has failed."""
+        return len(self._dispatched) + len(self._outgoing) + len(self._executions)
 
     @property
     def inline(self) -> InlineQueue | None:
@@ -99,7 +99,7 @@ class Delivery:
                     await self._inbox.put(self._pool, [Notice(run=run.id, event=event)])
             self._dispatched.popleft()
         if self._outgoing or self._executions:
-            await self._write()
+            await self._journal.write()
             outgoing, self._outgoing = self._outgoing, []
             await self.sender.send(outgoing)
             executions, self._executions = self._executions, []
@@ -135,7 +135,7 @@ class Delivery:
             # It waits for a slot, so it begins later than it is handed over.
             self._executions.append((run, envelope, function))
 
-    def stop(self) -> None:
-        """Begin no more attempts; another driver takes up those that have not begun."""
+    async def stop(self) -> None:
+        """Execute nothing more; another driver takes up what has not begun."""
         if self._inline is not None:
-            self._inline.leave()
+            await self._inline.leave()

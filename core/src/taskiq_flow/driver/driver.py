@@ -42,6 +42,7 @@ __all__ = ["Driver"]
 logger = logging.getLogger("taskiq_flow")
 
 _EVERYTHING = 1_000_000
+_MOST_NOTICES = 1_000
 _RUNNING = RunStatus.RUNNING
 # How many finished runs are searched for given-up attempts that still occupy workers.
 _RECENT = 1_000
@@ -90,7 +91,7 @@ class Driver:
             self._here,
             self._watch,
             apply=self._apply,
-            write=self._journal.write,
+            journal=self._journal,
             decide=self._reject,
         )
         self.sender = self._delivery.sender
@@ -178,10 +179,10 @@ class Driver:
         """
         now = self._now = self._clock.now()
         self._is_asked = False
-        taken = await self._store.inbox.take(self.pool)
+        taken = await self._store.inbox.take(self.pool, _MOST_NOTICES)
         for _, notice in taken:
             await self._read(notice)
-        if self._uncertain:
+        if self._uncertain and len(taken) < _MOST_NOTICES:
             for uncertain, failed in self._uncertain.settle(now):
                 self._apply(uncertain, failed)
         if self._timers:
@@ -263,9 +264,9 @@ class Driver:
                 return True
         return self._is_asked
 
-    def stop(self) -> None:
-        """Begin no more attempts; another driver takes up those that have not begun."""
-        self._delivery.stop()
+    async def stop(self) -> None:
+        """Execute nothing more; another driver takes up what has not begun."""
+        await self._delivery.stop()
 
     async def leave(self) -> None:
         """Clear up after another driver has taken the pool over; this one must not be used any more."""

@@ -151,7 +151,7 @@ class Host(Surroundings):
         UnknownTaskFormatter.install(
             runtime.broker, worker=self.worker.id, store=runtime.store, clock=runtime.clock
         )
-        self._begin(keep_running("reading notices", self.worker.listen, runtime.clock))
+        self._begin(self.worker.listen())
         self._begin(keep_running("announcing this worker", self._announce, runtime.clock))
         self._begin(self._driver_loop().run())
 
@@ -180,7 +180,7 @@ class Host(Surroundings):
     async def _drive_while_wanted(self) -> None:
         clock = self._runtime.clock
         while self._wanted:
-            listening = self._begin(keep_running("reading notices", self.worker.listen, clock))
+            listening = self._begin(self.worker.listen())
             driving = self._driver_loop(is_done=self._is_done, beside=listening)
             try:
                 while self._wanted:

@@ -14,20 +14,20 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.contexts import start_task
 from taskiq_flow.driver.decisions import do_again
+from taskiq_flow.driver.journal import Journal
 from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.values.failures import failure_of
-from taskiq_flow.worker.attempts import Attempt
+from taskiq_flow.worker.attempts import Attempt, AttemptKey
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.outcomes import CallResult
 from taskiq_flow.worker.worker import Worker
@@ -35,6 +35,7 @@ from taskiq_flow.worker.worker import Worker
 __all__ = ["InlineQueue", "UncertainStarts"]
 
 _RUNNING = RunStatus.RUNNING
+_NOT_BEGUN = Failure(kind=FailureKind.WORKER_LOST, message="its driver stopped before it began")
 _EAGER = sys.version_info >= (3, 12)
 
 
@@ -44,8 +45,8 @@ class InlineQueue:
     :param runtime: The parts of the flow.
     :param here: The driver's process and event loop.
     :param worker: The worker of this event loop.
-    :param apply: Callback that applies an event to the machine of a run and adds it to the journal.
-    :param write: Callback that writes the journal.
+    :param apply: Gives an event to the machine of a run, and has it logged.
+    :param journal: Writes what is to be logged.
 
     :ivar has_notices: Whether there are notices to be read, as far as this process knows.
     """
@@ -56,20 +57,23 @@ class InlineQueue:
         here: Surroundings,
         worker: Worker,
         apply: Callable[[ActiveRun, ev.Event], None],
-        write: Callable[[], Coroutine[Any, Any, object]],
+        journal: Journal,
     ) -> None:
         self.has_notices = False
         self._here = here
         self._worker = worker
         # Attempts that had to wait for something report here.
         self._inbox = runtime.store.inbox
+        self._log = runtime.store.log
         self._pool = runtime.pool
         self._clock = runtime.clock
         self._apply = apply
-        self._write = write
+        self._journal = journal
         self._queue: deque[tuple[ActiveRun, Envelope, TaskFunction]] = deque()
         # The attempt whose start is applied, and stands in the log once the next write has succeeded.
         self._starting: tuple[ActiveRun, Attempt] | None = None
+        # What came of the attempt before, which may stand in the log by now.
+        self._outcome: tuple[AttemptKey, ev.Event] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._queue) or self._starting is not None
@@ -87,23 +91,38 @@ class InlineQueue:
         starting = self._starting or self._start_next()
         if starting is None:
             return self._clock.now()
-        # Nothing begins before this succeeds; after an error the next call tries again.
-        await self._write()
-        self._starting = None
+        # Until this succeeds nothing begins; what was raised here is tried again by the next call.
+        await self._journal.write()
+        self._starting = self._outcome = None
         run, attempt = starting
+        if not run.awaits(attempt.envelope.cell, attempt.envelope.attempt):
+            # Somebody has deleted the run, or it is broken: its start is in no log.
+            self._worker.forget(attempt)
+            return self._clock.now()
         task = start_task(self._worker.run(attempt), self._here.context_of(run.id))
         if not _EAGER:
-            await asyncio.sleep(0)
-        # Notices of the attempt itself, progress or the request to cancel its run, come before its outcome.
-        self.has_notices = self._inbox.has_notices(self._pool)
+            try:
+                await asyncio.sleep(0)
+            except BaseException:
+                # Only the driver is asked to end.
+                if task.done():
+                    self._worker.forget(attempt)
+                else:
+                    self._worker.leave_aside(attempt, task)
+                raise
         if not task.done():
             self._worker.leave_aside(attempt, task)
+            self.has_notices = self._inbox.has_notices(self._pool)
+            return self._clock.now()
+        if attempt.refused:
             return self._clock.now()
         try:
             result: CallResult = task.result()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it came out of the attempt
             result = CallResult(error=error)
         try:
+            # What an attempt has put there itself, progress or a wish to cancel, comes before its outcome.
+            self.has_notices = self._inbox.has_notices(self._pool)
             if self.has_notices or attempt.task_function.reports_progress:
                 await self._worker.conclude_aside(attempt, result)
                 self.has_notices = True
@@ -117,15 +136,35 @@ class InlineQueue:
             raise
         if event is None:
             return self._clock.now()
+        self._outcome = attempt.key, event
         self._apply(run, event)
         return event.at
 
-    def leave(self) -> None:
-        """Begin no more attempts: the next driver begins those that have not begun."""
+    async def leave(self) -> None:
+        """Execute nothing more.
+
+        Whoever drives next begins what has not begun, and hears what came of the last attempt.
+        """
+        starting, outcome = self._starting, self._outcome
+        self._starting = self._outcome = None
         self._queue.clear()
-        if self._starting is not None:
-            self._worker.forget(self._starting[1])
-            self._starting = None
+        if starting is not None:
+            self._worker.forget(starting[1])
+        if not self._journal:
+            return
+        if outcome is not None:
+            await self._worker.hand_over(*outcome)
+        if starting is not None:
+            await self._take_back(*starting)
+
+    async def _take_back(self, run: ActiveRun, attempt: Attempt) -> None:
+        """Say that an attempt has not begun, where its start stands in the log although the write has failed."""
+        cell, number = attempt.envelope.cell, attempt.envelope.attempt
+        mine = cell, number, self._worker.id
+        for event in await self._log.read(run.id):
+            if type(event) is ev.CellStarted and (event.cell, event.attempt, event.worker) == mine:
+                failed = do_again(cell, number, _NOT_BEGUN, _NOT_BEGUN.message, self._clock.now())
+                await self._worker.hand_over(attempt.key, failed)
 
     def _start_next(self) -> tuple[ActiveRun, Attempt] | None:
         while self._queue:
@@ -177,6 +216,4 @@ class UncertainStarts:
         attempts, self._attempts = self._attempts, []
         for run, cell, attempt in attempts:
             if run.awaits(cell, attempt):
-                reason = "its driver stopped before it began"
-                failure = Failure(kind=FailureKind.WORKER_LOST, message=reason)
-                yield run, do_again(cell, attempt, failure, reason, now)
+                yield run, do_again(cell, attempt, _NOT_BEGUN, _NOT_BEGUN.message, now)

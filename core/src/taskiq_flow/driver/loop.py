@@ -113,11 +113,11 @@ class DriverLoop:
             await driving.run()
         finally:
             driving.over = True
-            driver.stop()
             if not loop.is_closed():
                 for companion in companions:
                     companion.cancel()
-                await asyncio.gather(*companions, driver.sender.close(), return_exceptions=True)
+                closing = driver.sender.close(), driver.stop()
+                await asyncio.gather(*companions, *closing, return_exceptions=True)
 
 
 async def revoke(holder: str, *, pool: str, store: RunStore) -> None:

@@ -13,7 +13,7 @@ from taskiq.exceptions import NoResultError
 from taskiq.message import TaskiqMessage
 from taskiq.result import TaskiqResult
 
-from taskiq_flow._background import backoffs
+from taskiq_flow._background import backoffs, keep_running
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.errors import PayloadError, StoreError
 from taskiq_flow.machine import events as ev
@@ -78,6 +78,8 @@ class Worker:
         self.executor = executor
         self._slots = Slots(executor)
         self._running: dict[AttemptKey, Attempt] = {}
+        # Those that are about to begin, or are over, as long as the store has not answered.
+        self._unsettled: set[AttemptKey] = set()
         self._threads: set[AttemptKey] = set()
         self._listens = False
         self._followups: set[asyncio.Task[None]] = set()
@@ -123,11 +125,16 @@ class Worker:
         event = await self.outcome_of(attempt, result)
         if event is None:
             return
-        notices = self._notices_of(attempt, event)
+        self._unsettled.add(attempt.key)
+        await self._report(attempt.key, attempt.envelope.pool, self._notices_of(attempt, event))
+
+    async def _report(self, key: AttemptKey, pool: str, notices: list[Notice]) -> None:
         try:
-            await self._store.inbox.put(attempt.envelope.pool, notices)
+            await self._store.inbox.put(pool, notices)
         except Exception:  # noqa: BLE001 - stores raise what their drivers raise; it is logged there
-            await self._retry(attempt.envelope.pool, notices)
+            await self._retry(pool, notices)
+        finally:
+            self._unsettled.discard(key)
 
     async def outcome_of(self, attempt: Attempt, result: TaskiqResult[Any] | CallResult) -> ev.Event | None:
         """Give what came of an attempt; ``None`` where everything goes down, so that its worker is lost."""
@@ -161,8 +168,9 @@ class Worker:
         self._running.pop(attempt.key, None)
 
     def holds(self, run: str, cell: str, attempt: int) -> bool:
-        """Whether an attempt is being executed here."""
-        return (run, cell, attempt) in self._running
+        """Whether an attempt is being executed here, or is about to be, or was and is about to be reported."""
+        key = (run, cell, attempt)
+        return key in self._running or key in self._unsettled
 
     async def run(self, attempt: Attempt) -> CallResult:
         """Execute an attempt that was taken up, in a task of its own; if that has to wait, report what came of it."""
@@ -170,7 +178,8 @@ class Worker:
         if self.revoked:
             # The event loop has stood still between the start in the log and this, and another one does it again.
             attempt.refused = attempt.skip = True
-        arguments = self.preparation.read(attempt.task_function, attempt.envelope)
+            self.forget(attempt)
+        arguments = self._preparation.read(attempt.task_function, attempt.envelope)
         if arguments is None:
             await self.preparation.get_ready(attempt)
         else:
@@ -191,6 +200,14 @@ class Worker:
         """Report what came of an attempt behind what it has reported itself."""
         attempt.aside = True
         await self._conclude(attempt, result)
+
+    async def hand_over(self, key: AttemptKey, event: ev.Event) -> None:
+        """Report what came of an attempt whose driver has ended before it could write that."""
+        notice = Notice(run=key[0], event=event)
+        try:
+            await self._store.inbox.put(self._pool, [notice])
+        except Exception:  # noqa: BLE001 - as above; whoever ends does not wait until the store is back
+            self._follow_up(key, self._pool, notice)
 
     def accompany(self, task: asyncio.Task[Any]) -> None:
         """Let whoever waits for all that a broker executes wait for a task, too."""
@@ -232,21 +249,24 @@ class Worker:
         return bool(self._running or self._threads)
 
     async def listen(self) -> None:
-        """Read notices about attempts that are not wanted any more, for ever."""
-        address = address_of(self.id)
+        """Read notices about attempts that are not wanted any more, for ever; survives whatever the store raises."""
         self._listens = True
         try:
-            while True:
-                taken = await self._store.inbox.take(address)
-                for _, notice in taken:
-                    if isinstance(notice.event, ev.StopRequested):
-                        await self._stop(notice.run, notice.event)
-                if taken:
-                    await self._store.inbox.acknowledge(address, [token for token, _ in taken])
-                else:
-                    await self._store.inbox.wait(address, None)
+            await keep_running("reading notices", self._read_notices, self._clock)
         finally:
             self._listens = False
+
+    async def _read_notices(self) -> None:
+        address = address_of(self.id)
+        while True:
+            taken = await self._store.inbox.take(address)
+            for _, notice in taken:
+                if isinstance(notice.event, ev.StopRequested):
+                    await self._stop(notice.run, notice.event)
+            if taken:
+                await self._store.inbox.acknowledge(address, [token for token, _ in taken])
+            else:
+                await self._store.inbox.wait(address, None)
 
     def shutdown(self) -> None:
         """End the threads that this worker has started."""
@@ -268,12 +288,14 @@ class Worker:
         )
         claimed = False
         notice = Notice(run=envelope.run, event=event)
+        self._unsettled.add(attempt.key)
         try:
             try:
                 claimed = await self._store.inbox.claim(envelope.pool, notice, worker=self.id)
             except Exception:  # noqa: BLE001 - stores raise what their drivers raise; it is logged there
                 claimed = await self._claim_again(attempt, notice)
         finally:
+            self._unsettled.discard(attempt.key)
             if not claimed:
                 attempt.refused = attempt.skip = True
                 attempt.give_back_slot()
@@ -355,7 +377,7 @@ class Worker:
     def _thread_ended(self, attempt: Attempt) -> None:
         self._threads.discard(attempt.key)
         attempt.give_back_slot()
-        self._follow_up(attempt, self._notice_of_free_slot(attempt))
+        self._follow_up(attempt.key, attempt.envelope.pool, self._notice_of_free_slot(attempt))
 
     async def _goes_down(self, attempt: Attempt, error: BaseException | None) -> bool:
         """Whether an attempt was cancelled because everything is: then it has no outcome, and its worker is lost."""
@@ -392,18 +414,20 @@ class Worker:
         """
         self._let_go(attempt)
         event = failure_event(attempt, failure, error, self._policies, self._clock.now())
-        self._follow_up(attempt, Notice(run=attempt.envelope.run, event=event))
+        notice = Notice(run=attempt.envelope.run, event=event)
+        self._follow_up(attempt.key, attempt.envelope.pool, notice)
 
     def _let_go(self, attempt: Attempt) -> None:
         attempt.concluded = True
         self._running.pop(attempt.key, None)
         attempt.give_back_slot()
 
-    def _follow_up(self, attempt: Attempt, notice: Notice) -> None:
+    def _follow_up(self, key: AttemptKey, pool: str, notice: Notice) -> None:
         loop = asyncio.get_running_loop()
         if loop.is_closed():
             return
-        task = loop.create_task(self._retry(attempt.envelope.pool, [notice]))
+        self._unsettled.add(key)
+        task = loop.create_task(self._report(key, pool, [notice]))
         self._followups.add(task)
         task.add_done_callback(self._followups.discard)
 
