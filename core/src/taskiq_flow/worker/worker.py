@@ -179,7 +179,7 @@ class Worker:
             # The event loop has stood still between the start in the log and this, and another one does it again.
             attempt.refused = attempt.skip = True
             self.forget(attempt)
-        arguments = self._preparation.read(attempt.task_function, attempt.envelope)
+        arguments = self.preparation.read(attempt.task_function, attempt.envelope)
         if arguments is None:
             await self.preparation.get_ready(attempt)
         else:
