@@ -10,7 +10,7 @@ from typing import Any
 from taskiq import InMemoryBroker, TaskiqResult
 from taskiq.brokers.inmemory_broker import InmemoryResultBackend
 
-from benchmarks.measure import Comparison, Row, Side, compare, spread
+from benchmarks.measure import Comparison, Row, Side, compare, spread, with_collector
 from benchmarks.shapes import SHAPES, Shape, one_after_the_other, side_by_side, step, total
 from taskiq_flow import Flow
 
@@ -113,26 +113,32 @@ async def rows(count: int, repeat: int, shapes: Sequence[Shape] = SHAPES) -> lis
 
 
 async def growth(counts: Sequence[int], repeat: int) -> list[Row]:
-    """Measure what a node costs in graphs of several sizes, which take turns.
+    """Measure what a node costs in graphs of several sizes, which take turns, with and without the garbage collector.
 
     :param counts: How many nodes, the smallest first.
     :param repeat: How many turns each size has.
     """
     found = []
-    for shape in SHAPES[:2]:
-        per_node: dict[int, list[float]] = {count: [] for count in counts}
-        for _ in range(repeat):
-            for count in counts:
-                ours = {"ours": sides_of(shape, count, in_place=True)["ours"]}
-                per_node[count].append((await compare(ours, repeat=1, warm_up=0)).median("ours") / count)
-        smallest, *others = (statistics.median(each) for each in per_node.values())
-        factors = ", ".join(f"{other / smallest:.2f}" for other in others)
+    for shape in SHAPES:
+        sides = {count: sides_of(shape, count, in_place=True)["ours"] for count in counts}
+        factors = {}
+        for collecting in (True, False):
+            per_node: dict[int, list[float]] = {count: [] for count in counts}
+            for turn in range(-1, repeat):
+                for count, side in sides.items():
+                    with with_collector(collecting):
+                        compared = await compare({"ours": side}, repeat=1, warm_up=0)
+                    if turn >= 0:
+                        per_node[count].append(compared.median("ours") / count)
+            smallest, *others = (statistics.median(each) for each in per_node.values())
+            factors[collecting] = " / ".join(["1", *(f"{other / smallest:.2f}" for other in others)])
         sizes = " / ".join(f"{count:,}" for count in counts)
         found.append(
             Row(
                 what=f"{shape.name}: cost of a node with {sizes} nodes",
-                value=f"1 / {factors.replace(', ', ' / ')}",
+                value=factors[True],
                 budget="linear: about 1",
+                note=f"without the garbage collector {factors[False]}",
             )
         )
     return found

@@ -9,11 +9,12 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from attrs import field, frozen
 
-__all__ = ["Comparison", "Row", "Side", "compare", "spread"]
+__all__ = ["Comparison", "Row", "Side", "compare", "spread", "with_collector"]
 
 Side = Callable[[], Awaitable[object]]
 """One way to do the work; what it returns must be what all other ways return."""
@@ -85,6 +86,20 @@ async def compare(sides: Mapping[str, Side], *, repeat: int, warm_up: int = 1) -
         if any(result != first for result in results.values()):
             raise ValueError(f"the sides came to different results: {results!r:.300}")
     return Comparison(processor=processor, wall=wall)
+
+
+@contextmanager
+def with_collector(collecting: bool) -> Iterator[None]:
+    """Have Python's garbage collector go on or not; its share of the work grows with all that the process holds.
+
+    :param collecting: Whether it goes on.
+    """
+    before = gc.isenabled()
+    (gc.enable if collecting else gc.disable)()
+    try:
+        yield
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:

@@ -23,7 +23,7 @@ class PutsInFront(MemoryInbox):
 
 class PutWakesNobody(MemoryInbox):
     async def put(self, pool: str, notices: Iterable[Notice]) -> None:
-        self._state.box(pool).waiters._futures.clear()
+        self._state.box(pool).waiters._futures = ()
         await super().put(pool, notices)
 
 

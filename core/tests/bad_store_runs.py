@@ -67,7 +67,7 @@ class FinishReplaces(MemoryRunTable):
 class FinishWakesOne(MemoryRunTable):
     async def finish(self, run: str, outcome: RunOutcome, *, lease: Lease) -> None:
         entry = self._state.entry(run)
-        del entry.watchers._futures[1:]
+        entry.watchers._futures = entry.watchers._futures[:1]
         await super().finish(run, outcome, lease=lease)
 
 
@@ -166,7 +166,7 @@ class ChecksThenWrites(MemoryRunLog):
         await asyncio.sleep(0)
         for run, events in batch.items():
             entry = self._state.entry(run)
-            entry.events.extend(events)
+            entry.history.extend(events)
             entry.readers.ring()
 
 
@@ -217,8 +217,8 @@ class FollowMisses(MemoryRunLog):
 
     async def follow(self, run: str, offset: int = 0) -> AsyncIterator[Event]:
         entry = self._state.entry(run)
-        while entry.record.outcome is None or offset < len(entry.events):
-            for event in entry.events[offset:]:
+        while entry.record.outcome is None or offset < len(entry.history):
+            for event in entry.history.since(offset):
                 yield event
                 offset += 1
             if entry.record.outcome is None:

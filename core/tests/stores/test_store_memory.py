@@ -148,7 +148,7 @@ async def test_nothing_grows_with_runs_that_come_and_go() -> None:
     state = store._state
     assert (state.runs, state.finished, state.blobs) == ({}, {}, {})
     box = state.boxes["pool"]
-    assert (len(box.notices), box.acknowledged, box.waiters._futures) == (0, set(), [])
+    assert (len(box.notices), box.acknowledged, len(box.waiters)) == (0, set(), 0)
 
 
 @pytest.mark.timeout(10)
@@ -158,7 +158,7 @@ async def test_a_wait_that_is_collected_under_the_lock_stops_nobody() -> None:
     abandoned.send(None)
     with store._state.lock:
         abandoned.close()
-    assert store._state.boxes["pool"].waiters._futures == []
+    assert not store._state.boxes["pool"].waiters
 
 
 def test_one_store_serves_many_event_loops() -> None:

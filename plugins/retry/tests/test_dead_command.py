@@ -37,7 +37,7 @@ class SavedStore(MemoryStore):
             for text, events in data["runs"]:
                 record = decode_record(text)
                 await self.runs.create(record)
-                self._state.runs[record.id].events.extend(map(decode_event, events))
+                self._state.runs[record.id].history.extend(map(decode_event, events))
             for run, key, text in data["blobs"]:
                 await self.blobs.put(run, key, text.encode("latin-1"))
 

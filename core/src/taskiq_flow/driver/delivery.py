@@ -1,4 +1,4 @@
-"""From dispatched cells to those who execute them: this event loop, its threads and processes, or the broker."""
+"""Delivery of dispatched cells: to this event loop, to its threads and processes, or to the broker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Delivery"]
 
 
 class Delivery:
-    """Hands dispatched cells over, each once what it follows from is in the log.
+    """Hands dispatched cells over. No attempt begins before its events are in the log.
 
     :param runtime: The parts of the flow.
     :param here: The process and the event loop that it is in.
@@ -38,7 +38,7 @@ class Delivery:
     :param journal: Writes what is to be logged.
     :param decide: Asks the retry policy about a cell that cannot be handed over, and gives its decision.
 
-    :ivar sender: What it sends messages with.
+    :ivar sender: The sender of messages.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class Delivery:
         return self._inline
 
     def add(self, run: ActiveRun, instruction: do.Dispatch) -> None:
-        """Keep a machine's wish until :meth:`carry_out`."""
+        """Keep an instruction until :meth:`carry_out`."""
         self._dispatched.append((run, instruction))
 
     async def carry_out(self) -> None:
-        """Hand over what was dispatched; a failure in between loses nothing.
+        """Hand over the dispatched cells; a failure in between loses none.
 
         :raises LeaseLost: another driver has taken the pool over.
         """
@@ -104,12 +104,12 @@ class Delivery:
             await self.sender.send(outgoing)
             executions, self._executions = self._executions, []
             for run, envelope, function in executions:
-                assert self._worker is not None, "only who has a worker beside it executes"
+                assert self._worker is not None, "only a driver with a worker executes cells"
                 work = self._worker.execute(envelope, function)
                 self._worker.accompany(start_task(work, self._here.context_of(run.id)))
 
     def _queue_inline(self, run: ActiveRun, instruction: do.Dispatch, inline: InlineQueue) -> bool:
-        """Queue an attempt in this event loop, if it can be executed there and has nothing unusual about it."""
+        """Queue an attempt for inline execution if it has the usual envelope; whether it was queued."""
         node = instruction.node
         function = direct_function(self._broker, node.task, node.options.labels)
         if function is None or not function.is_async or node.options is not DEFAULT_OPTIONS:

@@ -1,8 +1,8 @@
 """The driver: the single writer of the logs of a pool's runs.
 
-One turn takes what is in the inbox, applies it to the machines, places what is ready, appends all events
-in one write, and only then sends messages and acknowledges the inbox. A driver that dies between two of
-these steps loses nothing: what was not acknowledged is taken again, and what was sent twice is claimed once.
+One turn takes the notices from the inbox, applies their events to the machines, places ready cells, appends all events
+in one write, and only then sends messages and acknowledges the notices. A driver that dies between two of these steps
+loses nothing: a notice that was not acknowledged is taken again, and a message that was sent twice is claimed once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from taskiq_flow.driver.delivery import Delivery
 from taskiq_flow.driver.expansions import Expansions
 from taskiq_flow.driver.inline import UncertainStarts
 from taskiq_flow.driver.journal import Journal
+from taskiq_flow.driver.occupancy import Occupancy
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.resumed import ResumedResults
 from taskiq_flow.driver.scheduling import PoolScheduling
@@ -43,9 +44,9 @@ logger = logging.getLogger("taskiq_flow")
 _EVERYTHING = 1_000_000
 _MOST_NOTICES = 1_000
 _RUNNING = RunStatus.RUNNING
-# Among these are the runs that ended before attempts of theirs did.
+# How many finished runs are searched for given-up attempts that still occupy workers.
 _RECENT = 1_000
-# A run that nothing was heard of for so long is looked up: somebody may have deleted it.
+# After so long without an event the store is asked for the run: somebody may have deleted it.
 _SECONDS_OF_SILENCE = 60.0
 
 
@@ -53,10 +54,10 @@ class Driver:
     """Drives the runs of one pool, as long as it holds the pool's lease.
 
     :param runtime: The parts of the flow.
-    :param lease: The right to do so; replaced by the one who renews it.
-    :param here: The process and the event loop that it is in, if there is more there than this driver.
+    :param lease: The lease of the pool; replaced when it is renewed.
+    :param here: The driver's process and event loop; by default the driver stands alone.
 
-    :ivar sender: What it sends messages with.
+    :ivar sender: The sender of messages.
     """
 
     def __init__(self, runtime: Runtime, lease: Lease, here: Surroundings | None = None) -> None:
@@ -65,6 +66,7 @@ class Driver:
         self._broker = runtime.broker
         self._store = runtime.store
         self._codec = runtime.codec
+        self._read_value = runtime.codec.read
         self._checks = runtime.claim_checks
         self._plugins = runtime.plugins
         self._clock = runtime.clock
@@ -81,7 +83,7 @@ class Driver:
         placer = Placer(runtime.scheduler, default_for(runtime.scheduler), runtime.limits)
         self._scheduling = PoolScheduling(self.pool, placer, self._watch, runtime.durations)
         self._cancellations = Cancellations(self.pool, self._store, self._timers, self._watch)
-        # What a turn collects before it is written, and then done.
+        # The journal collects the events of a turn. Instructions are carried out after it is written.
         self._journal = Journal(self._store, lease, self._runs, self._drop, self._plugins.notify)
         self._decisions = Decisions(runtime, self._here)
         self._delivery = Delivery(
@@ -95,7 +97,7 @@ class Driver:
         self.sender = self._delivery.sender
         self._now = self._clock.now()
         self._observes = self._scheduling.learns
-        self._occupied = 0
+        self._occupancy = Occupancy()
         # Whether machines have asked for something that is done in a turn.
         self._is_asked = False
         worker = self._here.find_worker() if runtime.in_memory else None
@@ -138,7 +140,7 @@ class Driver:
                 continue
             try:
                 self._replay(run, events)
-                self._count(run)
+                self._occupancy.note(run)
                 self._uncertain.note(run)
                 for instruction in run.machine.outstanding():
                     _PERFORMERS[type(instruction)](self, run, instruction)
@@ -150,14 +152,14 @@ class Driver:
                 await self._keep_in_mind(record)
 
     async def _keep_in_mind(self, record: RunRecord) -> None:
-        """Take up a run that is over, as long as attempts of it that were given up occupy their workers."""
+        """Take up a finished run, if given-up attempts of it still occupy their workers."""
         run = self._active(record)
         events = await self._store.log.read(record.id)
         run.logged = len(events)
         self._replay(run, events)
         if not run.over:
             self._runs[record.id] = run
-            self._count(run)
+            self._occupancy.note(run)
             for instruction in run.machine.outstanding():
                 if type(instruction) is not do.FinishRun:
                     _PERFORMERS[type(instruction)](self, run, instruction)
@@ -172,7 +174,7 @@ class Driver:
     async def turn(self) -> float | None:
         """Do everything that can be done now.
 
-        :returns: When there will be something to do without any notice, in seconds since the epoch; ``None`` for never.
+        :returns: When the next turn is due without a notice, in seconds since the epoch; ``None`` for never.
         :raises LeaseLost: another driver has taken the pool over; this one must not be used any more.
         """
         now = self._now = self._clock.now()
@@ -212,7 +214,7 @@ class Driver:
             await self._store.inbox.acknowledge(self.pool, [token for token, _ in taken])
         due = self._timers.next_due() if self._timers else None
         if self._runs:
-            # Nobody writes a notice about a worker that dies, or a run that is deleted.
+            # There is no notice about a worker that dies, or a run that is deleted.
             due = self._watch.next_look if due is None else min(due, self._watch.next_look)
         return now if self._resumed else due
 
@@ -224,7 +226,7 @@ class Driver:
             if run.machine.cells.held_slots:
                 event = run.news_of(event)
             if type(event) is ev.CellDispatched:
-                # That of a run that was adopted: its message was there before it was.
+                # Only an adopted run gets this notice: its message was there before the run.
                 self._scheduling.withdraw(run.id, event.cell)
             self._apply(run, event)
 
@@ -236,13 +238,13 @@ class Driver:
         return bool(self._delivery.inline)
 
     async def execute(self, until: float) -> None:
-        """Execute cells in this event loop, and what follows from them, as long as there is nothing else to do.
+        """Execute cells in this event loop, and their successors, until something else is to be done.
 
         :param until: When to stop at the latest, in seconds since the epoch.
         :raises LeaseLost: as for :meth:`turn`.
         """
         inline, delivery = self._delivery.inline, self._delivery
-        assert inline is not None, "only who has a worker beside it executes"
+        assert inline is not None, "only a driver with a worker executes cells"
         while True:
             if not inline:
                 self._place()
@@ -255,7 +257,7 @@ class Driver:
                 return
 
     def _has_other_work(self, now: float) -> bool:
-        """Whether there is something to do that only a turn does."""
+        """Whether there is work that only a turn does."""
         if self._timers:
             due = self._timers.next_due()
             if due is not None and due <= now:
@@ -267,13 +269,13 @@ class Driver:
         await self._delivery.stop()
 
     async def leave(self) -> None:
-        """Clear up after the pool was taken over; nothing else may be done with it any more."""
+        """Clear up after another driver has taken the pool over; this one must not be used any more."""
         await self._watch.leave()
 
     # Reading
 
     async def _admit_new(self, notice: Notice) -> None:
-        """Begin a run that was just created; other notices about unknown runs are about such that are over."""
+        """Begin a run that was just created. Other notices of unknown runs concern runs that are over."""
         if not isinstance(notice.event, (ev.RunStarted, ev.CancelRequested)):
             return
         try:
@@ -294,12 +296,12 @@ class Driver:
         self._apply(run, started)
 
     def _active(self, record: RunRecord) -> ActiveRun:
-        machine = RunMachine(record.graph, read=self._codec.read, window=self._window)
+        machine = RunMachine(record.graph, read=self._read_value, window=self._window)
         return ActiveRun(record, machine, heard_at=self._now)
 
     async def _admit(self, record: RunRecord) -> ActiveRun:
         run = self._active(record)
-        # Before it is known here: the store may fail, and then all of this is done again.
+        # Before the run is entered: if the store fails, its notice is read again.
         try:
             await self._resumed.load(run)
         except ResumeError as error:
@@ -309,7 +311,7 @@ class Driver:
         return run
 
     def _apply(self, run: ActiveRun, event: ev.Event) -> None:
-        """Give an event to a machine and do what it says: what is wrong with it, or with us, must not stop the pool."""
+        """Apply an event and perform the instructions that follow; no error here may stop the pool."""
         if run.broken:
             return
         machine = run.machine
@@ -324,33 +326,23 @@ class Driver:
                 self._journal.add(run.id, event)
             for instruction in instructions:
                 _PERFORMERS[type(instruction)](self, run, instruction)
-            # How many cells occupy capacity is what the state says after each event.
             cells = machine.cells
             occupied = len(cells.in_flight) + len(cells.held_slots)
             if occupied != run.occupied:
-                self._occupied += occupied - run.occupied
-                run.occupied = occupied
+                self._occupancy.change(run, occupied)
         except InvalidTransition:
             logger.exception("an event of run %s is dropped", run.id)
         except Exception as error:
             logger.exception("run %s is ended, because it cannot be driven any further", run.id)
             self._break(run, error)
 
-    def _count(self, run: ActiveRun) -> None:
-        """Note how many cells of a run occupy capacity, as its state says after each event."""
-        cells = run.machine.cells
-        occupied = len(cells.in_flight) + len(cells.held_slots)
-        if occupied != run.occupied:
-            self._occupied += occupied - run.occupied
-            run.occupied = occupied
-
     def _break(self, run: ActiveRun, error: Exception) -> None:
-        """End a run whose machine is in no known state, so that nobody waits for it for ever."""
+        """End a run whose machine may be in an inconsistent state, so that no client waits for it for ever."""
         run.broken = f"internal error: {type(error).__name__}: {error}"
         self._scheduling.clear(run.id)
         self._finished[run.id] = run
 
-    # Doing what machines say
+    # Performing instructions
 
     def _enqueue(self, run: ActiveRun, instruction: do.Enqueue) -> None:
         if run.resumed and self._resumed.answers(run, instruction):
@@ -395,7 +387,7 @@ class Driver:
 
     async def _look(self) -> None:
         """Look for what nobody writes notices about."""
-        holders = {cell.holder for run in self._runs.values() for cell in run.machine.occupying()}
+        holders = {cell.holder for run in self._occupancy.runs.values() for cell in run.machine.occupying()}
         for worker in await self._watch.find_lost(self._now, holders - {""}):
             self._lose(worker)
         for run in list(self._runs.values()):
@@ -417,15 +409,15 @@ class Driver:
             self._apply(run, ev.WorkerLost(worker=worker, at=self._now))
 
     def _place(self) -> None:
-        """Dispatch what has a place."""
+        """Dispatch the cells that get a place."""
         scheduling = self._scheduling
         if not scheduling:
             return
         if scheduling.bound is not None:
-            while (arrival := scheduling.next_arrival(self._occupied)) is not None:
+            while (arrival := scheduling.next_arrival(self._occupancy.cells)) is not None:
                 self._dispatch_cell(*arrival)
             return
-        for placements in scheduling.place(self._runs):
+        for placements in scheduling.place(self._occupancy.runs):
             for placement in placements:
                 cell = scheduling.withdraw(placement.run, placement.path)
                 if cell is not None:
@@ -448,7 +440,7 @@ class Driver:
                 self._forget(run_id)
 
     async def _finish_runs(self) -> None:
-        """Say which runs are over; those with a worker that cannot let go are kept in mind until it can."""
+        """Store the outcomes of finished runs; one whose given-up attempts occupy workers is not forgotten yet."""
         for run_id, run in list(self._finished.items()):
             outcome = run.outcome(self._now)
             try:
@@ -460,7 +452,7 @@ class Driver:
             except LeaseLost:
                 raise
             except Exception:
-                # A result backend or a store that is away must not keep other runs from going on.
+                # A result backend or a store that cannot be reached must not hold up other runs.
                 logger.exception("cannot finish run %s; trying again", run_id)
                 continue
             del self._finished[run_id]
@@ -470,7 +462,7 @@ class Driver:
                 tell(run.record, outcome)
 
     def _drop(self, run_id: str) -> None:
-        """Drive a run no further that was deleted."""
+        """Drive a deleted run no further."""
         logger.warning("run %s is not driven any more: it was deleted", run_id)
         if (run := self._runs.get(run_id)) is not None:
             run.broken = "deleted"
@@ -480,8 +472,7 @@ class Driver:
     def _forget(self, run_id: str) -> None:
         run = self._runs.pop(run_id, None)
         if run is not None:
-            self._occupied -= run.occupied
-            run.occupied = 0
+            self._occupancy.forget(run)
         self._scheduling.forget(run_id)
         self._here.forget_context(run_id)
 

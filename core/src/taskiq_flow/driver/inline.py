@@ -1,12 +1,12 @@
-"""Cells that are executed where they are driven: no message and no notice, but the same events.
+"""Inline execution: cells run in their driver's event loop, without message or notice, but with the same events.
 
-An embedded flow executes in this way what nobody else has to see: no other middleware, no formatter, no dependency of
-taskiq's. What is promised stays so:
+An embedded flow executes a cell so when nothing of taskiq's is to be in between: no other middleware, no formatter, no
+dependency. The promises stay:
 
-- ``CellDispatched`` and ``CellStarted`` are in the log before anything of the cell begins. That write is refused when
-  the lease is lost, so it takes the place of a claim: of two drivers only one begins an attempt.
+- ``CellDispatched`` and ``CellStarted`` are in the log before the function begins. That write is refused when the lease
+  is lost, so it takes the place of a claim: of two drivers only one begins an attempt.
 - An attempt that waits for something goes on as a task of the event loop beside all others, and reports by notice.
-- Each attempt runs in a copy of the context of whoever started its run.
+- Each attempt runs in a copy of its run's context.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class InlineQueue:
     """Dispatched cells that wait for their turn in the driver's own event loop.
 
     :param runtime: The parts of the flow.
-    :param here: Gives the contexts of runs.
+    :param here: The driver's process and event loop.
     :param worker: The worker of this event loop.
     :param apply: Gives an event to the machine of a run, and has it logged.
     :param journal: Writes what is to be logged.
@@ -62,7 +62,7 @@ class InlineQueue:
         self.has_notices = False
         self._here = here
         self._worker = worker
-        # Where attempts report that have waited for something.
+        # Attempts that had to wait for something report here.
         self._inbox = runtime.store.inbox
         self._log = runtime.store.log
         self._pool = runtime.pool
@@ -70,7 +70,7 @@ class InlineQueue:
         self._apply = apply
         self._journal = journal
         self._queue: deque[tuple[ActiveRun, Envelope, TaskFunction]] = deque()
-        # Its start is applied, and stands in the log once the next write has succeeded.
+        # The attempt whose start is applied, and stands in the log once the next write has succeeded.
         self._starting: tuple[ActiveRun, Attempt] | None = None
         # What came of the attempt before, which may stand in the log by now.
         self._outcome: tuple[AttemptKey, ev.Event] | None = None
@@ -79,13 +79,13 @@ class InlineQueue:
         return bool(self._queue) or self._starting is not None
 
     def add(self, run: ActiveRun, envelope: Envelope, function: TaskFunction) -> None:
-        """Let an attempt wait for its turn."""
+        """Queue an attempt."""
         self._queue.append((run, envelope, function))
 
     async def execute_next(self) -> float:
-        """Execute the attempt that is next, until it is over or waits for something.
+        """Execute the next attempt, until it is over or waits for something.
 
-        :returns: The time when it was, in seconds since the epoch.
+        :returns: The time then, in seconds since the epoch.
         :raises LeaseLost: another driver has taken the pool over; nothing was executed.
         """
         starting = self._starting or self._start_next()
@@ -169,7 +169,7 @@ class InlineQueue:
     def _start_next(self) -> tuple[ActiveRun, Attempt] | None:
         while self._queue:
             run, envelope, function = self._queue.popleft()
-            # A run that ends revokes what has not begun, as it does with messages.
+            # A run that has ended begins no more attempts, as it revokes those that go by message.
             if run.machine.status is _RUNNING and run.awaits(envelope.cell, envelope.attempt):
                 attempt = self._worker.take_up(envelope, function)
                 self._starting = run, attempt
@@ -187,10 +187,9 @@ class InlineQueue:
 
 
 class UncertainStarts:
-    """Attempts that the log says a worker has begun, and that it may not have: its driver was replaced in between.
+    """Attempts that have begun by the log, and perhaps not in fact, because their driver was replaced in between.
 
-    :param worker: The worker of this event loop, which the driver before this one had as well; ``None`` where there is
-        none.
+    :param worker: The worker of this event loop, which the previous driver had as well; ``None`` where there is none.
     """
 
     def __init__(self, worker: Worker | None) -> None:
@@ -201,7 +200,7 @@ class UncertainStarts:
         return len(self._attempts)
 
     def note(self, run: ActiveRun) -> None:
-        """Keep in mind which attempts of a run the worker should have and has not."""
+        """Note the attempts of a run that the worker should hold and does not."""
         worker = self._worker
         if worker is None:
             return
@@ -210,7 +209,7 @@ class UncertainStarts:
                 self._attempts.append((run, cell.path, cell.attempt))
 
     def settle(self, now: float) -> Iterator[tuple[ActiveRun, ev.AttemptFailed]]:
-        """Return the events by which the attempts are done again that had not begun; the others have reported by now.
+        """Yield the events that retry the attempts that had not begun; the others have reported by now.
 
         :param now: Seconds since the epoch.
         """

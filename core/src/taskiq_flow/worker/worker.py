@@ -20,18 +20,15 @@ from taskiq_flow.machine import events as ev
 from taskiq_flow.messages.envelope import ENVELOPE, Envelope, address_of
 from taskiq_flow.payloads import Failure, FailureKind, Payload
 from taskiq_flow.store import Notice
-from taskiq_flow.tasks.options import options_of
-from taskiq_flow.tasks.signatures import PROGRESS_PARAMETER
 from taskiq_flow.values.failures import failure_of
 from taskiq_flow.worker.adoption import RETRY_ON_ERROR, Adoption
-from taskiq_flow.worker.arguments import is_given
-from taskiq_flow.worker.attempts import Attempt, AttemptKey, StandaloneExecution
-from taskiq_flow.worker.execution import CURRENT
+from taskiq_flow.worker.attempts import Attempt, AttemptKey
 from taskiq_flow.worker.functions import TaskFunction, task_function_of
 from taskiq_flow.worker.outcomes import CallResult, failure_event, outcome_of
 from taskiq_flow.worker.preparation import Preparation
 from taskiq_flow.worker.processes import Processes
 from taskiq_flow.worker.slots import Slots
+from taskiq_flow.worker.standalone import StandaloneMessage
 
 __all__ = ["Worker"]
 
@@ -72,13 +69,13 @@ class Worker:
         self._checks = runtime.claim_checks
         self._policies = runtime.policies
         self._clock = runtime.clock
-        self._preparation = Preparation(runtime)
+        self.preparation = Preparation(runtime)
         self._adoption = Adoption(runtime, name, wake)
         self._own_threads: ThreadPoolExecutor | None = None
         executor = runtime.traits.executor
         if executor is None:
             executor = self._own_threads = ThreadPoolExecutor(thread_name_prefix="taskiq-flow")
-        self._executor = executor
+        self.executor = executor
         self._slots = Slots(executor)
         self._running: dict[AttemptKey, Attempt] = {}
         # Those that are about to begin, or are over, as long as the store has not answered.
@@ -89,49 +86,37 @@ class Worker:
         # With a broker that executes in place, the sender hears of what goes wrong around an attempt.
         self._in_place = runtime.traits.in_place
 
-    async def begin(self, message: TaskiqMessage) -> TaskiqMessage:
-        """Prepare to execute a message; taskiq calls the task's function next."""
-        wire = message.kwargs.pop(ENVELOPE, None)
+    async def begin(self, message: TaskiqMessage) -> None:
+        """Prepare to execute the attempt that a message is about; taskiq calls the task's function next."""
+        wire = message.kwargs.pop(ENVELOPE)
         task = self.broker.find_task(message.task_name)
         assert task is not None, "taskiq drops messages of unknown tasks before it asks middlewares"
-        task_function = task_function_of(task)
-        if wire is None:
-            single = StandaloneExecution(message, self._executor, self._clock.now())
-            single.enter()
-            policies = task_function.policy, options_of(task).retry, self._policies.configured
-            if any(policy is not None for policy in policies):
-                message.labels[RETRY_ON_ERROR] = False
-            if task_function.reports_progress and not is_given(
-                PROGRESS_PARAMETER, task_function.function, message
-            ):
-                single.arguments = self._preparation.progress(task_function, message.task_id, None)
-            return message
         try:
             envelope = Envelope.from_wire(wire)
         except PayloadError:
             logger.exception("message %s of task %r is dropped", message.task_id, message.task_name)
             envelope = Envelope("", "", "", 0)
         message.labels[RETRY_ON_ERROR] = False
-        await self._begin(Attempt(envelope, task_function, self._executor))
-        return message
+        await self._begin(Attempt(envelope, task_function_of(task), self.executor))
 
     async def _begin(self, attempt: Attempt) -> None:
         attempt.enter()
         if not attempt.task_function.is_async:
             await self._take_slot(attempt)
         if await self._claim(attempt):
-            await self._preparation.get_ready(attempt)
+            await self.preparation.get_ready(attempt)
 
-    async def conclude(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:
-        """Put what came of a message into the inbox; a cell's result is not for the result backend."""
-        execution = CURRENT.get()
-        if isinstance(execution, Attempt):
-            await self._conclude(execution, result)
+    async def conclude(self, attempt: Attempt, result: TaskiqResult[Any]) -> None:
+        """Put what came of an attempt into the inbox; its result is not for the result backend."""
+        await self._conclude(attempt, result)
+        result.error = _NO_RESULT
+
+    async def adopt(
+        self, begun: StandaloneMessage, message: TaskiqMessage, result: TaskiqResult[Any]
+    ) -> None:
+        """Make a run of a message that was sent on its own and has failed, where a policy wants a retry."""
+        if result.error is not None and await self._adoption.adopt(begun, message, result.error):
             result.error = _NO_RESULT
-        elif isinstance(execution, StandaloneExecution):
-            execution.leave()
-            if result.error is not None and await self._adoption.adopt(execution, message, result.error):
-                result.error = _NO_RESULT
 
     async def _conclude(self, attempt: Attempt, result: TaskiqResult[Any] | CallResult) -> None:
         attempt.leave()
@@ -172,7 +157,7 @@ class Worker:
 
     def take_up(self, envelope: Envelope, function: TaskFunction) -> Attempt:
         """Begin an attempt whose start its driver, in the same event loop, writes into the log."""
-        attempt = Attempt(envelope, function, self._executor)
+        attempt = Attempt(envelope, function, self.executor)
         attempt.take()
         attempt.started_at = self._clock.now()
         self._running[attempt.key] = attempt
@@ -191,12 +176,12 @@ class Worker:
         """Execute an attempt that was taken up, in a task of its own; if that has to wait, report what came of it."""
         attempt.enter()
         if self.revoked:
-            # The event loop has stood still between the start in the log and this, and somebody else does it again.
+            # The event loop has stood still between the start in the log and this, and another one does it again.
             attempt.refused = attempt.skip = True
             self.forget(attempt)
-        arguments = self._preparation.read(attempt.task_function, attempt.envelope)
+        arguments = self.preparation.read(attempt.task_function, attempt.envelope)
         if arguments is None:
-            await self._preparation.get_ready(attempt)
+            await self.preparation.get_ready(attempt)
         else:
             attempt.arguments = arguments
         result = await self._call(attempt)
@@ -236,7 +221,7 @@ class Worker:
 
         :param envelope: What the message would have carried.
         """
-        attempt = Attempt(envelope, function, self._executor)
+        attempt = Attempt(envelope, function, self.executor)
         attempt.take()
         attempt.aside = True
         await self._begin(attempt)

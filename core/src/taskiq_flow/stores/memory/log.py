@@ -1,4 +1,4 @@
-"""What happened to each run, in memory: the events themselves, not encoded."""
+"""What happened to each run, in memory: nothing is encoded, and what is usual is kept small."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["MemoryRunLog"]
 
 @frozen(eq=False)
 class MemoryRunLog(RunLog):
-    """One list per run."""
+    """One history per run."""
 
     _state: State
 
@@ -28,30 +28,31 @@ class MemoryRunLog(RunLog):
             if len(batch) == 1:
                 for run, events in batch.items():
                     entry = state.entry(run)
-                    entry.events += events
+                    entry.history.extend(events)
                     if entry.readers and events:
                         entry.readers.ring()
                 return
             found = [(state.entry(run), events) for run, events in batch.items()]
             for entry, events in found:
                 if events:
-                    entry.events.extend(events)
+                    entry.history.extend(events)
                     entry.readers.ring()
 
     async def read(self, run: str, offset: int = 0) -> Sequence[Event]:
-        """Give a run's events from an offset."""
+        """Return a run's events from an offset."""
         with self._state.lock:
-            return self._state.entry(run).events[offset:]
+            return self._state.entry(run).history.since(offset)
 
     async def follow(self, run: str, offset: int = 0) -> AsyncIterator[Event]:
-        """Give a run's events from an offset as they come."""
+        """Yield a run's events from an offset, as they come."""
         state = self._state
-        with state.using(run) as entry:
+        entry = state.hold(run)
+        try:
             while True:
                 with state.lock:
                     if state.runs.get(run) is not entry:
                         raise RunNotFound(run)
-                    fresh = entry.events[offset:]
+                    fresh = entry.history.since(offset)
                     if not fresh and entry.record.outcome is not None:
                         return
                     waiter = None if fresh else entry.readers.enlist()
@@ -60,3 +61,5 @@ class MemoryRunLog(RunLog):
                 offset += len(fresh)
                 if waiter is not None:
                     await state.wait(entry.readers, waiter)
+        finally:
+            state.let_go(entry)
