@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
@@ -19,6 +20,7 @@ from taskiq_flow.store import Lease, Notice
 from taskiq_flow.stores.memory.inbox import MemoryInbox
 from taskiq_flow.stores.memory.log import MemoryRunLog
 from taskiq_flow.stores.memory.small import MemoryLeases
+from taskiq_flow.worker.worker import Worker
 
 SECONDS = 20
 
@@ -351,3 +353,88 @@ async def test_a_driver_that_is_cancelled_by_a_task_loses_no_cell(broker: InMemo
     handle = await Pipeline(broker, cancel_driver).call_next(cancel_driver).kiq(1)
     await asyncio.wait_for(again.wait(), SECONDS)
     assert await handle.result(timeout=SECONDS) == 3
+
+
+async def test_a_cell_that_is_sent_again_while_it_is_claimed_is_executed_once(
+    broker: InMemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that starts over sends again what it does not know to have begun."""
+    flow = Flow(broker)
+    calls: list[int] = []
+    first, go, answered, finish = asyncio.Event(), asyncio.Event(), asyncio.Event(), threading.Event()
+    claim = MemoryInbox.claim
+
+    async def fail_first(inbox: MemoryInbox, pool: str, notice: Notice, *, worker: str) -> bool:
+        if not first.is_set():
+            first.set()
+            await go.wait()
+            raise OSError("away")
+        answer = await claim(inbox, pool, notice, worker=worker)
+        if go.is_set():
+            answered.set()
+        return answer
+
+    monkeypatch.setattr(MemoryInbox, "claim", fail_first)
+
+    @broker.task
+    def step(value: int) -> int:
+        calls.append(value)
+        finish.wait(SECONDS)
+        return value + 1
+
+    handle = await Pipeline(broker, step).kiq(1)
+    await asyncio.wait_for(first.wait(), SECONDS)
+    lease = await stand_by(flow, monkeypatch)
+    await go_on(flow, lease, monkeypatch)
+    go.set()
+    await asyncio.wait_for(answered.wait(), SECONDS)
+    finish.set()
+    assert await handle.result(timeout=SECONDS) == 2
+    assert calls == [1]
+
+
+@pytest.mark.parametrize("synchronous", [True, False])
+async def test_what_fails_around_an_outcome_fails_its_cell(
+    broker: InMemoryBroker, monkeypatch: pytest.MonkeyPatch, synchronous: bool
+) -> None:
+    """A part that raises what it must not raise leaves no run behind."""
+
+    async def fail(worker: Worker, attempt: Any, result: Any) -> Any:
+        raise OSError("away")
+
+    monkeypatch.setattr(Worker, "outcome_of", fail)
+
+    @broker.task
+    async def step(value: int) -> int:
+        return value + 1
+
+    @broker.task
+    def step_in_a_thread(value: int) -> int:
+        return value + 1
+
+    handle = await Pipeline(broker, step_in_a_thread if synchronous else step).kiq(1)
+    result = await handle.wait_result(timeout=SECONDS)
+    assert "away" in str(result.error)
+
+
+async def test_cells_that_never_wait_give_way_to_the_event_loop(broker: InMemoryBroker, way: str) -> None:
+    breaths = 0
+
+    async def breathe() -> None:
+        nonlocal breaths
+        while True:
+            await asyncio.sleep(0)
+            breaths += 1
+
+    @broker.task
+    async def step(value: int) -> int:
+        return value
+
+    breathing = asyncio.ensure_future(breathe())
+    try:
+        handle = await Pipeline(broker).map(step).kiq([*range(3_000)])
+        before = breaths
+        assert await handle.result(timeout=SECONDS) == [*range(3_000)]
+    finally:
+        breathing.cancel()
+    assert breaths - before > 5

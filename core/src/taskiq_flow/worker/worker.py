@@ -223,6 +223,7 @@ class Worker:
         """
         attempt = Attempt(envelope, function, self.executor)
         attempt.take()
+        attempt.aside = True
         await self._begin(attempt)
         await self._conclude(attempt, await self._call(attempt))
 
@@ -282,6 +283,11 @@ class Worker:
 
     async def _claim(self, attempt: Attempt) -> bool:
         envelope = attempt.envelope
+        if self.holds(*attempt.key):
+            # It was sent again, by a driver that did not know yet that it has come.
+            attempt.refused = attempt.skip = True
+            attempt.give_back_slot()
+            return False
         attempt.started_at = self._clock.now()
         event = ev.CellStarted(
             cell=envelope.cell, attempt=envelope.attempt, worker=self.id, at=attempt.started_at
@@ -302,7 +308,7 @@ class Worker:
         if claimed:
             self._running[attempt.key] = attempt
             attempt.let_go = self._let_go
-            current = None if self._in_place else asyncio.current_task()
+            current = None if self._in_place and not attempt.aside else asyncio.current_task()
             if current is not None:
                 current.add_done_callback(functools.partial(self._look_for_orphan, attempt))
         return claimed
