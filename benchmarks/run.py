@@ -14,11 +14,23 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # started as a file, Python puts the file's folder there
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import graphs, in_memory, maps, runs, startup  # noqa: E402
+from benchmarks import graphs, in_memory, maps, plain, runs, startup  # noqa: E402
 from benchmarks.measure import Row  # noqa: E402
 from benchmarks.report import table, write  # noqa: E402
 
-PARTS = ("memory", "growth", "runs", "maps", "graph", "startup", "schedulers", "serializers", "pool", "peers")
+PARTS = (
+    "memory",
+    "plain",
+    "growth",
+    "runs",
+    "maps",
+    "graph",
+    "startup",
+    "schedulers",
+    "serializers",
+    "pool",
+    "peers",
+)
 
 
 def measure(parts: list[str], count: int, repeat: int) -> list[Row]:
@@ -31,6 +43,8 @@ def measure(parts: list[str], count: int, repeat: int) -> list[Row]:
     rows: list[Row] = []
     if "memory" in parts:
         rows += asyncio.run(in_memory.rows(count, repeat))
+    if "plain" in parts:
+        rows += asyncio.run(plain.rows(max(1, count // 10), 4 * repeat))
     if "growth" in parts:
         rows += asyncio.run(in_memory.growth([max(1, count // 10), count, 3 * count], repeat))
     if "runs" in parts:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks import graphs, in_memory, maps, runs
+from benchmarks import graphs, in_memory, maps, plain, runs
 from benchmarks.measure import Comparison, Row, compare
 from benchmarks.report import table, write
 from benchmarks.shapes import SHAPES, Shape
@@ -24,6 +24,13 @@ async def test_all_sides_of_a_shape_come_to_the_same(shape: Shape, in_place: boo
         "raw": 2,
         "ours": 2,
     }
+
+
+@pytest.mark.parametrize("in_place", [True, False], ids=["in place", "in tasks"])
+@pytest.mark.parametrize("workload", plain.WORKLOADS, ids=lambda workload: workload.what)
+async def test_a_plain_task_comes_to_the_same_with_a_flow(workload: plain.Workload, in_place: bool) -> None:
+    compared = await compare(plain.sides_of(workload, 40, in_place=in_place), repeat=2, warm_up=0)
+    assert {side: len(seconds) for side, seconds in compared.processor.items()} == {"raw": 2, "ours": 2}
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
@@ -68,12 +75,12 @@ async def test_runs_are_started_at_once(in_place: bool) -> None:
 
 def test_the_parts_in_one_table() -> None:
     # In a process of its own: measuring collects garbage again and again, and the tests have left a large heap.
-    small = ["--only", "memory", "growth", "runs", "maps", "graph", "--nodes", "4", "--repeat", "1"]
+    small = ["--only", "memory", "plain", "growth", "runs", "maps", "graph", "--nodes", "4", "--repeat", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *small], cwd=ROOT, capture_output=True, text=True, check=True
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert len(lines) == 1 + 2 * len(SHAPES) + len(SHAPES) + 2 + 2 + 3
+    assert len(lines) == 1 + 2 * len(SHAPES) + 2 * len(plain.WORKLOADS) + len(SHAPES) + 2 + 2 + 3
     assert any(line.startswith("| graph of 4 nodes, made and checked |") for line in lines)
 
 

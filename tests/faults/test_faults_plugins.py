@@ -340,7 +340,7 @@ NONSENSE: dict[str, tuple[Callable[[Sequence[Any]], Any], str]] = {
     "unknown": (lambda ready: [Placement(run="r", path="p")], "'p'"),
     "no such worker": (
         lambda ready: [Placement(run=ready[0].run, path=ready[0].path, worker="w")],
-        "worker 'w', which there is not",
+        "worker 'w', which does not exist",
     ),
     "not even a list": (lambda ready: 5, "it gave int instead of placements"),
 }

@@ -1,4 +1,4 @@
-"""From what a user says of a flow to the parts that it is made of."""
+"""Makes the parts of a flow from a user's options and the configuration."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["SizeLimit", "assemble"]
 
 SizeLimit = Union[int, str, EllipsisType, None]
-"""Bytes, or a text such as ``256KiB``; ``None`` for no limit, and ``...`` for what is configured."""
+"""Bytes, or a text such as ``256KiB``; ``None`` for no limit, and ``...`` for the configured one."""
 
 
 def assemble(
@@ -58,7 +58,7 @@ def assemble(
 ) -> Runtime:
     """Make the parts of a flow; the parameters are those of :class:`~taskiq_flow.Flow`.
 
-    :raises PluginError: something of it cannot be used.
+    :raises PluginError: an option or a part cannot be used.
     """
     _check_options(processes=processes, window=window, queue=queue)
     config = FlowConfig.load(
@@ -78,14 +78,14 @@ def assemble(
     selected = {axis: loaded.selection(axis).name for axis in ("store", "scheduler", "serializer")}
     if config.scheduler is None and declared.scheduler is not None:
         selected["scheduler"] = declared.scheduler
-    told_clock = SystemClock() if clock is None else clock
+    chosen_clock = SystemClock() if clock is None else clock
     chosen_store = store if isinstance(store, RunStore) else loaded.open_store(selected["store"])
     chosen_scheduler = (
         scheduler if isinstance(scheduler, Scheduler) else loaded.schedulers[selected["scheduler"]]()
     )
     codec = _make_codec(loaded, selected["serializer"], codecs)
     if processes is not None:
-        # That it cannot be sent there is better known now than with the first attempt.
+        # A codec that cannot be sent to the processes fails here, and not with the first attempt.
         codec.recipe()
     chosen_store = _add_blobs(chosen_store, blobs, loaded)
     policies = Policies.choose(loaded, retry)
@@ -99,10 +99,10 @@ def assemble(
         plugins=loaded,
         store=chosen_store,
         codec=codec,
-        claim_checks=ClaimChecks(chosen_store, told_clock, config.claim_check),
+        claim_checks=ClaimChecks(chosen_store, chosen_clock, config.claim_check),
         policies=policies,
         durations=Durations(),
-        clock=told_clock,
+        clock=chosen_clock,
         capacity=PoolCapacity(
             declared, effective_limits, chosen_scheduler, traits.in_memory, capacity, loaded.worker_capacity
         ),
@@ -114,7 +114,7 @@ def assemble(
 
 
 def _load_catalogue(plugins: Plugins, discoverer: Discoverer | None) -> Catalogue:
-    # Only here: discovery brings the builders with it, which most flows do without.
+    # Imported late: discovery imports the builders, which most flows never need.
     from taskiq_flow.discovery import load_catalogue
 
     return load_catalogue(discoverer or plugins.make_discoverer())
@@ -124,7 +124,7 @@ def _load_catalogue(plugins: Plugins, discoverer: Discoverer | None) -> Catalogu
 
 
 def _setting_of(size: SizeLimit) -> int | str | None:
-    # There, None says nothing, and "none" is no limit.
+    # In the configuration, None means unset, and "none" means no limit.
     if isinstance(size, EllipsisType):
         return None
     return "none" if size is None else size
@@ -144,11 +144,11 @@ def _names_of(codecs: Sequence[str | ByteCodec] | None) -> list[str] | None:
 
 
 def _make_codec(plugins: Plugins, serializer: str, codecs: Sequence[str | ByteCodec] | None) -> Codec:
-    """Make what encodes and decodes a flow's values.
+    """Make the codec of a flow.
 
-    :raises PluginError: something of that is not installed, or cannot be used.
+    :raises PluginError: the serializer or a codec is not installed, or cannot be used.
     """
-    # Asking the table first makes an unknown name an error that says what there is.
+    # The lookup raises an error for an unknown name that lists the known ones.
     plugins.serializers[serializer]
     return Codec(
         plugins.serializers,
@@ -160,7 +160,7 @@ def _make_codec(plugins: Plugins, serializer: str, codecs: Sequence[str | ByteCo
 
 
 def _add_blobs(store: RunStore, blobs: str | BlobStore | None, plugins: Plugins) -> RunStore:
-    """Give a store whose blobs are where they are wanted; that may be the store itself.
+    """Return the store with its blobs in the chosen place; by default the store itself.
 
     :raises PluginError: no plugin offers the URL's scheme.
     """
@@ -176,9 +176,9 @@ def _add_blobs(store: RunStore, blobs: str | BlobStore | None, plugins: Plugins)
 
 
 def _read_pool(pool: str | WorkerPool) -> WorkerPool:
-    """Give a pool, or the one of a name.
+    """Return the declaration of a pool; for a name, one with all defaults.
 
-    :raises PluginError: it is something else.
+    :raises PluginError: it is neither a pool nor a name.
     """
     if isinstance(pool, WorkerPool):
         return pool
@@ -190,7 +190,7 @@ def _read_pool(pool: str | WorkerPool) -> WorkerPool:
 
 
 def _effective_limits(pool: WorkerPool, limits: Mapping[str, float] | None) -> dict[str, float]:
-    """Give the limits of a pool with those that a flow was given, which go first.
+    """Return the limits of a pool together with those of a flow, which take precedence.
 
     :raises PluginError: they are no numbers by name, or a worker of the pool has a resource of the same name.
     """
@@ -208,9 +208,9 @@ def _check_lookahead(scheduler: Scheduler) -> None:
 
 
 def _check_options(*, processes: object, window: object, queue: object) -> None:
-    """Check what a flow was told of this process.
+    """Check the options of a flow about this process.
 
-    :raises PluginError: with everything that is wrong.
+    :raises PluginError: with every problem.
     """
     problems: list[str] = []
     if processes is not None and not _is_count(processes):

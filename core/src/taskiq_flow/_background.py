@@ -1,4 +1,4 @@
-"""Loops that must not end because of a fault that passes."""
+"""Loops that survive faults that pass."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ _LONGEST = 5.0
 
 
 def backoffs() -> Iterator[float]:
-    """Give the seconds to wait after the first failure in a row, the second, and so on; each twice the one before."""
+    """Yield the seconds to wait after each failure in a row: twice as many each time, up to a limit."""
     seconds = _FIRST
     while True:
         yield seconds
         seconds = min(2 * seconds, _LONGEST)
 
 
-async def keep_running(what: str, action: Callable[[], Awaitable[None]], clock: Clock) -> None:
-    """Do something until it returns by itself; when it raises, say so in the log, wait, and do it again.
+async def keep_running(name: str, action: Callable[[], Awaitable[None]], clock: Clock) -> None:
+    """Run an action until it returns by itself; when it raises, log that, wait, and run it again.
 
-    :param what: What it is, for the log.
-    :param action: What to do.
+    :param name: The action's name, for the log.
+    :param action: The action.
+    :param clock: The clock for waiting.
     """
     for seconds in backoffs():
         try:
             await action()
             return
         except Exception:
-            logger.exception("%s failed; trying again in %g s", what, seconds)
+            logger.exception("%s failed; trying again in %g s", name, seconds)
             await clock.sleep(seconds)

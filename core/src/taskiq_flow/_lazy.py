@@ -1,4 +1,4 @@
-"""Names of a package that are imported when somebody asks for them, so that starting up stays quick."""
+"""Lazy imports: a package imports a name at its first use, so that the start stays fast."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["lazy_names"]
 def lazy_names(
     package: str, homes: Mapping[str, str], *, elsewhere: Mapping[str, Callable[[], object]] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Give a package's ``__getattr__`` and ``__dir__``; type checkers need its imports beside that.
+    """Return the ``__getattr__`` and the ``__dir__`` of a package; type checkers need the imports as well.
 
     ::
 
@@ -24,9 +24,9 @@ def lazy_names(
         __getattr__, __dir__ = lazy_names(__name__, {"Heavy": ".heavy"})
 
     :param package: Its name.
-    :param homes: The module that each name is in; one that begins with a dot is in the package.
-    :param elsewhere: Names that somebody else may have: a function gives each, or raises ``ImportError``. They are not
-        listed, because a list must not promise them.
+    :param homes: The module of each name; a leading dot means a module of the package.
+    :param elsewhere: Names from optional distributions: a function returns each, or raises ``ImportError``. ``dir()``
+        does not list them, because they may be missing.
     """
     makers = elsewhere or {}
 
@@ -39,7 +39,7 @@ def lazy_names(
             raise AttributeError(
                 f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules[package]
             )
-        # Kept, so that the next one finds it without coming here.
+        # Set on the package, so that the next access does not come here.
         setattr(sys.modules[package], name, found)
         return found
 

@@ -1,7 +1,7 @@
-"""Values that are made for every cell: frozen for whoever checks types, and made as fast as others at run time.
+"""Classes for values that every cell makes: frozen for type checkers, and fast at run time.
 
-A frozen class of attrs takes twice as long to make, because it goes around itself to set each field. Nobody refers to
-one weakly, and of what there is a million of, the place for that would take as much as a field.
+An object of a frozen attrs class takes twice as long to make, because it sets each field past its own guard. It has no
+place for weak references: there may be millions of these objects, and the place would take as much as a field.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is installed: entry points with the distribution that each belongs to, read without importing anything."""
+"""Installed entry points with their distributions, read without importing anything."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 
 @frozen(kw_only=True)
 class InstalledEntryPoint:
-    """An entry point and where it comes from.
+    """An entry point and its distribution.
 
-    :param name: Its name.
-    :param target: What it points at, as ``module`` or ``module:object``.
+    :param name: The entry point's name.
+    :param target: The object it points at, as ``module`` or ``module:object``.
     :param distribution: The distribution's name.
     :param version: The distribution's version.
     :param entry_point: The entry point itself, with its ``load()``.
@@ -32,10 +32,10 @@ class InstalledEntryPoint:
 
 
 def find_entry_points(group: str) -> Sequence[InstalledEntryPoint]:
-    """Give the entry points of a group, by name and distribution.
+    """Return the entry points of a group, by name and distribution.
 
-    A distribution whose metadata cannot be read is logged and passed over: any folder on ``sys.path`` may hold one,
-    and it has nothing to do with us. Of a distribution that is there twice, the first on ``sys.path`` counts.
+    A distribution with unreadable metadata is logged and skipped: any folder on ``sys.path`` may hold one, and it need
+    not concern us. Of a distribution that is installed twice, the first on ``sys.path`` counts.
     """
     found, unreadable = _read(group)
     for place, error in unreadable:
@@ -44,9 +44,9 @@ def find_entry_points(group: str) -> Sequence[InstalledEntryPoint]:
 
 
 def unreadable_distributions(group: str) -> Sequence[tuple[str, str]]:
-    """Give those that are passed over: the place of each, and what is wrong there.
+    """Return the skipped distributions: the place of each, and its problem.
 
-    :param group: The group of entry points that is looked for.
+    :param group: The group of entry points.
     """
     return [(place, str(error)) for place, error in _read(group)[1]]
 
@@ -63,24 +63,24 @@ def _read(group: str) -> tuple[list[InstalledEntryPoint], list[tuple[str, Except
                 continue
             seen.add(key)
             entry_points = tuple(distribution.entry_points.select(group=group))
-            # Metadata is slow to parse, so only that of the few distributions that have something to say.
+            # Metadata is slow to parse, so it is read only for the few distributions with such entry points.
             if entry_points:
                 name, version = _field(distribution, "Name"), _field(distribution, "Version")
                 if not name or not version:
                     raise ValueError("its metadata has no name or no version")
                 found.extend([_make_entry_point(each, name, version) for each in entry_points])
-        except Exception as error:  # noqa: BLE001 - whatever a broken distribution makes its reader raise
+        except Exception as error:  # noqa: BLE001 - a broken distribution may raise anything
             unreadable.append((_place(distribution), error))
     return found, unreadable
 
 
 def same_name(name: str) -> str:
-    """Give a distribution's name in the form in which two spellings of it are equal."""
+    """Return a distribution's name in its normal form, in which all its spellings are equal."""
     return name.lower().replace("_", "-").replace(".", "-")
 
 
 def version_of(distribution: str) -> str:
-    """Give the version of an installed distribution; ``unreleased`` when it runs from a source tree."""
+    """Return the version of an installed distribution; ``unreleased`` when it runs from a source tree."""
     import importlib_metadata
 
     try:
@@ -100,7 +100,7 @@ def _make_entry_point(entry_point: Any, distribution: str, version: str) -> Inst
 
 
 def _place(distribution: Any) -> str:
-    # The path is a private attribute of the usual kind of distribution; there is no public one.
+    # Only the private attribute has the path of the usual kind of distribution; there is no public one.
     return str(getattr(distribution, "_path", distribution))
 
 
@@ -110,7 +110,7 @@ def _field(distribution: Any, name: str) -> str | None:
 
 
 def _key(distribution: Any) -> str:
-    # The usual kind of distribution knows this from its folder's name, without opening a file.
+    # The usual kind of distribution has this from its folder's name, without opening a file.
     name = getattr(distribution, "_normalized_name", None) or _field(distribution, "Name")
     if not name:
         raise ValueError("its metadata has no name")

@@ -1,4 +1,4 @@
-"""What the parts of a flow share, decided once when the flow is made and never changed."""
+"""The runtime of a flow: the parts that its driver, workers and hosts share; frozen once the flow is made."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _HERE = "this-process"
 
 @frozen(kw_only=True)
 class BrokerTraits:
-    """What matters of how a broker sends messages.
+    """The traits of a broker that a flow depends on.
 
-    :param in_memory: Whether tasks are executed in the process that sends them, in the event loop that sends them.
-    :param in_place: Whether sending a message is executing it, and returns after that.
-    :param executor: The threads that execute synchronous tasks; ``None`` where a worker is to have its own.
+    :param in_memory: Whether tasks are executed in the process and the event loop that send them.
+    :param in_place: Whether sending a message executes it before the call returns.
+    :param executor: The broker's threads for synchronous tasks; ``None`` if a worker makes its own.
     """
 
     in_memory: bool
@@ -47,7 +47,7 @@ class BrokerTraits:
 
     @classmethod
     def of(cls, broker: AsyncBroker) -> BrokerTraits:
-        """Give those of a broker."""
+        """Return the traits of a broker."""
         if not isinstance(broker, InMemoryBroker):
             return cls(in_memory=False)
         return cls(
@@ -57,14 +57,14 @@ class BrokerTraits:
 
 @frozen(slots=False, eq=False)
 class PoolCapacity:
-    """What a pool has, as far as it is known beforehand.
+    """The declared and detected capacity of a pool.
 
-    :param pool: The pool as it was declared.
-    :param limits: How much of these names all runs together may occupy.
-    :param scheduler: Who places the cells.
+    :param pool: The pool's declaration.
+    :param limits: The limits of all runs together, by name.
+    :param scheduler: The scheduler.
     :param in_memory: Whether this process is the only one.
-    :param given: What this process was said to have; ``None`` where it is to be found out.
-    :param detect: Finds it out.
+    :param given: The capacity that the user gave for this process; ``None`` to detect it.
+    :param detect: Callback that detects it.
     :raises PluginError: the capacity is no numbers by name, or one of its names is a limit.
     """
 
@@ -82,7 +82,7 @@ class PoolCapacity:
 
     @cached_property
     def of_worker(self) -> Mapping[str, float]:
-        """What the worker of this process has, by resource name; empty where that is not known."""
+        """The capacity of this process's worker, by resource name; empty if unknown."""
         if self.given is not None:
             return dict(self.given)
         try:
@@ -93,7 +93,7 @@ class PoolCapacity:
 
     @cached_property
     def workers(self) -> tuple[WorkerView, ...]:
-        """The workers that are known beforehand; in memory without any, this process, if anybody looks at it."""
+        """The declared workers; in memory without any, this process, if the scheduler reads resources."""
         if self.pool.workers or not (self.in_memory and self.scheduler.reads_resources):
             return self.pool.workers
         return (WorkerView(id=_HERE, capacity=self.of_worker),)
@@ -111,22 +111,22 @@ class InstalledTasks(Protocol):
 
 @frozen(kw_only=True, eq=False)
 class Runtime:
-    """What a flow was made of, for its driver, its workers, its hosts and whoever asks.
+    """The parts of a flow, for its driver, its workers, its hosts, its handles and its explainers.
 
-    :param broker: Sends messages.
-    :param traits: How it does.
-    :param plugins: What is loaded.
-    :param store: Keeps the runs.
-    :param codec: Encodes and decodes values.
-    :param claim_checks: Keeps large values apart.
-    :param policies: Decides about failures.
-    :param durations: How long tasks take, as far as this process knows; gets to know more.
-    :param clock: Tells the time.
-    :param capacity: What the pool has.
+    :param broker: The broker.
+    :param traits: The traits of the broker.
+    :param plugins: The loaded plugins.
+    :param store: The store of the runs.
+    :param codec: The codec of values.
+    :param claim_checks: The claim checks, which store large values as blobs.
+    :param policies: The retry policies.
+    :param durations: The durations of tasks that this process has seen; the only part that changes.
+    :param clock: The clock.
+    :param capacity: The capacity of the pool.
     :param queue: The queue that only the worker of this process reads; empty for none.
-    :param window: How many items of a map are open at once, where the map does not say.
-    :param discoverer: Who finds tasks of installed distributions for the broker; ``None`` where nobody asked for them.
-    :param load_catalogue: Gives those tasks; their modules are imported when it is called first.
+    :param window: How many items may be open at once, over all maps of a run without a limit of their own.
+    :param discoverer: The discoverer whose tasks are registered with the broker; ``None`` if none are.
+    :param load_catalogue: Callback that returns the installed tasks; the first call imports their modules.
     """
 
     broker: AsyncBroker
@@ -156,10 +156,10 @@ class Runtime:
 
     @property
     def limits(self) -> Mapping[str, float]:
-        """How much of these names all runs of the pool together may occupy."""
+        """The limits of all runs of the pool together, by name."""
         return self.capacity.limits
 
     @property
     def scheduler(self) -> Scheduler:
-        """Who places the cells."""
+        """The scheduler."""
         return self.capacity.scheduler

@@ -1,7 +1,7 @@
 """The one place that touches taskiq's own names.
 
 Task authors write ``from taskiq.exceptions import RetryException``, a name that taskiq does not have.
-Importing ``taskiq_flow`` puts ours there, unless a version of taskiq comes to have one.
+Importing ``taskiq_flow`` adds it there, unless taskiq has its own.
 """
 
 from __future__ import annotations

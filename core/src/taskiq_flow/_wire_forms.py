@@ -1,7 +1,7 @@
-"""How plain classes become plain JSON data and back, derived from their annotations.
+"""Conversion of plain classes to JSON data and back, derived from their annotations.
 
-A :class:`WireForm` writes and reads one annotation. Those of classes are made from the fields, so a field
-that is added to an event or to the graph needs nothing here, unless it has an annotation of a new kind.
+A :class:`WireForm` writes and reads one annotation. The form of a class follows from its fields, so a new field
+of an event or of the graph needs no change here, unless it has an annotation of a new kind.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["Known", "Misfit", "WireForm", "wire_form"]
 
 
 class Misfit(Exception):
-    """Something that was read is not what it should be.
+    """The data that was read has another form than expected.
 
-    :param expected: In words.
+    :param expected: The expected form, in words.
     :param found: The data.
 
-    Its place is put together on the way out: on the way in that would cost as much as reading.
+    The place of the data is collected while the error travels up; tracking it during the reading would double the cost.
     """
 
     def __init__(self, expected: str, found: object) -> None:
@@ -34,9 +34,9 @@ class Misfit(Exception):
         super().__init__(expected)
 
     def within(self, step: str) -> Misfit:
-        """Give it as found in a part of something.
+        """Add a step to the place of the data, and return this error.
 
-        :param step: What leads to that part, such as ``.name``, ``[0]`` or ``['key']``.
+        :param step: The step to the part, such as ``.name``, ``[0]`` or ``['key']``.
         """
         self._steps.append(step)
         return self
@@ -50,10 +50,10 @@ class Misfit(Exception):
 
 @frozen
 class WireForm:
-    """One annotation's way to JSON data and back.
+    """The conversion of one annotation to JSON data and back.
 
-    :param write: From a value to JSON data; the value is trusted.
-    :param read: From JSON data to a value; raises :class:`Misfit`.
+    :param write: Callback from a value to JSON data; the value is trusted.
+    :param read: Callback from JSON data to a value; raises :class:`Misfit`.
     """
 
     write: Callable[[Any], Any]
@@ -65,12 +65,12 @@ def _same(value: Any) -> Any:
 
 
 Known = tuple[tuple[Any, WireForm], ...]
-"""Annotations whose form is given, each with that form."""
+"""Annotations with a given form, each with that form."""
 
 
 def _plain(kind: type, word: str) -> WireForm:
     def read(data: Any) -> Any:
-        # By exact type: True is an int to isinstance, and never one in what we write.
+        # By exact type, because isinstance() counts True as an int.
         if type(data) is not kind:
             raise Misfit(word, data)
         return data
@@ -91,7 +91,7 @@ _PLAIN = {
     str: _plain(str, "text"),
     bool: _plain(bool, "true or false"),
     int: _plain(int, "a whole number"),
-    # A whole number stands where a number may: it is written as what it is read as.
+    # A whole number is accepted and becomes a float, both in writing and in reading.
     float: WireForm(float, _read_number),
     Any: WireForm(_same, _same),
 }
@@ -146,7 +146,7 @@ def _sequence(inner: WireForm, make: Callable[[list[Any]], Any], order: Callable
         result: list[Any] = []
         try:
             for each in data:
-                result.append(inner.read(each))  # noqa: PERF401 - how long it is says where we are
+                result.append(inner.read(each))  # noqa: PERF401 - its length is the index of a misfit
         except Misfit as misfit:
             raise misfit.within(f"[{len(result)}]") from None
         return make(result)
@@ -171,7 +171,7 @@ def _tuple(inner: tuple[WireForm, ...]) -> WireForm:
 
 def _class(kind: type[Any], known: Known) -> WireForm:
     hints = get_type_hints(kind)
-    # What is no part of a thing's identity serves whoever holds it, and does not travel.
+    # Fields that take no part in equality are caches or build-time data, and do not travel.
     described = [field for field in attrs.fields(kind) if field.eq and field.init]
     fields = {field.name: wire_form(hints[field.name], known) for field in described}
     defaults = {field.name: _default(field) for field in described}
@@ -212,11 +212,11 @@ def _default(field: attrs.Attribute[Any]) -> Any:
 
 @cache
 def wire_form(annotation: Any, known: Known = ()) -> WireForm:
-    """Give the form of an annotation.
+    """Return the form of an annotation.
 
     :param annotation: A plain type, an enumeration or a ``Literal`` of words, an attrs class, or one of ``X | None``,
         ``Mapping[str, X]``, ``tuple[X, ...]``, ``tuple[X, Y]`` and ``frozenset[X]``.
-    :param known: Annotations whose form is given, with that form.
+    :param known: Annotations with a given form, each with that form.
     :raises TypeError: the annotation is of another kind.
     """
     for given, form in known:

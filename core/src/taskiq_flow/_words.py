@@ -1,4 +1,4 @@
-"""Pieces of sentences that several checks share."""
+"""Parts of error messages that several checks share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGEST_POOL = 1_000
 
 
 def quote(names: Iterable[str]) -> str:
-    """Give names as ``'a', 'b'``; past the thirtieth only how many there are."""
+    """Return names as ``'a', 'b'``; after thirty names, only the number of the others."""
     listed = list(names)
     text = ", ".join(repr(name) for name in listed[:_LONGEST_LIST])
     rest = len(listed) - _LONGEST_LIST
@@ -25,17 +25,17 @@ def quote(names: Iterable[str]) -> str:
 class Suggestions:
     """Close names for misspelt ones.
 
-    Comparing is slow, so there is a limit to how much of it one error may cost: a graph with ten thousand
-    wrong names must not take minutes to say so. Past the limit there are no suggestions.
+    Comparisons are slow, so their number is limited: an error for ten thousand wrong names must not take minutes.
+    Past the limit there are no suggestions.
 
-    :param known: The names that would have been right.
+    :param known: The valid names.
     """
 
     known: Collection[str]
     comparisons_left: int = 10_000
 
     def closest(self, name: str) -> list[str]:
-        """Give up to three names that look like ``name``, the closest first."""
+        """Return up to three names that are similar to ``name``, the closest first."""
         if self.comparisons_left <= 0:
             return []
         pool: Collection[str] = self.known
@@ -53,6 +53,6 @@ class Suggestions:
         return [by_lower[match] for match in get_close_matches(name.casefold(), by_lower, n=3, cutoff=0.6)]
 
     def hint(self, name: str) -> str:
-        """Give `` (did you mean 'row'?)``, with a space in front, or nothing."""
+        """Return `` (did you mean 'row'?)``, with a space in front, or an empty text."""
         found = self.closest(name)
         return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""

@@ -1,4 +1,4 @@
-"""Time as an interface: whatever waits in Taskiq-Flow waits through a clock, so that tests can jump it."""
+"""Time as an interface: Taskiq-Flow waits only through a clock, so that tests can jump ahead."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def _settle(waiter: asyncio.Future[T], value: T) -> None:
 
 
 def wake(waiter: asyncio.Future[T], value: T) -> None:
-    """Give a future its result, from whatever thread or event loop; without effect when it is done already.
+    """Set the result of a future, from any thread or event loop; without effect when it is done already.
 
-    :param waiter: The future; its own event loop may be another one, and may be closed.
+    :param waiter: The future; its event loop may be another one, and may be closed.
     :param value: The result.
     """
     loop = waiter.get_loop()
@@ -36,7 +36,7 @@ def wake(waiter: asyncio.Future[T], value: T) -> None:
         try:
             loop.call_soon_threadsafe(_settle, waiter, value)
         except RuntimeError:
-            # Closed between the question and the call: nobody waits there any more.
+            # Closed after the check: nobody waits there any more.
             return
 
 
@@ -44,41 +44,41 @@ class Timer(Protocol):
     """A callback that is due later."""
 
     def cancel(self) -> None:
-        """Do not call it; without effect when it was called already."""
+        """Cancel the callback; without effect when it was called already."""
 
 
 class Clock(ABC):
     """Tells the time, and waits.
 
-    Implementations give :meth:`now` and :meth:`call_later`; all waiting is made of these two.
+    Implementations define :meth:`now` and :meth:`call_later`; the other methods use these two.
     """
 
     @abstractmethod
     def now(self) -> float:
-        """Give the time in seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
 
     @abstractmethod
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
         """Call back once in the running event loop after that many seconds."""
 
     async def sleep(self, seconds: float) -> None:
-        """Return after that many seconds; with 0 or less, after everybody else had a turn."""
+        """Return after that many seconds; with 0 or less, after one turn of all other tasks."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
         await self.wait(asyncio.get_running_loop().create_future(), seconds)
 
     async def wait(self, waiter: asyncio.Future[bool], timeout: float | None = None) -> bool:
-        """Return when the future is done or the time has passed; afterwards it is done in any case.
+        """Return when the future is done or the time has passed; afterwards the future is done in any case.
 
-        :param waiter: A future of the running event loop, which somebody gives ``True`` with :func:`wake`.
+        :param waiter: A future of the running event loop, to be set to ``True`` with :func:`wake`.
         :param timeout: Seconds; ``None`` for no limit.
         :returns: The future's result; ``False`` when the time passed first.
         """
         if waiter.done() or timeout is None:
             return await waiter
         if timeout <= 0:
-            # Everybody else has a turn all the same, so that whoever waits in a loop starves nobody.
+            # All other tasks get a turn, so that waiting in a loop starves nobody.
             await asyncio.sleep(0)
             _settle(waiter, False)
             return waiter.result()
@@ -93,7 +93,7 @@ class SystemClock(Clock):
     """The time of the machine, and the timers of the running event loop."""
 
     def now(self) -> float:
-        """Give the time in seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         return time.time()
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:

@@ -1,4 +1,4 @@
-"""The protocol of commands: what ``taskiq flow`` can do."""
+"""The protocol of commands, the sub-commands of ``taskiq flow``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["Command"]
 class Command(ABC):
     """A sub-command of ``taskiq flow``.
 
-    Its module is light: ``taskiq flow --help`` imports it, and what the command needs is imported when it is called.
+    Its module is light, because ``taskiq flow --help`` imports it. Heavy imports belong into the command's call.
 
     :cvar name: The word that follows ``taskiq flow``.
-    :cvar help: One line for the list of commands; without it the command registers itself to be listed too, which
-        makes everybody's help wait for the imports of its own.
+    :cvar help: One line for the list of commands. Without it, ``taskiq flow --help`` has to register the command, and
+        waits for its imports.
     """
 
     name: ClassVar[str]

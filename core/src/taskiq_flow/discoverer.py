@@ -1,4 +1,4 @@
-"""The protocol of discoverers: where tasks come from that this application did not import itself."""
+"""The protocol of discoverers, which find tasks that the application does not import itself."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["Discoverer", "Origin", "TaskSource"]
 
 @frozen
 class Origin:
-    """Where a plugin or a task comes from: the distribution that brought it, or the fact that it was given in code.
+    """The origin of a plugin or a task: a distribution, or the application's own code.
 
-    :param distribution: Its name; empty for what was given in code.
-    :param version: Its version.
-    :param target: What is loaded, as ``module`` or ``module:object``.
+    :param distribution: The distribution's name; empty where it was given in code.
+    :param version: The distribution's version.
+    :param target: The loaded object, as ``module`` or ``module:object``.
     """
 
     distribution: str
@@ -29,7 +29,7 @@ class Origin:
 
     @property
     def release(self) -> str:
-        """The distribution and its version, or what was given in code."""
+        """The distribution and its version, or the object that was given in code."""
         if not self.distribution:
             return f"{self.target!r} given in code"
         return f"{self.distribution} {self.version}"
@@ -46,13 +46,12 @@ def _keep_name(name: str) -> str | None:
 
 @frozen(kw_only=True)
 class TaskSource:
-    """Something that can be loaded and then holds tasks.
+    """An object with tasks that can be loaded.
 
     :param name: The name under which it was found.
-    :param origin: Where it comes from.
-    :param load: Imports it, and gives a module, a callable or an object with tasks.
-    :param rename: Gives the name under which one of its tasks is to be registered, from the name that its author gave
-        it; ``None`` leaves the task out.
+    :param origin: Its origin.
+    :param load: Imports it, and returns a module, a callable or an object with tasks.
+    :param rename: Maps the name that a task's author chose to the name for registration; ``None`` leaves the task out.
     """
 
     name: str
@@ -73,11 +72,11 @@ class Discoverer(ABC):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """Make one with what the configuration says; by default any setting is refused, and none is needed.
+        """Make a discoverer from its settings; the default needs none, and refuses any.
 
-        :param settings: The table ``[tool.taskiq-flow.tasks]``, under what the environment says: the text of
+        :param settings: The table ``[tool.taskiq-flow.tasks]``, overridden by the environment: the text of
             ``TASKIQ_FLOW_TASKS_DENY`` as ``deny``, and so on.
-        :raises PluginError: there are settings that it does not have.
+        :raises PluginError: a setting does not exist.
         """
         if settings:
             raise PluginError(
@@ -89,4 +88,7 @@ class Discoverer(ABC):
 
     @abstractmethod
     def find(self) -> Sequence[TaskSource]:
-        """Give what there is, by name; reads metadata only, imports nothing, never raises for one bad distribution."""
+        """Return the sources, sorted by name.
+
+        It reads metadata only, imports nothing, and does not raise because of one bad distribution.
+        """

@@ -17,7 +17,7 @@
     ├── ResumeError           a run cannot be resumed
     ├── UnschedulableError    no worker could ever run what was submitted
     ├── UsageError            a command cannot be carried out as it was given
-    └── InvalidTransition     a defect of the machine or of whoever feeds it events
+    └── InvalidTransition     a defect of the machine, or of the code that feeds it events
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class FlowError(Exception):
     """Base of every error of Taskiq-Flow; survives copying and pickling, also where a subclass has a constructor."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An exception is otherwise made by its constructor, of its text alone: not all of ours take that.
+        # By default an exception is unpickled by its constructor with its text alone, which not all of ours take.
         return _make, (type(self), self.args), self.__dict__
 
 
@@ -64,7 +64,7 @@ def _make(kind: type[FlowError], args: tuple[Any, ...]) -> FlowError:
 class GraphError(FlowError):
     """The graph, or the inputs given to it, are wrong.
 
-    :param problems: One sentence for each offender; all of them, not the first.
+    :param problems: One sentence for every problem, not only the first.
     """
 
     def __init__(self, problems: str | Iterable[str]) -> None:
@@ -87,7 +87,7 @@ class StoreError(FlowError):
 class RunNotFound(StoreError):
     """No run of that id is in the store.
 
-    :param run: The id that was asked for.
+    :param run: The unknown id.
     """
 
     def __init__(self, run: str) -> None:
@@ -96,11 +96,11 @@ class RunNotFound(StoreError):
 
 
 class BlobNotFound(StoreError):
-    """A large value is not where it was put, and asking again will not bring it back.
+    """A large value is gone for good; another try will not find it.
 
     :param run: The run's id.
     :param key: The blob's key.
-    :param place: Where it was looked for.
+    :param place: The place that was searched, for people.
     """
 
     def __init__(self, run: str, key: str, place: str = "this store") -> None:
@@ -111,7 +111,7 @@ class BlobNotFound(StoreError):
 
 
 class LeaseLost(StoreError):
-    """A newer holder has taken the lease over; whoever sees this must stop writing."""
+    """A newer holder has taken the lease over; the former holder must stop writing."""
 
 
 class RunError(FlowError):
@@ -122,7 +122,7 @@ class CellFailed(RunError):
     """The final failure of one cell.
 
     :param cell: The cell's path, such as ``tracks[3]/features``.
-    :param attempt: The attempt that was the last one, counted from 1.
+    :param attempt: The number of the last attempt, counted from 1.
     :param failure: What happened, as data.
     :param run: The run's id.
     """
@@ -138,7 +138,7 @@ class CellFailed(RunError):
 
     @property
     def node(self) -> str:
-        """The name of the node, without the scopes that lead to it."""
+        """The name of the node, without the scopes around it."""
         return self.cell.rpartition("/")[2]
 
     @property
@@ -174,21 +174,21 @@ class ResumeError(FlowError):
 
 
 class UnschedulableError(FlowError):
-    """No worker of the pool could ever run what was submitted."""
+    """No worker of the pool could ever run the submitted cells."""
 
 
 class UsageError(FlowError):
-    """A command cannot be carried out as it was given; its text is all that people are shown.
+    """A command cannot be carried out as it was given; people see only the error's text.
 
-    The cause, where there is one, is what their own code raised.
+    Its cause, where there is one, is an exception of the user's own code.
     """
 
 
 class InvalidTransition(FlowError):
     """An event that the transition table does not have; a defect, never the user's.
 
-    :param cell: The cell that the event was about, or an empty string for the run itself.
-    :param event: The event, as a word.
+    :param cell: The path of the cell, or an empty string for the run itself.
+    :param event: The name of the event.
     :param story: The states that the cell went through, oldest first.
     """
 

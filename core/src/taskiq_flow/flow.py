@@ -1,4 +1,4 @@
-"""A flow: a broker that can run pipelines, with everything that takes."""
+"""A flow: makes a broker run pipelines."""
 
 from __future__ import annotations
 
@@ -50,40 +50,40 @@ _MAKING = threading.Lock()
 class Flow:
     """Makes a broker run pipelines.
 
-    With an in-memory broker everything happens in this process, as soon as a pipeline is started. With any other
-    broker, the worker processes of taskiq do the work, and one of them drives.
+    With an in-memory broker everything happens in this process, once a pipeline is started. With any other broker,
+    taskiq's worker processes execute the tasks, and one of them drives.
 
     ::
 
         broker = InMemoryBroker()
         flow = Flow(broker, processes=4)
 
-    :param broker: The broker; it gets a middleware, and tasks of ours.
+    :param broker: The broker; the flow adds a middleware to it, and wraps its tasks.
     :param store: A store or the URL of one.
     :param scheduler: A scheduler or the name of one.
     :param serializer: The name of the serializer.
-    :param codecs: What changes encoded values, in order: names of codecs, or codecs.
-    :param claim_check: Bytes (or a text such as ``256KiB``) above which a value is kept as a blob, 4 KiB at least;
+    :param codecs: Codecs for encoded values, or their names, in the order of writing.
+    :param claim_check: Bytes (or a text such as ``256KiB``) above which a value is stored as a blob, 4 KiB at least;
         ``None`` for never.
-    :param blobs: Where blobs are kept, or its URL; the store itself unless told otherwise.
+    :param blobs: The blob store or its URL; by default the store itself keeps blobs.
     :param max_value_bytes: How many bytes (or a text) a value may have; ``None`` for no limit.
-    :param retry: What decides about failures where neither task nor pipeline says anything: a policy, its options, or
-        the name or class of one, which then reads the options of tasks and pipelines too.
-    :param plugins: Modules or objects with hooks, besides what is installed.
+    :param retry: The retry policy for nodes without options of their own: a policy, its options, or the name or class
+        of one, which then reads the options of tasks and pipelines too.
+    :param plugins: Modules or objects with hooks, in addition to the installed plugins.
     :param blocked: Names of plugins that are not loaded.
-    :param discover: Whether the tasks of installed distributions are registered with the broker, in worker processes as
-        they start: ``True`` for those that the configured discoverer finds; or another discoverer, or its name.
-    :param pool: The pool that its runs belong to: a name, or a pool as it is declared.
-    :param limits: How much of these names all runs of the pool together may occupy, such as ``{"db": 5}``; beside those
-        of the pool, and before them.
-    :param capacity: What the worker of this process has, such as ``{"cpu": 4, "ram_mb": 8192}``; found out by a plugin
-        unless told.
+    :param discover: Whether the tasks of installed distributions are registered with the broker when a worker process
+        starts: ``True`` for those of the configured discoverer; or another discoverer, or its name.
+    :param pool: The pool of its runs: a name, or the declaration of a pool.
+    :param limits: Limits for all runs of the pool together, by name, such as ``{"db": 5}``; they are added to those of
+        the pool, and take precedence.
+    :param capacity: The capacity of this process's worker, such as ``{"cpu": 4, "ram_mb": 8192}``; by default a plugin
+        detects it.
     :param queue: The queue that only the worker of this process reads; empty for none.
     :param processes: How many processes execute synchronous tasks; ``None`` for threads.
-    :param window: How many items of a map are open at once, where the map does not say.
-    :param clock: Tells the time.
-    :param middleware: The middleware that it belongs to, when that was there first.
-    :raises PluginError: the broker has a flow already, or what is selected cannot be used.
+    :param window: How many items may be open at once, over all maps of a run without a limit of their own.
+    :param clock: The clock.
+    :param middleware: The middleware that makes this flow; ``None`` to add one.
+    :raises PluginError: the broker has a flow already, or a selected part cannot be used.
     """
 
     def __init__(
@@ -143,10 +143,10 @@ class Flow:
 
     @classmethod
     def of(cls, broker: AsyncBroker, *, pool: WorkerPool | None = None) -> Flow:
-        """Give the flow of a broker. A bare in-memory broker gets one with all defaults.
+        """Return the flow of a broker. An in-memory broker without a flow gets one with all defaults.
 
-        :param pool: The pool that it must have, or is made with.
-        :raises PluginError: another broker has none, or the flow has another pool.
+        :param pool: The pool of the flow; a new flow is made with it.
+        :raises PluginError: a broker that is not in memory has no flow, or the flow has another pool.
         """
         flow = _flow_on(broker)
         if flow is None and BrokerTraits.of(broker).in_memory:
@@ -182,68 +182,68 @@ class Flow:
 
     @property
     def plugins(self) -> Plugins:
-        """What is loaded."""
+        """The loaded plugins."""
         return self.runtime.plugins
 
     @property
     def store(self) -> RunStore:
-        """Where its runs are kept."""
+        """The store of its runs."""
         return self.runtime.store
 
     @property
     def scheduler(self) -> Scheduler:
-        """Who places the cells."""
+        """The scheduler, which places cells."""
         return self.runtime.scheduler
 
     @property
     def codec(self) -> Codec:
-        """What encodes and decodes values."""
+        """The codec, which encodes and decodes values."""
         return self.runtime.codec
 
     @property
     def claim_checks(self) -> ClaimChecks:
-        """What keeps large values apart."""
+        """The claim checks, which store large values as blobs."""
         return self.runtime.claim_checks
 
     @property
     def policies(self) -> Policies:
-        """What decides about failures."""
+        """The retry policies, which decide about failures."""
         return self.runtime.policies
 
     @property
     def clock(self) -> Clock:
-        """Tells the time."""
+        """The clock."""
         return self.runtime.clock
 
     @property
     def discoverer(self) -> Discoverer:
-        """Who finds tasks in installed distributions.
+        """The discoverer of tasks in installed distributions.
 
-        :raises PluginError: the configuration selects one that is not there, or does not have its settings.
+        :raises PluginError: the configured discoverer does not exist, or refuses its settings.
         """
         return self.runtime.discoverer or self.plugins.make_discoverer()
 
     @property
     def catalogue(self) -> Catalogue:
-        """The tasks of installed distributions; their modules are imported when this is first asked for.
+        """The tasks of installed distributions; the first access imports their modules.
 
-        :raises PluginError: the configuration selects a discoverer that is not there, or it fails.
+        :raises PluginError: the configured discoverer does not exist, or it fails.
         """
         return cast("Catalogue", self.runtime.load_catalogue())
 
     @property
     def limits(self) -> Mapping[str, float]:
-        """How much of these names all runs of the pool together may occupy."""
+        """The limits of all runs of the pool together, by name."""
         return self.runtime.limits
 
     @property
     def declared_workers(self) -> tuple[WorkerView, ...]:
-        """The workers that are known beforehand; in memory, all that there are."""
+        """The declared workers of the pool; in memory there are no others."""
         return self.runtime.capacity.workers
 
     @property
     def capacity(self) -> Mapping[str, float]:
-        """What the worker of this process has, by resource name; empty where that is not known."""
+        """The capacity of this process's worker, by resource name; empty if unknown."""
         return self.runtime.capacity.of_worker
 
     @property
@@ -258,7 +258,7 @@ class Flow:
 
     @property
     def host(self) -> Host:
-        """The flow's part in the running event loop."""
+        """The host of the running event loop."""
         return self.hosts.here()
 
     async def submit(
@@ -273,18 +273,18 @@ class Flow:
     ) -> RunHandle[Any]:
         """Start a run.
 
-        :param graph: What to run.
+        :param graph: The graph to run.
         :param inputs: A value for each of the graph's required inputs.
         :param single: The name of the output that is the run's value; ``None`` for a dictionary of all outputs.
         :param returns: The annotation to decode each output by.
-        :param labels: Words about the run, for people, tenants and schedulers.
-        :param serializer: The serializer of the inputs; by default that of the flow.
+        :param labels: Labels of the run, for people, tenants and schedulers.
+        :param serializer: The serializer of the inputs; by default the flow's.
         :raises GraphError: inputs are missing or unknown, or tasks are not registered with the broker.
         :raises PayloadError: an input cannot be encoded.
-        :raises PluginError: nodes want retries that no installed policy can give, or serializers that cannot be used.
-        :raises StoreError: a large input cannot be kept.
-        :raises UnschedulableError: no live worker has some of the tasks, or one has them in another version; or nodes
-            ask for more than any worker or limit could ever give.
+        :raises PluginError: no installed policy reads a node's retry options, or a serializer cannot be used.
+        :raises StoreError: a large input cannot be stored.
+        :raises UnschedulableError: no live worker has some of the tasks, or one has another version of them; or a node
+            demands more than any worker or limit has.
         """
         await self.host.enter()
         record = RunRecord(
@@ -306,14 +306,14 @@ class Flow:
     @overload
     async def resume(self, run: str) -> RunHandle[dict[str, Any]]: ...
     async def resume(self, run: str | RunHandle[Any]) -> RunHandle[Any]:
-        """Let a new run go on where another one has ended: of its graph, only what had not succeeded is executed.
+        """Resume a run that is over: a new run executes only the cells that had not succeeded.
 
-        What waits for a map that had left items out is done again. The id follows from the old one (``3f2a``,
-        ``3f2a~2``, ``3f2a~3``), and a run is resumed once at most.
+        Cells that depend on a map with left-out items are executed again. The new id follows from the old one
+        (``3f2a``, ``3f2a~2``, ``3f2a~3``), and a run is resumed once at most.
 
         :param run: The run that is over, or its id; with the id alone, the value is a dictionary of all outputs.
-        :raises ResumeError: it is not over, has nothing left to do, was resumed already, or is of another pool.
-        :raises FlowError: there is none of that id, or it could not be run any more; as for :meth:`submit`.
+        :raises ResumeError: it is not over, has nothing left to do, was resumed already, or belongs to another pool.
+        :raises FlowError: there is no run with that id, or :meth:`submit` would refuse its graph now.
         """
         await self.drive()
         old = await self.store.runs.get(run if isinstance(run, str) else run.id)
@@ -334,16 +334,16 @@ class Flow:
     def handle_of(
         self, record: RunRecord, *, single: str | None = None, returns: Mapping[str, Any] | None = None
     ) -> RunHandle[Any]:
-        """Give the handle of a run that is there.
+        """Return a handle of a run that exists.
 
-        :param record: The run, as the store knows it.
+        :param record: The run's record in the store.
         :param single: The name of the output that is the run's value; ``None`` for a dictionary of all outputs.
         :param returns: The annotation to decode each output by.
         """
         return RunHandle(self.runtime, record, drive=self.drive, single=single, returns=returns)
 
     async def _announce(self, record: RunRecord) -> bool:
-        """Create a run, and tell its driver; ``False`` when there is one of that id already."""
+        """Create a run and notify its driver; ``False`` when there is a run with that id already."""
         self.hosts.remember(record.id)
         created = await self.store.runs.create(record)
         notice = Notice(run=record.id, event=RunStarted(at=record.created_at))
@@ -352,17 +352,17 @@ class Flow:
         return created
 
     async def drive(self) -> None:
-        """See to it that somebody drives: in memory, a task of the running event loop does while there are runs.
+        """Make sure that the pool is driven: in memory, by a task of the running event loop while there are runs.
 
-        Where the event loop of another thread drives already, it goes on, and this one takes over when that ends.
+        If the event loop of another thread drives already, this one stands by and takes over when that loop ends.
         """
         self._middleware.stand_first()
         await self.host.drive()
 
     async def startup(self) -> None:
-        """Start this process's part, as taskiq starts the broker: a worker process listens, and drives or stands by.
+        """Start the flow in this process when taskiq starts the broker; a worker process drives or stands by.
 
-        :raises PluginError: tasks of installed distributions are wanted, and several of them have one name.
+        :raises PluginError: tasks of installed distributions shall be registered, and several share a name.
         """
         if self.runtime.discoverer is not None and (self.in_memory or self.broker.is_worker_process):
             self.catalogue.bind(self.broker)
@@ -371,7 +371,7 @@ class Flow:
         await self.host.start()
 
     async def shutdown(self) -> None:
-        """End this process's part; runs that are not finished go on when somebody drives the pool again."""
+        """Stop the flow in this process; unfinished runs continue with the pool's next driver."""
         await self.hosts.end()
 
     def _install(self, middleware: PipelineMiddleware | None) -> None:
@@ -388,14 +388,14 @@ class Flow:
         self._middleware = middleware
 
     def make_driver(self, lease: Lease) -> Driver:
-        """Make a driver for a lease that was acquired in the running event loop; what a simulation turns by hand."""
+        """Make a driver for a lease that was acquired in the running event loop; simulations step it by hand."""
         return Driver(self.runtime, lease, self.host)
 
 
 class PipelineMiddleware(WorkerMiddleware):
     """Makes a broker run pipelines; ``broker.add_middlewares(PipelineMiddleware(...))`` is ``Flow(broker, ...)``.
 
-    :param options: What :class:`~taskiq_flow.Flow` takes besides the broker.
+    :param options: The parameters of :class:`~taskiq_flow.Flow`, without the broker.
 
     :ivar flow: The flow; ``None`` until the middleware has a broker.
     """
@@ -406,18 +406,18 @@ class PipelineMiddleware(WorkerMiddleware):
         self._options = options
 
     def set_broker(self, broker: AsyncBroker) -> None:
-        """Learn the broker, and make the flow if there is none yet."""
+        """Take the broker, and make the flow if there is none yet."""
         super().set_broker(broker)
         if self.flow is None:
             self.flow = Flow(broker, middleware=self, **self._options)
 
     async def startup(self) -> None:
-        """Start the flow's part in this process."""
+        """Start the flow in this process."""
         if self.flow is not None:
             await self.flow.startup()
 
     async def shutdown(self) -> None:
-        """End the flow's part in this process."""
+        """Stop the flow in this process."""
         if self.flow is not None:
             await self.flow.shutdown()
 

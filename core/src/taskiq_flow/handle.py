@@ -1,4 +1,4 @@
-"""A run in the hands of the one who started it."""
+"""The handle of a run, for its client."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ T = TypeVar("T")
 class RunHandle(Generic[T]):
     """A run: wait for it, look at it, cancel it.
 
-    It has the methods of taskiq's task, so that it can stand where one of those stood.
+    It has the methods of taskiq's task, so that it can replace one.
 
-    :param runtime: The parts of the flow that the run was given to.
+    :param runtime: The parts of the run's flow.
     :param record: The run.
-    :param drive: Sees to it that somebody drives.
+    :param drive: Callback that makes sure that the pool is driven.
     :param single: The name of the output that is the run's value; ``None`` for a dictionary of all outputs.
     :param returns: The annotation to decode each output by.
     """
@@ -52,29 +52,29 @@ class RunHandle(Generic[T]):
         self.graph = record.graph
         self._runtime = runtime
         self._drive = drive
-        # A store in memory keeps a finished run for as long as somebody holds its record.
+        # A store in memory keeps a finished run as long as its record is referenced.
         self._record = record
         self._single = single
         self._returns = {} if returns is None else returns
 
     @property
     def task_id(self) -> str:
-        """The run's id, under the name that taskiq gives it."""
+        """The run's id, under taskiq's name for it."""
         return self.id
 
     def __repr__(self) -> str:
         return f"<RunHandle {self.id}>"
 
     def handle_of_resumption(self, record: RunRecord) -> RunHandle[T]:
-        """Give the handle of a run that resumes this one; its value is decoded as this one's."""
+        """Return the handle of a run that resumes this one; its value is decoded in the same way."""
         return RunHandle(self._runtime, record, drive=self._drive, single=self._single, returns=self._returns)
 
     async def result(self, timeout: float | None = None) -> T:
-        """Wait for the run and give its value.
+        """Wait for the run and return its value.
 
         :param timeout: Seconds; ``None`` for no limit.
         :raises TaskiqResultTimeoutError: it took longer.
-        :raises RunError: the run was cancelled or timed out. A failed cell raises the task's own exception, where its
+        :raises RunError: the run was cancelled or timed out. A failed cell raises the task's own exception, if its
             class is loaded in this process, with the cell in a note.
         """
         outcome = await self._wait(timeout)
@@ -87,9 +87,9 @@ class RunHandle(Generic[T]):
     async def wait_result(
         self, check_interval: float = 0.2, timeout: float = -1.0, with_logs: bool = False
     ) -> TaskiqResult[T]:
-        """Wait for the run and give its result the way taskiq does: an error is in it, and not raised.
+        """Wait for the run and return a result like taskiq's, which holds an error instead of raising it.
 
-        :param check_interval: Not used; the answer comes by notification.
+        :param check_interval: Not used, because nothing is polled.
         :param timeout: Seconds; 0 or less for no limit.
         :param with_logs: Not used.
         :raises TaskiqResultTimeoutError: it took longer.
@@ -105,7 +105,7 @@ class RunHandle(Generic[T]):
         )
 
     async def get_result(self, with_logs: bool = False) -> TaskiqResult[T]:
-        """Give the result of a run that is over; of one that is not, wait for it.
+        """Return the result, like :meth:`wait_result` without a limit.
 
         :param with_logs: Not used.
         """
@@ -116,7 +116,7 @@ class RunHandle(Generic[T]):
         return (await self._runtime.store.runs.get(self.id)).outcome is not None
 
     async def get_progress(self) -> TaskProgress[Any] | None:
-        """Give the progress the way taskiq does: the share of cells that are final, with what the others report."""
+        """Return the progress like taskiq's: the share of final cells, plus the reported progress of running ones."""
         events = await self._runtime.store.log.read(self.id)
         machine = self._fold(events)
         states = machine.cells.states()
@@ -131,29 +131,30 @@ class RunHandle(Generic[T]):
         return TaskProgress(state=machine.status.value, meta=done / len(states) if states else 1.0)
 
     async def status(self) -> RunStatus:
-        """Say where the run stands."""
+        """Return the state of the run."""
         record = await self._runtime.store.runs.get(self.id)
         return (await self._replay()).status if record.outcome is None else record.outcome.status
 
     async def explain(self) -> list[WaitingCell]:
-        """Say why cells wait, those that could run first: what they lack, and who has it. None when the run is over.
+        """Explain why cells wait, those that could run first: what they lack, and which cells hold it.
 
-        It is worked out from the logs of all runs of the pool, which takes as long as they are long.
+        It is computed from the logs of all runs of the pool, in time linear in their length. A run that is over has no
+        waiting cells.
         """
         return await Explainer(self._runtime).explain(self.id)
 
     async def describe(self) -> RunDescription:
-        """Say how the run stands: its status, how many cells are in which state, and why cells wait."""
+        """Describe the run: its status, the number of cells in each state, and why cells wait."""
         return await Explainer(self._runtime).describe(self.id)
 
     async def outputs(self) -> dict[str, Any]:
-        """Give the outputs that there are by now, decoded, by name; of a failed run, those that were produced."""
+        """Return the outputs that the run has produced so far, decoded, by name."""
         record = await self._runtime.store.runs.get(self.id)
         values = (await self._replay()).outputs() if record.outcome is None else record.outcome.outputs
         return {name: await self._decode(name, value) for name, value in values.items()}
 
     async def failures(self) -> list[CellFailed]:
-        """Give the cells that have failed for good by now, each with its story."""
+        """Return the cells that have failed for good so far, each with its last attempt."""
         record = await self._runtime.store.runs.get(self.id)
         failures: Mapping[str, tuple[int, Failure]] = (
             (await self._replay()).failures if record.outcome is None else record.outcome.failures
@@ -161,18 +162,18 @@ class RunHandle(Generic[T]):
         return [CellFailed(cell, attempt, failure, self.id) for cell, (attempt, failure) in failures.items()]
 
     async def cancel(self, reason: str = "") -> None:
-        """Ask for the run to end: nothing more is started, and what runs is made to stop.
+        """Cancel the run: nothing more is started, and running attempts are stopped.
 
-        Returns at once; wait for the run to see it end.
+        It returns at once; wait for the run to see it end.
 
-        :param reason: For people; stands in the log.
+        :param reason: For people; it is written to the log.
         """
         event = CancelRequested(reason=reason, at=self._runtime.clock.now())
         await self._runtime.store.inbox.put(self._record.pool, [Notice(run=self.id, event=event)])
         await self._drive()
 
     async def events(self) -> AsyncIterator[Event]:
-        """Give everything that happens to the run, from its beginning, as it happens; ends with the run."""
+        """Yield all events of the run from its beginning, as they happen; ends with the run."""
         await self._drive()
         async for event in self._runtime.store.log.follow(self.id):
             yield event
@@ -181,7 +182,7 @@ class RunHandle(Generic[T]):
         await self._drive()
         try:
             if timeout is not None and timeout <= 0:
-                # wait_for would not even look.
+                # wait_for() with such a timeout would fail without a look at the store.
                 record = await self._runtime.store.runs.get(self.id)
                 if record.outcome is None:
                     raise TaskiqResultTimeoutError(timeout=timeout)

@@ -1,4 +1,4 @@
-"""Every hook of Taskiq-Flow: what a plugin may implement, and when it is asked.
+"""Every hook of Taskiq-Flow: what a plugin may implement, and when it is called.
 
 A plugin is a module or an object with functions of these names, marked with :data:`hookimpl`.
 It takes only the arguments that it needs, by their names::
@@ -10,8 +10,8 @@ It takes only the arguments that it needs, by their names::
         from acme_flow.scheduler import AcmeScheduler
         return [AcmeScheduler]
 
-Where several plugins implement a hook, the one that was loaded last is asked first: those given
-in code, then installed ones against the order of their names, then the defaults. pluggy's
+Where several plugins implement a hook, the one that was loaded last is called first: those given
+in code, then installed ones in reverse order of their names, then the defaults. pluggy's
 ``tryfirst`` and ``trylast`` change that. Implementations are plain functions: neither ``async``
 nor wrappers, because the core calls them one by one and keeps the origin of each answer.
 """
@@ -68,8 +68,8 @@ __all__ = [
 PROJECT = "taskiq_flow"
 PREFIX = "flow_"
 
-#: Grows when a plugin written for the older hooks could break. A plugin may say what it was made for with a module
-#: attribute ``taskiq_flow_api = (lowest, highest)``.
+#: Grows when a plugin written for the older hooks could break. A plugin may declare the versions that it was made for
+#: with a module attribute ``taskiq_flow_api = (lowest, highest)``.
 API_VERSION = 1
 
 hookspec = HookspecMarker(PROJECT)
@@ -176,7 +176,7 @@ def flow_register_discoverers() -> Iterable[type[Discoverer]]:  # type: ignore[e
 def flow_register_commands() -> Iterable[type[Command]]:  # type: ignore[empty-body]
     """Offer sub-commands of ``taskiq flow``, each called by its ``name``.
 
-    Called once for each :class:`~taskiq_flow.flow.Flow`, and once by ``taskiq flow`` before it reads its arguments, so
+    Called once for each :class:`~taskiq_flow.flow.Flow`, and once by ``taskiq flow`` before it reads its arguments. So
     a plugin imports nothing here that its command needs only when it runs. An exception here stops the start-up with
     an error that names the distribution.
 
@@ -193,11 +193,11 @@ def flow_register_commands() -> Iterable[type[Command]]:  # type: ignore[empty-b
 def flow_route_cell(
     run: str, cell: str, task: str, worker: WorkerInfo | None, queue: str
 ) -> Mapping[str, Any] | None:
-    """Choose the labels that bring a cell's message to where the scheduler placed it.
+    """Choose the labels that bring a cell's message to its placement.
 
     Called once for each dispatch, in the process that drives the pool, before the message is sent; again when it is
     sent again. The labels are added to those of the task and of the node. The default gives ``queue_name``: the queue
-    of the worker, or else ``queue``; nothing when there is neither. An exception here, or an answer that is not a
+    of the worker, or else ``queue``; no label when there is neither. An exception here, or an answer that is not a
     mapping with text as keys, is logged with the origin, and the default is used.
 
     :param run: The run's id.
@@ -213,11 +213,11 @@ def flow_route_cell(
 
 @hookspec(firstresult=True)
 def flow_worker_capacity() -> Mapping[str, float] | None:
-    """Say what the worker of this process has: ``cpu`` in cores, ``ram_mb`` in mebibytes, others by name.
+    """State the capacity of this process's worker: ``cpu`` in cores, ``ram_mb`` in mebibytes, others by name.
 
     Called once in each worker process, before it announces itself; and in a process with an in-memory broker, when a
-    scheduler reads resources and neither pool nor flow says what there is. Not called where ``Flow(capacity=…)`` says
-    it. Without an answer the capacity is unknown, and nobody keeps to it. An exception here, or an answer that is not
+    scheduler reads resources and neither pool nor flow states a capacity. Not called where ``Flow(capacity=…)`` is
+    given. Without an answer the capacity is unknown, and no limit applies. An exception here, or an answer that is not
     a mapping of numbers, is logged with the origin, and the capacity counts as unknown.
 
     :returns: Amounts by resource name, or ``None`` to leave it to the next plugin.
@@ -231,11 +231,11 @@ def flow_worker_capacity() -> Mapping[str, float] | None:
 
 @hookspec
 def flow_run_started(record: RunRecord) -> None:
-    """See that a run began.
+    """Observe that a run began.
 
-    Called once for each run, in the process that drives its pool, after the fact was written to the run's log; a
-    driver that dies right then leaves it untold. Keep it short: the driver waits. An exception here is logged with
-    the origin and changes nothing.
+    Called once for each run, in the process that drives its pool, after the event was written to the run's log; when
+    the driver dies right then, not at all. Keep it short: the driver waits. An exception here is logged with the
+    origin and changes nothing.
 
     :param record: The run, without an outcome.
 
@@ -245,14 +245,14 @@ def flow_run_started(record: RunRecord) -> None:
 
 @hookspec
 def flow_run_finished(record: RunRecord, outcome: RunOutcome) -> None:
-    """See that a run succeeded, failed or was cancelled.
+    """Observe that a run succeeded, failed or was cancelled.
 
-    Called once for each run, in the process that drives its pool, after the outcome was written to the store; a
-    driver that dies right then leaves it untold. Keep it short: the driver waits. An exception here is logged with
-    the origin and changes nothing.
+    Called once for each run, in the process that drives its pool, after the outcome was written to the store; when
+    the driver dies right then, not at all. Keep it short: the driver waits. An exception here is logged with the
+    origin and changes nothing.
 
     :param record: The run.
-    :param outcome: How it ended, with its outputs still encoded.
+    :param outcome: The outcome, with its outputs still encoded.
 
     .. versionadded:: 0.1
     """
@@ -260,13 +260,13 @@ def flow_run_finished(record: RunRecord, outcome: RunOutcome) -> None:
 
 @hookspec
 def flow_cell_dispatched(run: str, event: CellDispatched) -> None:
-    """See that an attempt of a cell was placed.
+    """Observe that an attempt of a cell was placed.
 
-    Called once for each attempt, in the process that drives the pool, after the fact was written to the run's log.
+    Called once for each attempt, in the process that drives the pool, after the event was written to the run's log.
     Keep it short: the driver waits. An exception here is logged with the origin and changes nothing.
 
     :param run: The run's id.
-    :param event: The cell, the attempt and where it goes.
+    :param event: The cell, the attempt and its placement.
 
     .. versionadded:: 0.1
     """
@@ -274,9 +274,9 @@ def flow_cell_dispatched(run: str, event: CellDispatched) -> None:
 
 @hookspec
 def flow_cell_started(run: str, event: CellStarted) -> None:
-    """See that a worker began an attempt.
+    """Observe that a worker began an attempt.
 
-    Called once for each attempt that a worker claimed, in the process that drives the pool, after the fact was written
+    Called once for each attempt that a worker claimed, in the process that drives the pool, after the event was written
     to the run's log. Keep it short: the driver waits. An exception here is logged with the origin and changes nothing.
 
     :param run: The run's id.
@@ -288,14 +288,14 @@ def flow_cell_started(run: str, event: CellStarted) -> None:
 
 @hookspec
 def flow_cell_finished(run: str, event: CellSucceeded | AttemptFailed | CellCancelled) -> None:
-    """See that a cell came to its end: it succeeded, failed for good, or was cancelled.
+    """Observe that a cell is final: it succeeded, failed for good, or was cancelled.
 
-    Called once for each cell that was dispatched, in the process that drives the pool, after the fact was written to
-    the run's log; skipped cells are not told. Keep it short: the driver waits. An exception here is logged with the
-    origin and changes nothing.
+    Called once for each cell that was dispatched, in the process that drives the pool, after the event was written to
+    the run's log; not for skipped cells. Keep it short: the driver waits. An exception here is logged with the origin
+    and changes nothing.
 
     :param run: The run's id.
-    :param event: What happened, with its values still encoded.
+    :param event: The final event of the cell, with its values still encoded.
 
     .. versionadded:: 0.1
     """
@@ -303,13 +303,13 @@ def flow_cell_finished(run: str, event: CellSucceeded | AttemptFailed | CellCanc
 
 @hookspec
 def flow_cell_retried(run: str, event: AttemptFailed) -> None:
-    """See that an attempt failed and that the retry policy wants another one.
+    """Observe that an attempt failed and that the retry policy wants another one.
 
-    Called once for each such attempt, in the process that drives the pool, after the fact was written to the run's
+    Called once for each such attempt, in the process that drives the pool, after the event was written to the run's
     log. Keep it short: the driver waits. An exception here is logged with the origin and changes nothing.
 
     :param run: The run's id.
-    :param event: What went wrong, when the next attempt is due and why.
+    :param event: The failure, the time of the next attempt, and the policy's reason.
 
     .. versionadded:: 0.1
     """
@@ -317,7 +317,7 @@ def flow_cell_retried(run: str, event: AttemptFailed) -> None:
 
 @hookspec
 def flow_cell_progressed(run: str, event: CellProgressed) -> None:
-    """See what a running task reports of its progress.
+    """Observe the progress that a running task reports.
 
     Called as often as the task reports, in the process that drives the pool. Keep it short: the driver waits. An
     exception here is logged with the origin and changes nothing.
@@ -331,7 +331,7 @@ def flow_cell_progressed(run: str, event: CellProgressed) -> None:
 
 @hookspec
 def flow_worker_lost(worker: str, pool: str) -> None:
-    """See that a worker was not heard of in time, so that its attempts count as failed.
+    """Observe that a worker was lost: it sent no heartbeat in time, and its attempts count as failed.
 
     Called once each time a worker is given up, in the process that drives the pool. Keep it short: the driver waits.
     An exception here is logged with the origin and changes nothing.

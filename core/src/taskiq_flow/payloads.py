@@ -1,6 +1,6 @@
-"""Encoded values, and failures as data: what travels and what is stored.
+"""Encoded values, and failures as data, for messages and stores.
 
-Nothing in here is decoded by looking at it: a :class:`Payload` says which serializer wrote
+Nothing in here is decoded on reading: a :class:`Payload` names the serializer that wrote
 it, and a :class:`Failure` keeps an exception as text and plain arguments.
 """
 
@@ -54,7 +54,7 @@ class ClaimCheck:
 
 @light
 class ListedValue:
-    """A list that is kept as its elements, so that collecting and mapping copy nothing.
+    """A list that is stored as its elements, so that collecting and mapping copy nothing.
 
     :param parts: One value per element, in order.
     """
@@ -72,21 +72,21 @@ Value = Union[Payload, ClaimCheck, ListedValue]
 
 
 def has_claim_checks(value: Value) -> bool:
-    """Whether some of a value is kept as blobs."""
+    """Whether a part of a value is stored as a blob."""
     if type(value) is Payload:
         return False
     return not isinstance(value, ListedValue) or any(map(has_claim_checks, value.parts))
 
 
 def size_of_value(value: Value) -> int:
-    """Give how many bytes a value has, blobs included."""
+    """Return the size of a value in bytes, blobs included."""
     if isinstance(value, Payload):
         return len(value.data)
     return value.size if isinstance(value, ClaimCheck) else sum(map(size_of_value, value.parts))
 
 
 class FailureKind(str, enum.Enum):
-    """Why an attempt did not succeed."""
+    """The kinds of failure of an attempt."""
 
     EXCEPTION = "exception"
     TIMEOUT = "timeout"
@@ -97,13 +97,13 @@ class FailureKind(str, enum.Enum):
 
 @light(kw_only=True)
 class Failure:
-    """What went wrong in an attempt, as data that is safe to store and to read back.
+    """The failure of an attempt, as data that is safe to store and to read back.
 
     :param kind: The kind of failure.
-    :param type: ``module:qualname`` of the exception's class; empty where there was no exception.
+    :param type: ``module:qualname`` of the exception's class; empty if there was no exception.
     :param message: The exception's text, or a sentence.
-    :param traceback: The formatted traceback; empty where there was none.
-    :param args: The exception's arguments where they are plain JSON values, otherwise ``None``.
+    :param traceback: The formatted traceback; empty if there was none.
+    :param args: The exception's arguments if they are plain JSON values, otherwise ``None``.
     """
 
     kind: FailureKind
@@ -114,7 +114,7 @@ class Failure:
 
     @property
     def summary(self) -> str:
-        """The class and the text in one line, as a traceback's last line says them."""
+        """The class and the text in one line, like the last line of a traceback."""
         name = self.type.rpartition(":")[2].rpartition(".")[2]
         if name and self.message:
             return f"{name}: {self.message}"

@@ -1,4 +1,4 @@
-"""Pools: workers whose capacity is scheduled together, and what is free on them."""
+"""Pools: workers whose capacity is scheduled together, and their free capacity."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _TOLERANCE = 1e-9
 
 @frozen(kw_only=True)
 class WorkerPool:
-    """A pool as it is declared, to be given to a flow or to a pipeline.
+    """The declaration of a pool, for a flow or a pipeline.
 
     :param name: The pool's name; a run belongs to one pool.
-    :param workers: What is known of its workers beforehand. Embedded, these are the only workers there are, and the
-        process executes what is placed on any of them. Elsewhere those that have a queue stand for whoever reads it,
-        and without any such the workers that announce themselves count.
-    :param limits: How much of these names all runs of the pool together may occupy at once, such as ``{"db": 5}``.
-    :param scheduler: The name of the scheduler to use where nothing else is selected; ``None`` for the usual one.
+    :param workers: The declared workers. With an in-memory broker there are no others, and the process executes all
+        cells that are placed on any of them. Otherwise a declared worker with a queue stands for the reader of that
+        queue; if none has a queue, only workers that announce themselves count.
+    :param limits: Limits for all runs of the pool together, by name, such as ``{"db": 5}``.
+    :param scheduler: The name of the pool's scheduler, if none is configured; ``None`` for the default.
     """
 
     name: str = "default"
@@ -52,9 +52,9 @@ class WorkerPool:
             raise PluginError(
                 f"the scheduler of the pool is {self.scheduler!r}; give the name of one, or None"
             )
-        if strangers := [worker for worker in self.workers if not isinstance(worker, WorkerView)]:
+        if wrong := [worker for worker in self.workers if not isinstance(worker, WorkerView)]:
             raise PluginError(
-                f"a worker of the pool is {strangers[0]!r}; give a WorkerView(id=…, capacity={{…}})"
+                f"a worker of the pool is {wrong[0]!r}; give a WorkerView(id=…, capacity={{…}})"
             )
         for worker in self.workers:
             amounts(f"the capacity of worker {worker.id!r}", worker.capacity)
@@ -62,18 +62,18 @@ class WorkerPool:
         check_names(self.workers, self.limits)
 
 
-def amounts(what: str, given: Any) -> dict[str, float]:
+def amounts(subject: str, given: Any) -> dict[str, float]:
     """Check amounts by name.
 
-    :param what: What they are, for the error.
-    :raises PluginError: with everything that is wrong with them.
+    :param subject: The noun for errors, such as ``limits``.
+    :raises PluginError: with every problem of the amounts.
     """
     if not isinstance(given, Mapping):
-        raise PluginError(f"{what} is {given!r}; give numbers by name, such as {{'db': 5}}")
+        raise PluginError(f"{subject} is {given!r}; give numbers by name, such as {{'db': 5}}")
     problems = [
-        f"{name!r} of {what} is {amount!r}; give a number, 0 or more"
+        f"{name!r} of {subject} is {amount!r}; give a number, 0 or more"
         if isinstance(name, str) and name
-        else f"{name!r} of {what} is no name"
+        else f"{name!r} of {subject} is no name"
         for name, amount in given.items()
         if not (isinstance(name, str) and name and is_amount(amount))
     ]
@@ -83,9 +83,9 @@ def amounts(what: str, given: Any) -> dict[str, float]:
 
 
 def check_names(workers: Sequence[WorkerView], limits: Mapping[str, float]) -> None:
-    """Check that nothing in a pool goes by the name of something else.
+    """Check that workers, queues, resources and limits of a pool have distinct names.
 
-    :raises PluginError: with every name that is there twice.
+    :raises PluginError: with every name that is used twice.
     """
     problems: list[str] = []
     for word, names in (
@@ -105,27 +105,27 @@ def check_names(workers: Sequence[WorkerView], limits: Mapping[str, float]) -> N
 
 
 def fits(demand: Mapping[str, float], room: Mapping[str, float]) -> bool:
-    """Whether a demand fits into a room; of a resource that the room does not name there is none.
+    """Whether a demand fits into the free amounts; a resource without an amount has none.
 
     :param demand: Amounts by resource name.
-    :param room: Likewise. For a worker's whole capacity an empty mapping means that it is unbounded; ask that first.
+    :param room: Free amounts by resource name. A worker with an empty capacity is unbounded; the caller checks that.
     """
     return all(amount <= room.get(name, 0.0) + _TOLERANCE or amount <= 0 for name, amount in demand.items())
 
 
 def suits(queue: str, worker: WorkerView) -> bool:
-    """Whether a cell that asks for a queue may be placed on a worker: one with a queue of its own gets nothing else.
+    """Whether a worker may get a cell that asks for a queue; a worker with its own queue gets no other queue's cells.
 
-    :param queue: What the cell asks for; empty for any.
+    :param queue: The queue that the cell asks for; empty for any.
     """
     return not queue or not worker.queue or worker.queue == queue
 
 
 def shortage(demand: Mapping[str, float], queue: str, workers: Sequence[WorkerView]) -> str:
-    """Say why a demand could be met by no worker, even one with nothing else on it; empty where one could.
+    """Describe why a demand fits on no worker, even on an empty one; an empty text if it fits on one.
 
     :param demand: Amounts by resource name.
-    :param queue: The queue that is asked for; empty for any.
+    :param queue: The demanded queue; empty for any.
     :returns: A part of a sentence that begins with a verb.
     """
     readers = [worker for worker in workers if suits(queue, worker)]
@@ -153,7 +153,7 @@ def shortage(demand: Mapping[str, float], queue: str, workers: Sequence[WorkerVi
 def _suggest(name: str, workers: Sequence[WorkerView]) -> str:
     from difflib import get_close_matches  # needed for errors only
 
-    # A slip begins with the same letter; gpu is no slip for cpu.
+    # Only names with the same first letter count as a misspelling, so that gpu is none of cpu.
     known = {each for worker in workers for each in worker.capacity if each[:1] == name[:1]}
     close = get_close_matches(name, sorted(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
@@ -161,21 +161,21 @@ def _suggest(name: str, workers: Sequence[WorkerView]) -> str:
 
 def total_of(amounts: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Add amounts up by name."""
-    # Equal demands are mostly one object, and there are many of them.
-    all_of_them = [*amounts]
-    distinct = {id(each): each for each in all_of_them}
+    # Most cells of a node share one mapping, so it is faster to count objects first.
+    every = [*amounts]
+    distinct = {id(each): each for each in every}
     total: dict[str, float] = {}
-    for key, number in Counter(map(id, all_of_them)).items():
+    for key, number in Counter(map(id, every)).items():
         for name, amount in distinct[key].items():
             total[name] = total.get(name, 0.0) + amount * number
     return total
 
 
 class FreeCapacity:
-    """What is free on each worker while a scheduler makes its choice.
+    """The free capacity of each worker while a scheduler makes its choice.
 
     :param workers: The pool's workers.
-    :param running: What is in use.
+    :param running: The cells that occupy capacity.
 
     :ivar free: Free amounts by worker and resource; ``None`` for a worker without bounds. May be below zero.
     """
@@ -199,11 +199,11 @@ class FreeCapacity:
 
     @staticmethod
     def fits_when_empty(cell: ReadyCell, worker: WorkerView) -> bool:
-        """Whether a cell could be placed on a worker with nothing else on it."""
+        """Whether a cell could be placed on a worker without any other cells."""
         return suits(cell.queue, worker) and (not worker.capacity or fits(cell.resources, worker.capacity))
 
     def take(self, demand: Mapping[str, float], worker: str) -> None:
-        """Count a demand as in use on a worker; without effect for one that is not there."""
+        """Count a demand as in use on a worker; without effect for an unknown worker."""
         free = self.free.get(worker)
         if free is not None:
             for name, amount in demand.items():
@@ -211,8 +211,8 @@ class FreeCapacity:
 
 
 def is_amount(value: object) -> bool:
-    """Whether something is a number that can be there of a resource: finite, and not below zero."""
-    # Not by math.isfinite(), which raises where a whole number is too large.
+    """Whether a value is an amount of a resource: a finite number, 0 or more."""
+    # Not by math.isfinite(), which raises for a whole number that is too large.
     return (
         isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
     )

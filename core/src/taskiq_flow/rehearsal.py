@@ -1,7 +1,7 @@
-"""A run without workers: the real machine and the real placing of cells, on a clock that jumps.
+"""A rehearsal: a run without workers, with the real machine and the real placing of cells, on a clock that jumps.
 
-What happens here is what a driver would do, so that a plan made of it holds for runs: limits, priorities, maps
-and their windows included. Nothing is awaited, sent or stored, and the same script gives the same attempts.
+It does what a driver would do, limits, priorities, maps and their windows included, so that a plan made from it holds
+for real runs. Nothing is awaited, sent or stored, and the same script gives the same attempts.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ _UNLIMITED = 10**12
 
 
 class Script(ABC):
-    """What happens in a rehearsal, as far as the graph does not say it."""
+    """The part of a rehearsal that the graph does not define: durations and values."""
 
     @abstractmethod
     def seconds(self, cell: str, node: TaskNode) -> float:
-        """Say how long an attempt takes."""
+        """Return the duration of an attempt."""
 
     @abstractmethod
     def outputs(self, cell: str, node: TaskNode) -> tuple[Value, ...]:
-        """Give what an attempt returns: one value for each of the node's outputs."""
+        """Return the result of an attempt: one value for each of the node's outputs."""
 
     @abstractmethod
     def items(self, cell: str, node: MapNode, items: Value) -> tuple[Value, ...]:
-        """Give the elements of the list that a map goes over."""
+        """Return the items of a map."""
 
     @abstractmethod
     def inputs(self, graph: Graph) -> Mapping[str, Value]:
-        """Give the run's inputs."""
+        """Return the run's inputs."""
 
     @abstractmethod
     def read(self, value: Value) -> Any:
@@ -63,14 +63,14 @@ class Script(ABC):
 
 @frozen(kw_only=True)
 class RehearsedAttempt:
-    """An attempt that was rehearsed.
+    """An attempt in a rehearsal.
 
     :param cell: The cell's path.
     :param node: The path of its node, such as ``tracks[]/features``.
     :param task: The task's name.
-    :param worker: The worker that executed it; empty where each cell has a worker of its own.
-    :param resources: What it occupied.
-    :param limits: What it took of the pool's limits.
+    :param worker: The worker that executed it; empty if each cell has a worker of its own.
+    :param resources: The resources that it occupied.
+    :param limits: The amounts of the pool's limits that it occupied.
     :param queue: The queue that it asked for; empty for none.
     :param ready: When it could have begun, in seconds since the start of the run.
     :param began: When it began.
@@ -92,16 +92,16 @@ class RehearsedAttempt:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Its duration."""
         return self.ended - self.began
 
 
 @frozen(kw_only=True)
 class Rehearsal:
-    """What came of it.
+    """The result of a rehearsal.
 
-    :param attempts: Every attempt, in the order in which they ended.
-    :param complaints: What the core did not accept of the scheduler's answers; the default placed cells instead.
+    :param attempts: Every attempt, in the order of their ends.
+    :param complaints: Answers of the scheduler that the core refused; the default scheduler placed cells instead.
     """
 
     attempts: tuple[RehearsedAttempt, ...]
@@ -123,20 +123,20 @@ def rehearse(
     seen: Sequence[RehearsedAttempt] = (),
     window: int = DEFAULT_WINDOW,
 ) -> Rehearsal:
-    """Play a run through.
+    """Rehearse a run.
 
-    A cell that the scheduler places on no worker in particular waits in the queue that it was sent to, and the first
-    worker of that queue with room for it takes it; the one behind it waits, although there may be room for it. A task
-    that does not say how many cores it needs occupies one. Every attempt succeeds, and limits of time end nothing.
+    A cell that the scheduler places on no particular worker waits in its queue, and the first worker of that queue
+    with room for it takes it; cells behind it wait, even if there is room for them. A task without a number of cores
+    occupies one core. Every attempt succeeds, and time limits have no effect.
 
-    :param graph: What is run.
-    :param script: How long attempts take and what they return.
-    :param scheduler: Places the cells; ``None`` gives each cell a worker of its own, whatever the windows are.
+    :param graph: The run's graph.
+    :param script: The durations and results of attempts.
+    :param scheduler: The scheduler; ``None`` gives each cell a worker of its own, and every map an unlimited window.
     :param workers: The workers.
     :param limits: The pool's limits.
-    :param seen: Attempts of earlier runs, from which a driver would know how long tasks take.
-    :param window: How many items of maps are open at once, where a map does not say.
-    :raises UnschedulableError: the scheduler leaves cells waiting although nothing runs any more.
+    :param seen: Attempts of earlier runs, from which a driver would estimate durations.
+    :param window: How many items may be open at once, over all maps without a limit of their own.
+    :raises UnschedulableError: the scheduler leaves cells waiting although no attempt runs any more.
     """
     if scheduler is None:
         return _Stage(_windowless(graph), script, None, (), limits or {}, (), _UNLIMITED).play()
@@ -144,7 +144,7 @@ def rehearse(
 
 
 def _windowless(graph: Graph) -> Graph:
-    """Give the graph with maps that open all of their items at once."""
+    """Return the graph with maps that open all of their items at once."""
     nodes = {
         name: evolve(node, body=_windowless(node.body), max_parallel=None)
         if isinstance(node, MapNode)
@@ -156,7 +156,7 @@ def _windowless(graph: Graph) -> Graph:
 
 @frozen
 class _Run:
-    """The one run that is scheduled."""
+    """The only run of the pool."""
 
     record: RunRecord
     machine: RunMachine
@@ -165,7 +165,7 @@ class _Run:
 
 @frozen
 class _Workers:
-    """Workers that are always there."""
+    """Workers that never get lost."""
 
     views: tuple[WorkerView, ...]
 
@@ -202,11 +202,11 @@ class _Stage:
         durations = Durations()
         for attempt in seen:
             durations.record(attempt.task, attempt.seconds)
-        asked = FifoScheduler() if scheduler is None else scheduler
+        placing = FifoScheduler() if scheduler is None else scheduler
         self._graph = graph
         self._script = script
         self._ideal = scheduler is None
-        self._placer = Placer(asked, default_for(asked), limits)
+        self._placer = Placer(placing, default_for(placing), limits)
         self._workers = _Workers(tuple(workers))
         self._machine = RunMachine(graph, read=script.read, window=window)
         self._run = _Run(RunRecord(id=_RUN, pool=_RUN, graph=graph), self._machine)
@@ -257,7 +257,7 @@ class _Stage:
             self._begin(self._dispatch(instruction.cell, "", ""))
 
     def _place(self) -> None:
-        """Place what is ready, as a driver does in a turn."""
+        """Place ready cells, as a driver does in a turn."""
         for placements in self._scheduling.place({_RUN: self._run}):
             for placement in placements:
                 sent = self._dispatch(placement.path, placement.worker, placement.queue)
@@ -272,11 +272,11 @@ class _Stage:
         self._apply(
             ev.CellDispatched(cell=path, attempt=cell.attempt, worker=worker, queue=queue, at=self._now)
         )
-        # What it occupies, whatever the scheduler looks at.
+        # It occupies these resources even if the scheduler ignores them.
         return _Sent(cell, {"cpu": 1.0, **cell.resources}, self._causes.pop(path), worker)
 
     def _take(self) -> None:
-        """Let workers take what was sent to no one in particular, in the order in which it was sent."""
+        """Let workers take the cells without a particular worker, in the order of dispatch."""
         for queue, cells in self._sent.items():
             readers = [worker for worker in self._workers.views if suits(queue, worker)]
             while cells:

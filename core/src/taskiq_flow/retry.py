@@ -1,4 +1,4 @@
-"""The protocol of retry policies: what to do after an attempt failed."""
+"""The protocol of retry policies, which decide about failed attempts."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ __all__ = [
 
 
 LONGEST_DELAY = 100 * 365 * 86_400.0
-"""Seconds; longer waits count as a hundred years, so that every due time is a date that can be shown."""
+"""Seconds; a longer delay counts as a hundred years, so that every due time is a valid date."""
 
 
 @frozen(kw_only=True)
 class Retry:
     """Try again.
 
-    :param delay: Seconds to wait first, from 0 to :data:`LONGEST_DELAY`; what is beyond counts as the nearer of both.
-    :param reason: For people; stands in the log.
-    :param resources: What the next attempt shall occupy instead.
-    :param queue: Another queue for it.
-    :param priority: Another priority for it.
+    :param delay: Seconds to wait first, from 0 to :data:`LONGEST_DELAY`; other values count as the nearer of both.
+    :param reason: For people; it is written to the log.
+    :param resources: The resources of the next attempt; ``None`` for no change.
+    :param queue: The queue of the next attempt; ``None`` for no change.
+    :param priority: The priority of the next attempt; ``None`` for no change.
     """
 
     delay: float = 0.0
@@ -52,7 +52,7 @@ class Retry:
 class GiveUp:
     """The failure is final.
 
-    :param reason: For people; stands in the log.
+    :param reason: For people; it is written to the log.
     """
 
     reason: str = ""
@@ -63,15 +63,15 @@ RetryDecision = Union[Retry, GiveUp]
 
 @frozen(kw_only=True)
 class CellView:
-    """What a policy may know of the cell that failed.
+    """A policy's view of the cell that failed.
 
     :param run: The run's id.
     :param path: The cell's path, such as ``tracks[3]/features``.
     :param task: The task's name.
-    :param resources: What the attempt occupied.
-    :param first_started_at: When the first attempt started, in seconds since the epoch; ``None`` where unknown.
+    :param resources: The resources that the attempt occupied.
+    :param first_started_at: When the first attempt started, in seconds since the epoch; ``None`` if unknown.
     :param now: The time of the question, in seconds since the epoch.
-    :param asked: Whether anybody has said something of retries: the task, its pipeline, or the configuration.
+    :param asked: Whether the task, its pipeline or the configuration has retry options.
     """
 
     run: str
@@ -84,16 +84,16 @@ class CellView:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the first attempt started; 0 where none did."""
+        """Seconds since the first attempt started; 0 if none did."""
         return 0.0 if self.first_started_at is None else max(0.0, self.now - self.first_started_at)
 
 
 @frozen(kw_only=True)
 class FailedAttempt:
-    """What a policy is asked about.
+    """A failed attempt, as a question to a policy.
 
-    :param failure: The failure as data; there for every kind.
-    :param exception: The exception itself, where the one who asks holds it.
+    :param failure: The failure as data, of any kind.
+    :param exception: The exception itself, if the asking process has it.
     """
 
     failure: Failure
@@ -106,7 +106,7 @@ class RetryPolicy(ABC):
     Implementations pass ``taskiq_flow.testing.RetryPolicyKit``.
 
     :cvar name: The name that configuration selects it by.
-    :cvar preferred: Whether this very class, not what is derived from it, is the default instead of the core's.
+    :cvar preferred: Whether this very class, without its subclasses, is the default instead of the core's.
     """
 
     name: ClassVar[str]
@@ -121,19 +121,19 @@ class RetryPolicy(ABC):
         try:
             return cls(**options)
         except TypeError as error:
-            said = (
+            problem = (
                 f"does not take the options {', '.join(map(repr, options))}" if options else "needs options"
             )
             name = getattr(cls, "name", cls.__name__)
-            raise PluginError(f"retry policy {name!r} {said}: {error}") from error
+            raise PluginError(f"retry policy {name!r} {problem}: {error}") from error
 
     def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
-        """Answer for an attempt that failed, of whatever kind the failure is.
+        """Decide about a failed attempt, whatever the kind of its failure.
 
-        A value that cannot be encoded, decoded or carried would fail again every time, and an attempt that was
-        cancelled is not wanted: :meth:`should_retry` is not asked about these.
+        A value that cannot be encoded, decoded or carried would fail again every time, and a cancelled attempt is not
+        wanted any more: :meth:`should_retry` is not called for these.
 
-        :param attempt: Which one it was, counted from 1.
+        :param attempt: The number of the attempt, counted from 1.
         """
         if failed.failure.kind in (FailureKind.REJECTED, FailureKind.CANCELLED):
             return GiveUp(reason=f"gave up: the attempt was {failed.failure.kind.value}")
@@ -142,7 +142,7 @@ class RetryPolicy(ABC):
         return GiveUp()
 
     def should_retry(self, attempt: int, exception: BaseException | None) -> bool:
-        """Whether there shall be another attempt after this one (counted from 1)."""
+        """Whether another attempt shall follow this one (counted from 1)."""
         return False
 
     def get_delay(self, attempt: int) -> float:
@@ -151,10 +151,10 @@ class RetryPolicy(ABC):
 
 
 def answer_of(name: str, answer: Any) -> Any:
-    """Give what somebody's function answered, unless that is to be awaited: a coroutine would count as a yes.
+    """Return the answer of a user's function, and refuse a coroutine, which would count as true.
 
-    :param name: What the error calls the function.
-    :raises PluginError: it is asynchronous.
+    :param name: The function's name, for the error.
+    :raises PluginError: the function is asynchronous.
     """
     if not inspect.isawaitable(answer):
         return answer
@@ -166,12 +166,12 @@ def answer_of(name: str, answer: Any) -> Any:
 
 
 def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Give options as they stand in graphs: exception classes become ``module:qualname``, all else stays as it is."""
+    """Return options in the form of graphs: exception classes become ``module:qualname``, other values stay."""
     return {name: _plain(value) for name, value in options.items()}
 
 
 def option_problems(options: Mapping[Any, Any]) -> Iterator[str]:
-    """Say which options cannot stand in a graph, or travel with a message, however right they are."""
+    """Yield a problem for each option that cannot stand in a graph or travel with a message."""
     for name, value in options.items():
         if not isinstance(name, str):
             yield f"the retry options have the name {name!r}; give texts as names"

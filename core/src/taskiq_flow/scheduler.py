@@ -1,4 +1,4 @@
-"""The protocol of schedulers: which ready cells go where."""
+"""The protocol of schedulers, which place ready cells on workers."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class ReadyCell:
     :param path: The cell's path; unique within the run.
     :param node: The name of its node.
     :param task: The task's name.
-    :param attempt: The attempt to come, counted from 1.
-    :param resources: What it will occupy.
-    :param priority: Higher goes first.
+    :param attempt: The next attempt, counted from 1.
+    :param resources: The resources that it will occupy.
+    :param priority: Cells with a higher one go first.
     :param queue: The queue that the node or a retry asks for; empty for any.
     :param labels: The run's labels.
-    :param ready_at: Since when it has been ready, in seconds since the epoch.
-    :param limits: How much it will take of the pool's limits, by name. What is shown at once fits into them together,
-        so that a scheduler need not look.
+    :param ready_at: When it became ready, in seconds since the epoch.
+    :param limits: The amounts of the pool's limits that it will occupy, by name. All cells of one call fit into the
+        limits together, so a scheduler need not check them.
     :param rank: Its upward rank: the seconds from its start to the end of its run, along the longest path. A cell of an
         item that has begun has the rank of its map, so that items are finished first. Only for schedulers that use it.
-    :param depth: How many items of maps it is in that have begun. It is shown before the cells of its priority that
-        are less deep, so that maps are worked off item by item.
+    :param depth: The number of maps around the cell whose item has begun. Within a priority, deeper cells come first,
+        so that maps are finished item by item.
     """
 
     run: str
@@ -50,10 +50,10 @@ class ReadyCell:
 
 @frozen(kw_only=True)
 class RunningCell:
-    """A cell that occupies capacity: dispatched, running, or given up but not yet gone.
+    """A cell that occupies capacity: dispatched, running, or given up with its slot still held.
 
-    :param worker: The worker that holds it; empty where none was chosen.
-    :param limits: How much it takes of the pool's limits, by name.
+    :param worker: The worker that holds it; empty if none was chosen.
+    :param limits: The amounts of the pool's limits that it occupies, by name.
     :param labels: The run's labels.
     """
 
@@ -68,12 +68,12 @@ class RunningCell:
 
 @frozen(kw_only=True)
 class WorkerView:
-    """A worker as a scheduler sees it.
+    """A scheduler's view of a worker.
 
     :param id: Its id.
-    :param capacity: What it has in total, by resource name; a resource that is not named has none, and an empty
-        mapping means that the capacity is unknown and unbounded.
-    :param queue: Its own queue; empty where it has none.
+    :param capacity: Its total capacity, by resource name. The worker has nothing of a resource without an amount; an
+        empty mapping means that the capacity is unknown and unbounded.
+    :param queue: Its own queue; empty if it has none.
     """
 
     id: str
@@ -87,7 +87,7 @@ class Placement:
 
     :param run: The run's id.
     :param path: The cell's path.
-    :param worker: The worker it shall run on; empty for any worker of the pool.
+    :param worker: The worker that shall run it; empty for any worker of the pool.
     :param queue: The queue to send it to; empty for the cell's own.
     """
 
@@ -100,16 +100,16 @@ class Placement:
 class Scheduler(ABC):
     """Places ready cells: pure, synchronous, and free to leave cells waiting.
 
-    The core checks the answer. One that raises, or that breaks a rule, is logged and the default is used for that turn.
-    Implementations pass ``taskiq_flow.testing.SchedulerKit``.
+    The core checks the answer. If the scheduler raises or breaks a rule, the core logs it and uses the default for that
+    turn. Implementations pass ``taskiq_flow.testing.SchedulerKit``.
 
     :cvar name: The name that configuration selects it by.
-    :cvar lookahead: How many ready cells it is shown at most: the higher priority first, then those of items that have
-        begun, then the oldest. Where there are more, and it reads resources, half of these at most are cells that no
-        worker has room for now.
-    :cvar reads_resources: Whether it keeps to the workers' capacity; with ``False`` the core says so when a graph asks
+    :cvar lookahead: The maximum of ready cells in one call: the higher priority first, then those of items that have
+        begun, then the oldest. If there are more and it reads resources, at most half of them are cells that fit on no
+        worker now.
+    :cvar reads_resources: Whether it respects the workers' capacity; with ``False`` the core warns when a graph asks
         for resources.
-    :cvar uses_rank: Whether it looks at the rank of cells, which is worked out only for those who do.
+    :cvar uses_rank: Whether it reads the rank of cells; with ``False`` the core does not compute it.
     """
 
     name: ClassVar[str]
@@ -129,27 +129,27 @@ class Scheduler(ABC):
         :param ready: Cells, the higher priority first, then the deeper ones, then in the order in which they became
             ready; with several lanes (:meth:`lane_of`) that is the order within each.
         :param workers: The pool's live workers, by id.
-        :param running: What is in use; the sum of its resources is what the workers cannot offer.
-        :returns: Placements in the order to dispatch; ``None`` to use the default scheduler for this turn.
+        :param running: The cells that occupy capacity; the sum of their resources is in use.
+        :returns: Placements in the order of dispatch; ``None`` to use the default scheduler for this turn.
         """
 
     def lane_of(self, cell: ReadyCell) -> str:
-        """Name the line that a cell waits in; by default all wait in one.
+        """Return the name of the lane that a cell waits in; by default there is one lane.
 
-        Of several lanes one cell each is shown in turns. A scheduler that is fair to runs or tenants thus sees some
+        The cells of a call are taken from the lanes in turns. A scheduler that is fair to runs or tenants thus sees
         cells of each, however many one of them has.
         """
         return ""
 
     def explain(self, cell: ReadyCell, workers: Sequence[WorkerView], running: Sequence[RunningCell]) -> str:
-        """Say why a ready cell waits, for people, where you know more than what there is too little of.
+        """Explain why a ready cell waits, if the scheduler knows more than which resource is short.
 
-        Asked when somebody wants to know, in any process, and never by a driver. Limits of the pool are the core's to
-        explain. When it raises, or gives no text, people are told what there is too little of.
+        It is called when a user asks, in any process, and never by a driver. The core explains the limits of the pool.
+        If this method raises or returns no text, the core names the resource that is short.
 
-        :param cell: A cell that was shown to :meth:`place`.
+        :param cell: A cell that :meth:`place` was called with.
         :param workers: The pool's live workers, by id.
-        :param running: What is in use.
-        :returns: One sentence that begins with a small letter, without a period; empty where you have nothing to say.
+        :param running: The cells that occupy capacity.
+        :returns: One sentence that begins with a small letter, without a period; empty for the core's explanation.
         """
         return ""

@@ -28,22 +28,22 @@ class Serializer(ABC):
 
     @abstractmethod
     def loads(self, data: bytes, type_: Any = Any) -> Any:
-        """Decode what :meth:`dumps` wrote.
+        """Decode the output of :meth:`dumps`.
 
         :param type_: The annotation to decode by; :data:`typing.Any` when there is none.
         :raises PayloadError: the data is damaged, or does not fit the annotation.
         """
 
     def reader(self, type_: Any) -> Callable[[bytes], Any] | None:
-        """Give what does the work of :meth:`loads` where nothing is wrong; it may raise anything where something is.
+        """Return a faster form of :meth:`loads`; for data that does not fit it may raise anything.
 
-        :param type_: As for :meth:`loads`.
-        :returns: ``None`` where there is nothing faster than :meth:`loads`.
+        :param type_: The annotation to decode by, as for :meth:`loads`.
+        :returns: The function; ``None`` where there is nothing faster than :meth:`loads`.
         """
         return None
 
     def split(self, data: bytes) -> list[bytes]:
-        """Give the encoded elements of an encoded list.
+        """Return the encoded elements of an encoded list.
 
         :raises PayloadError: the data is not a list.
         """
@@ -55,21 +55,21 @@ class Serializer(ABC):
         return [self.dumps(element) for element in value]
 
     def join(self, parts: Iterable[bytes]) -> bytes:
-        """Give the encoded list of encoded elements."""
+        """Return the encoded list of encoded elements."""
         return self.dumps([self.loads(part) for part in parts])
 
 
 class ByteCodec(ABC):
     """Changes encoded values as they go into messages, logs and blobs, and back: compresses or encrypts them.
 
-    Codecs stand in a row behind a serializer, and a payload's id names those that changed it, in their order:
+    Codecs run one after the other behind a serializer. A payload's id names those that changed it, in their order:
     ``json+zstd+encrypted``. One object may be used from several threads at once. Objects that are given to a flow with
     a pool of processes can be pickled. Implementations pass ``taskiq_flow.testing.ByteCodecKit``.
 
-    :cvar name: What selects the codec, and what is stored with every payload that it changed; without ``+``. Never
-        give the name to another format.
-    :ivar max_bytes: How much :meth:`decode` may give at most; the flow sets it where it is ``None``. A codec whose
-        output can be much longer than its input must not make more than that.
+    :cvar name: The name that selects the codec and is stored with every payload that it changed; without ``+``. Never
+        use the name for another format.
+    :ivar max_bytes: The largest result of :meth:`decode` in bytes; the flow sets it where it is ``None``. A codec whose
+        output can be much longer than its input must stop there.
     """
 
     name: ClassVar[str]
@@ -79,13 +79,13 @@ class ByteCodec(ABC):
     def encode(self, data: bytes) -> bytes:
         """Change the bytes.
 
-        :returns: The changed bytes; or ``data`` itself, the very object, to leave it as it is. The payload's id does
-            not name the codec then.
+        :returns: The changed bytes; or ``data`` itself, the same object, to leave it as it is. Then the payload's id
+            does not name the codec.
         """
 
     @abstractmethod
     def decode(self, data: bytes) -> bytes:
-        """Give the bytes back that :meth:`encode` was given.
+        """Return the original bytes of :meth:`encode`.
 
-        :raises PayloadError: they are damaged, were tampered with, or are too long.
+        :raises PayloadError: the data is damaged, was tampered with, or would become too long.
         """

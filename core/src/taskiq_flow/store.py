@@ -1,6 +1,6 @@
-"""The protocol of stores: what a driver, its workers and its clients share.
+"""The protocol of stores, which a driver, its workers and its clients share.
 
-A store has six small parts. Everything is awaited, even where a store has nothing to wait
+A store has six small parts. Every call is awaited, even if a store has nothing to wait
 for, so that the same code runs on a dictionary and on a database. Implementations pass
 ``taskiq_flow.testing.StoreKit``.
 
@@ -46,16 +46,16 @@ _ID = re.compile(r"(?P<first>.+)~(?P<number>[1-9]\d*)", re.DOTALL)
 
 @frozen(kw_only=True)
 class RunOutcome:
-    """How a run ended.
+    """The outcome of a run.
 
     :param status: One of the final states.
-    :param outputs: The outputs that were produced, by name; of a failed run, those that were.
-    :param failures: For each failed cell its last attempt and what went wrong.
-    :param left_out: The same for cells of items that a map left out because of it (``skip_errors``).
-    :param reason: Why a run without failed cells ended otherwise than well (cancelled, timed out).
+    :param outputs: The outputs that were produced, by name; a failed run may lack some.
+    :param failures: The last attempt and the failure of each failed cell.
+    :param left_out: The same for failed cells of items that a map left out (``skip_errors``).
+    :param reason: Why a run without failed cells did not succeed (cancelled, timed out).
     :param timed_out: Whether it ended because its own time limit passed.
-    :param holds_slot: Whether attempts that were given up still occupied their workers then.
-    :param at: When, in seconds since the epoch.
+    :param holds_slot: Whether attempts that were given up still occupied their workers at the end.
+    :param at: The time of the end, in seconds since the epoch.
     """
 
     status: RunStatus
@@ -70,17 +70,17 @@ class RunOutcome:
 
 @frozen(kw_only=True)
 class RunRecord:
-    """A run, as the store knows it.
+    """The record of a run in the store.
 
     :param id: Unique.
     :param pool: The pool whose driver drives it.
-    :param graph: What is run; stores that hold text keep ``graph.to_json()``.
+    :param graph: The run's graph; stores that hold text keep ``graph.to_json()``.
     :param inputs: The encoded inputs.
     :param created_at: Seconds since the epoch.
     :param labels: Free words for people, tenants and schedulers.
-    :param origins: Where its tasks were discovered, by the task's name: distribution, version and function. Tasks that
-        the application has itself are not in it.
-    :param resumes: The id of the run that it resumes, whose results it takes over; empty for none.
+    :param origins: The origins of its discovered tasks, by the task's name: distribution, version and function. Tasks
+        of the application itself are not in it.
+    :param resumes: The id of the run that it resumes, whose results it reuses; empty for none.
     :param outcome: ``None`` until the run has finished.
     """
 
@@ -97,13 +97,14 @@ class RunRecord:
 
 @frozen(kw_only=True)
 class Lease:
-    """The right to do something alone for a while.
+    """An exclusive right for a while, such as that to drive a pool.
 
-    A lease is *lost* once another holder has acquired it, or its own holder has given it back. One that
-    has merely expired is still good for writing until somebody takes it.
+    A lease is *lost* once another holder has acquired it, or its own holder has released it. A lease that
+    has merely expired is still valid for writing until another holder acquires it.
 
-    :param name: What it is about, such as ``pool:default``.
-    :param holder: Who has it; another word for each driver object, since the number follows the holder.
+    :param name: The subject, such as ``pool:default``.
+    :param holder: The name of the holder, which must differ for each driver object, because the number follows the
+        holder.
     :param number: The fencing number; each new holder gets a higher one, for ever.
     :param expires_at: Seconds since the epoch.
     """
@@ -116,10 +117,10 @@ class Lease:
 
 @light(kw_only=True)
 class Notice:
-    """One thing for a driver to read: something that happened to a run.
+    """An event of a run, as a message for the driver.
 
     :param run: The run's id.
-    :param event: What happened. A ``RunStarted`` announces a run that was just created.
+    :param event: The event. A ``RunStarted`` announces a run that was just created.
     """
 
     run: str
@@ -128,15 +129,15 @@ class Notice:
 
 @frozen(kw_only=True)
 class WorkerInfo:
-    """A worker and what it can do.
+    """The announcement of a worker.
 
     :param id: Unique in the store.
     :param pool: Its pool.
-    :param capacity: What it offers, by resource name; an empty mapping means unknown.
-    :param tasks: The names of the tasks it can run; ``None`` when it did not say.
-    :param versions: For those of them that were discovered, the distribution and its version, by the task's name.
-    :param queue: The queue that only this worker reads; empty where there is none.
-    :param expires_at: When it counts as lost unless it is heard of again, in seconds since the epoch.
+    :param capacity: Its capacity, by resource name; an empty mapping means unknown.
+    :param tasks: The names of its tasks; ``None`` if unknown.
+    :param versions: The distribution and version of each discovered task, by the task's name.
+    :param queue: The queue that only this worker reads; empty if there is none.
+    :param expires_at: When it counts as lost without another announcement, in seconds since the epoch.
     """
 
     id: str
@@ -149,136 +150,136 @@ class WorkerInfo:
 
 
 class RunTable(ABC):
-    """The part of a store that knows the runs."""
+    """The part of a store for the runs."""
 
     @abstractmethod
     async def create(self, record: RunRecord) -> bool:
-        """Keep a new run.
+        """Store a new run.
 
-        :returns: ``False`` when a run of that id is there already; nothing is changed then.
+        :returns: ``False`` when there is a run with that id already; nothing has changed then.
         """
 
     @abstractmethod
     async def get(self, run: str) -> RunRecord:
-        """Give a run.
+        """Return a run.
 
-        :raises RunNotFound: there is none of that id.
+        :raises RunNotFound: there is no run with that id.
         """
 
     @abstractmethod
     async def list(
         self, *, pool: str | None = None, active: bool | None = None, limit: int = 100
     ) -> Sequence[RunRecord]:
-        """Give runs, the newest first by their ``created_at``.
+        """Return runs, the newest first by their ``created_at``.
 
         :param pool: Only runs of this pool.
         :param active: Only runs without (``True``) or with (``False``) an outcome.
-        :param limit: How many at most.
+        :param limit: The maximum number of runs.
         """
 
     @abstractmethod
     async def finish(self, run: str, outcome: RunOutcome, *, lease: Lease) -> None:
-        """Write down how a run ended, and wake those who wait or follow. Doing so again changes nothing.
+        """Write the outcome of a run, and wake the calls that wait for it or follow it; a second call changes nothing.
 
         :raises LeaseLost: the lease is lost; nothing was written.
-        :raises RunNotFound: there is none of that id.
+        :raises RunNotFound: there is no run with that id.
         """
 
     @abstractmethod
     async def wait(self, run: str) -> RunRecord:
-        """Give the run once it has an outcome; woken by a notification.
+        """Return the run once it has an outcome; a notification wakes the call.
 
-        :raises RunNotFound: there is none of that id, or it was deleted meanwhile.
+        :raises RunNotFound: there is no run with that id, or it was deleted meanwhile.
         """
 
     @abstractmethod
     async def delete(self, run: str) -> bool:
-        """Forget a run with its log, claims and blobs.
+        """Delete a run with its log, claims and blobs.
 
-        Those who wait for it or follow it get :class:`~taskiq_flow.errors.RunNotFound`.
+        Calls that wait for it or follow it raise :class:`~taskiq_flow.errors.RunNotFound`.
         Notices about it stay in the inbox until the driver, which finds no such run, acknowledges them.
 
-        :returns: Whether there was one.
+        :returns: Whether there was such a run.
         """
 
     @abstractmethod
     async def delete_finished(self, *, before: float) -> int:
-        """Forget, as :meth:`delete` does, all runs that finished before a time.
+        """Delete, as :meth:`delete` does, all runs that finished before a time.
 
-        :param before: Seconds since the epoch; a run counts by its outcome's ``at``.
-        :returns: How many.
+        :param before: Seconds since the epoch; it is compared with the outcome's ``at``.
+        :returns: The number of deleted runs.
         """
 
 
 class RunLog(ABC):
-    """The part of a store that keeps what happened, in order."""
+    """The part of a store for the events of runs, in order."""
 
     @abstractmethod
     async def append(self, batch: Mapping[str, Sequence[Event]], *, lease: Lease) -> None:
         """Add events to the logs of several runs, all or nothing.
 
-        When it raises anything else than these two errors, the events may have been written all the same; a driver
-        reads the logs before it tries again.
+        After any other error than the two below, the events may have been written all the same; a driver reads the
+        logs before it tries again.
 
-        :param batch: The events by run. An empty one writes nothing; a driver asks by it whether it still is one.
+        :param batch: The events by run. An empty batch writes nothing; a driver checks its lease with it.
         :raises LeaseLost: the lease is lost; nothing was written. This is checked before the runs are, and for an
             empty batch too.
-        :raises RunNotFound: there is no run of one of the ids; nothing was written. The error names it
+        :raises RunNotFound: one of the runs does not exist; nothing was written. The error names the run
             (``run``), so that the driver can leave it out and append the rest.
         """
 
     @abstractmethod
     async def read(self, run: str, offset: int = 0) -> Sequence[Event]:
-        """Give a run's events from an offset (0 is the first event); none when the offset is past the end.
+        """Return a run's events from an offset (0 is the first event); none when the offset is past the end.
 
-        :raises RunNotFound: there is no run of that id.
+        :raises RunNotFound: there is no run with that id.
         """
 
     @abstractmethod
     def follow(self, run: str, offset: int = 0) -> AsyncIterator[Event]:
-        """Give a run's events from an offset as they come; woken by a notification.
+        """Yield a run's events from an offset as they are written; a notification wakes the iterator.
 
-        Ends after the run has an outcome and all its events were given.
+        It ends once the run has an outcome and all its events were yielded.
 
-        :raises RunNotFound: there is no run of that id, or it was deleted meanwhile.
+        :raises RunNotFound: there is no run with that id, or it was deleted meanwhile.
         """
 
 
 class Inbox(ABC):
-    """The part of a store through which workers and clients reach the driver of a pool."""
+    """The part of a store for notices from workers and clients to the driver of a pool."""
 
     @abstractmethod
     async def put(self, pool: str, notices: Iterable[Notice]) -> None:
-        """Add notices; anybody may, at any time, about any run.
+        """Add notices; every process may do so, at any time, for any run.
 
-        Notices of one call stay in order, and so do calls that one caller makes one after the other.
+        Notices of one call stay in order, and so do successive calls of one caller.
         """
 
     @abstractmethod
     async def take(self, pool: str, limit: int = 1000) -> Sequence[tuple[Any, Notice]]:
-        """Give the oldest notices that are not acknowledged, with a token each. Only the driver takes.
+        """Return the oldest notices that are not acknowledged, each with a token. Only the driver takes.
 
-        Taking changes nothing: until they are acknowledged the same letters come again, to whoever takes.
-        A driver that takes over thus starts with what the one before it had not finished.
+        Taking changes nothing: until they are acknowledged, every call returns the same notices again.
+        A new driver thus starts with the notices that the one before it had not finished.
 
-        :param limit: How many at most.
+        :param limit: The maximum number of notices.
         """
 
     @abstractmethod
     async def acknowledge(self, pool: str, tokens: Iterable[Any]) -> None:
-        """Forget notices that were taken, in any order; a token that is gone already is no error."""
+        """Delete notices that were taken, in any order; a token that was acknowledged before is no error."""
 
     @abstractmethod
     async def wait(self, pool: str, timeout: float | None) -> None:
-        """Return when the pool has a notice that is not acknowledged: at once when it has, woken when it gets one.
+        """Return when the pool has a notice that is not acknowledged: at once, or woken by a new one.
 
         :param timeout: Seconds after which to return anyway; ``None`` for no limit.
         """
 
     def has_notices(self, pool: str) -> bool:
-        """Whether this process knows of notices to take, without asking anybody; ``False`` where it would have to ask.
+        """Whether this process knows of notices to take without a request; ``False`` when it would need one.
 
-        A driver that executes cells itself looks here between two of them.
+        A driver that executes cells itself checks this between two of them.
         """
         return False
 
@@ -286,43 +287,43 @@ class Inbox(ABC):
     async def claim(self, pool: str, notice: Notice, *, worker: str) -> bool:
         """Claim the attempt that a ``CellStarted`` notice is about; the first claim wins, and puts the notice.
 
-        Both or neither. A claim is never given back; it is forgotten with its run. The same worker asking
-        again is refused as well: it got the message twice.
+        Both happen or neither. A claim is never released; it is deleted with its run. A second claim by the same
+        worker is refused as well, because the worker got the message twice.
 
         :returns: Whether the worker may execute the attempt. ``False`` also when the attempt was revoked,
-            when the run has its outcome, and when there is no such run.
+            when the run has an outcome, and when there is no such run.
         :raises StoreError: the notice is about something other than a ``CellStarted``.
         """
 
     @abstractmethod
     async def revoke(self, run: str, cell: str, attempt: int) -> bool:
-        """Claim an attempt for nobody, so that no worker can start it any more.
+        """Revoke an attempt, so that no worker can claim it any more.
 
-        :returns: ``True`` when no worker had claimed it; doing so again gives ``True`` again.
+        :returns: ``True`` when no worker had claimed it; a second call returns ``True`` again.
         """
 
 
 class Blobs(ABC):
-    """The part of a store that keeps large values."""
+    """The part of a store for large values."""
 
     @abstractmethod
     async def put(self, run: str, key: str, data: bytes) -> None:
-        """Keep bytes under a key of a run; writing the same key again replaces them.
+        """Store bytes under a key of a run; a second call with the same key replaces them.
 
-        The run need not be there yet: large inputs are put before the run is created.
+        The run need not exist yet: large inputs are put before the run is created.
         """
 
     @abstractmethod
     async def get(self, run: str, key: str) -> bytes:
-        """Give the bytes.
+        """Return the bytes.
 
-        :raises StoreError: there is nothing under that key of that run: a
-            :class:`~taskiq_flow.errors.BlobNotFound`, so that nobody asks again.
+        :raises StoreError: there is nothing under that key of that run; then it is a
+            :class:`~taskiq_flow.errors.BlobNotFound`, and a retry is useless.
         """
 
     @abstractmethod
     async def delete_run(self, run: str) -> None:
-        """Forget all blobs of a run."""
+        """Delete all blobs of a run."""
 
 
 class BlobStore(Blobs):
@@ -349,56 +350,56 @@ class BlobStore(Blobs):
 
 
 class Leases(ABC):
-    """The part of a store that says who may do what alone."""
+    """The part of a store for exclusive rights."""
 
     @abstractmethod
     async def acquire(self, name: str, holder: str, ttl: float) -> Lease | None:
-        """Take a lease that is free or has expired, under a higher number than it ever had.
+        """Acquire a lease that is free or has expired, with a higher number than it ever had.
 
-        Who had it last and did not give it back gets it again, expired or not, with the same number and a
-        new term.
+        The last holder, if it has not released the lease, gets it again, expired or not, with the same number and
+        a new term.
 
         :param ttl: Seconds until it expires.
-        :returns: ``None`` while somebody else has it.
+        :returns: The lease; ``None`` while another holder has it.
         """
 
     @abstractmethod
     async def renew(self, lease: Lease, ttl: float) -> Lease | None:
-        """Keep a lease for another ``ttl`` seconds from now; ``None`` when it is lost."""
+        """Renew a lease for ``ttl`` seconds from now; ``None`` when it is lost."""
 
     @abstractmethod
     async def release(self, lease: Lease) -> None:
-        """Give a lease back, so that anybody can acquire it at once; without effect when it is lost."""
+        """Release a lease, so that any holder can acquire it at once; without effect when it is lost."""
 
 
 class WorkerTable(ABC):
-    """The part of a store that knows the workers."""
+    """The part of a store for the workers."""
 
     @abstractmethod
     async def announce(self, worker: WorkerInfo) -> None:
-        """Say that a worker is there until ``worker.expires_at``; said again, as a heartbeat, the last word counts."""
+        """Announce a worker until ``worker.expires_at``; a later announcement, as a heartbeat, replaces it."""
 
     @abstractmethod
     async def list(self, pool: str) -> Sequence[WorkerInfo]:
-        """Give the pool's workers, expired ones too, by id."""
+        """Return the pool's workers, expired ones too, by id."""
 
     @abstractmethod
     async def remove(self, worker: str) -> None:
-        """Forget a worker; without effect when there is none of that id."""
+        """Delete a worker; without effect when there is no worker with that id."""
 
 
 class RunStore(ABC):
     """A store: six parts and a life cycle.
 
-    An object of it belongs to one event loop at a time, unless it says otherwise. :meth:`startup` is awaited before
-    anything else, in the event loop that is going to use it; it is awaited again in the next one when that loop has
-    ended without :meth:`shutdown`. Where event loops share an object, the first of them awaits ``startup`` for all,
-    and the last ``shutdown``.
+    A store object belongs to one event loop at a time, unless ``shared_by_loops`` is true. :meth:`startup` is awaited
+    before any other call, in the event loop that uses the object; if that loop ends without :meth:`shutdown`, it is
+    awaited again in the next one. If event loops share an object, the first of them awaits ``startup`` for all, and the
+    last ``shutdown``.
 
     :cvar schemes: URL schemes that choose this store.
-    :cvar drops_runs: Whether it forgets finished runs without being asked.
-    :cvar shared_by_loops: Whether several event loops, in several threads, may use one object of it at once. Where not,
-        the second one that runs is refused.
+    :cvar drops_runs: Whether it deletes finished runs by itself.
+    :cvar shared_by_loops: Whether several event loops, in several threads, may use one object at once. Otherwise the
+        second running loop is refused.
     """
 
     schemes: ClassVar[tuple[str, ...]] = ()
@@ -418,13 +419,13 @@ class RunStore(ABC):
         """Make a store from its URL, without connecting yet."""
 
     async def startup(self) -> None:  # noqa: B027 - there may be nothing to do
-        """Connect, and make tables where there are none."""
+        """Connect, and make tables if there are none."""
 
     async def shutdown(self) -> None:  # noqa: B027 - there may be nothing to do
         """Disconnect."""
 
 
 def id_of_resumption(run: str) -> str:
-    """Give the id of the run that resumes another one: ``3f2a~2`` for ``3f2a``, ``3f2a~3`` for that."""
+    """Return the id of the run that resumes another one: ``3f2a~2`` for ``3f2a``, ``3f2a~3`` for that."""
     match = _ID.fullmatch(run)
     return f"{run}~2" if match is None else f"{match['first']}~{int(match['number']) + 1}"

@@ -1,4 +1,4 @@
-"""From ``MODULE:NAME`` to what it names: how commands find pipelines and flows."""
+"""Finds pipelines and flows by ``MODULE:NAME``, for commands."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _OURS = os.path.dirname(__file__) + os.sep
 
 
 def find_pipeline(target: str, app_dir: str | None = None) -> AnyPipeline:
-    """Import the module and give its pipeline.
+    """Import a module and return the pipeline in it.
 
-    :param target: ``MODULE:PIPELINE``; behind the colon a path of attributes.
+    :param target: ``MODULE:PIPELINE``; after the colon a path of attributes.
     :param app_dir: A folder that is searched before the working directory.
     :raises UsageError: there is no such module or attribute, or it is no pipeline.
     """
@@ -42,9 +42,9 @@ def find_pipeline(target: str, app_dir: str | None = None) -> AnyPipeline:
 
 
 def find_flow(target: str, app_dir: str | None = None) -> Flow:
-    """Import the module and give the flow that it names: a flow, or that of a broker or of a pipeline.
+    """Import a module and return the flow in it, which may be that of a broker or of a pipeline.
 
-    :param target: ``MODULE:NAME``; behind the colon a path of attributes.
+    :param target: ``MODULE:NAME``; after the colon a path of attributes.
     :param app_dir: A folder that is searched before the working directory.
     :raises UsageError: there is no such module or attribute, or it has no flow.
     """
@@ -59,11 +59,11 @@ def find_flow(target: str, app_dir: str | None = None) -> Flow:
 
 
 def find_object(target: str, app_dir: str | None = None) -> Any:
-    """Import the module and give what it has under a name.
+    """Import a module and return the object under a name in it.
 
-    The working directory goes to the front of ``sys.path`` and stays there, because tasks import too when they run.
+    The working directory goes to the front of ``sys.path`` and stays there, because running tasks may import too.
 
-    :param target: ``MODULE:NAME``; behind the colon a path of attributes.
+    :param target: ``MODULE:NAME``; after the colon a path of attributes.
     :param app_dir: A folder that is searched before the working directory.
     :raises UsageError: there is no such module or attribute.
     """
@@ -82,7 +82,7 @@ def find_object(target: str, app_dir: str | None = None) -> Any:
 
 
 def graph_of(pipeline: AnyPipeline, outputs: Iterable[str]) -> Graph:
-    """Give a pipeline's graph, or the part of it that the outputs need.
+    """Return a pipeline's graph, or the part of it that the outputs need.
 
     :param outputs: Names of outputs; none for all of them.
     :raises UsageError: the graph has problems, or there is no such output.
@@ -111,12 +111,12 @@ def _import(name: str) -> ModuleType:
         raise UsageError(f"cannot import {name!r}: {_describe_error(error)}") from error
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # what a module does when it is imported is its own affair
+    except BaseException as error:  # the import of a user's module may raise anything
         raise UsageError(f"cannot import {name!r}: {_describe_error(error)}") from error
 
 
 def _module_of_path(name: str) -> str:
-    """Give the name of the module that somebody wrote as a path; empty where there is none."""
+    """Return the module's name for a path such as ``shop/orders.py``; empty if it is no such path."""
     parts = name.removesuffix(".py").replace(os.sep, "/").removeprefix("./").split("/")
     return ".".join(parts) if all(part.isidentifier() for part in parts) else ""
 
@@ -136,7 +136,7 @@ def _pipeline(found: Any, target: str, expected: str = _PIPELINES) -> AnyPipelin
     if isinstance(found, (DataflowPipeline, Pipeline)):
         return found
     if inspect.iscoroutine(found):
-        found.close()  # nobody will await it
+        found.close()  # it will not be awaited
     raise UsageError(
         f"{target!r} is of type {type(found).__name__}; expected {expected}, "
         "or a function without arguments that gives one"
@@ -151,8 +151,8 @@ def _hint(name: str, owner: Any) -> str:
 
 
 def _describe_error(error: BaseException) -> str:
-    """Give what was raised, and the last line on the way there: of our own errors, the last that is not ours."""
-    # The first is where this module called what failed.
+    """Return an error's text and its line; for a ``FlowError``, the last line outside of this package."""
+    # The first frame is the call in this module.
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)[1:]

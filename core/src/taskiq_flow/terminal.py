@@ -1,4 +1,4 @@
-"""For commands: text that a terminal only shows, and a standard output that nobody else writes to."""
+"""Terminal output of commands: text without control characters, and a standard output for the command alone."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["printable", "reserve_stdout"]
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """Write what a terminal would obey, or what would break the line, as an escape.
+    """Escape the control characters and line breaks of a text.
 
-    :param text: Somebody else's: a name, a description, the message of an exception.
-    :param lines: Let it have several lines.
+    :param text: A text from a third party: a name, a description, the message of an exception.
+    :param lines: Keep line breaks.
     """
     return "".join(
         it if it.isprintable() or (lines and it == "\n") else it.encode("unicode_escape").decode("ascii")
@@ -26,10 +26,10 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 @contextlib.contextmanager
 def reserve_stdout(reserve: bool) -> Iterator[TextIO]:
-    """Give the standard output.
+    """Return the standard output, as a context manager.
 
-    :param reserve: Let everything that others print go to the standard error meanwhile: what modules print when
-        they are imported, and what tasks print, in pool processes too.
+    :param reserve: Redirect all other output to the standard error meanwhile: that of imported modules, and that of
+        tasks, in pool processes too.
     """
     if not reserve:
         yield sys.stdout
@@ -38,21 +38,21 @@ def reserve_stdout(reserve: bool) -> Iterator[TextIO]:
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, io.UnsupportedOperation):
-        # Not a file, as under a test runner: then there is only the object to put aside.
+        # Under a test runner it is no file, so only the object can be replaced.
         original = sys.stdout
         with contextlib.redirect_stdout(sys.stderr):
             yield original
         return
-    kept = os.dup(descriptor)
-    # Processes that are started inherit the descriptor, so that is what has to be turned away.
+    original_descriptor = os.dup(descriptor)
+    # Child processes inherit the descriptor, so the redirection must happen there.
     os.dup2(sys.stderr.fileno(), descriptor)
-    stream = os.fdopen(os.dup(kept), "w", encoding="utf-8", errors="backslashreplace")
+    stream = os.fdopen(os.dup(original_descriptor), "w", encoding="utf-8", errors="backslashreplace")
     try:
         yield stream
     finally:
-        # Whoever wrote has seen the error already.
+        # An error of writing was raised to the writer already.
         with contextlib.suppress(OSError):
             stream.close()
         sys.stdout.flush()
-        os.dup2(kept, descriptor)
-        os.close(kept)
+        os.dup2(original_descriptor, descriptor)
+        os.close(original_descriptor)

@@ -1,4 +1,4 @@
-"""For serializers of plain data: types by annotation, and errors that name the place.
+"""The base class of serializers for plain data: it restores types by annotation, and its errors name the place.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Why the cells of a run wait, and how a run stands, as data."""
+"""The waiting cells of a run, and the state of a run, as data."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class WaitingCell:
     :param path: The cell's path; empty for the run itself.
     :param state: ``pending`` (for inputs), ``ready`` (for a place), ``dispatched`` (for a worker), ``waiting`` (for
         another attempt), or ``running`` for a map with items that have not begun.
-    :param since: Since when, in seconds since the epoch; for what is ``pending`` or ``running`` since the run began.
-    :param reason: Why, in one sentence without a period.
-    :param holders: The cells, of any run of the pool, that have what it lacks.
+    :param since: When the wait began, in seconds since the epoch; for ``pending`` and ``running`` the run's start.
+    :param reason: The reason, in one sentence without a period.
+    :param holders: The cells, of any run of the pool, that hold the resources or limits it lacks.
     """
 
     path: str
@@ -33,14 +33,14 @@ class WaitingCell:
 
 @frozen(kw_only=True)
 class RunDescription:
-    """How a run stands.
+    """The state of a run.
 
     :param id: The run's id.
     :param status: Its status.
-    :param reason: Why it ended, or ends, otherwise than by its cells; empty where they say it.
-    :param counts: How many cells are in which state, where their scope is open: those of items that are done, or have
-        not begun, are not counted.
-    :param waiting: The cells that wait, and why: those that could run first, then those for which something is missing.
+    :param reason: Why it ended or ends; empty when its cells decide the end.
+    :param counts: The number of cells in each state. Cells of map items that are finished or have not begun are not
+        counted.
+    :param waiting: The waiting cells: those that could run first, then those that lack an input.
     """
 
     id: str

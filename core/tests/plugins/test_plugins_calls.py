@@ -183,7 +183,7 @@ def test_a_plain_function_that_gives_a_coroutine_is_found_out(caplog: pytest.Log
     with caplog.at_level(logging.ERROR, "taskiq_flow"):
         plugins.notify.worker_lost("w1", "gpu")
 
-    assert "gave a coroutine, which nobody awaits" in caplog.text
+    assert "gave a coroutine, which is never awaited" in caplog.text
 
 
 def route(plugins: Plugins, *, worker: WorkerInfo | None = None, queue: str = "slow") -> Mapping[str, Any]:
@@ -247,7 +247,7 @@ async def coroutine() -> None: ...
             "answered with ['queue_name'], expected a mapping with text as keys; using the default",
         ),
         ({1: "slow"}, "answered with {1: 'slow'}"),
-        (coroutine, "gave a coroutine, which nobody awaits"),
+        (coroutine, "gave a coroutine, which is never awaited"),
     ],
 )
 def test_a_router_that_fails_is_logged_with_its_origin_and_the_default_is_used(

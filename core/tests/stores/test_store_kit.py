@@ -143,7 +143,7 @@ async def test_all_failures_are_given_by_name() -> None:
 
 
 async def test_a_failure_always_says_what_was_promised() -> None:
-    with pytest.raises(AssertionError, match="What is created is what ``get`` gives"):
+    with pytest.raises(AssertionError, match="``get`` returns the record that ``create`` got"):
         await BadKit(bad_runs.LosesLabels).check("a_run_comes_back_whole")
 
 

@@ -198,7 +198,7 @@ async def test_a_run_that_cannot_be_given_what_it_takes_over_fails_and_executes_
     outcome = (await store.runs.wait(record.id)).outcome
     assert outcome is not None
     assert outcome.status is RunStatus.FAILED
-    assert "what it was to take over from run 'old' is lost" in outcome.reason
+    assert "the results that it resumes from run 'old' are lost" in outcome.reason
     assert calls == []
     # The pool goes on.
     other = await flow.submit(old.graph, {"x": 1})

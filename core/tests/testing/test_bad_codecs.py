@@ -194,7 +194,7 @@ class Signed(Sealed):
 
 @pytest.mark.parametrize(
     ("bad", "said"),
-    [(Unsigned, "byte 0 was changed"), (Signed, "what was given can be read in what was written")],
+    [(Unsigned, "byte 0 was changed"), (Signed, "the input can be read in the output")],
 )
 def test_a_bad_cipher_is_caught(bad: type[ByteCodec], said: str) -> None:
     with pytest.raises(AssertionError) as caught:

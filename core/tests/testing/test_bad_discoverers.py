@@ -186,7 +186,7 @@ def source(name: str, *, distribution: str = "acme", target: str = "acme") -> Ta
         (Finding("acme"), "must give objects of TaskSource, found 'acme'"),
         (Finding(source("")), "a source must have a name"),
         (Finding(source("a", distribution="")), "the source 'a' must name its distribution"),
-        (Finding(source("a", target="")), "the source 'a' must say what is loaded"),
+        (Finding(source("a", target="")), "the source 'a' must name its target"),
         (Finding(source("b"), source("a")), "must give sources by name, found ['b', 'a']"),
         (Finding(source("a"), source("a")), "must give each source once"),
         (Dwindling(source("a"), source("b"), source("c")), "must give the same twice"),

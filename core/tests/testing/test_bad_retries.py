@@ -246,7 +246,7 @@ class Persistent(Policy):
         (Negative, "not negative, found -"),
         (Overflowing, "not negative, found inf"),
         (Raising, "decide() raised OverflowError"),
-        (CountsItself, "a policy counts nothing, it is told the attempt"),
+        (CountsItself, "a policy counts nothing, it gets the number of the attempt"),
         (Endless, "it still retries, asked about a failure of kind 'exception' at attempt 10000"),
     ],
 )

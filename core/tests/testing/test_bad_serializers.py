@@ -347,7 +347,7 @@ class Unpacks(Bad):
         (Shares, "two readings of one payload must share nothing"),
         (RaisesOthers, "must be refused with a PayloadError; found TypeError"),
         (NamesNothing, "the error must name the type Unencodable"),
-        (WritesText, "what cannot be written must be refused"),
+        (WritesText, "a value that cannot be written must be refused"),
         (LosesNumbers, "the value nan must survive"),
         (Forgives, "read as <class 'int'> must be refused"),
         (ReadsHalf, "which is damaged, must be refused"),
@@ -376,7 +376,7 @@ def test_a_bad_serializer_is_caught(bad: type[Serializer], said: str) -> None:
     ("bad", "said"),
     [
         (Evaluates, 'loads() ran code that was in the data, b"__import__('),
-        (RawPickle, "loads() ran code that was put into what it had written, b'ACME1"),
+        (RawPickle, "loads() ran code that was put into its own output, b'ACME1"),
         (Tagged, "loads() unpickled"),
         (LastResort, "loads() unpickled"),
         (Unpacks, "loads() ran code that was in the data, b'x"),

@@ -283,7 +283,7 @@ def test_an_application_that_nobody_works_for(application: Any, findings: Any) -
     assert found["store", "memory://"]["text"].startswith("answers; a lease and a blob there and back took")
     assert found["broker", "Nowhere"]["text"] == "can be started"
     assert found["workers", "default"]["state"] == "note"
-    assert found["pool", "default"]["text"] == "nobody drives it, and no run waits"
+    assert found["pool", "default"]["text"] == "it has no driver, and no run waits"
     assert found["tasks", "nowhere:pipeline"]["text"] == "its broker has its task size"
 
 
@@ -291,7 +291,7 @@ def test_a_run_that_waits_for_nobody_is_a_problem(application: Any, findings: An
     start_a_run(application)
     found = findings(1)
     assert found["workers", "default"]["text"] == "no worker of pool 'default' is alive, and 1 run waits"
-    assert found["pool", "default"]["text"] == "nobody drives it, and 1 run waits"
+    assert found["pool", "default"]["text"] == "it has no driver, and 1 run waits"
     assert found["pool", "default"]["advice"] == "start `taskiq worker MODULE:BROKER`"
 
 
@@ -306,7 +306,7 @@ def test_a_pool_that_works(application: Any, findings: Any) -> None:
         "state": "note",
         "text": "not heard of in time",
     }
-    assert found["pool", "default"]["text"] == "somebody drives it; no run is active"
+    assert found["pool", "default"]["text"] == "it has a driver; no run is active"
     assert found["tasks", "default"]["text"] == "every live worker has its task size"
     # Who looks takes nothing away from who works.
     assert asyncio.run(application.store.leases.renew(held, 60.0)) is not None

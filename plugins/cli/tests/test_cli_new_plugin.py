@@ -82,7 +82,7 @@ def test_names_are_made_of_the_one_that_is_given(
         ("acme plugin", "cannot be the name of a distribution"),
         ("ačme", "cannot be the name of a distribution"),
         ("a" * 61, "use up to 60 letters"),
-        ("7up", "nobody could import a package '7up', which does not begin with a letter"),
+        ("7up", "a package '7up' cannot be imported, because it does not begin with a letter"),
         ("class", "'class' is a word of Python"),
         ("match", "'match' is a word of Python"),
         ("asyncio", "a package 'asyncio' would hide the one that Python has"),

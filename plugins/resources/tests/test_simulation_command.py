@@ -176,7 +176,7 @@ def test_a_faulty_scheduler_is_reported_and_makes_the_exit_code_1(
     assert simulate("studio:pipeline", "--items", "tracks=2", "--scheduler", "studio:Faulty") == 1
     out, err = capsys.readouterr()
     assert out.splitlines()[-2:] == [
-        "faulty answered what the core does not accept; the default placed cells in its stead:",
+        "faulty gave answers that the core refused; the default placed cells in its stead:",
         "  it raised RuntimeError: no idea",
     ]
     assert err == ""

@@ -85,7 +85,7 @@ def test_the_traces_of_the_repository_are_whole(name: str, tasks: int, edges: in
             "'x' cannot be used:\n"
             "task 'a' has 'z' among its parents, which is not specified\n"
             "task 'b' has 'y' among its children, which is not specified\n"
-            "task 'b' is not in workflow.execution.tasks, so nobody knows how long it took\n"
+            "task 'b' is not in workflow.execution.tasks, so its duration is unknown\n"
             "task 'a' has runtimeInSeconds -1; expected seconds, 0 or more",
         ),
         (

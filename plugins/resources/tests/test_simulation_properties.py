@@ -135,7 +135,7 @@ def test_any_graph_can_be_simulated_by_doing_what_errors_say(seed: int) -> None:
             reports = compare(graph, [WorkerView(id="w", capacity={"cpu": 2.0})], SCHEDULERS, items=items)
             break
         except UsageError as error:
-            asked = set(re.findall(r"say it: --items (\S+)=N", str(error))) - items.keys()
+            asked = set(re.findall(r"give it: --items (\S+)=N", str(error))) - items.keys()
         if not asked:
             break
         items.update((name, seed % 3) for name in sorted(asked))

@@ -163,7 +163,7 @@ def test_items_have_durations_of_their_own_and_keep_to_the_width_of_their_map() 
 def test_the_number_of_items_is_asked_for_by_the_name_that_can_be_given() -> None:
     with pytest.raises(UsageError) as caught:
         simulate(body(), BIG, "fifo")
-    assert str(caught.value) == "nobody knows how many items map 'each' goes over; say it: --items rows=N"
+    assert str(caught.value) == "the number of items of map 'each' is unknown; give it: --items rows=N"
     assert len(simulate(body(), BIG, "fifo", items={"each": 3}).attempts) == 3
     assert len(simulate(body(), BIG, "fifo", items={"each": 0}).attempts) == 0
     assert len(simulate(body(), BIG, "fifo", values={"rows": ["a", "b"]}).attempts) == 2

@@ -1,1 +1,1 @@
-"""The builders: from annotated tasks, or from steps chained by hand, to a graph."""
+"""The builders make a graph of annotated tasks, or of steps that were chained by hand."""

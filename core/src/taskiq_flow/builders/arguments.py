@@ -1,4 +1,4 @@
-"""What the steps of a hand-chained pipeline give to the parameters of their tasks."""
+"""The arguments that the steps of a hand-chained pipeline pass to their tasks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["arguments", "check_arguments", "check_predicate"]
 def arguments(
     use: TaskUse, step: CallStep, value: Source, problems: list[str]
 ) -> tuple[dict[str, Source], tuple[str, ...]]:
-    """Give the sources of a step's parameters, and the required parameters that get none.
+    """Return the sources of a step's parameters, and the required parameters without a source.
 
     :param value: The value of the step before.
-    :param problems: What is wrong is added here.
+    :param problems: A list that problems are added to.
     """
     check_arguments(use, step, problems)
     params: dict[str, Source] = dict(step.extra)
@@ -37,9 +37,9 @@ def arguments(
 
 
 def check_arguments(use: TaskUse, step: CallStep, problems: list[str]) -> None:
-    """Check the names that a step uses.
+    """Check the parameter names that a step uses.
 
-    :param problems: What is wrong is added here.
+    :param problems: A list that problems are added to.
     """
     names = use.signature.names
     given = list(step.extra)
@@ -65,12 +65,12 @@ def check_arguments(use: TaskUse, step: CallStep, problems: list[str]) -> None:
 def check_predicate(use: TaskUse, problems: list[str]) -> None:
     """Check that a task can decide a branch.
 
-    :param problems: What is wrong is added here.
+    :param problems: A list that problems are added to.
     """
-    answers = use.signature.returns
+    returned = use.signature.returns
     # Any is a class, from Python 3.11 on.
-    open_ended = answers is object or answers is Any
-    if isinstance(answers, type) and not open_ended and not issubclass(answers, int):
+    open_ended = returned is object or returned is Any
+    if isinstance(returned, type) and not open_ended and not issubclass(returned, int):
         problems.append(
-            f"task {use.name!r} decides a branch but returns {answers.__name__}; let it return a bool"
+            f"task {use.name!r} decides a branch but returns {returned.__name__}; let it return a bool"
         )

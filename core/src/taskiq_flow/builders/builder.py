@@ -1,4 +1,4 @@
-"""What both kinds of pipeline share: what is said of all their nodes, and the graph they compile to."""
+"""The part that both kinds of pipeline share: settings for all nodes, and the compiled graph."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["Builder"]
 class Builder(ABC):
     """Builds a graph, step by step; every method changes the builder and returns it.
 
-    The graph is compiled when it is first needed and kept until the next change. Graphs are immutable, so that
-    a builder can be started many times at once, and be changed between two starts.
+    The graph is compiled when it is first needed and kept until the next change. Graphs are immutable: one builder
+    can start many runs at once, and can be changed between two starts.
 
     :param broker: The broker whose tasks are used.
     :param name: For people.
@@ -43,7 +43,7 @@ class Builder(ABC):
 
     @property
     def graph(self) -> Graph:
-        """The graph that is run.
+        """The graph of the pipeline's runs.
 
         :raises GraphError: with every problem of the graph.
         """
@@ -53,7 +53,7 @@ class Builder(ABC):
 
     @property
     def serializer(self) -> str | None:
-        """The name of the serializer of its runs' inputs; ``None`` for that of the flow."""
+        """The name of the serializer for the inputs of runs; ``None`` for the flow's."""
         return self._serializer
 
     def render(self, format: str = "text") -> str:  # noqa: A002 - the word that users look for
@@ -62,12 +62,12 @@ class Builder(ABC):
         :param format: One of ``text``, ``mermaid``, ``dot``, ``json``.
         :raises GraphError: the graph has problems, or there is no such format.
         """
-        from taskiq_flow.graph.render import render  # only those who draw need it
+        from taskiq_flow.graph.render import render  # imported late, because few programs draw
 
         return render(self.graph, format)
 
     def visualize(self, format: str = "mermaid") -> str:  # noqa: A002
-        """Draw the graph; the same as :meth:`render`, as a Mermaid diagram unless told otherwise.
+        """Draw the graph like :meth:`render`, as a Mermaid diagram by default.
 
         :param format: One of ``text``, ``mermaid``, ``dot``, ``json``.
         """
@@ -80,11 +80,11 @@ class Builder(ABC):
         backoff: float | None = None,
         **options: Any,
     ) -> Self:
-        """Say what shall happen after failures, for all nodes whose task says nothing of it.
+        """Set the retry options of all nodes whose task has none of its own.
 
         :param max_attempts: Attempts, the first included.
         :param delay: Seconds before the second attempt.
-        :param backoff: What the delay is multiplied with for each further attempt.
+        :param backoff: The factor by which the delay grows for each further attempt.
         :param options: Further options of the retry policy: plain JSON values, and exception classes.
         :raises GraphError: a value is impossible; all of them are listed.
         """
@@ -107,9 +107,9 @@ class Builder(ABC):
         return self._copy()
 
     def with_serializer(self, name: str | None) -> Self:
-        """Say which serializer writes the inputs, and the outputs of all nodes whose task says nothing of it.
+        """Set the serializer of the inputs, and of the outputs of all nodes whose task sets none.
 
-        :param name: Its name; ``None`` for that of the flow.
+        :param name: The serializer's name; ``None`` for the flow's.
         :raises GraphError: it is no name.
         """
         if name is not None and (not isinstance(name, str) or not name):
@@ -129,14 +129,15 @@ class Builder(ABC):
         return self._copy()
 
     def with_pool(self, pool: WorkerPool) -> Self:
-        """Say whose workers there are: an in-memory broker without a flow gets one with this pool.
+        """Set the worker pool: an in-memory broker without a flow gets one with this pool.
 
-        A pool belongs to the broker's flow, and so to everything that is started there.
+        A pool belongs to the broker's flow, so it holds for everything that is started there.
 
-        :param pool: A pool as it is declared, such as ``ResourceAwareWorkerPool(workers=[…])``.
-        :raises PluginError: it is no pool; the broker has a flow with another one, or needs a flow to be made for it.
+        :param pool: The declaration of a pool, such as ``ResourceAwareWorkerPool(workers=[…])``.
+        :raises PluginError: it is no pool, or the broker's flow has another pool, or the broker has no flow yet and
+            is not in memory.
         """
-        from taskiq_flow.flow import Flow  # the flow knows the builders
+        from taskiq_flow.flow import Flow  # imported late, because the flow imports the builders
         from taskiq_flow.pools import WorkerPool
 
         if not isinstance(pool, WorkerPool):
@@ -147,11 +148,11 @@ class Builder(ABC):
         return self
 
     def on_error(self, mode: ErrorMode) -> Self:
-        """Say what a final failure does to the rest of a run.
+        """Set the effect of a final failure on the rest of a run.
 
-        :param mode: ``stop`` starts nothing more and cancels what runs; ``continue`` goes on with everything
-            that does not depend on the failed cell. Either way the run has failed in the end.
-        :raises GraphError: it is another word.
+        :param mode: ``stop`` starts nothing more and cancels the rest; ``continue`` goes on with everything
+            that does not depend on the failed cell. The run fails in either mode.
+        :raises GraphError: the mode is another word.
         """
         if mode not in ("stop", "continue"):
             raise GraphError(f"the error mode is {mode!r}; give 'stop' or 'continue'")
@@ -159,7 +160,7 @@ class Builder(ABC):
         return self._copy()
 
     def body(self) -> Graph:
-        """Give the graph as the body of a map: its nodes say themselves which error mode was chosen for them."""
+        """Return the graph as the body of a map: its nodes carry the error mode that was chosen for them."""
         return graph_with_defaults(self.graph, None, self._on_error)
 
     def _copy(self) -> Self:

@@ -1,4 +1,4 @@
-"""From the steps of a hand-chained pipeline to a graph."""
+"""Compiles the steps of a hand-chained pipeline to a graph."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _VALUE, _ITEMS, _ITEM = "value", "items", "item"
 
 @frozen(kw_only=True)
 class Compiled:
-    """A graph with what its builder knows beyond it.
+    """A graph, and the order of its inputs.
 
     :param graph: The graph; it has one output.
     :param positional: Names of the inputs that may be given by position, in order.
@@ -65,7 +65,7 @@ class Compiled:
 
 @frozen
 class _Defaults:
-    """What holds for some of the steps: those of one pipeline, or of one side of a branch."""
+    """Settings for some of the steps: those of one pipeline, or of one side of a branch."""
 
     retry: Mapping[str, Any] | None = None
     serializer: str | None = None
@@ -74,7 +74,7 @@ class _Defaults:
 
 
 class _Tail(NamedTuple):
-    """Where the chain has come to; one is made for each step, so it is as light as can be.
+    """The end of the chain so far. Every step makes one, so it is a tuple.
 
     :param value: The source of the value.
     :param after: Side effects that the next step waits for.
@@ -85,10 +85,10 @@ class _Tail(NamedTuple):
 
 
 class _GraphDraft:
-    """One graph while it is made; the body of a map is a scope of its own."""
+    """One graph while it is made; the body of a map has a draft of its own."""
 
     def __init__(self, uses: TaskUses) -> None:
-        self.plans = uses
+        self.uses = uses
         self.nodes: list[Node] = []
         self.inputs: dict[str, InputSpec] = {}
         self.positional: list[str] = []
@@ -103,44 +103,44 @@ class _GraphDraft:
         return Input(name)
 
     def begin(self, chain: Chain, defaults: _Defaults) -> _Tail:
-        """Walk a chain from its first step, which decides what the inputs are."""
+        """Walk a chain from its first step, which decides the inputs."""
         first = chain.steps[0]
         if isinstance(first, InlineStep) and first.chain.steps:
             inner = first.chain.taking(first.param_name, first.extra)
-            flow = self.begin(inner, self._inside(inner, defaults))
+            tail = self.begin(inner, self._inside(inner, defaults))
         elif isinstance(first, CallStep) and not first.aside:
-            flow = self._first(first, defaults)
+            tail = self._first(first, defaults)
         else:
             name = _ITEMS if isinstance(first, EachStep) else _VALUE
-            flow = self.walk((first,), _Tail(self.take(name, InputSpec())), defaults)
-        return self.walk(chain.steps[1:], flow, defaults)
+            tail = self.walk((first,), _Tail(self.take(name, InputSpec())), defaults)
+        return self.walk(chain.steps[1:], tail, defaults)
 
-    def walk(self, steps: Sequence[Step], flow: _Tail, defaults: _Defaults) -> _Tail:
-        """Add steps behind a value."""
+    def walk(self, steps: Sequence[Step], tail: _Tail, defaults: _Defaults) -> _Tail:
+        """Add steps that follow a value."""
         for step in steps:
             if isinstance(step, CallStep):
-                flow = self._call(step, flow, defaults)
+                tail = self._call(step, tail, defaults)
             elif isinstance(step, InlineStep):
-                flow = self.apply(step.chain.taking(step.param_name, step.extra), flow, defaults)
+                tail = self.apply(step.chain.taking(step.param_name, step.extra), tail, defaults)
             elif isinstance(step, EachStep):
-                flow = self._each(step, flow, defaults)
+                tail = self._each(step, tail, defaults)
             elif isinstance(step, GroupStep):
-                flow = self._group(step, flow, defaults)
+                tail = self._group(step, tail, defaults)
             else:
-                flow = self._branch(step, flow, defaults)
-        return flow
+                tail = self._branch(step, tail, defaults)
+        return tail
 
-    def apply(self, what: Runnable, flow: _Tail, defaults: _Defaults) -> _Tail:
-        """Give the value to a task or to a whole pipeline."""
-        if isinstance(what, Chain):
-            return self.walk(what.steps, flow, self._inside(what, defaults))
-        return self._call(what, flow, defaults)
+    def apply(self, runnable: Runnable, tail: _Tail, defaults: _Defaults) -> _Tail:
+        """Pass the value to a task or to a whole pipeline."""
+        if isinstance(runnable, Chain):
+            return self.walk(runnable.steps, tail, self._inside(runnable, defaults))
+        return self._call(runnable, tail, defaults)
 
     def _inside(self, chain: Chain, defaults: _Defaults) -> _Defaults:
         if not chain.steps:
-            self.plans.problems.append("a pipeline that is a step of this one has no steps; give it one")
+            self.uses.problems.append("a pipeline that is a step of this one has no steps; give it one")
         if chain.timeout is not None:
-            self.plans.problems.append(
+            self.uses.problems.append(
                 f"a pipeline that is a step of this one has a time limit ({chain.timeout} seconds), which holds for "
                 "runs; set it on the outer pipeline, or set the timeout of its tasks"
             )
@@ -152,116 +152,116 @@ class _GraphDraft:
         )
 
     def _first(self, step: CallStep, defaults: _Defaults) -> _Tail:
-        """The first task: its parameters are the inputs of the pipeline."""
-        plan = self.plans.of(step.task)
-        check_arguments(plan, step, self.plans.problems)
+        """Add the first task, whose parameters are the inputs of the pipeline."""
+        use = self.uses.of(step.task)
+        check_arguments(use, step, self.uses.problems)
         params: dict[str, Source] = dict(step.extra)
-        for parameter in plan.signature.parameters:
+        for parameter in use.signature.parameters:
             if parameter.name not in params:
-                annotation = plan.signature.accepts.get(parameter.name)
+                annotation = use.signature.accepts.get(parameter.name)
                 spec = InputSpec(required=not parameter.has_default, annotation=annotation)
                 params[parameter.name] = self.take(
                     parameter.name, spec, by_position=not parameter.keyword_only
                 )
-        return _Tail(self._node(plan, step, params, _optional(plan, step, params), (), defaults))
+        return _Tail(self._node(use, step, params, _optional(use, step, params), (), defaults))
 
-    def _call(self, step: CallStep, flow: _Tail, defaults: _Defaults) -> _Tail:
-        plan = self.plans.of(step.task)
+    def _call(self, step: CallStep, tail: _Tail, defaults: _Defaults) -> _Tail:
+        use = self.uses.of(step.task)
         params: dict[str, Source]
-        if not step.extra and step.param_name is None and not step.aside and plan.first is not None:
-            # By far the most frequent case, so it does no more than it must.
-            params, unfed = {plan.first: flow.value}, plan.unfed_behind_first
-            optional, after = plan.optional_first, flow.after
+        if not step.extra and step.param_name is None and not step.aside and use.first is not None:
+            # The most frequent case by far, so it takes the short way.
+            params, unfed = {use.first: tail.value}, use.unfed_behind_first
+            optional, after = use.optional_first, tail.after
         else:
-            params, unfed = arguments(plan, step, flow.value, self.plans.problems)
-            optional, after = _optional(plan, step, params), flow.after
-            if flow.value not in params.values():
-                after = (*after, *_nodes_of(flow.value))
+            params, unfed = arguments(use, step, tail.value, self.uses.problems)
+            optional, after = _optional(use, step, params), tail.after
+            if tail.value not in params.values():
+                after = (*after, *_nodes_of(tail.value))
         if unfed:
-            self.plans.problems.append(
-                f"task {plan.name!r} requires {quote(unfed)}, which the step does not give; "
+            self.uses.problems.append(
+                f"task {use.name!r} requires {quote(unfed)}, which the step does not give; "
                 "add it as an extra argument of the step"
             )
-        output = self._node(plan, step, params, optional, after, defaults)
-        return _Tail(flow.value, (output.node,)) if step.aside else _Tail(output)
+        output = self._node(use, step, params, optional, after, defaults)
+        return _Tail(tail.value, (output.node,)) if step.aside else _Tail(output)
 
     def _node(
         self,
-        plan: TaskUse,
+        use: TaskUse,
         step: CallStep,
         params: dict[str, Source],
         optional: frozenset[str],
         after: tuple[str, ...],
         defaults: _Defaults,
     ) -> Output:
-        name = self._names.give(plan.name)
+        name = self._names.give(use.name)
         output = Output(name, name)
         self.nodes.append(
             TaskNode(
                 name=name,
-                task=plan.task,
+                task=use.task,
                 params=params,
                 optional=optional,
                 outputs=(name,),
                 after=after,
                 when=defaults.when,
-                options=self.plans.options(step.task, defaults.retry, defaults.on_error, defaults.serializer),
-                description=plan.description,
-                accepts=plan.signature.accepts,
-                returns=plan.returns,
+                options=self.uses.options(step.task, defaults.retry, defaults.on_error, defaults.serializer),
+                description=use.description,
+                accepts=use.signature.accepts,
+                returns=use.returns,
             )
         )
         return output
 
-    def _each(self, step: EachStep, flow: _Tail, defaults: _Defaults) -> _Tail:
-        inner = _GraphDraft(self.plans)
+    def _each(self, step: EachStep, tail: _Tail, defaults: _Defaults) -> _Tail:
+        inner = _GraphDraft(self.uses)
         item = inner.take(_ITEM, InputSpec())
         result = inner.apply(step.body, _Tail(item), evolve(defaults, when=None))
         body = inner.finish(
-            result.value, name=_name_body(step.body), on_error=defaults.on_error or self.plans.on_error
+            result.value, name=_name_body(step.body), on_error=defaults.on_error or self.uses.on_error
         )
         if body is None:
-            return flow
+            return tail
         collected = next(iter(body.outputs))
         name = self._names.give(_name_body(step.body))
         self.nodes.append(
             MapNode(
                 name=name,
                 body=body,
-                items=flow.value,
+                items=tail.value,
                 item=_ITEM,
                 outputs=(name,),
                 collects=(collected,),
                 keep=step.keep,
                 max_parallel=step.max_parallel,
                 skip_errors=step.skip_errors,
-                after=flow.after,
+                after=tail.after,
                 when=defaults.when,
                 options=NodeOptions(on_error=defaults.on_error) if defaults.on_error else DEFAULT_OPTIONS,
             )
         )
         return _Tail(Output(name, name))
 
-    def _group(self, step: GroupStep, flow: _Tail, defaults: _Defaults) -> _Tail:
-        results = [self.apply(member, flow, defaults) for member in step.members]
+    def _group(self, step: GroupStep, tail: _Tail, defaults: _Defaults) -> _Tail:
+        results = [self.apply(member, tail, defaults) for member in step.members]
         return _Tail(ListOf(tuple(result.value for result in results)), _together(results))
 
-    def _branch(self, step: BranchStep, flow: _Tail, defaults: _Defaults) -> _Tail:
-        asked = self._call(step.predicate, flow, defaults)
-        check_predicate(self.plans.of(step.predicate.task), self.plans.problems)
-        # What a side waits for, the predicate has waited for already.
-        start = _Tail(flow.value)
-        then = self.apply(step.then, start, evolve(defaults, when=Guard(asked.value, True)))
+    def _branch(self, step: BranchStep, tail: _Tail, defaults: _Defaults) -> _Tail:
+        answer = self._call(step.predicate, tail, defaults)
+        check_predicate(self.uses.of(step.predicate.task), self.uses.problems)
+        # The predicate waits for all side effects before the branch, so the sides need not.
+        start = _Tail(tail.value)
+        then = self.apply(step.then, start, evolve(defaults, when=Guard(answer.value, True)))
         other = start
         if step.otherwise is not None:
-            other = self.apply(step.otherwise, start, evolve(defaults, when=Guard(asked.value, False)))
+            other = self.apply(step.otherwise, start, evolve(defaults, when=Guard(answer.value, False)))
         return _Tail(_first_of(then.value, other.value), _together((then, other)))
 
     def finish(
         self, value: Source, *, name: str, on_error: ErrorMode, timeout: float | None = None
     ) -> Graph | None:
-        """Check and give the graph; ``None`` when there are problems, which are noted."""
-        if self.plans.problems:
+        """Check and return the graph; ``None`` after adding to the problems."""
+        if self.uses.problems:
             return None
         unknown = any(spec.annotation is None for spec in self.inputs.values())
         annotations = input_annotations(self.nodes) if unknown else {}
@@ -280,25 +280,25 @@ class _GraphDraft:
                 timeout=timeout,
             )
         except GraphError as error:
-            self.plans.problems.extend(error.problems)
+            self.uses.problems.extend(error.problems)
             return None
 
 
 def compile_chain(broker: AsyncBroker, chain: Chain) -> Compiled:
     """Compile a pipeline.
 
-    :raises GraphError: with every problem there is.
+    :raises GraphError: with every problem of the graph.
     """
     if not chain.steps:
         raise GraphError("the pipeline has no steps; add one with call_next, map, filter, group or branch")
     on_error = chain.on_error or "stop"
-    scope = _GraphDraft(TaskUses(broker, on_error))
-    # The graph itself carries the error mode of the outermost pipeline; nodes only carry what differs from it.
-    flow = scope.begin(chain, _Defaults(chain.retry, chain.serializer))
-    graph = scope.finish(flow.value, name=chain.name, on_error=on_error, timeout=chain.timeout)
+    draft = _GraphDraft(TaskUses(broker, on_error))
+    # The graph carries the error mode of the outermost pipeline; nodes carry only modes that differ from it.
+    tail = draft.begin(chain, _Defaults(chain.retry, chain.serializer))
+    graph = draft.finish(tail.value, name=chain.name, on_error=on_error, timeout=chain.timeout)
     if graph is None:
-        raise GraphError(scope.plans.problems)
-    return Compiled(graph=graph, positional=tuple(scope.positional))
+        raise GraphError(draft.uses.problems)
+    return Compiled(graph=graph, positional=tuple(draft.positional))
 
 
 def _name_body(body: Runnable) -> str:
@@ -307,9 +307,9 @@ def _name_body(body: Runnable) -> str:
     return body.name or next((_name_body(step) for step in body.steps if isinstance(step, CallStep)), "each")
 
 
-def _optional(plan: TaskUse, step: CallStep, params: Mapping[str, Source]) -> frozenset[str]:
-    """Give the parameters that fall back to their default; those that were given an argument never do."""
-    return plan.optional.intersection(params) - step.extra.keys()
+def _optional(use: TaskUse, step: CallStep, params: Mapping[str, Source]) -> frozenset[str]:
+    """Return the parameters that fall back to their default; one with an argument never does."""
+    return use.optional.intersection(params) - step.extra.keys()
 
 
 def _nodes_of(source: Source) -> tuple[str, ...]:
@@ -317,12 +317,12 @@ def _nodes_of(source: Source) -> tuple[str, ...]:
 
 
 def _together(results: Sequence[_Tail]) -> tuple[str, ...]:
-    """Give the side effects that several results leave behind."""
+    """Return the side effects of several results, each once."""
     return tuple(dict.fromkeys(name for result in results for name in result.after))
 
 
 def _first_of(*sources: Source) -> Source:
-    """Join the sides of a branch; joins of joins are one, so that many branches in a row stay flat."""
+    """Join the sides of a branch; nested joins become one, so many branches in a row stay flat."""
     flat: list[Source] = []
     for source in sources:
         if isinstance(source, FirstOf):

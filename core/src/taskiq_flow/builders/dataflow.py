@@ -1,4 +1,4 @@
-"""Pipelines that are wired by the names of what their tasks produce and take."""
+"""Pipelines that are wired by the names of the data that tasks produce and take."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ __all__ = ["DataflowPipeline"]
 class DataflowPipeline(Builder):
     """A pipeline whose tasks find each other by the names of the data.
 
-    A parameter receives what is produced under its name; what nobody produces is an input of the pipeline::
+    A parameter receives the data that is produced under its name; a name without a producer is an input of the
+    pipeline::
 
         pipeline = DataflowPipeline.from_tasks(broker, [list_tracks])
         pipeline.map(extract, over="tracks", output="features").reduce(summarise, over="features", output="summary")
         outputs = await pipeline.kiq_dataflow(folder="/music")
 
     :param broker: The broker whose tasks are used.
-    :param outputs: What is wanted; tasks that it does not need are left out. By default everything that is produced.
+    :param outputs: The outputs to produce; tasks that they do not need are left out. By default everything that any
+        task produces.
     :param name: For people.
     """
 
@@ -62,11 +64,11 @@ class DataflowPipeline(Builder):
         outputs: Iterable[str] | None = None,
         name: str = "",
     ) -> Self:
-        """Make a pipeline of tasks, with what their decorators and signatures say.
+        """Make a pipeline of tasks, wired by their decorators and signatures.
 
         :param broker: The broker whose tasks they are.
         :param tasks: Decorated tasks, or kickers of them, in any order.
-        :param outputs: What is wanted; by default everything that is produced.
+        :param outputs: The outputs to produce; by default everything that any task produces.
         :param name: For people.
         :raises GraphError: with the problems of all tasks.
         """
@@ -96,13 +98,13 @@ class DataflowPipeline(Builder):
         *,
         name: str = "",
     ) -> Self:
-        """Make a pipeline of what a registry has by now.
+        """Make a pipeline of the current content of a registry.
 
         :param broker: The broker whose tasks they are.
-        :param registry: It is not changed, and later changes of it do not reach the pipeline.
-        :param outputs: What is wanted; by default everything that is produced.
+        :param registry: A registry, which is copied: later changes of it do not reach the pipeline.
+        :param outputs: The outputs to produce; by default everything that any task produces.
         :param name: For people.
-        :raises GraphError: that is no registry, or the outputs are no names.
+        :raises GraphError: it is no registry, or the outputs are no names.
         """
         if not isinstance(registry, DataflowRegistry):
             raise GraphError(
@@ -127,19 +129,20 @@ class DataflowPipeline(Builder):
         discoverer: Discoverer | str | None = None,
         name: str = "",
     ) -> Self:
-        """Make the smallest pipeline that produces what is asked for, of the tasks in installed distributions.
+        """Make the smallest pipeline of tasks in installed distributions that produces the given outputs.
 
-        What they need and none of them produces is an input; what is added to the pipeline afterwards, it produces as
-        well. The tasks that are taken are registered with the broker; worker processes register all there are where
-        their flow was made with ``discover=True``.
+        Data that the tasks need and none of them produces is an input. The outputs of tasks that are added to the
+        pipeline later are produced as well. The chosen tasks are registered with the broker; a worker process
+        registers all discovered tasks if its flow was made with ``discover=True``.
 
         :param broker: The broker that runs them, by default the one that taskiq's shared tasks are sent with
-            (``async_shared_broker.default_broker(…)``), or where there is none a new one in memory.
-        :param outputs: What is wanted.
-        :param prefer: Where several tasks produce a name: the distribution or the task that shall, by that name.
-        :param discoverer: Who finds the tasks, by default the discoverer of the broker's flow, or the configured one.
+            (``async_shared_broker.default_broker(…)``), or a new one in memory if there is none.
+        :param outputs: The outputs to produce.
+        :param prefer: For names that several tasks produce: the distribution or the task to choose, by name.
+        :param discoverer: The discoverer of the tasks, by default that of the broker's flow, or the configured one.
         :param name: For people.
-        :raises GraphError: nobody produces an output, or several do; says where was looked, and what cannot be used.
+        :raises GraphError: an output has no producer or several; the error lists the searched distributions and
+            those that cannot be used.
         :raises PluginError: there is no such discoverer.
         """
         from taskiq_flow.discovery import catalogue_for, usual_broker
@@ -176,14 +179,14 @@ class DataflowPipeline(Builder):
     ) -> Self:
         """Apply a task or a whole pipeline to each element of a list.
 
-        What else the body takes is found by name, and is the same for every element.
+        The body's other inputs are found by name, and are the same for every element.
 
-        :param task: A task, a kicker, or a pipeline, which is taken as it is now.
-        :param over: The name of the list: something that is produced, or an input.
+        :param task: A task, a kicker, or a pipeline, whose current graph is used.
+        :param over: The name of the list: an output of a task, or an input.
         :param output: The name of the list of results.
         :param outputs: Several names, when the body produces several things.
-        :param item_param: The parameter that takes the element, by default the first one; of a pipeline the input,
-            by default its only required one.
+        :param item_param: The parameter that takes the element, by default the first one; for a pipeline the input
+            that takes it, by default its only required one.
         :param max_parallel: How many elements may be worked on at once.
         :param skip_errors: Leave out elements that failed, instead of failing.
         :param name: The node's name.
@@ -227,10 +230,10 @@ class DataflowPipeline(Builder):
         """Apply a task to a whole list.
 
         :param task: A task or a kicker.
-        :param over: The name of the list: something that is produced, or an input.
-        :param output: The name of the result, by default what the task's decorator says, or the function's name.
+        :param over: The name of the list: an output of a task, or an input.
+        :param output: The name of the result, by default the one in the task's decorator, or the function's name.
         :param outputs: Several names; the result is unpacked into them.
-        :param param_name: The parameter that takes the list, by default the one of its name, otherwise the first.
+        :param param_name: The parameter that takes the list, by default the one with the list's name, or the first.
         :param name: The node's name.
         :returns: The pipeline.
         :raises GraphError: the task has no such parameter, or the node's name is in use.
@@ -271,7 +274,7 @@ class DataflowPipeline(Builder):
         :returns: A handle; its result is a dictionary of the outputs.
         :raises GraphError: the graph has problems, or inputs are missing or unknown.
         """
-        from taskiq_flow.flow import Flow  # the flow knows the builders
+        from taskiq_flow.flow import Flow  # imported late, because the flow imports the builders
 
         flow = Flow.of(self.broker)
         graph = self.graph
@@ -289,14 +292,14 @@ class DataflowPipeline(Builder):
         :param inputs: A value for each input; those of parameters with a default may be left out.
         :returns: The outputs, by name.
         :raises GraphError: the graph has problems, or inputs are missing or unknown.
-        :raises Exception: what the failed task raised, where its class can be imported.
+        :raises Exception: the exception of the failed task, if its class can be imported.
         """
         handle = await self.kiq(**inputs)
         outputs: dict[str, Any] = await handle.result()
         return outputs
 
     def _refuse_unknown(self, graph: Graph, inputs: Mapping[str, Any]) -> None:
-        """Say what is wrong with inputs, and how those become some that are defaults as yet."""
+        """Raise an error for unknown inputs; for a parameter's default it says how to make it an input."""
         unknown = inputs.keys() - graph.inputs.keys() - self._registry.producers.keys()
         defaults = [
             f"node {place.name!r} keeps its default for {need.data!r}; to make that an input, name everything that the "
@@ -335,7 +338,7 @@ class DataflowPipeline(Builder):
 
     def _node_name(self, given: str | None, base: str) -> str:
         name = self._names.give(given or base)
-        # A name that the user gave is not changed; where it is in use, the registry says so.
+        # A name from the user is not changed; if it is in use, the registry raises the error.
         return name if given is None else given
 
     @staticmethod

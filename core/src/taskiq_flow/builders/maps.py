@@ -1,4 +1,4 @@
-"""Maps of a dataflow: the body, which of its inputs takes the item, and what the lists are called."""
+"""Maps of a dataflow: the body, the input that takes the item, and the names of the lists."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["Body", "map_outputs", "read_body"]
 
 @frozen(kw_only=True)
 class Body:
-    """What a map applies to each item.
+    """The graph that a map applies to each item.
 
-    :param name: What the map's node is called unless the user says otherwise.
+    :param name: The default name of the map's node.
     :param graph: The graph for one item.
     :param item: The input of the graph that takes the item.
-    :param outputs: What the lists are called unless the user says otherwise.
-    :param declared: The inputs that the user has named; those that may be left out are inputs of the whole graph too.
+    :param outputs: The default names of the lists.
+    :param declared: The inputs that the user has named; optional ones among them are inputs of the whole graph too.
     :param description: For people.
     """
 
@@ -38,13 +38,13 @@ class Body:
 
 
 def read_body(body: Any, *, over: str, item_param: str | None, silent: bool) -> Body:
-    """Read what a user gave as the body of a map.
+    """Read the body that a user gave to a map.
 
     :param body: A task, a kicker, or a pipeline.
     :param over: The name of the list.
-    :param item_param: The parameter or input that takes the item, where the user said so.
-    :param silent: Whether a task without a result shall have no output.
-    :raises GraphError: there is no such input, or it must be said which one it is.
+    :param item_param: The parameter or input that takes the item; ``None`` for the default.
+    :param silent: Whether a task without a result has no output.
+    :raises GraphError: there is no such input, or several could take the item.
     """
     if isinstance(body, Builder):
         return _of_pipeline(body, over, item_param)
@@ -99,10 +99,10 @@ def _no_input(whose: str, name: str, names: Mapping[str, Any]) -> str:
 
 
 def map_outputs(body: Body, wanted: tuple[str, ...] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the names of the lists, and for each the output of the body that it collects.
+    """Return the names of the lists, and for each the output of the body that it collects.
 
-    :param wanted: Names that the user gave: one for each output of the body, or some of the body's own names.
-    :raises GraphError: they fit neither way.
+    :param wanted: Names from the user: one for each output of the body, or some of the body's own names.
+    :raises GraphError: the names fit neither way.
     """
     own = tuple(body.graph.outputs)
     if wanted is None:

@@ -1,4 +1,4 @@
-"""Pipelines that are chained by hand: each step receives what the step before it returned."""
+"""Pipelines that are chained by hand: each step receives the value of the step before it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _T = TypeVar("_T")
 _T2 = TypeVar("_T2")
 
 if TYPE_CHECKING:
-    # What an asynchronous task is to a type checker depends on the checker: mypy says Coroutine, others CoroutineType.
+    # Type checkers differ about an asynchronous function's result: mypy has Coroutine, others CoroutineType.
     _Async: TypeAlias = Union[
         AsyncKicker[_P, Coroutine[Any, Any, _T]],
         AsyncKicker[_P, CoroutineType[Any, Any, _T]],
@@ -60,14 +60,14 @@ if TYPE_CHECKING:
 class Pipeline(Builder, Generic[_P, _R]):
     """A pipeline of steps, each of which receives the value of the step before it.
 
-    The parameters of the first task are the pipeline's inputs; when it begins with another step, the value that
-    the step takes is its only input. Every method adds a step to this very pipeline and returns it::
+    The parameters of the first task are the pipeline's inputs. If the first step is no task, its value is the only
+    input. Every method adds a step to this very pipeline and returns it::
 
         pipeline = Pipeline(broker, load).map(parse).call_next(summarise, limit=10)
         handle = await pipeline.kiq("/data")
         summary = (await handle.wait_result()).return_value
 
-    A whole pipeline may stand wherever a task may; it is taken as it is at that moment.
+    A whole pipeline may be given in place of a task; its steps are copied at that moment.
 
     :param broker: The broker whose tasks are used.
     :param task: The first task, or a kicker of it.
@@ -109,12 +109,12 @@ class Pipeline(Builder, Generic[_P, _R]):
     def call_next(self, task: Any, param_name: str | OneOf[-1] | None = None, **extra: Any) -> Any:
         """Add a task whose result is the next value.
 
-        :param task: A task, a kicker, or a pipeline, whose steps are put here.
+        :param task: A task, a kicker, or a pipeline, whose steps are added here.
         :param param_name: The parameter that takes the value, by default the first one that ``extra`` does not
             name; -1 runs the task without the value, after the step before it.
         :param extra: Values for other parameters.
         :returns: The pipeline.
-        :raises GraphError: that is no task, or an argument has no JSON form.
+        :raises GraphError: it is no task, or an argument has no JSON form.
         """
         arguments = _literals(task, extra)
         if isinstance(task, Pipeline):
@@ -122,13 +122,13 @@ class Pipeline(Builder, Generic[_P, _R]):
         return self._add(CallStep(_check_task(task), param_name, arguments))
 
     def call_after(self, task: _Any, param_name: str | None = None, **extra: Any) -> Pipeline[_P, _R]:
-        """Add a side effect: the value passes by unchanged, and the next step waits until the task is done.
+        """Add a side effect: the value stays the same, and the next step waits until the task is done.
 
         :param task: A task or a kicker.
         :param param_name: The parameter that takes the value; by default the task does not get it.
         :param extra: Values for other parameters.
         :returns: The pipeline.
-        :raises GraphError: that is no task, or an argument has no JSON form.
+        :raises GraphError: it is no task, or an argument has no JSON form.
         """
         if isinstance(task, Pipeline):
             raise GraphError("call_after takes a task, found a pipeline; add its tasks one by one")
@@ -174,11 +174,11 @@ class Pipeline(Builder, Generic[_P, _R]):
         :param task: A task, a kicker, or a pipeline.
         :param param_name: The parameter that takes the element, by default the first one that is free.
         :param skip_errors: Leave out elements that failed, instead of failing.
-        :param check_interval: Without effect, as nothing is polled; other libraries have it.
+        :param check_interval: Without effect, because nothing is polled; kept for code written for other libraries.
         :param max_parallel: How many elements may be worked on at once.
         :param extra: Values for other parameters, the same for every element.
         :returns: The pipeline.
-        :raises GraphError: that is no task, or an argument has no JSON form.
+        :raises GraphError: it is no task, or an argument has no JSON form.
         """
         body = _runnable(task, param_name, extra)
         return self._add(EachStep(body=body, skip_errors=skip_errors, max_parallel=max_parallel))
@@ -193,23 +193,23 @@ class Pipeline(Builder, Generic[_P, _R]):
         max_parallel: int | None = None,
         **extra: Any,
     ) -> Pipeline[_P, _R]:
-        """Keep those elements of the value for which a task or a pipeline answers with something true.
+        """Keep the elements of the value for which a task or a pipeline returns something true.
 
         :param task: A task, a kicker, or a pipeline.
         :param param_name: The parameter that takes the element, by default the first one that is free.
-        :param skip_errors: Leave out elements whose question failed, instead of failing.
-        :param check_interval: Without effect, as nothing is polled; other libraries have it.
-        :param max_parallel: How many elements may be asked about at once.
+        :param skip_errors: Leave out elements whose test failed, instead of failing.
+        :param check_interval: Without effect, because nothing is polled; kept for code written for other libraries.
+        :param max_parallel: How many elements may be tested at once.
         :param extra: Values for other parameters, the same for every element.
         :returns: The pipeline.
-        :raises GraphError: that is no task, or an argument has no JSON form.
+        :raises GraphError: it is no task, or an argument has no JSON form.
         """
         body = _runnable(task, param_name, extra)
         self._add(EachStep(body=body, keep="items", skip_errors=skip_errors, max_parallel=max_parallel))
         return self
 
     def group(self, *tasks: _Any) -> Pipeline[_P, list[Any]]:
-        """Give the value to several tasks or pipelines side by side; the list of results is the next value.
+        """Pass the value to several tasks or pipelines side by side; the list of results is the next value.
 
         :param tasks: Tasks, kickers, or pipelines; the results are in their order.
         :returns: The pipeline.
@@ -249,11 +249,11 @@ class Pipeline(Builder, Generic[_P, _R]):
     ) -> Pipeline[_P, _T | _T2]: ...
 
     def branch(self, predicate: Any, then: Any, otherwise: Any = None) -> Any:
-        """Ask a task about the value, and give the value to one of two sides.
+        """Let a task decide which of two sides gets the value.
 
         :param predicate: A task that takes the value and returns a bool.
         :param then: A task, a kicker, or a pipeline for ``True``.
-        :param otherwise: Likewise for ``False``; without it the value passes unchanged.
+        :param otherwise: The same for ``False``; without it the value stays the same.
         :returns: The pipeline; the next value is that of the side that ran.
         :raises GraphError: something is no task.
         """
@@ -265,12 +265,12 @@ class Pipeline(Builder, Generic[_P, _R]):
     async def kiq(self, /, *args: _P.args, **kwargs: _P.kwargs) -> RunHandle[_R]:
         """Start a run.
 
-        :param args: The inputs: those of the first task, in its order.
-        :param kwargs: The inputs, by name.
+        :param args: Inputs by position, in the order of the first task's parameters.
+        :param kwargs: Inputs by name.
         :returns: A handle; its result is the value of the last step.
         :raises GraphError: the graph has problems, or inputs are missing or unknown.
         """
-        from taskiq_flow.flow import Flow  # the flow knows the builders
+        from taskiq_flow.flow import Flow  # imported late, because the flow imports the builders
 
         flow = Flow.of(self.broker)
         graph = self.graph
@@ -298,7 +298,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         )
 
     def _add(self, step: Step) -> Any:
-        # The type of what comes back follows the step, which only the public methods know.
+        # The pipeline's type follows the step, and only the public methods know it.
         self._steps.append(step)
         return self._copy()
 
@@ -323,7 +323,7 @@ def _literals(task: Any, extra: Mapping[str, Any]) -> dict[str, Literal]:
 
 
 def _by_name(positional: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the inputs by name, as Python does for the arguments of a call."""
+    """Return the inputs by name, bound like the arguments of a call."""
     if len(args) > len(positional):
         takes = f"{quote(positional)} by position" if positional else "nothing by position"
         raise GraphError(f"the pipeline takes {takes}, found {len(args)} values; give the others by name")

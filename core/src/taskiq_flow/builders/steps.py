@@ -26,7 +26,7 @@ class CallStep:
     :param task: A task or a kicker.
     :param param_name: The parameter that takes the value of the step before.
     :param extra: Values for other parameters.
-    :param aside: Whether the pipeline's value passes by: a side effect.
+    :param aside: Whether it is a side effect, which leaves the pipeline's value unchanged.
     """
 
     task: Any
@@ -37,12 +37,12 @@ class CallStep:
 
 @frozen(kw_only=True)
 class Chain:
-    """Steps, with what was said of all of them.
+    """Steps, with settings for all of them.
 
-    :param steps: One after the other.
+    :param steps: The steps, one after the other.
     :param retry: Options of the retry policy.
     :param serializer: The serializer of outputs.
-    :param on_error: The error mode, where one was chosen.
+    :param on_error: The error mode; ``None`` if none was chosen.
     :param timeout: The time limit of a run.
     :param name: For people.
     """
@@ -55,9 +55,9 @@ class Chain:
     name: str = ""
 
     def taking(self, param_name: ParamName, extra: Mapping[str, Literal]) -> Chain:
-        """Give the chain whose first step takes the value and further arguments in a certain way.
+        """Return the chain with other arguments for its first step.
 
-        :raises GraphError: its first step is none that arguments can be given to.
+        :raises GraphError: the first step takes no arguments.
         """
         if param_name is None and not extra:
             return self
@@ -76,12 +76,12 @@ class Chain:
 
 
 Runnable = Union[CallStep, Chain]
-"""What may stand where a task or a whole pipeline may stand."""
+"""A task or a whole pipeline, as an argument of a step."""
 
 
 @frozen
 class InlineStep:
-    """Puts the steps of another pipeline here."""
+    """Inserts the steps of another pipeline."""
 
     chain: Chain
     param_name: ParamName = None
@@ -92,8 +92,8 @@ class InlineStep:
 class EachStep:
     """Applies a task or a pipeline to each element of the value.
 
-    :param body: What is applied.
-    :param keep: ``values`` for the results, ``items`` for those elements for which the result was true.
+    :param body: The task or the pipeline.
+    :param keep: ``values`` keeps the results, ``items`` keeps the elements whose result was true.
     :param max_parallel: How many elements may be worked on at once.
     :param skip_errors: Leave out elements that failed.
     """
@@ -106,16 +106,16 @@ class EachStep:
 
 @frozen
 class GroupStep:
-    """Gives the value to several tasks or pipelines; the list of their results is the next value."""
+    """Passes the value to several tasks or pipelines; the list of their results is the next value."""
 
     members: tuple[Runnable, ...]
 
 
 @frozen
 class BranchStep:
-    """Asks a predicate about the value, and gives it to one of two sides.
+    """Lets a predicate decide which of two sides gets the value.
 
-    :param otherwise: The other side; without one the value passes unchanged.
+    :param otherwise: The side for ``False``; without it the value stays the same.
     """
 
     predicate: CallStep

@@ -1,4 +1,4 @@
-"""What a hand-chained pipeline knows of each of its tasks."""
+"""The tasks of a hand-chained pipeline, each read once."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["TaskUse", "TaskUses"]
 
 @frozen(kw_only=True)
 class TaskUse:
-    """What is the same wherever a task stands in a pipeline; made once for each task.
+    """The facts about a task that are the same at each of its nodes; made once for each task.
 
     :param name: The function's name.
-    :param task: The name under which the broker knows it.
-    :param returns: The annotation of its result, in a tuple; empty where unknown.
-    :param optional: Parameters that have a default.
-    :param first: The parameter that takes the value unless the user says otherwise.
-    :param unfed_behind_first: Required parameters that are left then.
+    :param task: The task's name in the broker.
+    :param returns: The annotation of its result, in a tuple; empty if unknown.
+    :param optional: Parameters with a default.
+    :param first: The parameter that takes the value by default.
+    :param unfed_behind_first: The other required parameters.
     :param optional_first: The first parameter, if it has a default.
     """
 
@@ -45,7 +45,7 @@ class TaskUse:
 
 @define
 class TaskUses:
-    """The plans of all tasks of one pipeline, and its problems.
+    """The uses of all tasks of one pipeline, and its problems.
 
     :param broker: The pipeline's broker.
     :param on_error: The error mode of the whole graph.
@@ -58,12 +58,12 @@ class TaskUses:
     _options: dict[tuple[int, int, str | None, str | None], NodeOptions] = field(factory=dict)
 
     def of(self, task: Any) -> TaskUse:
-        """Give the plan of a task or a kicker."""
-        # By identity: the steps keep their tasks alive, and two kickers of one task may say different things.
-        plan = self._uses.get(id(task))
-        if plan is None:
-            plan = self._uses[id(task)] = self._read(task)
-        return plan
+        """Return the use of a task or a kicker."""
+        # By identity: the steps keep their tasks alive, and two kickers of one task may have different labels.
+        use = self._uses.get(id(task))
+        if use is None:
+            use = self._uses[id(task)] = self._read(task)
+        return use
 
     def options(
         self,
@@ -72,7 +72,7 @@ class TaskUses:
         on_error: ErrorMode | None,
         serializer: str | None = None,
     ) -> NodeOptions:
-        """Give the options of nodes that apply a task; one object for all of them."""
+        """Return the options of nodes that apply a task, one object for all of them."""
         key = (id(task), id(retry), on_error, serializer)
         options = self._options.get(key)
         if options is None:

@@ -1,4 +1,4 @@
-"""The discoverer of the core."""
+"""The core's own discoverer."""
 
 from taskiq_flow.discoverers.entry_points import EntryPointDiscoverer
 

@@ -23,7 +23,7 @@ class EntryPointDiscoverer(Discoverer):
     name: ClassVar[str] = "entry-points"
 
     def find(self) -> Sequence[TaskSource]:
-        """Give one source for each entry point, by name; a distribution that cannot be read is logged."""
+        """Return one source for each entry point, ordered by name; an unreadable distribution is logged."""
         from taskiq_flow._metadata import find_entry_points
 
         return [

@@ -1,4 +1,4 @@
-"""Tasks of installed distributions: loading what a discoverer found, binding it to a broker, choosing among it."""
+"""Tasks of installed distributions: loading them, binding them to a broker, choosing among them."""
 
 from __future__ import annotations
 

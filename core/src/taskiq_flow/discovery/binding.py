@@ -1,4 +1,4 @@
-"""Registering a task of an installed distribution with the application's broker."""
+"""Registers tasks of installed distributions with the application's broker."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["bind_task"]
 def bind_task(
     broker: AsyncBroker, name: str, task: Any, origin: Origin
 ) -> AsyncTaskiqDecoratedTask[Any, Any]:
-    """Register a task with a broker under a name, and keep with it where it comes from; again, it changes nothing.
+    """Register a task with a broker under a name, together with its origin; a second call changes nothing.
 
-    :param task: A function that knows no broker, a shared task of taskiq, or a task of this very broker.
+    :param task: A function without a broker, a shared task of taskiq, or a task of this very broker.
     :raises GraphError: the broker has another task of that name.
     :raises PluginError: the task belongs to another broker, or its annotations cannot be read.
     """
     there = broker.local_task_registry.get(name)
     if there is not None:
         other = origin_of(there)
-        # A function that makes its tasks anew each time gives the same ones each time.
+        # A source may make a new task object at each load; the same origin means the same task.
         if function_of(there) is not function_of(task) and other != origin:
             whose = f"is there already, of {other}" if other else "is one that the application has itself"
             raise GraphError(f"task {name!r} of {origin} {whose}; deny one of them, or give it a prefix")
@@ -39,7 +39,7 @@ def bind_task(
         try:
             bound = broker.register_task(task, task_name=name)
         except Exception as error:
-            # Taskiq evaluates the annotations, and those are somebody else's.
+            # taskiq evaluates the annotations, which are a third party's code.
             raise PluginError(
                 f"task {name!r} of {origin} cannot be registered: {type(error).__name__}: {error}"
             ) from error

@@ -1,4 +1,4 @@
-"""All tasks that were found in installed distributions, and what could not be used."""
+"""The catalogue: all tasks of installed distributions, and the problems of their sources."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ logger = logging.getLogger("taskiq_flow")
 
 @frozen(kw_only=True)
 class SourceProblem:
-    """Something that keeps a source, or a task in it, from being used.
+    """A problem that makes a source, or a task in it, unusable.
 
     :param source: The source's name.
-    :param origin: Where it comes from.
-    :param error: What is wrong, as a sentence.
+    :param origin: The distribution of the source.
+    :param error: The problem, as a sentence.
     """
 
     source: str
@@ -41,10 +41,10 @@ class SourceProblem:
 class Catalogue:
     """The tasks of installed distributions.
 
-    :param sources: Where they were looked for, by name.
+    :param sources: The sources that were searched, by name.
     :param tasks: The tasks, by their name.
-    :param clashes: Names that several tasks would have; none of them is in ``tasks``.
-    :param problems: What could not be loaded, or not be used.
+    :param clashes: The tasks that share a name, by that name; none of them is in ``tasks``.
+    :param problems: The sources and tasks that cannot be used.
     """
 
     sources: tuple[TaskSource, ...] = ()
@@ -54,7 +54,7 @@ class Catalogue:
 
     @classmethod
     def load(cls, sources: Iterable[TaskSource]) -> Catalogue:
-        """Load all sources, each by itself: one that fails becomes a problem and keeps no other from anything."""
+        """Load each source by itself: a source that fails becomes a problem, and the others are loaded."""
         sources = tuple(sources)
         found: dict[str, list[InstalledTask]] = {}
         problems: list[SourceProblem] = []
@@ -67,15 +67,15 @@ class Catalogue:
             for offer in offers.tasks:
                 try:
                     name = source.rename(offer.name)
-                except Exception as error:  # noqa: BLE001 - somebody else's discoverer
-                    said = f"naming task {offer.name!r} failed: {_describe_error(error)}"
-                    problems.append(SourceProblem(source=source.name, origin=source.origin, error=said))
+                except Exception as error:  # noqa: BLE001 - a third party's discoverer
+                    problem = f"naming task {offer.name!r} failed: {_describe_error(error)}"
+                    problems.append(SourceProblem(source=source.name, origin=source.origin, error=problem))
                     continue
                 if name is None:
                     continue
                 if not isinstance(name, str) or not name:
-                    said = f"task {offer.name!r} would be named {name!r}, which is no name"
-                    problems.append(SourceProblem(source=source.name, origin=source.origin, error=said))
+                    problem = f"task {offer.name!r} would be named {name!r}, which is no name"
+                    problems.append(SourceProblem(source=source.name, origin=source.origin, error=problem))
                     continue
                 task = _make_task(source, name, offer.place)
                 others = found.setdefault(name, [])
@@ -91,20 +91,20 @@ class Catalogue:
 
     @property
     def releases(self) -> tuple[str, ...]:
-        """The distributions that were looked at, each with its version."""
+        """The searched distributions, each with its version."""
         return tuple(sorted({source.origin.release for source in self.sources}))
 
     def clash(self, name: str) -> str:
-        """Say which distributions have a task of one name."""
+        """Return the error for a name that several tasks share."""
         return (
             f"task {name!r} is offered by {' and by '.join(str(task.origin) for task in self.clashes[name])}; "
             "deny one of them, or give it a prefix"
         )
 
     def bind(self, broker: AsyncBroker) -> None:
-        """Register all tasks with a broker, as a worker does when it starts; one that is broken is logged.
+        """Register all tasks with a broker, as a worker does at its start; a broken task is logged.
 
-        :raises PluginError: several tasks have one name, or the application has one of that name already.
+        :raises PluginError: several tasks share a name, or the application has another task of that name.
         """
         errors = [self.clash(name) for name in self.clashes]
         for task in self.tasks.values():
@@ -122,14 +122,14 @@ def _load_offers(source: TaskSource) -> Offers:
     try:
         return read_offers(source.load())
     except KeyboardInterrupt:
-        # Somebody wants to leave; that it came out of an import is chance.
+        # The user pressed Ctrl-C during an import.
         raise
-    except BaseException as error:  # noqa: BLE001 - somebody else's module may even leave the interpreter
+    except BaseException as error:  # noqa: BLE001 - a third party's module may even call sys.exit()
         return Offers(problems=(_describe_error(error),))
 
 
 def _describe_error(error: BaseException) -> str:
-    # "No module named 'x'" says enough; "1" or "'key'" of other classes does not.
+    # "No module named 'x'" is clear by itself; the texts of other classes, such as "'key'", need the class name.
     if isinstance(error, (ImportError, FlowError)) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,4 +1,4 @@
-"""The smallest set of installed tasks that produces what is asked for."""
+"""Chooses the smallest set of installed tasks that produces the wanted outputs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ __all__ = ["choose"]
 def choose(
     catalogue: Catalogue, outputs: Iterable[str], prefer: Mapping[str, str] | None = None
 ) -> list[InstalledTask]:
-    """Give the tasks that are needed for some outputs; those that are asked for last.
+    """Return the tasks that are needed for some outputs; the producers of these outputs come last.
 
-    What a task needs and nobody produces is an input of the graph. A parameter with a default is no reason to take
-    another task in.
+    Data that a task needs and no task produces is an input of the graph. A parameter with a default adds no task.
 
-    :param prefer: Who shall produce a name that several tasks produce: a distribution or a task, by the produced name.
-    :raises GraphError: nobody produces an output, or several do and none is preferred; every offender is listed.
+    :param prefer: The distribution or the task that produces a name with several producers, by the produced name.
+    :raises GraphError: an output has no producer, or several and none is preferred; all problems are listed.
     """
     prefer = {} if prefer is None else prefer
     if not isinstance(prefer, Mapping) or not all(isinstance(each, str) for each in prefer.values()):
@@ -35,10 +34,10 @@ def choose(
     if unknown := [name for name in outputs if name not in producers]:
         problems.append(_nobody_produces(catalogue, producers, unknown))
     chosen: dict[str, InstalledTask] = {}
-    ahead = list(reversed(list(outputs)))
+    todo = list(reversed(list(outputs)))
     seen: set[str] = set()
-    while ahead:
-        data = ahead.pop()
+    while todo:
+        data = todo.pop()
         if data in seen or data not in producers:
             continue
         seen.add(data)
@@ -49,7 +48,7 @@ def choose(
             problems.append(f"{data!r}: {catalogue.clash(task.name)}")
             continue
         chosen[task.name] = task
-        ahead += reversed([need.data for need in task.place.needs if need.required or need.declared])
+        todo += reversed([need.data for need in task.place.needs if need.required or need.declared])
     if problems:
         raise GraphError(problems)
     return list(reversed(chosen.values()))
@@ -67,11 +66,11 @@ def _producers(catalogue: Catalogue) -> dict[str, list[InstalledTask]]:
 def _pick_preferred(
     data: str, tasks: list[InstalledTask], preferred: str | None, problems: list[str]
 ) -> InstalledTask | None:
-    fitting = [each for each in tasks if preferred is None or _is_called(each, preferred)]
-    # Tasks that clash by their name are one here; the clash is told by itself.
+    fitting = [each for each in tasks if preferred is None or _has_name(each, preferred)]
+    # Tasks that share a name count as one here; the caller reports the clash.
     if len({each.name for each in fitting}) == 1:
         return fitting[0]
-    listed = " and by ".join(f"task {each.name!r} of {each.origin.release}" for each in tasks)
+    producers = " and by ".join(f"task {each.name!r} of {each.origin.release}" for each in tasks)
     if preferred is None:
         step = f"choose one with prefer={{{data!r}: {tasks[0].origin.distribution!r}}}, or deny the other"
         if len({each.origin.distribution for each in tasks}) < len(tasks):
@@ -84,16 +83,16 @@ def _pick_preferred(
                 Suggestions(known).hint(preferred) or "; give the name of one of these, task or distribution"
             )
             step = f"prefer says {preferred!r}, which is none of them{hint}"
-    problems.append(f"{data!r} is produced by {listed}; {step}")
+    problems.append(f"{data!r} is produced by {producers}; {step}")
     return None
 
 
-def _is_called(task: InstalledTask, name: str) -> bool:
+def _has_name(task: InstalledTask, name: str) -> bool:
     return name == task.name or _normal(name) == _normal(task.origin.distribution)
 
 
 def _normal(distribution: str) -> str:
-    # A distribution has many spellings: acme-text is acme_text is Acme.Text.
+    # A distribution has many spellings, such as acme-text, acme_text and Acme.Text.
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
@@ -111,8 +110,8 @@ def _nobody_produces(
 ) -> str:
     suggestions = Suggestions(producers)
     names = ", ".join(f"{name!r}{suggestions.hint(name)}" for name in unknown)
-    said = f"no installed task produces {names}"
+    text = f"no installed task produces {names}"
     if not catalogue.sources:
-        return f"{said}; no distribution offers tasks, or none of them is let in: install one that does, or allow it"
-    said += f"; looked at {', '.join(catalogue.releases)}, whose tasks produce {quote(sorted(producers)) or 'nothing'}"
-    return "\n".join([said, *map(str, catalogue.problems)])
+        return f"{text}; no distribution offers tasks, or none of them is let in: install one that does, or allow it"
+    text += f"; looked at {', '.join(catalogue.releases)}, whose tasks produce {quote(sorted(producers)) or 'nothing'}"
+    return "\n".join([text, *map(str, catalogue.problems)])

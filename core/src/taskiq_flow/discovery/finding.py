@@ -1,4 +1,4 @@
-"""Which discoverer is asked, for which broker."""
+"""Finds the discoverer of a broker, and loads its catalogue."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ logger = logging.getLogger("taskiq_flow")
 
 
 def find_sources(discoverer: Discoverer) -> tuple[TaskSource, ...]:
-    """Ask a discoverer, which is somebody else's code.
+    """Return the sources of a discoverer, which may be a third party's code.
 
-    :raises PluginError: it fails, or gives something else than sources.
+    :raises PluginError: it fails, or returns other objects than sources.
     """
-    who = f"discoverer {discoverer.name!r} ({type(discoverer).__qualname__} of {type(discoverer).__module__})"
+    subject = (
+        f"discoverer {discoverer.name!r} ({type(discoverer).__qualname__} of {type(discoverer).__module__})"
+    )
     try:
         found: tuple[Any, ...] = tuple(discoverer.find())
     except FlowError:
         raise
     except Exception as error:
-        raise PluginError(f"{who} failed to find tasks: {type(error).__name__}: {error}") from error
+        raise PluginError(f"{subject} failed to find tasks: {type(error).__name__}: {error}") from error
     if wrong := {type(each).__name__ for each in found if not isinstance(each, TaskSource)}:
-        raise PluginError(f"{who} must give objects of type TaskSource, found {', '.join(sorted(wrong))}")
+        raise PluginError(f"{subject} must give objects of type TaskSource, found {', '.join(sorted(wrong))}")
     return found
 
 
 def load_catalogue(discoverer: Discoverer) -> Catalogue:
-    """Load everything that a discoverer finds, and log what cannot be used.
+    """Load everything that a discoverer finds, and log its problems.
 
     :raises PluginError: the discoverer fails.
     """
@@ -47,9 +49,9 @@ def load_catalogue(discoverer: Discoverer) -> Catalogue:
 
 
 def catalogue_for(broker: AsyncBroker, wanted: bool | str | Discoverer = True) -> Catalogue:
-    """Give the installed tasks, as the broker's flow finds them; without a flow, as the configuration says.
+    """Return the catalogue of the broker's flow; without a flow, that of the configured discoverer.
 
-    :param wanted: Who finds them, in place of the flow's discoverer.
+    :param wanted: A discoverer in place of the flow's; ``True`` for the flow's.
     :raises PluginError: plugins cannot be loaded, or there is no such discoverer.
     """
     runtime = next((each.runtime for each in broker.middlewares if isinstance(each, WorkerMiddleware)), None)
@@ -61,6 +63,6 @@ def catalogue_for(broker: AsyncBroker, wanted: bool | str | Discoverer = True) -
 
 
 def usual_broker() -> AsyncBroker:
-    """Give the broker that shared tasks are sent with, or a new one in memory where the application said none."""
-    said: AsyncBroker | None = getattr(async_shared_broker, "_default_broker", None)
-    return InMemoryBroker() if said is None else said
+    """Return the broker that shared tasks are sent with, or a new one in memory if the application set none."""
+    default: AsyncBroker | None = getattr(async_shared_broker, "_default_broker", None)
+    return InMemoryBroker() if default is None else default

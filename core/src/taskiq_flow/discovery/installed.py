@@ -23,7 +23,7 @@ class TaskInput:
     """Data that a task needs.
 
     :param name: The name of the data.
-    :param type: The type that the task expects, as text; empty where nothing was said.
+    :param type: The type that the task expects, as text; empty if unknown.
     :param required: Whether its parameter has no default.
     """
 
@@ -37,9 +37,9 @@ class InstalledTask:
     """A task of an installed distribution.
 
     :param name: The name under which it is registered with a broker.
-    :param source: The name of the source that holds it.
+    :param source: The name of its source.
     :param origin: The distribution and its version; the target is the task's own module and function.
-    :param place: What it produces and needs.
+    :param place: Its outputs and needs.
     """
 
     name: str
@@ -49,7 +49,7 @@ class InstalledTask:
 
     @property
     def module(self) -> str:
-        """The module that it was defined in."""
+        """The module that defines it."""
         return self.origin.target.partition(":")[0]
 
     @property
@@ -59,19 +59,19 @@ class InstalledTask:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The names of what it produces."""
+        """The names of its outputs."""
         return self.place.outputs
 
     @property
     def output_types(self) -> Mapping[str, str]:
-        """The type of each output, as text; empty where nothing was said."""
+        """The type of each output, as text; empty if unknown."""
         known = signature_of(self.place.task).returns_for(len(self.outputs))
         kinds = known or [Any] * len(self.outputs)
         return {name: _text(kind) for name, kind in zip(self.outputs, kinds, strict=True)}
 
     @property
     def inputs(self) -> tuple[TaskInput, ...]:
-        """What it needs, in the order of its parameters."""
+        """The data that it needs, in the order of its parameters."""
         accepts = signature_of(self.place.task).accepts
         return tuple(
             TaskInput(name=need.data, type=_text(accepts.get(need.parameter, Any)), required=need.required)
@@ -80,17 +80,17 @@ class InstalledTask:
 
     @property
     def description(self) -> str:
-        """What it does, for people; where nothing was said, the first line of its docstring."""
-        said = self.place.description or getattr(function_of(self.place.task), "__doc__", None)
-        return said.strip().partition("\n")[0] if isinstance(said, str) else ""
+        """The declared description, or the first line of the docstring."""
+        text = self.place.description or getattr(function_of(self.place.task), "__doc__", None)
+        return text.strip().partition("\n")[0] if isinstance(text, str) else ""
 
     @property
     def resources(self) -> Mapping[str, float]:
-        """What an attempt occupies, by resource name."""
+        """The amounts that an attempt occupies, by resource name."""
         return spec_of(self.place.task).resources
 
     def bind(self, broker: AsyncBroker) -> AsyncTaskiqDecoratedTask[Any, Any]:
-        """Register it with a broker, unless it is.
+        """Register it with a broker, if it is not registered yet.
 
         :raises GraphError: the broker has another task of that name.
         :raises PluginError: the task belongs to another broker, or its annotations cannot be read.
@@ -101,5 +101,5 @@ class InstalledTask:
 def _text(annotation: Any) -> str:
     try:
         return "" if annotation is Any else describe(annotation)
-    except Exception:  # noqa: BLE001 - what somebody else's objects say of themselves; no reason to list no task
+    except Exception:  # noqa: BLE001 - the repr of a third party's object must not break the list of tasks
         return ""

@@ -1,4 +1,4 @@
-"""From what an entry point names to the tasks that are in it."""
+"""Reads the tasks in the object that an entry point names."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _HOW = "decorate functions with @pipeline_task(output=...), or with @async_share
 
 @frozen
 class Offer:
-    """A task that a source holds.
+    """A task in a source.
 
-    :param name: The task's name, as its author chose it or taskiq would.
-    :param place: What it produces and needs; its task is a decorated one, or a function that knows no broker.
+    :param name: The task's name: the author's choice, or taskiq's default.
+    :param place: Its outputs and needs; its task is a decorated one, or a function without a broker.
     """
 
     name: str
@@ -38,10 +38,10 @@ class Offer:
 
 @frozen
 class Offers:
-    """What a source holds.
+    """The content of a source.
 
     :param tasks: The tasks, in order.
-    :param problems: A sentence for each thing that cannot be used.
+    :param problems: A sentence for each object that cannot be used.
     """
 
     tasks: tuple[Offer, ...] = ()
@@ -49,10 +49,10 @@ class Offers:
 
 
 def read_offers(found: Any) -> Offers:
-    """Give the tasks that are in what an entry point names.
+    """Return the tasks in the object that an entry point names.
 
-    :param found: A module, of which the tasks that were defined in it or below it count, or what its ``__all__`` names;
-        a task; any iterable of tasks; a registry; or a function without arguments that gives one of these.
+    :param found: A module, with the tasks in its ``__all__``, or else those defined in it or in its submodules; a task;
+        any iterable of tasks; a registry; or a function without arguments that returns one of these.
     """
     tasks: dict[str, Offer] = {}
     problems: list[str] = []
@@ -80,9 +80,9 @@ def read_offers(found: Any) -> Offers:
 
 
 def function_of(task: Any) -> Any:
-    """Give the user's function of a task, or of a function that is none yet."""
+    """Return the user's function of a task; a plain function is returned as it is."""
     if isinstance(task, AsyncTaskiqDecoratedTask):
-        # The task of a flow has the function under this name, and something around it as the original one.
+        # A flow wraps the original function of its tasks, and keeps the user's own as ``func``.
         return getattr(task, "func", task.original_func)
     return task
 
@@ -108,7 +108,7 @@ def _members(module: ModuleType) -> Iterator[Any]:
         yield from (each for each in (getattr(module, name, None) for name in names) if _is_task(each))
         return
     for name, value in list(vars(module).items()):
-        # What was imported from elsewhere belongs to somebody else.
+        # A task that was imported from elsewhere belongs to another module.
         own = _is_task(value) and f"{value.__module__}.".startswith(f"{module.__name__}.")
         if own and not name.startswith("_") and not name.endswith(RENAMED):
             yield value
@@ -119,7 +119,7 @@ def _is_task(value: Any) -> bool:
         return isinstance(value, AsyncTaskiqDecoratedTask) or (
             inspect.isroutine(value) and is_annotated(value)
         )
-    except Exception:  # noqa: BLE001 - proxies of things that are not there yet raise whatever they like
+    except Exception:  # noqa: BLE001 - a lazy proxy may raise anything
         return False
 
 
@@ -129,7 +129,7 @@ def _call(function: Any) -> Any:
     except TypeError as error:
         raise FlowError(f"it is called without arguments: {error}") from error
     except ValueError:
-        # Some callables of C have no signature; calling shows.
+        # Some callables written in C have no signature; the call itself shows whether it works.
         pass
     result = function()
     if inspect.iscoroutine(result):
@@ -143,8 +143,8 @@ def _offer(candidate: Any) -> Offer:
         return Offer(find_registered_name(candidate.task), candidate)
     if not _is_task(candidate):
         name = getattr(candidate, "name", None) or getattr(candidate, "__name__", None)
-        shown = repr(name) if isinstance(name, str) else "an element"
-        raise FlowError(f"{shown} is of type {type(candidate).__name__}, which is no task; {_HOW}")
+        subject = repr(name) if isinstance(name, str) else "an element"
+        raise FlowError(f"{subject} is of type {type(candidate).__name__}, which is no task; {_HOW}")
     spec, node = spec_of(candidate), name_of(candidate)
     default = () if signature_of(candidate).returns is type(None) else (node,)
     place = TaskPlace.of(

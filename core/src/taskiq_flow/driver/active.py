@@ -10,7 +10,7 @@ from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import ClaimCheck, Value
 from taskiq_flow.store import RunOutcome, RunRecord
 
-__all__ = ["ActiveRun", "Occupancy"]
+__all__ = ["ActiveRun"]
 
 
 @define(eq=False)
@@ -22,11 +22,11 @@ class ActiveRun:
     :ivar id: Its id.
     :ivar broken: Why it cannot be driven any further; empty where it can.
     :ivar logged: How many events its log has.
-    :ivar logged_before: How many it had when its driver looked the last time.
-    :ivar resumed: Results that it takes over from the run that it resumes, by cell, as long as they were not needed.
-    :ivar lightened: Large arguments that were put together here, by identity, and the claim checks that are sent.
+    :ivar logged_before: How many its log had when its driver last looked for deleted runs.
+    :ivar resumed: Results taken over from the run that it resumes, by cell, until they are applied.
+    :ivar lightened: Large arguments that were put together here, by identity, each with the claim check that is sent.
     :ivar occupied: How many of its cells occupied capacity after its last event.
-    :ivar heard_at: When it was heard of last, in seconds since the epoch.
+    :ivar heard_at: When its log last grew or the store was last asked for it, in seconds since the epoch.
     """
 
     record: RunRecord
@@ -54,7 +54,7 @@ class ActiveRun:
         return found is not None and found.attempt == attempt and not self.broken
 
     def news_of(self, event: Event) -> Event:
-        """Give what an event says to this run: an outcome of an attempt that was given up only frees its slot."""
+        """Return an event as the machine takes it: the outcome of a given-up attempt only frees its slot."""
         held_slots = self.machine.cells.held_slots
         if not held_slots or not isinstance(event, (CellSucceeded, AttemptFailed, CellCancelled)):
             return event
@@ -62,7 +62,7 @@ class ActiveRun:
         return SlotFreed(cell=event.cell, attempt=event.attempt, at=event.at) if late else event
 
     def outcome(self, at: float) -> RunOutcome:
-        """Say how the run ended.
+        """Return how the run ended.
 
         :param at: Seconds since the epoch.
         """
@@ -77,35 +77,3 @@ class ActiveRun:
             holds_slot=bool(machine.cells.held_slots),
             at=at,
         )
-
-
-@define(eq=False)
-class Occupancy:
-    """What the cells of all runs occupy, known without looking at thousands of runs for it.
-
-    :ivar cells: How many cells occupy capacity.
-    :ivar runs: The runs that have such cells, by id.
-    """
-
-    cells: int = 0
-    runs: dict[str, ActiveRun] = field(factory=dict)
-
-    def note(self, run: ActiveRun) -> None:
-        """Note how many cells of a run occupy capacity, as its state says."""
-        cells = run.machine.cells
-        self.change(run, len(cells.in_flight) + len(cells.held_slots))
-
-    def forget(self, run: ActiveRun) -> None:
-        """Count nothing of a run any more."""
-        self.change(run, 0)
-
-    def change(self, run: ActiveRun, occupied: int) -> None:
-        """Note how many cells of a run occupy capacity now."""
-        if occupied == run.occupied:
-            return
-        self.cells += occupied - run.occupied
-        if not run.occupied:
-            self.runs[run.id] = run
-        elif not occupied:
-            del self.runs[run.id]
-        run.occupied = occupied

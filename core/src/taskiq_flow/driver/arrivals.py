@@ -1,7 +1,7 @@
 """The ready cells of a pool whose scheduler takes the first ones and looks at nothing else.
 
-Nobody is shown such cells, so nothing is made of them that could be shown. The order is that of
-:class:`~taskiq_flow.driver.ready_queue.ReadyQueue` with one line and without limits.
+Such a scheduler is shown no cells, so no ``ReadyCell`` is made for it. The order is that of
+:class:`~taskiq_flow.driver.ready_queue.ReadyQueue` with one lane and without limits.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class ArrivalQueue:
     """Cells by priority, then by depth, then in the order in which they became ready."""
 
     def __init__(self) -> None:
-        # An ordinary dictionary looks at every deleted entry again when it is read from the front.
+        # An ordinary dictionary passes every deleted entry again when its first entry is read.
         self._levels: dict[tuple[int, int], OrderedDict[_Key, _Entry]] = {}
         self._where: dict[_Key, OrderedDict[_Key, _Entry]] = {}
-        # How many cells of each run wait, so that a run that has none is forgotten without looking at others.
+        # How many cells of each run wait: a run without any is forgotten without a search.
         self._counts: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -33,7 +33,7 @@ class ArrivalQueue:
     def add(self, run: ScheduledRun, instruction: do.Enqueue, now: float) -> None:
         """Add a cell behind those of its priority and depth.
 
-        :param now: Since when it is ready, in seconds since the epoch.
+        :param now: When it became ready, in seconds since the epoch.
         """
         key = (run.id, instruction.cell)
         rank = (-instruction.priority, -instruction.depth)
@@ -59,13 +59,13 @@ class ArrivalQueue:
         raise LookupError("no cell is ready")
 
     def get(self, run: str, cell: str) -> _Entry | None:
-        """Give a cell; ``None`` when it is not there."""
+        """Return a cell; ``None`` when it is not there."""
         key = (run, cell)
         level = self._where.get(key)
         return None if level is None else level[key]
 
     def first(self, count: int) -> list[_Entry]:
-        """Give the cells that are first, and leave them there.
+        """Return the first cells, and leave them in the queue.
 
         :param count: How many at most.
         """

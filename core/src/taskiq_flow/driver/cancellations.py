@@ -1,4 +1,4 @@
-"""Attempts that are not wanted any more: not to be started, to be stopped, or at last to be given up."""
+"""Attempts that are no longer wanted: revoked before they begin, stopped by their worker, or given up."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LET_GO = "let go:"
 
 
 class Cancellations:
-    """Carries out the machines' wishes to be rid of attempts.
+    """Carries out the machines' instructions to stop attempts.
 
     :param pool: The pool's name.
-    :param timers: Where it keeps in mind which workers have been asked.
-    :param watch: Who clears up after workers that are gone.
+    :param timers: The driver's timers; one runs for each attempt that a worker was asked to stop.
+    :param watch: The worker watch, which clears the inboxes of workers that are gone.
     """
 
     def __init__(self, pool: str, store: RunStore, timers: Timers, watch: WorkerWatch) -> None:
@@ -37,30 +37,30 @@ class Cancellations:
         return len(self._instructions)
 
     def add(self, run: ActiveRun, instruction: do.Stop) -> None:
-        """Keep a wish until :meth:`carry_out`."""
+        """Keep an instruction until :meth:`carry_out`."""
         self._instructions.append((run, instruction))
 
     async def carry_out(self, now: float) -> None:
-        """Take unclaimed attempts away from all workers, and ask those that have claimed one to stop it.
+        """Revoke unclaimed attempts, and ask the workers of claimed ones to stop them.
 
         :param now: Seconds since the epoch.
         """
         while self._instructions:
             run, instruction = self._instructions[0]
             cell, attempt = instruction.cell, instruction.attempt
-            # What the log says to have begun has begun, whether or not it was claimed in the store.
+            # An attempt with a worker in the log has begun, whether or not the store has a claim of it.
             if not instruction.worker and await self._store.inbox.revoke(run.id, cell, attempt):
                 cancelled = ev.CellCancelled(cell=cell, attempt=attempt, at=now)
                 await self._store.inbox.put(self._pool, [Notice(run=run.id, event=cancelled)])
             elif instruction.worker:
-                wish = ev.StopRequested(cell=cell, attempt=attempt, at=now)
+                request = ev.StopRequested(cell=cell, attempt=attempt, at=now)
                 address = self._watch.write_to(instruction.worker)
-                await self._store.inbox.put(address, [Notice(run=run.id, event=wish)])
+                await self._store.inbox.put(address, [Notice(run=run.id, event=request)])
                 self._timers.start(run.id, f"{_LET_GO}{attempt}:{cell}", now + _SECONDS_TO_STOP)
             self._instructions.popleft()
 
     def give_up(self, timer: str, now: float) -> ev.CellCancelled | None:
-        """Give the end of an attempt whose worker has not stopped it in time; ``None`` for a timer of another kind.
+        """Return the event that gives up an attempt which its worker has not stopped; ``None`` for other timers.
 
         :param timer: The timer that fired.
         :param now: Seconds since the epoch.

@@ -1,7 +1,7 @@
-"""In which context variables the cells of a run are executed: those of whoever started it, never a bystander's.
+"""Context variables for cells: those of the caller who started the run.
 
-A task of an event loop inherits the context of whoever creates it. So a driver, which many share, would inherit the
-user, the tenant and the trace of the one who happened to come first.
+A task of an event loop inherits the context of its creator. A driver serves many callers, so without this module all
+cells would see the user, the tenant and the trace of the first one.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class RunContexts:
         """Keep the context of the caller, who is about to start a run."""
         context = contextvars.copy_context()
         if CURRENT in context:
-            # Whoever starts a run from within a task does not lend it that task's execution.
+            # A run that is started within a task must not take that task's execution for its own.
             context.run(CURRENT.set, None)
         self._started[run] = asyncio.get_running_loop(), context
 
     def copy_of(self, run: str) -> contextvars.Context:
-        """Give a copy of a run's context, so that no attempt changes it for another.
+        """Return a copy of a run's context, so that no attempt changes it for another.
 
-        It is a clean one where the run was not started in the running event loop: what stands in contexts often belongs
-        to a loop.
+        A run that was not started in the running event loop gets a clean one, as values in contexts often belong to a
+        loop.
         """
         started = self._started.get(run)
         if started is None or started[0] is not asyncio.get_running_loop():
@@ -53,11 +53,11 @@ class RunContexts:
         return started[1].copy()
 
     def forget(self, run: str) -> None:
-        """Let go of a run that is over; without effect when it is not known."""
+        """Forget a run that is over; without effect when it is not known."""
         self._started.pop(run, None)
 
     def forget_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let go of the runs that were started in an event loop which has ended."""
+        """Forget the runs that were started in an event loop which has ended."""
         for run, (other, _) in [*self._started.items()]:
             if other is loop:
                 self.forget(run)
@@ -71,7 +71,7 @@ def create_clean_task(action: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 def start_task(action: Coroutine[Any, Any, T], context: contextvars.Context) -> asyncio.Task[T]:
     """Create a task of the running event loop in a context; from Python 3.12 on it runs at once until it waits.
 
-    :param context: Nobody else may be in it meanwhile.
+    :param context: The context; no other task may be in it meanwhile.
     """
     loop = asyncio.get_running_loop()
     if sys.version_info >= (3, 12):
@@ -85,7 +85,7 @@ def start_task(action: Coroutine[Any, Any, T], context: contextvars.Context) -> 
 def run_in_context(context: contextvars.Context, action: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
     """Await a coroutine within the current task, each step of it in a context of its own.
 
-    :param context: Nobody else may be in it meanwhile.
+    :param context: The context; no other task may be in it meanwhile.
     :param action: The coroutine.
     """
     step, argument = action.send, None

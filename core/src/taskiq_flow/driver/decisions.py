@@ -1,4 +1,4 @@
-"""What happens after a failure that no worker could ask a retry policy about."""
+"""Retry decisions about failures that no worker could ask a policy about."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Decisions:
     """Asks the retry policies on a driver's behalf.
 
     :param runtime: The parts of the flow.
-    :param here: The process that the driver is in.
+    :param here: The driver's process and event loop.
     """
 
     def __init__(self, runtime: Runtime, here: Surroundings) -> None:
@@ -27,13 +27,13 @@ class Decisions:
         self._here = here
 
     def answer(self, run: ActiveRun, instruction: AskPolicy, now: float) -> AttemptFailed:
-        """Give the event that answers a machine's question.
+        """Return the event that answers a machine's instruction.
 
         :param now: Seconds since the epoch.
         """
         holder = run.machine.cells.in_flight[instruction.cell].holder
         if instruction.failure.kind is FailureKind.WORKER_LOST and self._here.is_dead_incarnation(holder):
-            # Nothing has failed: somebody's event loop has come to its end, and with it what it did for others.
+            # Nothing has failed: the event loop has ended, perhaps while it worked for the runs of another one.
             reason = "the event loop that it ran in has ended"
             return do_again(instruction.cell, instruction.attempt, instruction.failure, reason, now)
         return self.decide(run, instruction, instruction.failure, now, holds_slot=instruction.holds_slot)
@@ -72,7 +72,7 @@ class Decisions:
 
 
 def do_again(cell: str, attempt: int, failure: Failure, reason: str, now: float) -> AttemptFailed:
-    """Give the end of an attempt that is done again at once, without asking anybody.
+    """Return the failure of an attempt that is retried at once, without asking a policy.
 
     :param now: Seconds since the epoch.
     """

@@ -1,15 +1,15 @@
-"""From dispatched cells to those who execute them: this event loop, its threads and processes, or the broker."""
+"""Delivery of dispatched cells: to this event loop, to its threads and processes, or to the broker."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.contexts import start_task
 from taskiq_flow.driver.inline import InlineQueue
+from taskiq_flow.driver.journal import Journal
 from taskiq_flow.driver.outgoing import MessageWriter
 from taskiq_flow.driver.sender import Outgoing, Sender
 from taskiq_flow.driver.surroundings import Surroundings
@@ -29,16 +29,16 @@ __all__ = ["Delivery"]
 
 
 class Delivery:
-    """Hands dispatched cells over, each once what it follows from is in the log.
+    """Hands dispatched cells over. No attempt begins before its events are in the log.
 
     :param runtime: The parts of the flow.
     :param here: The process and the event loop that it is in.
     :param watch: Knows the workers.
     :param apply: Gives an event to the machine of a run, and has it logged.
-    :param write: Writes what is to be logged.
+    :param journal: Writes what is to be logged.
     :param decide: Asks the retry policy about a cell that cannot be handed over, and gives its decision.
 
-    :ivar sender: What it sends messages with.
+    :ivar sender: The sender of messages.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Delivery:
         watch: WorkerWatch,
         *,
         apply: Callable[[ActiveRun, ev.Event], None],
-        write: Callable[[], Coroutine[Any, Any, object]],
+        journal: Journal,
         decide: Callable[[ActiveRun, do.Dispatch, Failure], ev.AttemptFailed],
     ) -> None:
         self.sender = Sender(runtime, here, watch.lacks)
@@ -56,20 +56,20 @@ class Delivery:
         self._inbox = runtime.store.inbox
         self._pool = runtime.pool
         self._here = here
-        self._write = write
+        self._journal = journal
         self._decide = decide
         self._writer = MessageWriter(runtime, watch)
         self._worker = here.find_worker() if runtime.in_memory else None
         self._inline: InlineQueue | None = None
         if self._worker is not None:
-            self._inline = InlineQueue(runtime, here, self._worker, apply, write)
+            self._inline = InlineQueue(runtime, here, self._worker, apply, journal)
         self._dispatched: deque[tuple[ActiveRun, do.Dispatch]] = deque()
         self._outgoing: list[Outgoing] = []
         self._executions: list[tuple[ActiveRun, Envelope, TaskFunction]] = []
 
     def __len__(self) -> int:
-        """Give how many cells are to be handed over."""
-        return len(self._dispatched)
+        """Give how many cells are to be handed over, those included whose write has failed."""
+        return len(self._dispatched) + len(self._outgoing) + len(self._executions)
 
     @property
     def inline(self) -> InlineQueue | None:
@@ -77,11 +77,11 @@ class Delivery:
         return self._inline
 
     def add(self, run: ActiveRun, instruction: do.Dispatch) -> None:
-        """Keep a machine's wish until :meth:`carry_out`."""
+        """Keep an instruction until :meth:`carry_out`."""
         self._dispatched.append((run, instruction))
 
     async def carry_out(self) -> None:
-        """Hand over what was dispatched; a failure in between loses nothing.
+        """Hand over the dispatched cells; a failure in between loses none.
 
         :raises LeaseLost: another driver has taken the pool over.
         """
@@ -99,17 +99,17 @@ class Delivery:
                     await self._inbox.put(self._pool, [Notice(run=run.id, event=event)])
             self._dispatched.popleft()
         if self._outgoing or self._executions:
-            await self._write()
+            await self._journal.write()
             outgoing, self._outgoing = self._outgoing, []
             await self.sender.send(outgoing)
             executions, self._executions = self._executions, []
             for run, envelope, function in executions:
-                assert self._worker is not None, "only who has a worker beside it executes"
+                assert self._worker is not None, "only a driver with a worker executes cells"
                 work = self._worker.execute(envelope, function)
                 self._worker.accompany(start_task(work, self._here.context_of(run.id)))
 
     def _queue_inline(self, run: ActiveRun, instruction: do.Dispatch, inline: InlineQueue) -> bool:
-        """Queue an attempt in this event loop, if it can be executed there and has nothing unusual about it."""
+        """Queue an attempt for inline execution if it has the usual envelope; whether it was queued."""
         node = instruction.node
         function = direct_function(self._broker, node.task, node.options.labels)
         if function is None or not function.is_async or node.options is not DEFAULT_OPTIONS:
@@ -135,7 +135,7 @@ class Delivery:
             # It waits for a slot, so it begins later than it is handed over.
             self._executions.append((run, envelope, function))
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Execute nothing more; another driver takes up what has not begun."""
         if self._inline is not None:
-            self._inline.leave()
+            await self._inline.leave()

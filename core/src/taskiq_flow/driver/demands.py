@@ -1,4 +1,4 @@
-"""What an attempt asks for: of its worker's capacity, and of the pool's limits."""
+"""Demands of attempts: on the capacity of a worker, and on the limits of the pool."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ __all__ = ["Demands"]
 Split = tuple[Mapping[str, float], Mapping[str, float]]
 
 _NOTHING: Mapping[str, float] = {}
-# Retries may ask for any amount, so there is no end to what could be kept.
-_MOST_KEPT = 1000
+# Retries may ask for any amount, so the cache needs a bound.
+_MOST_SPLITS = 1000
 
 
 @define(eq=False)
 class Demands:
-    """Tells limits and resources apart, and fills in what tasks do not say.
+    """Tells limits and resources apart, and adds the default.
 
-    A task that says nothing of it occupies one core, where somebody counts cores.
+    A task without a demand on ``cpu`` occupies one core, where the scheduler reads resources.
 
     :param limits: The pool's limits.
-    :param scheduler: Who places the cells.
+    :param scheduler: The scheduler that places the cells.
     """
 
     limits: Mapping[str, float]
     scheduler: Scheduler
-    _kept: dict[tuple[tuple[str, float], ...], Split] = field(factory=dict, init=False)
+    _splits: dict[tuple[tuple[str, float], ...], Split] = field(factory=dict, init=False)
 
     def of(self, resources: Mapping[str, float]) -> Split:
-        """Give what is counted on a worker, and what is counted against the limits.
+        """Return the demand on a worker and the demand on the limits.
 
-        :param resources: What a node or a retry asks for.
+        :param resources: The resources that a node or a retry asks for.
         """
         counts = self.scheduler.reads_resources
         if not self.limits and not counts:
             return resources, _NOTHING
         key = tuple(resources.items())
-        found = self._kept.get(key)
+        found = self._splits.get(key)
         if found is None:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
+            if len(self._splits) >= _MOST_SPLITS:
+                self._splits.clear()
             limited = {name: amount for name, amount in key if name in self.limits}
             rest = {name: amount for name, amount in key if name not in self.limits}
-            found = self._kept[key] = ({"cpu": 1.0, **rest} if counts else rest, limited)
+            found = self._splits[key] = ({"cpu": 1.0, **rest} if counts else rest, limited)
         return found
 
     def problem(self, resources: Mapping[str, float], queue: str, workers: Sequence[WorkerView]) -> str:
-        """Say what could never be had of what is asked for; empty when all could.
+        """Describe a demand that can never be met; empty when all can.
 
-        :param resources: What a node or a retry asks for.
+        :param resources: The resources that a node or a retry asks for.
         :param queue: The queue that it asks for; empty for any.
-        :param workers: All workers that there can be; none where that is not known.
+        :param workers: All possible workers; empty where they are not known.
         """
         wanted, limited = self.of(resources)
         for name, amount in limited.items():
@@ -67,9 +67,9 @@ class Demands:
     def refuse_impossible(
         self, event: AttemptFailed, resources: Mapping[str, float], queue: str, workers: Sequence[WorkerView]
     ) -> AttemptFailed:
-        """Give a failure without its retry, where the retry asks for more than anybody could ever have.
+        """Return a failure without its retry, where the retry asks for more than any worker or limit has.
 
-        :param resources: What the attempt that failed had.
+        :param resources: The resources of the failed attempt.
         :param queue: The queue that it asked for.
         :param workers: As for :meth:`problem`.
         """
@@ -81,7 +81,7 @@ class Demands:
         if not problem:
             return event
         reason = f"not tried again: the retry {problem}"
-        # The exception's own arguments would hide the reason from those who catch it.
+        # An exception revived from its own arguments would not show the reason.
         failure = evolve(event.failure, message=f"{event.failure.message} ({reason})", args=None)
         return evolve(
             event, failure=failure, retry_at=None, reason=reason, resources=None, queue=None, priority=None

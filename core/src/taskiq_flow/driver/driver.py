@@ -1,8 +1,8 @@
 """The driver: the single writer of the logs of a pool's runs.
 
-One turn takes what is in the inbox, applies it to the machines, places what is ready, appends all events
-in one write, and only then sends messages and acknowledges the inbox. A driver that dies between two of
-these steps loses nothing: what was not acknowledged is taken again, and what was sent twice is claimed once.
+One turn takes the notices from the inbox, applies their events to the machines, places ready cells, appends all events
+in one write, and only then sends messages and acknowledges the notices. A driver that dies between two of these steps
+loses nothing: a notice that was not acknowledged is taken again, and a message that was sent twice is claimed once.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.driver.active import ActiveRun, Occupancy
+from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.cancellations import Cancellations
 from taskiq_flow.driver.decisions import Decisions
 from taskiq_flow.driver.delivery import Delivery
 from taskiq_flow.driver.expansions import Expansions
 from taskiq_flow.driver.inline import UncertainStarts
 from taskiq_flow.driver.journal import Journal
+from taskiq_flow.driver.occupancy import Occupancy
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.resumed import ResumedResults
 from taskiq_flow.driver.scheduling import PoolScheduling
@@ -41,10 +42,11 @@ __all__ = ["Driver"]
 logger = logging.getLogger("taskiq_flow")
 
 _EVERYTHING = 1_000_000
+_MOST_NOTICES = 1_000
 _RUNNING = RunStatus.RUNNING
-# Among these are the runs that ended before attempts of theirs did.
+# How many finished runs are searched for given-up attempts that still occupy workers.
 _RECENT = 1_000
-# A run that nothing was heard of for so long is looked up: somebody may have deleted it.
+# After so long without an event the store is asked for the run: somebody may have deleted it.
 _SECONDS_OF_SILENCE = 60.0
 
 
@@ -52,10 +54,10 @@ class Driver:
     """Drives the runs of one pool, as long as it holds the pool's lease.
 
     :param runtime: The parts of the flow.
-    :param lease: The right to do so; replaced by the one who renews it.
-    :param here: The process and the event loop that it is in, if there is more there than this driver.
+    :param lease: The lease of the pool; replaced when it is renewed.
+    :param here: The driver's process and event loop; by default the driver stands alone.
 
-    :ivar sender: What it sends messages with.
+    :ivar sender: The sender of messages.
     """
 
     def __init__(self, runtime: Runtime, lease: Lease, here: Surroundings | None = None) -> None:
@@ -81,7 +83,7 @@ class Driver:
         placer = Placer(runtime.scheduler, default_for(runtime.scheduler), runtime.limits)
         self._scheduling = PoolScheduling(self.pool, placer, self._watch, runtime.durations)
         self._cancellations = Cancellations(self.pool, self._store, self._timers, self._watch)
-        # What a turn collects before it is written, and then done.
+        # The journal collects the events of a turn. Instructions are carried out after it is written.
         self._journal = Journal(self._store, lease, self._runs, self._drop, self._plugins.notify)
         self._decisions = Decisions(runtime, self._here)
         self._delivery = Delivery(
@@ -89,7 +91,7 @@ class Driver:
             self._here,
             self._watch,
             apply=self._apply,
-            write=self._journal.write,
+            journal=self._journal,
             decide=self._reject,
         )
         self.sender = self._delivery.sender
@@ -150,7 +152,7 @@ class Driver:
                 await self._keep_in_mind(record)
 
     async def _keep_in_mind(self, record: RunRecord) -> None:
-        """Take up a run that is over, as long as attempts of it that were given up occupy their workers."""
+        """Take up a finished run, if given-up attempts of it still occupy their workers."""
         run = self._active(record)
         events = await self._store.log.read(record.id)
         run.logged = len(events)
@@ -172,15 +174,15 @@ class Driver:
     async def turn(self) -> float | None:
         """Do everything that can be done now.
 
-        :returns: When there will be something to do without any notice, in seconds since the epoch; ``None`` for never.
+        :returns: When the next turn is due without a notice, in seconds since the epoch; ``None`` for never.
         :raises LeaseLost: another driver has taken the pool over; this one must not be used any more.
         """
         now = self._now = self._clock.now()
         self._is_asked = False
-        taken = await self._store.inbox.take(self.pool)
+        taken = await self._store.inbox.take(self.pool, _MOST_NOTICES)
         for _, notice in taken:
             await self._read(notice)
-        if self._uncertain:
+        if self._uncertain and len(taken) < _MOST_NOTICES:
             for uncertain, failed in self._uncertain.settle(now):
                 self._apply(uncertain, failed)
         if self._timers:
@@ -212,7 +214,7 @@ class Driver:
             await self._store.inbox.acknowledge(self.pool, [token for token, _ in taken])
         due = self._timers.next_due() if self._timers else None
         if self._runs:
-            # Nobody writes a notice about a worker that dies, or a run that is deleted.
+            # There is no notice about a worker that dies, or a run that is deleted.
             due = self._watch.next_look if due is None else min(due, self._watch.next_look)
         return now if self._resumed else due
 
@@ -224,7 +226,7 @@ class Driver:
             if run.machine.cells.held_slots:
                 event = run.news_of(event)
             if type(event) is ev.CellDispatched:
-                # That of a run that was adopted: its message was there before it was.
+                # Only an adopted run gets this notice: its message was there before the run.
                 self._scheduling.withdraw(run.id, event.cell)
             self._apply(run, event)
 
@@ -236,13 +238,13 @@ class Driver:
         return bool(self._delivery.inline)
 
     async def execute(self, until: float) -> None:
-        """Execute cells in this event loop, and what follows from them, as long as there is nothing else to do.
+        """Execute cells in this event loop, and their successors, until something else is to be done.
 
         :param until: When to stop at the latest, in seconds since the epoch.
         :raises LeaseLost: as for :meth:`turn`.
         """
         inline, delivery = self._delivery.inline, self._delivery
-        assert inline is not None, "only who has a worker beside it executes"
+        assert inline is not None, "only a driver with a worker executes cells"
         while True:
             if not inline:
                 self._place()
@@ -255,25 +257,25 @@ class Driver:
                 return
 
     def _has_other_work(self, now: float) -> bool:
-        """Whether there is something to do that only a turn does."""
+        """Whether there is work that only a turn does."""
         if self._timers:
             due = self._timers.next_due()
             if due is not None and due <= now:
                 return True
         return self._is_asked
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Execute nothing more; another driver takes up what has not begun."""
-        self._delivery.stop()
+        await self._delivery.stop()
 
     async def leave(self) -> None:
-        """Clear up after the pool was taken over; nothing else may be done with it any more."""
+        """Clear up after another driver has taken the pool over; this one must not be used any more."""
         await self._watch.leave()
 
     # Reading
 
     async def _admit_new(self, notice: Notice) -> None:
-        """Begin a run that was just created; other notices about unknown runs are about such that are over."""
+        """Begin a run that was just created. Other notices of unknown runs concern runs that are over."""
         if not isinstance(notice.event, (ev.RunStarted, ev.CancelRequested)):
             return
         try:
@@ -299,7 +301,7 @@ class Driver:
 
     async def _admit(self, record: RunRecord) -> ActiveRun:
         run = self._active(record)
-        # Before it is known here: the store may fail, and then all of this is done again.
+        # Before the run is entered: if the store fails, its notice is read again.
         try:
             await self._resumed.load(run)
         except ResumeError as error:
@@ -309,7 +311,7 @@ class Driver:
         return run
 
     def _apply(self, run: ActiveRun, event: ev.Event) -> None:
-        """Give an event to a machine and do what it says: what is wrong with it, or with us, must not stop the pool."""
+        """Apply an event and perform the instructions that follow; no error here may stop the pool."""
         if run.broken:
             return
         machine = run.machine
@@ -324,7 +326,6 @@ class Driver:
                 self._journal.add(run.id, event)
             for instruction in instructions:
                 _PERFORMERS[type(instruction)](self, run, instruction)
-            # How many cells occupy capacity is what the state says after each event.
             cells = machine.cells
             occupied = len(cells.in_flight) + len(cells.held_slots)
             if occupied != run.occupied:
@@ -336,12 +337,12 @@ class Driver:
             self._break(run, error)
 
     def _break(self, run: ActiveRun, error: Exception) -> None:
-        """End a run whose machine is in no known state, so that nobody waits for it for ever."""
+        """End a run whose machine may be in an inconsistent state, so that no client waits for it for ever."""
         run.broken = f"internal error: {type(error).__name__}: {error}"
         self._scheduling.clear(run.id)
         self._finished[run.id] = run
 
-    # Doing what machines say
+    # Performing instructions
 
     def _enqueue(self, run: ActiveRun, instruction: do.Enqueue) -> None:
         if run.resumed and self._resumed.answers(run, instruction):
@@ -408,7 +409,7 @@ class Driver:
             self._apply(run, ev.WorkerLost(worker=worker, at=self._now))
 
     def _place(self) -> None:
-        """Dispatch what has a place."""
+        """Dispatch the cells that get a place."""
         scheduling = self._scheduling
         if not scheduling:
             return
@@ -439,7 +440,7 @@ class Driver:
                 self._forget(run_id)
 
     async def _finish_runs(self) -> None:
-        """Say which runs are over; those with a worker that cannot let go are kept in mind until it can."""
+        """Store the outcomes of finished runs; one whose given-up attempts occupy workers is not forgotten yet."""
         for run_id, run in list(self._finished.items()):
             outcome = run.outcome(self._now)
             try:
@@ -451,7 +452,7 @@ class Driver:
             except LeaseLost:
                 raise
             except Exception:
-                # A result backend or a store that is away must not keep other runs from going on.
+                # A result backend or a store that cannot be reached must not hold up other runs.
                 logger.exception("cannot finish run %s; trying again", run_id)
                 continue
             del self._finished[run_id]
@@ -461,7 +462,7 @@ class Driver:
                 tell(run.record, outcome)
 
     def _drop(self, run_id: str) -> None:
-        """Drive a run no further that was deleted."""
+        """Drive a deleted run no further."""
         logger.warning("run %s is not driven any more: it was deleted", run_id)
         if (run := self._runs.get(run_id)) is not None:
             run.broken = "deleted"

@@ -1,4 +1,4 @@
-"""Mapped inputs that are still to be read, so that their items can stand in the log."""
+"""Inputs of maps that are still to be read, so that their items can stand in the log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SECONDS_BETWEEN_TRIES = 1.0
 
 
 @define(eq=False)
-class _Wish:
+class _Expansion:
     run: ActiveRun
     instruction: do.Expand
     tries: int = 0
@@ -38,42 +38,42 @@ class Expansions:
     def __init__(self, checks: ClaimChecks, codec: Codec) -> None:
         self._checks = checks
         self._codec = codec
-        self._wishes: deque[_Wish] = deque()
+        self._waiting: deque[_Expansion] = deque()
 
     def __len__(self) -> int:
-        return len(self._wishes)
+        return len(self._waiting)
 
     def add(self, run: ActiveRun, instruction: do.Expand) -> None:
-        """Keep a machine's wish until :meth:`read`."""
-        self._wishes.append(_Wish(run, instruction))
+        """Keep an instruction until :meth:`read`."""
+        self._waiting.append(_Expansion(run, instruction))
 
     async def read(self, now: float) -> tuple[ActiveRun, ev.Event] | None:
-        """Read the next map's items, and give the event that tells them, or why they cannot be had.
+        """Read the items of the next map, and return them as an event, or else the map's failure.
 
         A store that fails is asked again later, a few times; meanwhile other maps go on.
 
         :param now: Seconds since the epoch.
-        :returns: ``None`` when there is none to be read now.
+        :returns: The run and the event; ``None`` when no map can be read now.
         """
-        for _ in range(len(self._wishes)):
-            wish = self._wishes[0]
-            event = await self._answer(wish, now) if wish.due <= now else None
-            self._wishes.popleft()
+        for _ in range(len(self._waiting)):
+            expansion = self._waiting[0]
+            event = await self._answer(expansion, now) if expansion.due <= now else None
+            self._waiting.popleft()
             if event is not None:
-                return wish.run, event
-            self._wishes.append(wish)
+                return expansion.run, event
+            self._waiting.append(expansion)
         return None
 
-    async def _answer(self, wish: _Wish, now: float) -> ev.Event | None:
-        run, cell = wish.run, wish.instruction.cell
+    async def _answer(self, expansion: _Expansion, now: float) -> ev.Event | None:
+        run, cell = expansion.run, expansion.instruction.cell
         try:
-            items = await self._items(run.id, cell, wish.instruction.items)
+            items = await self._items(run.id, cell, expansion.instruction.items)
         except (PayloadError, StoreError) as error:
-            wish.tries += 1
+            expansion.tries += 1
             lasting = isinstance(error, (PayloadError, BlobNotFound))
-            if not lasting and wish.tries < _TRIES:
+            if not lasting and expansion.tries < _TRIES:
                 logger.warning("cannot read the items of %r of run %s yet: %s", cell, run.id, error)
-                wish.due = now + _SECONDS_BETWEEN_TRIES
+                expansion.due = now + _SECONDS_BETWEEN_TRIES
                 return None
             failure = failure_of(error, FailureKind.REJECTED)
             return ev.AttemptFailed(cell=cell, attempt=1, failure=failure, at=now)
@@ -85,7 +85,7 @@ class Expansions:
         items = self._codec.items(value)
         if not any(map(self._checks.is_large, items)):
             return items
-        # What is too large for a message is too large for the log as well.
-        kept = tuple([await self._checks.check_in(run, f"items/{cell}", item) for item in items])
+        # An item that is too large for a message is too large for the log as well.
+        light = tuple([await self._checks.check_in(run, f"items/{cell}", item) for item in items])
         await self._checks.drop_orphans(run)
-        return kept
+        return light

@@ -1,7 +1,7 @@
 """A flow's part in an event loop: it opens the store, executes attempts, and drives the pool or stands by.
 
-Whoever uses a flow in an event loop has a :class:`Host` there, with a worker and a driver of its own. The pool's lease
-says which of them drives, among the event loops of a process as among processes.
+Each event loop that uses a flow has a :class:`Host`, with a worker and a driver of its own. The pool's lease elects the
+one that drives, among the event loops of a process as among processes.
 """
 
 from __future__ import annotations
@@ -31,39 +31,39 @@ __all__ = ["Host", "Process"]
 _HEARTBEAT_SECONDS = 5.0
 _LOST_AFTER_SECONDS = 20.0
 _STANDBY_SECONDS = 3.0
-# An event loop that ends or stands still in the middle of something calls nobody, so whoever stands by looks.
+# An event loop that ends or stands still wakes nobody, so a standby looks for such loops.
 _LOOKS_WHILE_STANDING_BY = 12
 
 
 class Process(Protocol):
-    """A flow's part in a process, as far as its part in one event loop needs it."""
+    """All hosts of a process, as far as one of them needs the others."""
 
     runtime: Runtime
     contexts: RunContexts
     opened_store: OpenedStore
 
     def is_here(self, worker: str) -> bool:
-        """Whether a worker is one of this process, in an event loop that runs."""
+        """Whether a worker is in a running event loop of this process."""
 
     def is_dead_incarnation(self, worker: str) -> bool:
-        """Whether a worker was one of this process, in an event loop that has ended or stands still."""
+        """Whether a worker was in an event loop of this process that has ended or stands still."""
 
     def tell_others(self, leaving: Host) -> None:
-        """Let those look whether the lease is free that stand by."""
+        """Wake the standbys of this process: the lease may be free."""
 
     async def clean_up_lost(self) -> bool:
-        """Take from hosts whose event loop has ended, or stands still, what they hold; whether there was one."""
+        """Revoke the hosts whose event loop has ended or stands still; whether there was one."""
 
 
 class Host(Surroundings):
     """A flow's part in one event loop.
 
-    :param process: The flow's parts in all event loops of the process.
-    :param worker: Executes attempts in this one.
+    :param process: All hosts of the process.
+    :param worker: The worker of this event loop.
     :param loop: The event loop, which is running.
-    :param make_driver: Makes the driver for a lease.
+    :param make_driver: Callback that makes the driver for a lease.
 
-    :ivar tasks: What runs in the event loop.
+    :ivar tasks: Its tasks in the event loop.
     """
 
     def __init__(
@@ -91,40 +91,40 @@ class Host(Surroundings):
         """Whether its event loop runs."""
         return self.loop.is_running()
 
-    # What its driver asks
+    # The surroundings of its driver
 
     def find_worker(self) -> Worker:
-        """Give the worker of this event loop."""
+        """Return the worker of this event loop."""
         return self.worker
 
     def is_here(self, worker: str) -> bool:
-        """Whether a worker is one of this process, in an event loop that runs."""
+        """Whether a worker is in a running event loop of this process."""
         return self._process.is_here(worker)
 
     def is_dead_incarnation(self, worker: str) -> bool:
-        """Whether a worker was one of this process, in an event loop that has ended or stands still."""
+        """Whether a worker was in an event loop of this process that has ended or stands still."""
         return self._process.is_dead_incarnation(worker)
 
     def context_of(self, run: str) -> Context:
-        """Give a context to execute an attempt of a run in: a copy of the one in which the run was started."""
+        """Return a context for an attempt of a run: a copy of the one in which the run was started."""
         return self._process.contexts.copy_of(run)
 
     def forget_context(self, run: str) -> None:
-        """Let go of the context of a run that is over."""
+        """Forget the context of a run that is over."""
         self._process.contexts.forget(run)
 
-    # Its life
+    # Starting and stopping
 
     async def enter(self) -> None:
         """Open the store, before anything else is done in this event loop.
 
-        :raises StoreError: another event loop has it, and it cannot be shared.
+        :raises StoreError: another event loop uses it, and it cannot be shared.
         """
         if self._entered:
             return
         async with self._entering:
             if not self._entered:
-                # What a store begins here goes on for longer than whoever happens to come first.
+                # Tasks that the store starts outlive the first caller, so they must not inherit its context.
                 await run_in_context(Context(), self._open())
                 self._entered = True
 
@@ -133,7 +133,7 @@ class Host(Surroundings):
         await self._process.clean_up_lost()
 
     async def drive(self) -> None:
-        """See to it that somebody drives: in memory, a task of this event loop does, or stands by."""
+        """Have the pool driven: in memory, a task of this event loop drives or stands by."""
         await self.enter()
         if self._serving or not self._runtime.in_memory:
             return
@@ -142,7 +142,7 @@ class Host(Surroundings):
             self._driving = self._begin(self._drive_while_wanted())
 
     async def start(self) -> None:
-        """Begin; a worker process of taskiq listens, announces itself, and drives or stands by from now on."""
+        """Open the store; in a worker process of taskiq, also listen, announce the worker, and drive or stand by."""
         await self.enter()
         runtime = self._runtime
         if not runtime.broker.is_worker_process or self._serving:
@@ -151,22 +151,22 @@ class Host(Surroundings):
         UnknownTaskFormatter.install(
             runtime.broker, worker=self.worker.id, store=runtime.store, clock=runtime.clock
         )
-        self._begin(keep_running("reading notices", self.worker.listen, runtime.clock))
+        self._begin(self.worker.listen())
         self._begin(keep_running("announcing this worker", self._announce, runtime.clock))
         self._begin(self._driver_loop().run())
 
     async def stop(self) -> None:
-        """Stop what runs here; called in its event loop. Runs that are not finished go on when somebody drives."""
+        """Stop the tasks; called in their event loop. Unfinished runs go on with the next driver."""
         tasks = self._cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def stop_later(self) -> None:
-        """Stop as soon as its event loop runs again, if it ever does."""
+        """Stop as soon as the event loop runs again, if it ever does."""
         with contextlib.suppress(RuntimeError):  # it is closed
             self.loop.call_soon_threadsafe(self._cancel)
 
     def _cancel(self) -> list[asyncio.Task[None]]:
-        # Who listens is cancelled first, as who drives looks at that.
+        # The newest first: a driver loop looks whether the listening task beside it was cancelled.
         tasks, self.tasks = self.tasks[::-1], []
         for task in tasks:
             task.cancel()
@@ -180,7 +180,7 @@ class Host(Surroundings):
     async def _drive_while_wanted(self) -> None:
         clock = self._runtime.clock
         while self._wanted:
-            listening = self._begin(keep_running("reading notices", self.worker.listen, clock))
+            listening = self._begin(self.worker.listen())
             driving = self._driver_loop(is_done=self._is_done, beside=listening)
             try:
                 while self._wanted:
@@ -193,7 +193,7 @@ class Host(Surroundings):
                     await asyncio.gather(listening, return_exceptions=True)
 
     async def _is_done(self) -> bool:
-        """Whether there are no notices, and nobody has asked for a driver while the store was looking for some."""
+        """Whether there are no notices, and no caller has asked for a driver while the store was searched."""
         self._wanted = False
         runtime = self._runtime
         return not await runtime.store.inbox.take(runtime.pool, 1) and not self._wanted
@@ -210,8 +210,8 @@ class Host(Surroundings):
                 return
 
     def tell(self) -> None:
-        """Say that the lease may be free; from another event loop."""
-        # Between the question and the call it may have ended; then it waits for nothing any more.
+        """Wake this standby from another event loop: the lease may be free."""
+        # The event loop may have ended since it was looked at; then nothing waits there any more.
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._lease_is_free.set)
 
@@ -244,7 +244,7 @@ class Host(Surroundings):
         return self._make_driver(lease)
 
     async def _announce(self) -> None:
-        """Say again and again that this worker is there."""
+        """Announce this worker again and again."""
         runtime = self._runtime
         while True:
             info = WorkerInfo(
@@ -261,9 +261,9 @@ class Host(Surroundings):
 
 
 def _quiet(task: asyncio.Task[None]) -> asyncio.Task[None]:
-    """Let nobody be warned when a task goes with its event loop.
+    """Suppress the warning about a task that is destroyed with its event loop.
 
-    Who has the result of the last run may close that a moment before everything has ended here; nothing is lost.
+    A client that has its result may close the loop a moment before the host has stopped; nothing is lost.
     """
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     return task

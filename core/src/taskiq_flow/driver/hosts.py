@@ -1,4 +1,4 @@
-"""A flow's parts in all event loops of a process, those included that have ended or stand still."""
+"""A flow's hosts in all event loops of a process, even those that have ended or stand still."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Hosts:
 
     Each of them has an incarnation of the process's worker: ``host-4711-1f2e3d4c``, ``host-4711-1f2e3d4c-2`` and so on.
 
-    :param runtime: What they share.
-    :param processes: Where synchronous tasks are executed; ``None`` for threads.
-    :param make_driver: Makes the driver for a lease, in the event loop that has acquired it.
+    :param runtime: The runtime that they share.
+    :param processes: The process pool for synchronous tasks; ``None`` for threads.
+    :param make_driver: Callback that makes the driver for a lease, in the event loop that has acquired it.
 
     :ivar contexts: The contexts of the runs that were started in this process.
-    :ivar opened_store: Who uses the store.
+    :ivar opened_store: The store and its users.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Hosts:
         self._begin()
 
     def _begin(self) -> None:
-        """Know nobody yet, in a process that has just begun."""
+        """Begin without hosts, in a new process."""
         self.contexts = RunContexts()
         self.opened_store = OpenedStore(self.runtime.store)
         self._pid = os.getpid()
@@ -58,7 +58,7 @@ class Hosts:
 
     @property
     def processes(self) -> Processes | None:
-        """Where synchronous tasks are executed; ``None`` for threads."""
+        """The process pool for synchronous tasks; ``None`` for threads."""
         return self._processes
 
     @processes.setter
@@ -69,7 +69,7 @@ class Hosts:
                 host.worker.processes = processes
 
     def here(self) -> Host:
-        """Give the host of the running event loop; the first time, make it."""
+        """Return the host of the running event loop; the first time, make it."""
         loop = asyncio.get_running_loop()
         host = self._by_loop.get(loop)
         return self._make(loop) if host is None else host
@@ -77,7 +77,7 @@ class Hosts:
     def _make(self, loop: asyncio.AbstractEventLoop) -> Host:
         with self._lock:
             if self._pid != os.getpid():
-                # A child that was forked: those that it remembers are its parent's.
+                # A forked child: the hosts that it remembers are its parent's.
                 self._begin()
             self._count += 1
             name = self._name if self._count == 1 else f"{self._name}-{self._count}"
@@ -90,30 +90,30 @@ class Hosts:
         await self.here().drive()
 
     def remember(self, run: str) -> None:
-        """Keep the context of whoever starts a run, where its cells are executed in this process."""
+        """Keep the caller's context for the run that it starts, if cells are executed in this process."""
         if self.runtime.in_memory:
             self.contexts.remember(run)
 
     def is_here(self, worker: str) -> bool:
-        """Whether a worker is one of this process, in an event loop that runs."""
+        """Whether a worker is in a running event loop of this process."""
         return any(host.worker.id == worker and host.alive for host in [*self._by_loop.values()])
 
     def is_dead_incarnation(self, worker: str) -> bool:
-        """Whether a worker was one of this process, in an event loop that has ended or stands still."""
+        """Whether a worker was in an event loop of this process that has ended or stands still."""
         return f"{worker}-".startswith(f"{self._name}-") and not self.is_here(worker)
 
     def tell_others(self, leaving: Host) -> None:
-        """Let those look whether the lease is free that stand by."""
+        """Wake the standbys of this process: the lease may be free."""
         for host in [*self._by_loop.values()]:
             if host is not leaving and host.alive:
                 host.tell()
 
     async def clean_up_lost(self) -> bool:
-        """Take from hosts whose event loop has ended, or stands still, what they hold.
+        """Revoke the hosts whose event loop has ended or stands still.
 
-        One that goes on later finds its lease lost, and stands by.
+        A host that goes on later finds its lease lost, and stands by.
 
-        :returns: Whether there was one.
+        :returns: Whether one was revoked.
         """
         lost = [host for host in [*self._by_loop.values()] if not host.alive]
         found = False
@@ -136,12 +136,12 @@ class Hosts:
                 gone = WorkerInfo(id=worker.id, pool=runtime.pool, expires_at=runtime.clock.now())
                 await runtime.store.workers.announce(gone)
         except BaseException:
-            # Left to the next who looks.
+            # The next look tries again.
             host.worker.revoked = False
             raise
 
     async def end(self) -> None:
-        """Stop all of them, and shut the store down; runs that are not finished go on when somebody drives again."""
+        """Stop all hosts, and shut the store down. Unfinished runs go on with the next driver."""
         with self._lock:
             hosts, self._by_loop = [*self._by_loop.values()], {}
         here = asyncio.get_running_loop()

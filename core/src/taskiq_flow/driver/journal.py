@@ -1,4 +1,4 @@
-"""What a driver's turn adds to the logs of its runs."""
+"""The events that a driver's turn appends to the logs of its runs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Journal"]
 class Journal:
     """Events that are not written yet, and the one write that appends them to all logs.
 
-    :param lease: The right to write; replaced by the one who renews it.
+    :param lease: The lease of the pool; replaced when it is renewed.
     :param runs: The runs that are driven, by id.
-    :param deleted: Called with the id of a run that somebody has deleted although it was not over.
-    :param notify: Who is told of cells, once that is in the log.
+    :param deleted: Callback with the id of a run that was deleted before it was over.
+    :param notify: The observers; they hear of cells once the events are in the log.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Journal:
         self._notify = notify
         self._observed = observes_cells(notify)
         self._events: dict[str, list[Event]] = {}
-        # Whether a write has failed, and may have been done all the same.
+        # Whether the last write has failed, although the store may have done it.
         self._unsure = False
 
     def __bool__(self) -> bool:
@@ -54,13 +54,13 @@ class Journal:
             events.append(event)
 
     async def write(self) -> Collection[str]:
-        """Append to all logs in one write. What fails here is tried again by the next turn.
+        """Append to all logs in one write. After a failure the next turn tries again.
 
-        Without any events this makes sure that the lease is not lost, and so that notices which mean nothing to this
-        driver mean nothing to anybody.
+        Without events this only checks the lease: a driver that has lost it must not acknowledge notices of runs that
+        it does not know.
 
-        :returns: The runs that were written about.
-        :raises LeaseLost: it was taken over.
+        :returns: The runs whose logs have grown.
+        :raises LeaseLost: another driver has taken the lease.
         """
         if self._unsure:
             await self._leave_out_written()
@@ -80,7 +80,7 @@ class Journal:
         return written.keys()
 
     async def _leave_out_written(self) -> None:
-        """After a write that failed, find out what it has written: a reply may be lost when the work is done."""
+        """Leave out events that a failed write has appended all the same: perhaps only its reply was lost."""
         for run_id, events in self._events.items():
             run = self._runs.get(run_id)
             if run is None:

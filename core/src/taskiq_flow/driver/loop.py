@@ -1,4 +1,4 @@
-"""Keeps a driver going: the lease, the waiting, and whatever goes wrong in between."""
+"""Keeps a driver going: takes and renews the lease, waits for notices, and begins anew after errors."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ logger = logging.getLogger("taskiq_flow")
 
 _LEASE_SECONDS = 15.0
 # A chain of tasks that never wait would otherwise keep the event loop from everything else.
-_SECONDS_WITHOUT_A_BREATH = 0.005
+_SECONDS_BETWEEN_YIELDS = 0.005
 
 
 class DriverLoop:
-    """Drives a pool while it can have the pool's lease, and stands by while it cannot.
+    """Drives a pool while it holds the pool's lease, and stands by while it does not.
 
     :param runtime: The parts of the flow.
-    :param holder: Who it is, for the lease.
-    :param make_driver: Makes the driver for a lease.
-    :param stand_by: Waits a while for the lease, before it is asked for again.
-    :param is_done: Asked when there is nothing to drive: whether to return, instead of waiting for more.
-    :param beside: What goes on for as long as this does; when it is cancelled, this ends too. A task that is executed
-        in place may swallow the cancellation of the driver.
+    :param holder: The id that it holds the lease under.
+    :param make_driver: Callback that makes the driver for a lease.
+    :param stand_by: Callback that waits until the lease is to be asked for again.
+    :param is_done: Callback for when no run is driven: whether to return instead of waiting for more.
+    :param beside: A task beside the loop. When it is cancelled the loop ends too: a task function that is executed
+        inline may swallow the driver's own cancellation.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class DriverLoop:
         self._beside = beside
 
     async def run(self) -> None:
-        """Drive, for ever or until there is nothing to drive; survives whatever the store or a plugin raises."""
+        """Drive for ever, or until there is nothing to drive; survives errors of the store and of plugins."""
         pauses = backoffs()
         while True:
             began: float | None = None
@@ -89,14 +89,14 @@ class DriverLoop:
             await self._stand_by()
 
     async def _give_back(self, lease: Lease) -> None:
-        """Let whoever stands by begin at once; failing that, it begins when the lease has expired."""
+        """Release the lease, so that a standby begins at once; if that fails, it begins when the lease expires."""
         try:
             await self._store.leases.release(lease)
         except Exception:
             logger.exception("cannot give the lease of pool %r back", self._pool)
 
     async def _leave(self, driver: Driver | None) -> None:
-        """Clear up behind a driver that was held up while it wrote notices."""
+        """Clear the notices that a driver has written after it had lost its lease."""
         try:
             if driver is not None:
                 await driver.leave()
@@ -113,15 +113,15 @@ class DriverLoop:
             await driving.run()
         finally:
             driving.over = True
-            driver.stop()
             if not loop.is_closed():
                 for companion in companions:
                     companion.cancel()
-                await asyncio.gather(*companions, driver.sender.close(), return_exceptions=True)
+                closing = driver.sender.close(), driver.stop()
+                await asyncio.gather(*companions, *closing, return_exceptions=True)
 
 
 async def revoke(holder: str, *, pool: str, store: RunStore) -> None:
-    """Give back the lease of a driver whose event loop does not run; should it go on, it finds its lease lost."""
+    """Release the lease of a driver whose event loop does not run; if it goes on later, it finds its lease lost."""
     lease = await store.leases.acquire(_lease_of(pool), holder, _LEASE_SECONDS)
     if lease is not None:
         await store.leases.release(lease)
@@ -148,17 +148,17 @@ class _Driving:
         self._task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Take turns, and execute here what they dispatch, until there is no more or the lease is lost."""
+        """Take turns and execute cells inline, until there is no more to do or the lease is lost."""
         self._task = asyncio.current_task()
-        driver, breath_at = self._driver, 0.0
+        driver, yield_at = self._driver, 0.0
         while True:
-            await self._persist(self._turn)
+            await self._retry(self._turn)
             if driver.executes:
-                if driver.now >= breath_at:
+                if driver.now >= yield_at:
                     await asyncio.sleep(0)
                     self._check_companions()
-                    breath_at = self._clock.now() + _SECONDS_WITHOUT_A_BREATH
-                await self._persist(partial(driver.execute, breath_at))
+                    yield_at = self._clock.now() + _SECONDS_BETWEEN_YIELDS
+                await self._retry(partial(driver.execute, yield_at))
                 self._check_companions()
                 continue
             if self._is_done is not None and driver.idle and await self._is_done():
@@ -169,15 +169,15 @@ class _Driving:
     async def keep_lease(self) -> None:
         """Renew the lease again and again.
 
-        :raises LeaseLost: it was taken over.
+        :raises LeaseLost: another driver has taken it.
         """
         try:
             while True:
                 await self._clock.sleep(_LEASE_SECONDS / 3)
                 await self._renew()
         except asyncio.CancelledError:
-            # The event loop is going down. A task that runs in place may have taken its own cancellation, which was the
-            # driver's too, for something to swallow; so the driver is told once more.
+            # The event loop is going down. A task function that is executed inline may have swallowed the driver's
+            # cancellation, so the driver is cancelled once more.
             if not self.over and self._task is not None:
                 self._task.cancel()
             raise
@@ -195,8 +195,8 @@ class _Driving:
     async def _turn(self) -> None:
         self._due = await self._driver.turn()
 
-    async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Take a step, again and again until it succeeds; what a failed one had collected is still there."""
+    async def _retry(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Repeat a step until it succeeds; events and instructions that a failed one has collected are still there."""
         pauses: Iterator[float] | None = None
         while True:
             try:
@@ -214,11 +214,11 @@ class _Driving:
         timeout = _LEASE_SECONDS
         if self._due is not None:
             timeout = min(timeout, max(0.0, self._due - self._clock.now()))
-        # Even without anything to do: to hear of a lease that was lost meanwhile, and of workers that are gone.
+        # Bounded even without anything to do, so that a lost lease and lost workers are noticed.
         await self._store.inbox.wait(self._pool, timeout)
 
     def _check_companions(self) -> None:
-        """Stop when a companion has, because the lease is lost or the event loop goes down."""
+        """Raise the error that has ended a companion: the loss of the lease, or the end of the event loop."""
         for companion in self.companions:
             if companion.done():
                 companion.result()

@@ -1,4 +1,4 @@
-"""Who has a store open: each event loop for itself, or all of a process together where the store allows that."""
+"""Opening and closing a store: once for each event loop, or once for a process where the store allows that."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from taskiq_flow.store import RunStore
 
 __all__ = ["OpenedStore", "StoreUser", "wait_elsewhere"]
 
-# Whoever starts a store may end in the middle of that, with its event loop, and then calls nobody.
+# An event loop may end while it starts the store, and then wakes nobody; so the others look.
 _SECONDS_BETWEEN_LOOKS = 0.02
 # Another event loop may stand still for ever.
 _SECONDS_FOR_ANOTHER_LOOP = 1.0
 
 
 class StoreUser(Protocol):
-    """Whoever uses a store in one event loop."""
+    """A user of a store in one event loop."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -28,7 +28,7 @@ class StoreUser(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether that runs."""
+        """Whether its event loop runs."""
 
 
 class OpenedStore:
@@ -44,9 +44,9 @@ class OpenedStore:
         self._starting: StoreUser | None = None
 
     async def open(self, user: StoreUser) -> None:
-        """Let somebody use the store, in the running event loop, which is the user's.
+        """Open the store for a user, in the running event loop, which is the user's.
 
-        :raises StoreError: another event loop has it that runs, and it cannot be shared; or it does not start.
+        :raises StoreError: another running event loop uses it, and it cannot be shared; or it does not start.
         """
         while not self._may_start(user):
             if user in self._users:
@@ -60,7 +60,7 @@ class OpenedStore:
                 self._starting = None
 
     def _may_start(self, user: StoreUser) -> bool:
-        """Whether this one is to start the store now; if not, it has become a user, or is to ask again."""
+        """Whether a user is to start the store now; if not, it is registered, or has to ask again."""
         with self._lock:
             if user in self._users:
                 return False
@@ -72,13 +72,13 @@ class OpenedStore:
             if live:
                 self._users.add(user)
                 return False
-            # Those whose event loops have ended cannot shut it down any more.
+            # Users whose event loops have ended cannot shut it down any more.
             self._users.clear()
             self._starting = user
             return True
 
     async def close(self, users: Iterable[StoreUser]) -> None:
-        """Let go of the store for some, and shut it down unless others use it."""
+        """Close the store for some users, and shut it down unless others use it."""
         with self._lock:
             leaving = self._users.intersection(users)
             self._users -= leaving
@@ -96,7 +96,7 @@ class OpenedStore:
 
 
 async def wait_elsewhere(calls: Iterable[Future[Any]]) -> None:
-    """Wait a while for what other event loops do."""
+    """Wait a while for calls in other event loops."""
     futures = [asyncio.wrap_future(call) for call in calls]
     if futures:
         await asyncio.wait(futures, timeout=_SECONDS_FOR_ANOTHER_LOOP)

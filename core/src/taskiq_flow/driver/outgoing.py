@@ -1,4 +1,4 @@
-"""From dispatched cells to the messages that their workers get."""
+"""From dispatched cells to the messages for their workers."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _NO_EXTRAS: Mapping[str, Any] = {}
 class MessageWriter:
     """Writes messages.
 
-    :param runtime: The parts of the flow whose driver wants the outcomes.
-    :param watch: Knows the workers.
+    :param runtime: The parts of the flow.
+    :param watch: The worker watch.
     """
 
     def __init__(self, runtime: Runtime, watch: WorkerWatch) -> None:
@@ -40,9 +40,9 @@ class MessageWriter:
         self._watch = watch
 
     def usual_envelope(self, run: ActiveRun, instruction: do.Dispatch) -> Envelope | None:
-        """Give what a worker in this process needs, where the arguments are small and here; otherwise ``None``.
+        """Return the envelope of an attempt whose arguments are small and at hand; otherwise ``None``.
 
-        Lists that are kept as their elements are put together.
+        Lists that are kept as their elements are joined.
         """
         threshold = self._checks.threshold
         params: Mapping[str, Value] = instruction.params
@@ -51,7 +51,7 @@ class MessageWriter:
                 try:
                     joined = self._codec.join_usual(value)
                 except PayloadError:
-                    return None  # whoever does it thoroughly says what is wrong
+                    return None  # envelope() raises it again, with the reason
                 if joined is None:
                     return None
                 value = joined
@@ -70,11 +70,11 @@ class MessageWriter:
         )
 
     async def envelope(self, run: ActiveRun, instruction: do.Dispatch) -> Envelope:
-        """Give what the worker of an attempt needs.
+        """Return the envelope of an attempt.
 
         Large arguments become claim checks, once for all cells that get them.
 
-        :raises PayloadError: its arguments cannot be put together.
+        :raises PayloadError: its arguments cannot be joined.
         """
         arguments = {}
         for name, value in instruction.params.items():
@@ -93,9 +93,9 @@ class MessageWriter:
         )
 
     async def message(self, run: ActiveRun, instruction: do.Dispatch) -> Outgoing:
-        """Give the message of an attempt.
+        """Return the message of an attempt.
 
-        :raises PayloadError: its arguments cannot be put together.
+        :raises PayloadError: its arguments cannot be joined.
         """
         node = instruction.node
         labels: Mapping[str, Any] = node.options.labels
@@ -126,17 +126,17 @@ class MessageWriter:
         return extras
 
     async def _light(self, run: ActiveRun, name: str, value: Value) -> Value:
-        """Give what is sent of an argument that is put together here, or is large although it was no worker's output.
+        """Return a large or joined argument as it is sent, if possible as a claim check.
 
-        :raises PayloadError: it cannot be put together, or is too large.
+        :raises PayloadError: it cannot be joined, or is too large.
         """
-        if (kept := run.lightened.get(id(value))) is not None:
-            return kept[1]
+        if (known := run.lightened.get(id(value))) is not None:
+            return known[1]
         size, limit = size_of_value(value), self._codec.max_value_bytes
         if limit is not None and size > limit:
             raise PayloadError(
                 f"parameter {name!r}: the value has {describe_size(size)}, more than the {describe_size(limit)} that "
-                "one may have; collect less, or raise max_value_bytes"
+                "a value may have; collect less, or raise max_value_bytes"
             )
         flat = self._codec.flat(value)
         try:
@@ -145,7 +145,7 @@ class MessageWriter:
             logger.warning("%s; it is sent as it is", error)
             return flat
         if isinstance(light, ClaimCheck):
-            # The value is kept too, so that no other one gets its identity.
+            # The value is kept as well, so that no other value gets its identity.
             run.lightened[id(value)] = (value, light)
             await self._checks.drop_orphans(run.id)
         return light

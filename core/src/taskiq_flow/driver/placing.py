@@ -1,4 +1,4 @@
-"""The scheduler's answer, checked before it is believed."""
+"""The scheduler's answer, checked before it is used."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Placer:
     An answer that breaks a rule is logged and the default scheduler is asked instead, for this turn.
 
     :param scheduler: The selected scheduler.
-    :param default: The one that never fails.
-    :param limits: How much of these names all runs together may occupy.
+    :param default: The scheduler that is asked instead.
+    :param limits: The pool's limits: how much of each name all runs together may occupy.
     """
 
     scheduler: Scheduler
@@ -43,23 +43,23 @@ class Placer:
 
     @property
     def bound(self) -> int | None:
-        """How many cells may be in flight, where the first come are the first served and nothing else is looked at.
+        """How many cells may be in flight, where they are placed in order of arrival.
 
-        ``None`` where somebody has to be shown the cells.
+        ``None`` where the scheduler has to be shown the cells.
         """
         scheduler = self.scheduler
-        # Only of this very class is it known what it will answer.
+        # A subclass may answer differently.
         return scheduler.max_in_flight if type(scheduler) is FifoScheduler and not self.limits else None
 
     @property
     def complaints(self) -> tuple[str, ...]:
-        """What was wrong with the scheduler's answers, each thing once."""
+        """The problems with the scheduler's answers, each once."""
         return tuple(self._complained)
 
     def place(
         self, ready: ReadyQueue, workers: Sequence[WorkerView], running: Sequence[RunningCell]
     ) -> list[Placement]:
-        """Give the placements of this turn, in the order to dispatch."""
+        """Return the placements of this turn, in the order of dispatch."""
         shown = self.show(ready, running)
         try:
             answer = self.scheduler.place(shown, workers, running)
@@ -71,9 +71,7 @@ class Placer:
                 problem = f"it gave {type(answer).__name__} instead of placements"
         except (KeyboardInterrupt, SystemExit):
             raise
-        except (
-            BaseException
-        ) as error:  # a plugin's fault must not stop the pool; a cancellation is its own, too
+        except BaseException as error:  # a scheduler must not stop the pool, not even by a cancellation
             placements, problem = None, f"it raised {type(error).__name__}: {error}"
             if self._is_news(problem):
                 logger.exception("scheduler %r raised", self.scheduler.name)
@@ -87,18 +85,18 @@ class Placer:
                 problem,
                 self.default.name,
             )
-        shown = ready.first(self.default.lookahead, self._limit_room(ready, running))
+        shown = ready.first(self.default.lookahead, self._limit_budget(ready, running))
         return list(self.default.place(shown, workers, running) or ())
 
     def show(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> SeenCells[ReadyCell]:
-        """Give the cells that the scheduler is shown."""
-        return ready.first(self.scheduler.lookahead, self._limit_room(ready, running))
+        """Return the cells that the scheduler is shown."""
+        return ready.first(self.scheduler.lookahead, self._limit_budget(ready, running))
 
     def _is_news(self, problem: str) -> bool:
-        # What is said names cells, so somebody who is wrong about all of them would never stop.
+        # A problem names a cell, so a scheduler that is wrong about all of them would fill the log.
         return problem not in self._complained and len(self._complained) < _MOST_COMPLAINTS
 
-    def _limit_room(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> LimitBudget | None:
+    def _limit_budget(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> LimitBudget | None:
         return LimitBudget(self.limits, running) if self.limits and ready.limited else None
 
     def _problem(
@@ -121,8 +119,8 @@ class Placer:
         placed = list(chosen.values())
         return (
             (self._beyond_limits([cell for cell, _ in placed], running) if self.limits else None)
-            or _find_overbooked(placed, workers, running)
-            or (_overfull(placed, workers, running) if self.scheduler.reads_resources else None)
+            or _find_overbooked_worker(placed, workers, running)
+            or (_find_overbooked_pool(placed, workers, running) if self.scheduler.reads_resources else None)
         )
 
     def _beyond_limits(self, placed: Sequence[ReadyCell], running: Sequence[RunningCell]) -> str | None:
@@ -138,10 +136,10 @@ class Placer:
         return None
 
 
-def _find_overbooked(
+def _find_overbooked_worker(
     placed: Sequence[tuple[ReadyCell, str]], workers: Sequence[WorkerView], running: Sequence[RunningCell]
 ) -> str | None:
-    """Say which worker would have to carry more than it can."""
+    """Describe a worker that would get more than its capacity."""
     demands: dict[str, list[Mapping[str, float]]] = {}
     for cell, name in placed:
         if name:
@@ -156,7 +154,7 @@ def _find_overbooked(
     for name, asked in demands.items():
         worker = known.get(name)
         if worker is None:
-            return f"it placed a cell on worker {name!r}, which there is not"
+            return f"it placed a cell on worker {name!r}, which does not exist"
         if worker.capacity:
             found = _excess(asked, held.get(name, ()), worker.capacity)
             if found:
@@ -168,10 +166,10 @@ def _find_overbooked(
     return None
 
 
-def _overfull(
+def _find_overbooked_pool(
     placed: Sequence[tuple[ReadyCell, str]], workers: Sequence[WorkerView], running: Sequence[RunningCell]
 ) -> str | None:
-    """Say what the pool as a whole would have too little of, where cells are placed on no worker in particular."""
+    """Describe a resource of which all workers together have too little, where cells are placed on none of them."""
     if all(name for _, name in placed) or not workers or not all(worker.capacity for worker in workers):
         return None
     asked = [cell.resources for cell, _ in placed]
@@ -183,12 +181,12 @@ def _overfull(
 
 
 def _excess(
-    asked: Sequence[Mapping[str, float]], held: Sequence[Mapping[str, float]], room: Mapping[str, float]
+    asked: Sequence[Mapping[str, float]], held: Sequence[Mapping[str, float]], capacity: Mapping[str, float]
 ) -> tuple[str, float, float] | None:
-    """Give a resource that is asked for and would be exceeded, with what would be in use and what there is."""
+    """Return a resource whose use would exceed the capacity, with its use and its capacity."""
     used = total_of(held)
     for resource, amount in total_of(asked).items():
         total = amount + used.get(resource, 0.0)
-        if amount > 0 and not fits({resource: total}, room):
-            return resource, total, room.get(resource, 0.0)
+        if amount > 0 and not fits({resource: total}, capacity):
+            return resource, total, capacity.get(resource, 0.0)
     return None

@@ -1,4 +1,4 @@
-"""How far the cells of a run are from its end, as far as it is known how long tasks take."""
+"""Upward ranks: how far the cells of a run are from its end, by the known durations of tasks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RUNS_TO_RECALL = 20
 class Ranks:
     """The upward ranks of the nodes of each run, worked out when a driver takes the run up.
 
-    :param durations: What is known of the tasks; outlives the driver where its process does.
+    :param durations: The known durations of tasks; all drivers of a process share them.
     """
 
     durations: Durations
@@ -31,7 +31,7 @@ class Ranks:
     _tasks: dict[str, Mapping[str, str]] = field(factory=dict, init=False)
 
     async def recall(self, store: RunStore, pool: str) -> None:
-        """Learn from the last runs of the pool that are over, where nothing is known yet."""
+        """Learn from the latest finished runs of the pool, unless durations are known already."""
         if self.durations:
             return
         for record in await store.runs.list(pool=pool, active=False, limit=_RUNS_TO_RECALL):
@@ -68,10 +68,10 @@ class Ranks:
         self._tasks.pop(run, None)
 
     def of(self, run: str, cell: str, depth: int) -> float:
-        """Give the rank of a cell.
+        """Return the rank of a cell.
 
         :param cell: Its path.
-        :param depth: How many items that have begun it is in; such a cell is ranked as its outermost map.
+        :param depth: How many begun items of maps it is in; a cell in an item has the rank of its outermost map.
         """
         path = cell.partition("[")[0] if depth else node_path(cell)
         return self._by_run.get(run, {}).get(path, 0.0)

@@ -23,17 +23,17 @@ logger = logging.getLogger("taskiq_flow")
 CellKey = tuple[str, str]
 """Run and path."""
 
-# An ordinary dictionary looks at every deleted entry again when it is read from the front.
+# An ordinary dictionary passes every deleted entry again when its first entry is read.
 _Bucket = OrderedDict[CellKey, tuple[int, ReadyCell]]
 _LimitDemand = tuple[object, ...]
 _LaneKey = tuple[str, int, int, _LimitDemand]
-# Which room a cell needs: equal demands are mostly one object. And its queue.
+# The identity of a cell's resources, as equal ones are mostly one object, and its queue.
 _Demand = tuple[int, str]
-# By priority and depth, each negated, so that what goes first comes first.
+# By negated priority and depth, so that ascending order is the order of dispatch.
 _Levels = Mapping[tuple[int, int], Sequence[_Bucket]]
 
 _MANY_BUCKETS = 64
-# Per cell that is asked for.
+# How many cells are looked at for each one that is asked for.
 _MOST_PASSED_OVER = 16
 _MOST_DEMANDS = 64
 _CELL = itemgetter(1)
@@ -43,12 +43,12 @@ class ReadyQueue:
     """Cells that could be dispatched.
 
     In each lane they stand by priority, then by depth, then in the order in which they became ready. A lane that a cell
-    has been taken from goes behind the others, so that of more lanes than are shown at once each has its turn.
+    was taken from goes behind the others, so that each lane has its turn even if not all can be shown at once.
 
-    :param lane_of: Gives the lane of a cell; by default there is one.
+    :param lane_of: Callback that names the lane of a cell; by default there is one lane.
 
-    :ivar free_capacity: What is free on the workers, where that decides about places; ``None`` elsewhere.
-    :ivar limited_shown: How many of the cells that were given last take something of a limit.
+    :ivar free_capacity: The free capacity of the workers; ``None`` where placement does not depend on it.
+    :ivar limited_shown: How many of the cells that were returned last take something of a limit.
     """
 
     def __init__(self, lane_of: Callable[[ReadyCell], str] | None = None) -> None:
@@ -56,16 +56,15 @@ class ReadyQueue:
         self.limited_shown = 0
         self._lane_of = lane_of
         self._numbers = count()
-        # Cells that take the same of the limits and need the same room share a bucket, so that one look tells of all
-        # that they must wait.
+        # Cells with equal demands on limits and workers share a bucket: if the first has to wait, all have to.
         self._buckets: dict[_LaneKey, _Bucket] = {}
         self._lanes: dict[str, dict[tuple[int, int], list[_Bucket]]] = {}
         self._where: dict[CellKey, _Bucket] = {}
         self._names: dict[CellKey, str] = {}
         self._complained = False
-        # How many cells of each run wait, so that a run that has none is forgotten without looking at others.
+        # How many cells of each run wait: a run without any is forgotten without a search.
         self._counts: dict[str, int] = {}
-        # How many cells need the same room, and one of them.
+        # How many cells have the same demand, and one of them.
         self._demands: dict[_Demand, tuple[int, ReadyCell]] = {}
 
     def __len__(self) -> int:
@@ -78,29 +77,29 @@ class ReadyQueue:
         return self._where[key][key][1]
 
     def get(self, key: CellKey) -> ReadyCell | None:
-        """Give a cell; ``None`` when it is not there."""
+        """Return a cell; ``None`` when it is not there."""
         bucket = self._where.get(key)
         return None if bucket is None else bucket[key][1]
 
     def add(self, cell: ReadyCell) -> None:
         """Add a cell behind those of its lane, priority and depth."""
         key = (cell.run, cell.path)
-        demand: _LimitDemand = ()
+        limit_demand: _LimitDemand = ()
         if cell.limits:
-            demand = (*sorted(cell.limits.items()), *sorted(cell.resources.items()), cell.queue)
+            limit_demand = (*sorted(cell.limits.items()), *sorted(cell.resources.items()), cell.queue)
         name = ""
         if self._lane_of is not None:
             name = self._names[key] = self._name_lane(cell)
-        spot = (name, -cell.priority, -cell.depth, demand)
-        bucket = self._buckets.get(spot)
+        lane_key = (name, -cell.priority, -cell.depth, limit_demand)
+        bucket = self._buckets.get(lane_key)
         if bucket is None:
-            bucket = self._new_bucket(spot)
+            bucket = self._new_bucket(lane_key)
         bucket[key] = (next(self._numbers), cell)
         self._where[key] = bucket
         self._counts[cell.run] = self._counts.get(cell.run, 0) + 1
-        kind = (id(cell.resources), cell.queue)
-        number, _ = self._demands.get(kind, (0, cell))
-        self._demands[kind] = (number + 1, cell)
+        demand = (id(cell.resources), cell.queue)
+        number, _ = self._demands.get(demand, (0, cell))
+        self._demands[demand] = (number + 1, cell)
 
     def remove(self, key: CellKey) -> ReadyCell | None:
         """Take a cell out; ``None`` when it is not there."""
@@ -111,10 +110,10 @@ class ReadyQueue:
         left = self._counts.pop(cell.run) - 1
         if left:
             self._counts[cell.run] = left
-        kind = (id(cell.resources), cell.queue)
-        number, other = self._demands.pop(kind)
+        demand = (id(cell.resources), cell.queue)
+        number, other = self._demands.pop(demand)
         if number > 1:
-            self._demands[kind] = (number - 1, other)
+            self._demands[demand] = (number - 1, other)
         if self._lane_of is not None:
             name = self._names.pop(key)
             self._lanes[name] = self._lanes.pop(name)
@@ -127,17 +126,17 @@ class ReadyQueue:
 
     @property
     def mixed(self) -> bool:
-        """Whether cells wait that need different room, of which it can be told quickly whether it is there."""
+        """Whether cells with different demands wait, few enough demands to compare each with the free capacity."""
         return 1 < len(self._demands) <= _MOST_DEMANDS
 
     def demands_that_fit(self, free_capacity: FreeCapacity) -> set[_Demand]:
-        """Give what the cells need for which there is room on a worker.
+        """Return the demands that a worker has room for.
 
-        :param free_capacity: What is free on the workers.
+        :param free_capacity: The free capacity of the workers.
         """
         return {
-            kind
-            for kind, (_, cell) in self._demands.items()
+            demand
+            for demand, (_, cell) in self._demands.items()
             if any(free_capacity.fits_now(cell, worker) for worker in free_capacity.workers)
         }
 
@@ -147,23 +146,23 @@ class ReadyQueue:
             for key in [key for key in self._where if key[0] == run]:
                 self.remove(key)
 
-    def first(self, count: int, room: LimitBudget | None = None) -> SeenCells[ReadyCell]:
-        """Give the cells that are first in lane; to be looked at before the queue changes.
+    def first(self, count: int, budget: LimitBudget | None = None) -> SeenCells[ReadyCell]:
+        """Return the first cells in order; they must be looked at before the queue changes.
 
         :param count: How many at most.
-        :param room: What the limits leave room for; ``None`` where there are none.
+        :param budget: The rest of the limits; ``None`` where there are none.
         """
-        if room is not None:
-            room.respect(self.free_capacity)
+        if budget is not None:
+            budget.respect(self.free_capacity)
         lanes = [*self._lanes.values()]
-        lane = _in_order(lanes[0], room) if len(lanes) == 1 else _in_turns(lanes, room)
+        ordered = _in_order(lanes[0], budget) if len(lanes) == 1 else _in_turns(lanes, budget)
         self.limited_shown = 0
         if self.free_capacity is not None and self.mixed and len(self._where) > count:
-            lane = _passing_over(lane, self.demands_that_fit(self.free_capacity), count)
-        elif room is None:
-            return SeenCells(min(count, len(self._where)), lane)
-        # How many there are can be told only by going through them.
-        cells = list(islice(lane, count))
+            ordered = _pass_over(ordered, self.demands_that_fit(self.free_capacity), count)
+        elif budget is None:
+            return SeenCells(min(count, len(self._where)), ordered)
+        # Their number is known only after going through them.
+        cells = list(islice(ordered, count))
         self.limited_shown = sum(1 for cell in cells if cell.limits)
         return SeenCells(len(cells), iter(cells))
 
@@ -177,20 +176,20 @@ class ReadyQueue:
                 logger.exception("the scheduler cannot name the lane of cell %r", cell.path)
             return ""
 
-    def _new_bucket(self, spot: _LaneKey) -> _Bucket:
+    def _new_bucket(self, lane_key: _LaneKey) -> _Bucket:
         if len(self._buckets) >= _MANY_BUCKETS and sum(map(bool, self._buckets.values())) * 2 < len(
             self._buckets
         ):
-            kept = {each: bucket for each, bucket in self._buckets.items() if bucket}
-            names = {lane for lane, _, _, _ in kept}
+            filled = {each: bucket for each, bucket in self._buckets.items() if bucket}
+            names = {lane for lane, _, _, _ in filled}
             self._buckets, self._lanes = {}, {lane: {} for lane in self._lanes if lane in names}
-            for each, bucket in kept.items():
+            for each, bucket in filled.items():
                 self._put(each, bucket)
-        return self._put(spot, OrderedDict())
+        return self._put(lane_key, OrderedDict())
 
-    def _put(self, spot: _LaneKey, bucket: _Bucket) -> _Bucket:
-        lane, priority, depth, _ = spot
-        self._buckets[spot] = bucket
+    def _put(self, lane_key: _LaneKey, bucket: _Bucket) -> _Bucket:
+        lane, priority, depth, _ = lane_key
+        self._buckets[lane_key] = bucket
         levels = self._lanes.setdefault(lane, {})
         new = (priority, depth) not in levels
         levels.setdefault((priority, depth), []).append(bucket)
@@ -199,31 +198,31 @@ class ReadyQueue:
         return bucket
 
 
-def _in_order(levels: _Levels, room: LimitBudget | None) -> Iterator[ReadyCell]:
-    """Give the cells of a lane that the limits leave room for."""
+def _in_order(levels: _Levels, budget: LimitBudget | None) -> Iterator[ReadyCell]:
+    """Yield the cells of a lane that the limits leave room for."""
     for buckets in levels.values():
         filled = [bucket for bucket in buckets if bucket]
         if len(filled) > 1:
-            yield from _merge([iter(bucket.values()) for bucket in filled], room)
+            yield from _merge([iter(bucket.values()) for bucket in filled], budget)
         elif filled:
-            # The usual case, in a pool that has much to do often.
+            # The usual case, often in a busy pool.
             cells = map(_CELL, filled[0].values())
-            yield from cells if room is None else takewhile(room.reserve, cells)
+            yield from cells if budget is None else takewhile(budget.reserve, cells)
 
 
 def _merge(
-    filled: Sequence[Iterator[tuple[int, ReadyCell]]], room: LimitBudget | None
+    filled: Sequence[Iterator[tuple[int, ReadyCell]]], budget: LimitBudget | None
 ) -> Iterator[ReadyCell]:
     heap = [(*next(cells), cells) for cells in filled]
     heapq.heapify(heap)
     while heap:
         _, cell, cells = heap[0]
-        if room is not None and not room.reserve(cell):
+        if budget is not None and not budget.reserve(cell):
             heapq.heappop(heap)
             continue
         yield cell
         if len(heap) == 1 and not cell.limits:
-            # Nothing else is to be compared.
+            # Nothing is left to merge with.
             yield from map(_CELL, cells)
             return
         following = next(cells, None)
@@ -233,10 +232,10 @@ def _merge(
             heapq.heapreplace(heap, (*following, cells))
 
 
-def _passing_over(cells: Iterator[ReadyCell], with_room: set[_Demand], count: int) -> Iterator[ReadyCell]:
-    """Give cells until as many were given as shall be shown; of those that have no room now only half as many.
+def _pass_over(cells: Iterator[ReadyCell], with_room: set[_Demand], count: int) -> Iterator[ReadyCell]:
+    """Yield cells in order; of those that no worker has room for now, only half as many as are to be shown.
 
-    So those that wait are seen, and what is kept for them; and they keep nobody out of sight whom they do not wait for.
+    So the scheduler sees cells that wait for room, and can reserve it, and still sees cells that could begin now.
     """
     without = 0
     for cell in islice(cells, count * _MOST_PASSED_OVER):
@@ -247,20 +246,20 @@ def _passing_over(cells: Iterator[ReadyCell], with_room: set[_Demand], count: in
         yield cell
 
 
-def _in_turns(lanes: Sequence[_Levels], room: LimitBudget | None) -> Iterator[ReadyCell]:
-    """Give one cell of each lane after the other."""
+def _in_turns(lanes: Sequence[_Levels], budget: LimitBudget | None) -> Iterator[ReadyCell]:
+    """Yield one cell of each lane in turn."""
     yielded = 0
-    if room is None:
-        # Of hundreds of lanes nobody looks further than at the first cell of each, and hundreds of iterators in each
-        # turn would keep the garbage collector busy.
+    if budget is None:
+        # With hundreds of lanes only the first cell of each is looked at, and hundreds of iterators in each turn would
+        # keep the garbage collector busy.
         yield from filter(None, map(_first_of, lanes))
         yielded = 1
-    rest = (islice(_in_order(levels, room), yielded, None) for levels in lanes)
+    rest = (islice(_in_order(levels, budget), yielded, None) for levels in lanes)
     yield from _by_turns(rest)
 
 
 def _first_of(levels: _Levels) -> ReadyCell | None:
-    """Give the first cell of a lane; ``None`` when the lane is empty."""
+    """Return the first cell of a lane; ``None`` when the lane is empty."""
     for buckets in levels.values():
         firsts = [next(iter(bucket.values())) for bucket in buckets if bucket]
         if firsts:
@@ -270,15 +269,15 @@ def _first_of(levels: _Levels) -> ReadyCell | None:
 
 def _by_turns(lanes: Iterable[Iterator[ReadyCell]]) -> Iterator[ReadyCell]:
     while True:
-        still: list[Iterator[ReadyCell]] = []
+        unfinished: list[Iterator[ReadyCell]] = []
         for lane in lanes:
             cell = next(lane, None)
             if cell is not None:
-                still.append(lane)
+                unfinished.append(lane)
                 yield cell
-        if not still:
+        if not unfinished:
             return
-        lanes = still
+        lanes = unfinished
 
 
 class SeenCells(Sequence[T]):
@@ -287,7 +286,7 @@ class SeenCells(Sequence[T]):
     A scheduler that places by number looks at few of them, in each of many turns.
 
     :param count: How many there are.
-    :param cells: Gives them, and maybe more than these.
+    :param cells: An iterator over them, and perhaps over more.
     """
 
     def __init__(self, count: int, cells: Iterator[T]) -> None:
@@ -306,7 +305,7 @@ class SeenCells(Sequence[T]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[T]: ...
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        """Give one cell, or some."""
+        """Return one cell, or some."""
         if isinstance(index, slice):
             start, stop, step = index.indices(self._count)
             return self._up_to(stop if step > 0 else self._count)[start:stop:step]

@@ -17,12 +17,12 @@ from taskiq_flow.values.results import read_results
 
 __all__ = ["ResumedResults"]
 
-# A run that has kept a hundred thousand must let the others of the pool have their turn.
+# A run that resumes a hundred thousand cells must not hold up the other runs of the pool.
 _CELLS_PER_TURN = 1000
 
 
 class ResumedResults:
-    """Answers for cells that are ready and need not be executed."""
+    """Applies results of the old run to cells of the new one that become ready."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
@@ -32,9 +32,9 @@ class ResumedResults:
         return len(self._waiting)
 
     async def load(self, run: ActiveRun) -> None:
-        """Get what a run was given when it was created.
+        """Read the results that a run was created with.
 
-        :raises ResumeError: it is lost; to execute everything once more is not what was asked for.
+        :raises ResumeError: they are lost. The run cannot go on, as nobody asked to execute everything again.
         """
         if not run.record.resumes:
             return
@@ -42,21 +42,21 @@ class ResumedResults:
             run.resumed = {event.cell: event async for event in read_results(self._store, run.id)}
         except (BlobNotFound, PayloadError) as error:
             raise ResumeError(
-                f"what it was to take over from run {run.record.resumes!r} is lost: {error}",
+                f"the results that it resumes from run {run.record.resumes!r} are lost: {error}",
                 run=run.record.resumes,
             ) from error
 
     def answers(self, run: ActiveRun, instruction: do.Enqueue) -> bool:
-        """Whether there is a result for a cell, which :meth:`take` will give then."""
+        """Whether there is a result for a cell; if so, :meth:`take` yields its events."""
         if instruction.cell not in run.resumed:
             return False
         self._waiting.append((run, instruction))
         return True
 
     def take(self, now: float) -> Iterator[tuple[ActiveRun, ev.Event]]:
-        """Give the events that stand for execution, for as many cells as one turn may bear.
+        """Yield the events that stand for execution, for as many cells as fit in one turn.
 
-        What they lead to may be in line before the last one is given.
+        Cells that become ready by these events may be answered in the same turn.
 
         :param now: Seconds since the epoch.
         """
@@ -64,10 +64,10 @@ class ResumedResults:
             if not self._waiting:
                 return
             run, instruction = self._waiting.popleft()
-            kept = run.resumed.pop(instruction.cell, None)
+            result = run.resumed.pop(instruction.cell, None)
             cell = run.machine.cells.active.get(instruction.cell)
-            if kept is None or cell is None or cell.state is not CellState.READY:
+            if result is None or cell is None or cell.state is not CellState.READY:
                 continue  # the run has ended meanwhile
             attempt = instruction.attempt
             yield run, ev.CellDispatched(cell=instruction.cell, attempt=attempt, at=now)
-            yield run, evolve(kept, attempt=attempt, at=now)
+            yield run, evolve(result, attempt=attempt, at=now)

@@ -1,4 +1,4 @@
-"""The runs and workers of a pool, as far as scheduling needs them: a driver, an explainer and a rehearsal have them."""
+"""Runs and workers as scheduling needs them; driver, explainer and rehearsal have their own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ScheduledRun", "Workers"]
 
 
 class ScheduledRun(Protocol):
-    """What scheduling needs of a run."""
+    """A run, as scheduling needs it."""
 
     @property
     def id(self) -> str:
@@ -29,18 +29,18 @@ class ScheduledRun(Protocol):
 
 
 class Workers(Protocol):
-    """What scheduling needs of whoever knows the workers."""
+    """The workers of a pool, as scheduling needs them."""
 
     @property
     def views(self) -> Sequence[WorkerView]:
-        """The workers as schedulers see them; another object when something has changed."""
+        """The workers as schedulers see them; a new object when something has changed."""
 
     @property
     def known(self) -> Sequence[WorkerView]:
-        """All workers that there can be."""
+        """All possible workers."""
 
     def place_of(self, placed: str, worker: str) -> str:
-        """Give the worker that an attempt's resources are counted for.
+        """Return the worker that an attempt's resources are counted for.
 
         :param placed: The worker that it was placed on.
         :param worker: The worker that has claimed it.

@@ -1,4 +1,4 @@
-"""Where a pool's cells wait and where they run: all that a scheduler is told, and what it says put to use."""
+"""Scheduling of a pool: its waiting and running cells, as its scheduler is shown them, and the placements."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["PoolScheduling"]
 class PoolScheduling:
     """The cells of all runs of a pool that wait for a place, and those that have one.
 
-    What is in use is derived from the states of cells each time, and never counted up and down.
+    The capacity in use is derived from the states of cells each time, and never counted up and down.
 
     :param pool: The pool's name.
-    :param placer: Who asks the scheduler.
-    :param watch: Who knows the workers.
-    :param durations: How long tasks take.
+    :param placer: The placer, which asks the scheduler.
+    :param watch: The workers of the pool.
+    :param durations: The known durations of tasks.
 
     :ivar bound: As that of :class:`~taskiq_flow.driver.placing.Placer`.
     """
@@ -43,25 +43,25 @@ class PoolScheduling:
         overridden = type(scheduler).lane_of is not Scheduler.lane_of
         self._ready = ReadyQueue(scheduler.lane_of if overridden else None)
         self._ranks = Ranks(durations) if scheduler.uses_rank else None
-        # Where nobody looks at cells, none is made that could be looked at.
+        # With a bound the scheduler is shown no cells, so no ReadyCell is made.
         self.bound = placer.bound
         self._arrivals = ArrivalQueue()
-        # Made anew in each turn, which for the views of hundreds of cells would take longer than everything else; so a
-        # view is used again where nothing has changed that it shows.
+        # To make hundreds of views in each turn would take longer than everything else, so a view is used again while
+        # nothing that it shows has changed.
         self._views: dict[Cell, tuple[str, str, Mapping[str, float], RunningCell]] = {}
         self._views_of: Sequence[WorkerView] = ()
 
     def __len__(self) -> int:
-        """Give how many cells wait."""
+        """Return how many cells wait."""
         return len(self._ready) + len(self._arrivals)
 
     @property
     def learns(self) -> bool:
-        """Whether it has to see what happens to runs."""
+        """Whether it has to observe the events of runs."""
         return self._ranks is not None
 
     async def recall(self, store: RunStore) -> None:
-        """Learn from runs that are over what the scheduler wants to know."""
+        """Learn the durations of tasks from finished runs, if the scheduler uses ranks."""
         if self._ranks is not None:
             await self._ranks.recall(store, self._pool)
 
@@ -71,19 +71,19 @@ class PoolScheduling:
             self._ranks.add(run.id, run.record.graph)
 
     def observe(self, run: ScheduledRun, event: ev.Event) -> None:
-        """See what happens to a run."""
+        """Learn from an event of a run."""
         if self._ranks is not None:
             self._ranks.observe(run.id, event)
 
     def refuse_impossible(self, run: ScheduledRun, event: ev.AttemptFailed) -> ev.AttemptFailed:
-        """Give a failure without its retry, where the retry asks for more than any worker or limit could ever give."""
+        """Return a failure without its retry, where the retry asks for more than any worker or limit has."""
         cell = run.machine.cells.in_flight.get(event.cell)
         if cell is None or event.retry_at is None or (event.resources is None and event.queue is None):
             return event
         return self._demands.refuse_impossible(event, cell.resources, cell.queue, self._watch.known)
 
     def enqueue(self, run: ScheduledRun, instruction: do.Enqueue, now: float) -> None:
-        """Let a cell wait for a place."""
+        """Add a cell to those that wait for a place."""
         if self.bound is None:
             self._ready.add(self._ready_cell(run, instruction, now))
         else:
@@ -109,7 +109,7 @@ class PoolScheduling:
         )
 
     def cell(self, run: str, cell: str) -> ReadyCell | None:
-        """Give a cell that waits; ``None`` when it does not."""
+        """Return a cell that waits; ``None`` when it does not."""
         entry = self._arrivals.get(run, cell)
         return self._ready.get((run, cell)) if entry is None else self._ready_cell(*entry)
 
@@ -119,9 +119,9 @@ class PoolScheduling:
         return self._placer.lookahead
 
     def show(self, running: Sequence[RunningCell]) -> Sequence[ReadyCell]:
-        """Give the cells that a scheduler would be shown now.
+        """Return the cells that a scheduler would be shown now.
 
-        :param running: What is in use.
+        :param running: The cells that occupy capacity.
         """
         if self.bound is not None:
             return [self._ready_cell(*entry) for entry in self._arrivals.first(self.lookahead)]
@@ -129,14 +129,14 @@ class PoolScheduling:
         return self._placer.show(self._ready, running)
 
     def withdraw(self, run: str, cell: str) -> ReadyCell | None:
-        """Let a cell wait no longer; ``None`` when it does not."""
+        """Take a waiting cell out; ``None`` when it does not wait."""
         if self.bound is None:
             return self._ready.remove((run, cell))
         entry = self._arrivals.remove(run, cell)
         return None if entry is None else self._ready_cell(*entry)
 
     def clear(self, run: str) -> None:
-        """Let no cell of a run wait any longer."""
+        """Take all waiting cells of a run out."""
         self._ready.forget_run(run)
         self._arrivals.forget_run(run)
 
@@ -147,10 +147,10 @@ class PoolScheduling:
             self._ranks.forget(run)
 
     def next_arrival(self, in_flight: int) -> tuple[str, str, int] | None:
-        """Take the cell that is to be dispatched next, where the first come are the first served.
+        """Take out the next cell to dispatch, where cells are placed in order of arrival.
 
         :param in_flight: How many cells occupy capacity.
-        :returns: Run, cell and attempt; ``None`` where there is no room, or :meth:`place` is to be asked.
+        :returns: Run, cell and attempt; ``None`` where there is no room, or where :meth:`place` decides.
         """
         if self.bound is None or in_flight >= self.bound or not self._arrivals:
             return None
@@ -158,12 +158,11 @@ class PoolScheduling:
         return run.id, instruction.cell, instruction.attempt
 
     def place(self, runs: Mapping[str, ScheduledRun]) -> Iterator[Sequence[Placement]]:
-        """Give placements to be carried out before the next are asked for.
+        """Yield batches of placements; each must be carried out before the next one is asked for.
 
-        There are more than one batch where the scheduler has placed all that it was shown; and where there is room for
-        cells that it was not shown, because others were ahead of them, or have kept them from a limit, for nothing.
-
-        :param runs: Those that have cells which occupy capacity; others may be among them.
+        Another batch follows where the scheduler has placed all cells that it was shown. It also follows where there
+        may be room for cells that were not shown because of others that were not placed: these stood before them, or
+        had reserved a limit.
         """
         if self.bound is not None:
             room = self.bound - len(self.running(runs.values()))
@@ -193,7 +192,7 @@ class PoolScheduling:
 
     @property
     def _is_crowded(self) -> bool:
-        """Whether not all cells can be shown at once, and not all wait for the same."""
+        """Whether not all cells can be shown at once, and their demands differ."""
         return len(self._ready) > self._placer.lookahead and self._ready.mixed
 
     def _look_at_free_capacity(self, running: Sequence[RunningCell]) -> None:
@@ -203,7 +202,7 @@ class PoolScheduling:
         self._ready.free_capacity = FreeCapacity(workers, running) if counts else None
 
     def running(self, runs: Iterable[ScheduledRun]) -> SeenCells[RunningCell]:
-        """Give the cells that occupy capacity."""
+        """Return the cells that occupy capacity."""
         count = 0
         for run in runs:
             cells = run.machine.cells
@@ -212,7 +211,7 @@ class PoolScheduling:
 
     def _running(self, runs: Iterable[ScheduledRun]) -> Iterator[RunningCell]:
         known = self._views if self._views_of is self._watch.views else {}
-        # Whoever looks stops at the last cell, so nothing would be done after it.
+        # The reader stops at the last cell, so code behind the loop would not be reached.
         fresh = self._views = {}
         self._views_of = self._watch.views
         for run in runs:

@@ -42,7 +42,7 @@ class Outgoing:
     """A message to be sent.
 
     :param task: The name of the task.
-    :param envelope: What the worker needs.
+    :param envelope: The envelope of the attempt.
     :param labels: The message's labels.
     :param wanted: Whether the attempt is still the current one; asked just before sending.
     """
@@ -56,13 +56,13 @@ class Outgoing:
 class Sender:
     """Sends messages in order, and again while the broker cannot be reached.
 
-    An in-memory broker executes what it is sent, maybe before it returns, so each message has a task of its own. With
-    others, one task sends all of them.
+    An in-memory broker may execute a message while it is sent, so each message has a task of its own. With other
+    brokers one task sends all.
 
-    :param runtime: The user's broker, and the store to which the news goes of what can never be sent.
-    :param here: Gives the context of a run, in which an attempt is executed that is executed here.
-    :param lacks: Whether no worker has a task. taskiq's receiver drops what it does not know, so such a message waits
-        until there is a worker that does; in memory this is not asked, because sending shows it.
+    :param runtime: The parts of the flow.
+    :param here: The driver's process and event loop, which has the contexts of runs.
+    :param lacks: Callback that says whether no worker has a task. taskiq's receiver drops messages of unknown tasks, so
+        such a message waits for a worker with the task. In memory the broker itself refuses it.
     """
 
     def __init__(self, runtime: Runtime, here: Surroundings, lacks: Callable[..., bool]) -> None:
@@ -79,12 +79,12 @@ class Sender:
         self._failures: dict[tuple[str, str, int], int] = {}
 
     async def send(self, messages: Iterable[Outgoing]) -> None:
-        """See to it that messages are sent; never raises for what the broker does."""
+        """Send messages, now or later; never raises an error of the broker."""
         if self._in_memory:
             for message in messages:
                 task = start_task(self._kick(message), self._here.context_of(message.envelope.run))
                 if not task.done():
-                    # It may be the execution, which goes on without this driver.
+                    # The task may be executing the attempt, which outlives this driver.
                     self._executing.add(task)
                     task.add_done_callback(self._executing.discard)
             return
@@ -107,7 +107,7 @@ class Sender:
             await asyncio.gather(*(self._kick(message) for message in batch))
 
     async def _kick(self, outgoing: Outgoing) -> None:
-        """Send a message. Where that fails it is tried again later, and keeps no other message waiting."""
+        """Send a message. If that fails it is sent again later, and holds up no other message."""
         envelope = outgoing.envelope
         if not outgoing.wanted(envelope.cell, envelope.attempt):
             if self._failures:
@@ -153,7 +153,7 @@ class Sender:
         await self._kick(outgoing)
 
     async def _kick_uncancelled(self, outgoing: Outgoing) -> None:
-        """Send a message; what goes wrong around an attempt that is executed in place does not leave it behind."""
+        """Send a message; if that fails around an attempt that it has executed in place, abandon the attempt."""
         current = CURRENT.get()
         try:
             await self._kick_once(outgoing)
@@ -169,7 +169,7 @@ class Sender:
             raise
 
     async def _kick_once(self, outgoing: Outgoing) -> None:
-        """Do what taskiq's kicker does, without the parts that are for its callers."""
+        """Do the work of taskiq's kicker, without the parts that are for its callers."""
         envelope, broker = outgoing.envelope, self._broker
         labels: dict[str, Any] = {}
         types: dict[str, int] = {}
@@ -217,6 +217,6 @@ class Sender:
 
 
 def _is_asked_to_stop() -> bool:
-    """Whether the running task was cancelled; before Python 3.11 every cancellation is taken for one of ours."""
+    """Whether the running task was asked to stop; before Python 3.11 every cancellation counts as that."""
     cancelling = getattr(asyncio.current_task(), "cancelling", None)
     return cancelling is None or cancelling() > 0

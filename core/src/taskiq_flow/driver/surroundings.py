@@ -1,4 +1,4 @@
-"""What a driver knows of the process and the event loop that it is in."""
+"""The process and the event loop of a driver, as the driver knows them."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ __all__ = ["Surroundings"]
 
 
 class Surroundings:
-    """A driver's own process, as far as it matters; this one is of a driver that stands alone.
+    """The process and the event loop of a driver. This class is for a driver that stands alone.
 
-    Among real ones is the :class:`~taskiq_flow.driver.host.Host` of an event loop.
+    A flow's drivers have the :class:`~taskiq_flow.driver.host.Host` of their event loop instead.
     """
 
     def find_worker(self) -> Worker | None:
-        """Give the worker of this event loop; ``None`` where there is none."""
+        """Return the worker of this event loop; ``None`` where there is none."""
         return None
 
     def is_here(self, worker: str) -> bool:
-        """Whether a worker is one of this process, in an event loop that runs: it is alive, whatever the store says."""
+        """Whether a worker is in a running event loop of this process, and so alive, whatever the store says."""
         return False
 
     def is_dead_incarnation(self, worker: str) -> bool:
-        """Whether a worker was one of this process, in an event loop that has ended or stands still."""
+        """Whether a worker was in an event loop of this process that has ended or stands still."""
         return False
 
     def context_of(self, run: str) -> Context:
-        """Give a context to execute an attempt of a run in; nobody else has the same one."""
+        """Return a context for an attempt of a run; no other attempt gets the same one."""
         return Context()
 
     def forget_context(self, run: str) -> None:
-        """Let go of the context of a run that is over."""
+        """Forget the context of a run that is over."""

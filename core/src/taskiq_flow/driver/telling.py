@@ -1,4 +1,4 @@
-"""Telling the observers what has happened, once it is in the log."""
+"""Telling observers of events, once these are in the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["observes_cells", "tell_cells"]
 
 
 def observes_cells(notify: Observers) -> bool:
-    """Whether anybody wants to hear of cells at all."""
+    """Whether any observer wants to hear of cells."""
     tellers = (
         notify.cell_dispatched,
         notify.cell_started,

@@ -39,7 +39,7 @@ class Timers:
         self._due.pop((run, timer), None)
 
     def next_due(self) -> float | None:
-        """Give the time of the next timer, ``None`` when there is none."""
+        """Return the time of the next timer; ``None`` when there is none."""
         while self._heap and not self._is_live(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None

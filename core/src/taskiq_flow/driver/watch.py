@@ -12,28 +12,28 @@ from taskiq_flow.store import RunStore, WorkerInfo
 __all__ = ["WorkerWatch"]
 
 _SECONDS_BETWEEN_LOOKS = 1.0
-# A worker that comes back after a long pause may claim before it is heard of again.
+# A worker that comes back after a long pause may claim an attempt before it announces itself again.
 _SECONDS_UNKNOWN = 20.0
-# A worker that was lost may come back, so what it could hold is remembered.
+# A lost worker may come back, so its capacity is remembered.
 _MOST_SIZES = 100
 
 
 class WorkerWatch:
-    """Looks at the store's table of workers now and then.
+    """Looks at the store's worker table now and then.
 
-    A worker stays in the table until the driver has logged that it was lost: a driver that dies before that leaves
-    the news to the next one.
+    A worker stays in the table until the driver has logged that it was lost: if the driver dies before that, the next
+    one finds it there.
 
     :param pool: The pool's name.
-    :param here: Knows the workers in the driver's own process. They are alive as long as their event loops run, even
-        where these are too busy to say so, and lost as soon as these do not.
+    :param here: The driver's process and event loop. Workers of this process are alive exactly as long as their event
+        loops run, even if these are too busy for a heartbeat.
     :param declared: The workers that the pool was declared with.
-    :param embedded: Whether these are all there are, and this process executes what is placed on any of them.
+    :param embedded: Whether there are no others, and this process executes the cells of all of them.
 
     :ivar infos: The live workers by id.
     :ivar views: The workers as schedulers see them.
     :ivar next_look: When it will look again, in seconds since the epoch.
-    :ivar gone: The lost workers that are still to be cleaned up after.
+    :ivar gone: Workers that are gone, and whose notices are still to be cleared.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class WorkerWatch:
         self.next_look = float("-inf")
 
     async def find_lost(self, now: float, holders: Iterable[str]) -> Sequence[str]:
-        """Give the workers that were not heard of in time.
+        """Return the workers that were not heard of in time.
 
         :param now: Seconds since the epoch.
         :param holders: The workers that hold attempts. One that is not in the table is lost as well, after a while:
-            it has claimed something after it was given up, or its table entry went without a trace.
+            it has claimed an attempt after it was given up, or its entry has vanished.
         """
         self.next_look = now + _SECONDS_BETWEEN_LOOKS
         found = await self._store.workers.list(self._pool)
@@ -89,7 +89,7 @@ class WorkerWatch:
             for worker, since in self._unknown_since.items()
             if now - since >= _SECONDS_UNKNOWN or here.is_dead_incarnation(worker)
         ]
-        # One that said goodbye leaves no trace but the notices that came too late.
+        # A worker that has left in good order leaves only notices that came too late.
         departed = {worker for worker in self._addressed - listed if not here.is_here(worker)}
         self._addressed -= departed
         self.gone += (worker for worker in [*lost, *sorted(departed)] if worker not in self.gone)
@@ -97,30 +97,30 @@ class WorkerWatch:
 
     @property
     def known(self) -> Sequence[WorkerView]:
-        """All workers that there can be: those declared, and one for each size that was ever seen."""
+        """All possible workers: the declared ones, and one for each capacity that was ever seen."""
         return (*self._declared.values(), *self._seen.values())
 
     def info_of(self, worker: str) -> WorkerInfo | None:
-        """Give a worker that cells may be placed on; ``None`` when there is none of that id."""
+        """Return a worker that cells may be placed on; ``None`` when there is none of that id."""
         declared = self._declared.get(worker)
         if declared is None:
             return self.infos.get(worker)
         return WorkerInfo(id=worker, pool=self._pool, capacity=declared.capacity, queue=declared.queue)
 
     def place_of(self, placed: str, worker: str) -> str:
-        """Give the worker that an attempt's resources are counted for.
+        """Return the worker that an attempt's resources are counted for.
 
         :param placed: The worker that it was placed on.
-        :param worker: The worker that has claimed it. Behind a declared worker this is somebody whom schedulers do not
-            see; and where workers share a queue, it need not be the one that was meant.
+        :param worker: The worker that has claimed it. Schedulers do not see the live worker behind a declared one; and
+            where workers share a queue, another one may have claimed it.
         """
-        return worker if worker and worker in self._shown else placed
+        return worker if worker and worker in self._visible else placed
 
     def _views(self, live: Sequence[WorkerView]) -> Sequence[WorkerView]:
         if self._embedded:
             views = tuple(self._declared.values())
         else:
-            # A declared worker with a queue stands for whoever reads that queue.
+            # A declared worker with a queue stands for the live workers that read that queue.
             routed = [worker for worker in self._declared.values() if worker.queue]
             queues = {worker.queue for worker in routed}
             others = [
@@ -130,20 +130,20 @@ class WorkerWatch:
             for worker in others:
                 if len(self._seen) < _MOST_SIZES:
                     self._seen.setdefault((frozenset(worker.capacity.items()), worker.queue), worker)
-        self._shown = {worker.id for worker in views}
+        self._visible = {worker.id for worker in views}
         return views
 
     def lacks(self, task: str, *, here: bool) -> bool:
         """Whether no live worker has a task, so that a message about it would be lost.
 
-        :param here: Whether this process has it, whose own worker is perhaps not heard of yet.
+        :param here: Whether this process has the task; its own worker may not be announced yet.
         """
         if not self.infos:
             return not here
         return not any(worker.tasks is None or task in worker.tasks for worker in self.infos.values())
 
     def write_to(self, worker: str) -> str:
-        """Give the address for a notice to a worker, and remember to clear it when the worker is gone."""
+        """Return the address for a notice to a worker, whose inbox is then cleared when the worker is gone."""
         self._addressed.add(worker)
         return address_of(worker)
 
@@ -156,9 +156,9 @@ class WorkerWatch:
             del self.gone[0]
 
     async def leave(self) -> None:
-        """Clear the notices to workers that were lost to the driver that took over; they were written too late."""
-        there = {worker.id for worker in await self._store.workers.list(self._pool)}
-        for worker in sorted(self._addressed - there):
+        """Clear notices to workers that are gone: the driver that took over may have cleared their inboxes before."""
+        listed = {worker.id for worker in await self._store.workers.list(self._pool)}
+        for worker in sorted(self._addressed - listed):
             if not self._here.is_here(worker):
                 await self._clear(worker)
 

@@ -1,4 +1,4 @@
-"""Why cells wait."""
+"""Explains why cells wait."""
 
 from taskiq_flow.explaining.explainer import Explainer
 

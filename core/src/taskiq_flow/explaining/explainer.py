@@ -1,4 +1,4 @@
-"""Says why cells wait: replays the logs of a pool's runs and asks the scheduler, in any process, changing nothing."""
+"""Explains why cells wait: replays the logs of a pool's runs and asks the scheduler. It changes nothing."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ logger = logging.getLogger("taskiq_flow")
 
 _EVERYTHING = 1_000_000
 _FAILURE_LENGTH = 200
-# Others want the event loop while a long log is replayed.
+# Between two batches of a long log, the event loop runs other tasks.
 _EVENTS_AT_ONCE = 500
 _FIRST = (CellState.READY, CellState.DISPATCHED, CellState.WAITING)
 
 
 @define(eq=False)
 class _Replayed:
-    """A run as far as its log was read.
+    """A run, replayed up to the last event that was read.
 
-    :ivar sent_at: When the attempt of a cell was dispatched.
-    :ivar retried: The failures that are followed by another attempt, by cell.
+    :ivar sent_at: The time of a cell's dispatch, by cell.
+    :ivar retried: The last failure of each cell that waits for another attempt, by cell.
     """
 
     run: ActiveRun
@@ -62,9 +62,9 @@ class _Replayed:
 
 
 class Explainer:
-    """Says why cells wait. Asked again, it reads only what was added to the logs since.
+    """Explains why cells wait. A second question reads only the new events of the logs.
 
-    :param runtime: The parts of the flow whose store has the runs, and whose scheduler and pool they have.
+    :param runtime: The parts of the flow with the store, the scheduler and the pool of the runs.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -74,28 +74,28 @@ class Explainer:
         self._begin(runtime.pool)
 
     def _begin(self, pool: str) -> None:
-        """Look at a pool, with nothing read of it yet."""
+        """Turn to a pool, with none of its logs read."""
         runtime = self._runtime
         self._pool = pool
         self._runs.clear()
         self._watch = WorkerWatch(
             pool, runtime.store, declared=runtime.capacity.workers, embedded=runtime.in_memory
         )
-        # The same as a driver has, so that what is explained is what it sees.
+        # The same parts as in a driver, so that the explanation matches the driver's view.
         placer = Placer(runtime.scheduler, default_for(runtime.scheduler), runtime.limits)
         self._scheduling = PoolScheduling(pool, placer, self._watch, Durations())
 
     async def explain(self, run: str) -> list[WaitingCell]:
-        """Give the cells of a run that wait, those that could run first; none when it is over.
+        """Return the waiting cells of a run, those that could run first; none when the run is over.
 
-        :raises RunNotFound: there is none of that id.
+        :raises RunNotFound: there is no run with that id.
         """
         return list((await self.describe(run)).waiting)
 
     async def describe(self, run: str) -> RunDescription:
-        """Say how a run stands.
+        """Describe the state of a run.
 
-        :raises RunNotFound: there is none of that id.
+        :raises RunNotFound: there is no run with that id.
         """
         record = await self._runtime.store.runs.get(run)
         if record.outcome is not None:
@@ -123,7 +123,7 @@ class Explainer:
     # Reading
 
     async def _read_all(self, wanted: RunRecord) -> None:
-        """Read what all runs of the pool have done since the last time: limits and capacity are shared."""
+        """Read the new events of all runs of the pool, because runs share limits and capacity."""
         store = self._runtime.store
         await self._watch.find_lost(self._runtime.clock.now(), ())
         active = await store.runs.list(pool=self._pool, active=True, limit=_EVERYTHING)
@@ -138,7 +138,7 @@ class Explainer:
             try:
                 await self._read(self._runs[record.id])
             except RunNotFound:
-                # Deleted while we were reading.
+                # The run was deleted during the reading.
                 if record.id == wanted.id:
                     raise
 
@@ -158,12 +158,12 @@ class Explainer:
         for start in range(0, len(events), _EVENTS_AT_ONCE):
             batch = events[start : start + _EVENTS_AT_ONCE]
             run.logged += len(batch)
-            for event, orders in replay(run.machine, batch):
-                self._observe(replayed, event, orders)
+            for event, instructions in replay(run.machine, batch):
+                self._observe(replayed, event, instructions)
             if len(batch) == _EVENTS_AT_ONCE:
                 await asyncio.sleep(0)
 
-    def _observe(self, replayed: _Replayed, event: ev.Event, orders: Sequence[do.Instruction]) -> None:
+    def _observe(self, replayed: _Replayed, event: ev.Event, instructions: Sequence[do.Instruction]) -> None:
         run = replayed.run
         if isinstance(event, ev.RunStarted):
             replayed.began_at = event.at
@@ -175,7 +175,7 @@ class Explainer:
             replayed.retried.pop(event.cell, None)
             if isinstance(event, ev.AttemptFailed) and event.retry_at is not None:
                 replayed.retried[event.cell] = event
-        for instruction in orders:
+        for instruction in instructions:
             if isinstance(instruction, do.Enqueue):
                 self._scheduling.enqueue(run, instruction, getattr(event, "at", 0.0))
             elif isinstance(instruction, do.Withdraw):
@@ -195,11 +195,11 @@ class Explainer:
             return
         cells = list(machine.cells.active.values())
         running = self._scheduling.running([each.run for each in self._runs.values()])
-        shown = {(cell.run, cell.path) for cell in self._scheduling.show(running)}
+        offered = {(cell.run, cell.path) for cell in self._scheduling.show(running)}
         for state in _FIRST:
             for cell in cells:
                 if cell.state is state:
-                    yield self._placeless(replayed, cell, running, shown)
+                    yield self._explain_cell(replayed, cell, running, offered)
         for cell, reason in waiting_items(cells):
             yield WaitingCell(path=cell.path, state=cell.state.word, since=replayed.began_at, reason=reason)
         for scope in machine.cells.scopes():
@@ -213,12 +213,12 @@ class Explainer:
                         reason=missing_inputs(node, scope, machine.cells.active),
                     )
 
-    def _placeless(
+    def _explain_cell(
         self,
         replayed: _Replayed,
         cell: Cell,
         running: Sequence[RunningCell],
-        shown: set[tuple[str, str]],
+        offered: set[tuple[str, str]],
     ) -> WaitingCell:
         """Explain a cell that has all its inputs."""
         since, reason = replayed.run.record.created_at, "it is about to be placed"
@@ -228,7 +228,7 @@ class Explainer:
             if ready is not None:
                 since = ready.ready_at
                 reason, holders = self._explain_unplaced(
-                    ready, running, (replayed.run.id, cell.path) in shown
+                    ready, running, (replayed.run.id, cell.path) in offered
                 )
         elif cell.state is CellState.DISPATCHED:
             since = replayed.sent_at.get(cell.path, since)
@@ -242,13 +242,13 @@ class Explainer:
         return WaitingCell(path=cell.path, state=cell.state.word, since=since, reason=reason, holders=holders)
 
     def _explain_unplaced(
-        self, cell: ReadyCell, running: Sequence[RunningCell], shown: bool
+        self, cell: ReadyCell, running: Sequence[RunningCell], offered: bool
     ) -> tuple[str, tuple[RunningCell, ...]]:
         reason, holders = limit_reason(cell, self._runtime.limits, running)
         if reason:
             return reason, holders
         scheduler, workers = self._runtime.scheduler, self._watch.views
-        if not shown and not self._lacks_room(cell, running):
+        if not offered and not self._lacks_room(cell, running):
             if cell.limits:
                 named = ", ".join(map(repr, cell.limits))
                 return f"cells that are ahead of it take what is left of limit {named}", ()
@@ -258,16 +258,16 @@ class Explainer:
             )
         holders = room_holders(cell, workers, running) if scheduler.reads_resources else tuple(running)
         try:
-            said = scheduler.explain(cell, workers, running)
-        except Exception:  # a plugin's fault must not keep anybody from an answer
+            reason = scheduler.explain(cell, workers, running)
+        except Exception:  # a plugin's fault must not prevent an answer
             logger.exception("scheduler %r cannot explain why cell %r waits", scheduler.name, cell.path)
-            said = ""
-        if not isinstance(said, str) or not said.strip():
-            said = room_reason(cell, workers, running)
-        return said.strip(), holders
+            reason = ""
+        if not isinstance(reason, str) or not reason.strip():
+            reason = room_reason(cell, workers, running)
+        return reason.strip(), holders
 
     def _lacks_room(self, cell: ReadyCell, running: Sequence[RunningCell]) -> bool:
-        """Whether a cell is kept from schedulers because there is no room for it now on any worker."""
+        """Whether the scheduler is not offered a cell because it fits on no worker now."""
         workers = self._watch.views
         if not workers or not self._runtime.scheduler.reads_resources:
             return False
@@ -285,12 +285,12 @@ class Explainer:
     def _explain_unretried(self, cell: Cell, failed: ev.AttemptFailed, due: float) -> str:
         left = due - self._runtime.clock.now()
         when = f"is due in {left:.1f} s" if left > 0 else "is due now"
-        said = f"; {failed.reason}" if failed.reason else ""
-        # What tasks raise may be pages long.
-        wrong = shorten(
+        policy = f"; {failed.reason}" if failed.reason else ""
+        # An exception's text may be pages long.
+        failure = shorten(
             failed.failure.summary or failed.failure.kind.value, _FAILURE_LENGTH, placeholder=" …"
         )
-        return f"attempt {cell.attempt} {when}, after {wrong}{said}"
+        return f"attempt {cell.attempt} {when}, after {failure}{policy}"
 
 
 def _counts(machine: RunMachine) -> dict[str, int]:

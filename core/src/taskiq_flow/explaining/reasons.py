@@ -1,4 +1,4 @@
-"""Why a cell waits, in words: pure functions over what schedulers see and what machines know."""
+"""Reasons for waiting, as text: pure functions over the views of schedulers and the states of machines."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MOST_NAMED = 5
 def limit_reason(
     cell: ReadyCell, limits: Mapping[str, float], running: Sequence[RunningCell]
 ) -> tuple[str, tuple[RunningCell, ...]]:
-    """Say which limit of the pool leaves no room for a cell, and who has taken it; empty when all do.
+    """Name the limit of the pool that a cell exceeds, and the cells that hold it; empty when all have room.
 
     :param limits: The pool's limits.
-    :param running: What is in use.
+    :param running: The cells that occupy capacity.
     """
     used = total_of(each.limits for each in running if each.limits)
     for name, amount in cell.limits.items():
@@ -35,10 +35,10 @@ def limit_reason(
 
 
 def room_reason(cell: ReadyCell, workers: Sequence[WorkerView], running: Sequence[RunningCell]) -> str:
-    """Say what there is too little of for a cell on the workers.
+    """Name the resource of which the workers have too little for a cell.
 
     :param workers: The pool's live workers.
-    :param running: What is in use.
+    :param running: The cells that occupy capacity.
     """
     if not workers:
         return "no worker of the pool is known"
@@ -64,10 +64,10 @@ def room_reason(cell: ReadyCell, workers: Sequence[WorkerView], running: Sequenc
 def room_holders(
     cell: ReadyCell, workers: Sequence[WorkerView], running: Sequence[RunningCell]
 ) -> tuple[RunningCell, ...]:
-    """Give the cells that occupy what a cell lacks, on the workers that it could be placed on; none where it has room.
+    """Return the cells that occupy the resources a cell lacks, on all workers that could hold it; none if it fits.
 
     :param workers: The pool's live workers.
-    :param running: What is in use.
+    :param running: The cells that occupy capacity.
     """
     free_capacity = FreeCapacity(workers, running)
     lacking = {
@@ -90,7 +90,7 @@ def _lacking(cell: ReadyCell, free_capacity: FreeCapacity, worker: WorkerView) -
 
 
 def _nearest(cell: ReadyCell, free_capacity: FreeCapacity) -> tuple[WorkerView, list[str]]:
-    """Give the worker that lacks the fewest things, and the smallest part of the first of them."""
+    """Return the worker that lacks the fewest resources, and of the first one the smallest part."""
 
     def distance(found: tuple[WorkerView, list[str]]) -> tuple[int, float, str]:
         worker, lacking = found
@@ -102,7 +102,7 @@ def _nearest(cell: ReadyCell, free_capacity: FreeCapacity) -> tuple[WorkerView, 
 
 
 def missing_inputs(node: Node, scope: Scope, active: Mapping[str, Cell]) -> str:
-    """Say which nodes a pending cell waits for, what they give it, and where they stand.
+    """List the nodes that a pending cell waits for, with their outputs and their states.
 
     :param node: Its node.
     :param scope: Its scope.
@@ -125,7 +125,7 @@ def missing_inputs(node: Node, scope: Scope, active: Mapping[str, Cell]) -> str:
 
 
 def waiting_items(cells: Sequence[Cell]) -> Iterator[tuple[Cell, str]]:
-    """Give the maps that have items which are not open yet, and why they are not.
+    """Yield the maps with items that are not open yet, each with the reason.
 
     :param cells: The cells that are neither pending nor final.
     """

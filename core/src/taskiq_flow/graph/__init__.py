@@ -1,4 +1,4 @@
-"""Graphs: what builders compile to and what a run executes.
+"""Graphs, which builders compile and runs execute.
 
 Nodes, sources and the graph itself are in :mod:`~taskiq_flow.graph.model`; make graphs with :func:`build_graph`,
 which checks them.

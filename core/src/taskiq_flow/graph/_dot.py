@@ -18,7 +18,7 @@ _ARROWS = {"data": "", "guard": 'style="dashed"', "order": 'style="dotted", arro
 
 
 def draw_dot(graph: Graph) -> str:
-    """Draw a graph: bodies of maps as clusters, guards as dashed arrows, mere order as dotted ones."""
+    """Draw a graph: bodies of maps as clusters, guards as dashed arrows, order without data as dotted arrows."""
     drawing = draw(graph)
     lines = [
         f"digraph {_quote([graph.name or 'pipeline'])} {{",
@@ -52,7 +52,7 @@ def _arrow(arrow: Arrow, groups: dict[str, Group]) -> str:
     attributes = [_ARROWS[arrow.style]] if _ARROWS[arrow.style] else []
     if arrow.labels:
         attributes.append(f"label={_quote(arrow.labels)}")
-    # Graphviz has no arrows between clusters: they go between boxes inside and are cut off at the border.
+    # Graphviz has no arrows between clusters: an arrow joins boxes inside them and is cut off at the border.
     start, end = arrow.start, arrow.end
     if start in groups:
         attributes.append(f'ltail="cluster_{start}"')
@@ -76,7 +76,7 @@ def _last_box(group: Group) -> str:
 
 
 def _quote(lines: Iterable[str]) -> str:
-    """Write lines as one quoted text; a backslash would begin an escape of Graphviz's own."""
+    """Write lines as one quoted text, with backslashes escaped, because Graphviz has escapes of its own."""
     printable = ("".join(it if it.isprintable() else " " for it in line) for line in lines)
     escaped = (line.replace("\\", "\\\\").replace('"', '\\"') for line in printable)
     return '"' + "\\n".join(escaped) + '"'

@@ -1,4 +1,4 @@
-"""What the drawings have in common: boxes inside boxes, and arrows between them."""
+"""The common part of the drawings: boxes inside boxes, and arrows between them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Box:
     """A box without anything inside.
 
     :param id: Unique in the drawing; letters and digits.
-    :param lines: What is written in it.
-    :param kind: What it stands for.
+    :param lines: The text in the box.
+    :param kind: The part of the graph that it stands for.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Box:
 
 @frozen
 class Group:
-    """A box with others inside: a map and its body."""
+    """A box with boxes inside: a map and its body."""
 
     id: str
     lines: tuple[str, ...]
@@ -46,9 +46,9 @@ Part = Union[Box, Group]
 
 @frozen
 class Arrow:
-    """An arrow; several things that go the same way share one.
+    """An arrow; sources with the same two ends share one.
 
-    :param labels: What flows, or the condition.
+    :param labels: The data that flows, or the condition.
     """
 
     start: str
@@ -66,38 +66,40 @@ class Drawing:
 
 
 def as_text(value: object) -> str:
-    """Give a value as JSON, cut where it is long."""
+    """Return a value as JSON, cut if it is long."""
     text = json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 def limits(node: Node) -> list[str]:
-    """Give the options of a node that are worth saying, in a few words each."""
-    options, said = node.options, []
+    """Return the options of a node that differ from the defaults, in a few words each."""
+    options, words = node.options, []
     if isinstance(node, MapNode):
         if node.max_parallel is not None:
-            said.append(f"at most {node.max_parallel} at once")
+            words.append(f"at most {node.max_parallel} at once")
         if node.skip_errors:
-            said.append("skips failed items")
+            words.append("skips failed items")
     if options.timeout is not None:
-        said.append(f"timeout {options.timeout:g} s")
+        words.append(f"timeout {options.timeout:g} s")
     if options.retry is not None:
-        said.append("retry " + ", ".join(f"{name} {as_text(value)}" for name, value in options.retry.items()))
+        words.append(
+            "retry " + ", ".join(f"{name} {as_text(value)}" for name, value in options.retry.items())
+        )
     if options.resources:
-        said.append("needs " + ", ".join(f"{name} {amount:g}" for name, amount in options.resources.items()))
+        words.append("needs " + ", ".join(f"{name} {amount:g}" for name, amount in options.resources.items()))
     if options.queue is not None:
-        said.append(f"queue {options.queue}")
+        words.append(f"queue {options.queue}")
     if options.priority:
-        said.append(f"priority {options.priority}")
+        words.append(f"priority {options.priority}")
     if options.on_error is not None:
-        said.append(
+        words.append(
             "stops the run on error" if options.on_error == "stop" else "the run goes on after an error"
         )
-    return said
+    return words
 
 
 def draw(graph: Graph) -> Drawing:
-    """Lay out what there is to draw."""
+    """Lay out the boxes and arrows of a graph."""
     drawing = Drawing()
     pen = _Pen(drawing)
     drawing.parts.extend(pen.scope(graph, {}))
@@ -122,11 +124,11 @@ class _Pen:
     def _arrow(self, start: str, end: str, style: Style, label: str) -> None:
         self._arrows.setdefault((start, end, style), {})[label] = None
 
-    def scope(self, graph: Graph, inputs: dict[str, str], *, answers: bool = True) -> list[Part]:
+    def scope(self, graph: Graph, inputs: dict[str, str], *, outputs: bool = True) -> list[Part]:
         """Draw a graph.
 
         :param inputs: Filled with the id of the box of each input.
-        :param answers: Whether the outputs get boxes.
+        :param outputs: Whether the outputs get boxes.
         """
         parts: list[Part] = []
         for name, spec in graph.inputs.items():
@@ -143,7 +145,7 @@ class _Pen:
                 for param, source in node.params.items():
                     self._sources(source, ids[name], ids, inputs, param)
             self._conditions(node, ids[name], ids, inputs)
-        if answers:
+        if outputs:
             for name, source in graph.outputs.items():
                 end = self._id()
                 literal = (as_text(source.value),) if isinstance(source, Literal) else ()
@@ -153,7 +155,7 @@ class _Pen:
 
     def _map(self, node: MapNode, ids: dict[str, str], inputs: dict[str, str]) -> Group:
         inner: dict[str, str] = {}
-        # Built before the group, so that what is inside a map has its boxes when arrows from outside lead to them.
+        # The body comes before the group, so that its boxes exist when arrows from outside lead to them.
         parts = self.scope(node.body, inner)
         parts = parts or [Box(self._id(), ("(empty)",), "task")]
         target = inner.get(node.item, ids[node.name])
@@ -161,7 +163,7 @@ class _Pen:
         for param, source in node.params.items():
             self._sources(source, inner.get(param, ids[node.name]), ids, inputs, param)
         title = f"{node.name}: " + ("filter" if node.keep == "items" else "map")
-        # No box stands for a value, so no arrow would tell what the map goes over.
+        # A literal list has no box, so no arrow shows it; the title does.
         title += f" over {as_text(node.items.value)}" if isinstance(node.items, Literal) else ""
         return Group(ids[node.name], (title, *_literals(node), *limits(node)), tuple(parts))
 
@@ -196,7 +198,7 @@ class _Pen:
 def _ends(
     source: Source, ids: dict[str, str], inputs: dict[str, str], remark: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Give for each box that a source comes from its id and what to write at the arrow."""
+    """Yield each box that a source comes from: its id and the label of its arrow."""
     if isinstance(source, Output):
         yield ids[source.node], source.name + remark
     elif isinstance(source, Input):

@@ -1,4 +1,4 @@
-"""Checks of annotations: what can never fit is found before anything runs."""
+"""Checks of annotations: sources and parameters that can never fit are found before a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["misfits"]
 
 
 def misfits(graph: Graph) -> Iterator[str]:
-    """Find parameters that what they are given can never fit."""
+    """Find parameters whose source can never fit."""
     types = _Types(graph)
     for node in graph.nodes.values():
         if isinstance(node, MapNode):
@@ -66,7 +66,7 @@ def _name_source(source: Source) -> str:
 
 
 def _alternatives(join: FirstOf) -> Iterator[Source]:
-    # A row of branches nests one join in the other, deeper than Python recurses.
+    # A row of branches nests the joins, possibly deeper than Python recurses.
     stack: list[Source] = [join]
     while stack:
         top = stack.pop()
@@ -77,7 +77,7 @@ def _alternatives(join: FirstOf) -> Iterator[Source]:
 
 
 class _Types:
-    """What the sources of one graph produce; ``Any`` where nobody said."""
+    """The annotations of the sources of one graph; ``Any`` for unknown ones."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -94,7 +94,7 @@ class _Types:
             return union_of(map(self.of, _alternatives(source)))
         if isinstance(source, ListOf):
             return tuple_of(self.of(one) for one in source.sources) if source.sources else list
-        # A default of None is written without saying so in the annotation too often to be held against anybody.
+        # Many annotations leave out ``| None`` beside a default of None, so None fits everything.
         return (
             Any if source.value is None else list if isinstance(source.value, tuple) else type(source.value)
         )
@@ -114,7 +114,7 @@ class _Types:
         return list_of(body.of(node.body.outputs[node.collects[place]]))
 
     def _filter(self, node: MapNode) -> Any:
-        """Give what a filter produces: what it goes over, at the far end of a row of filters."""
+        """Return the annotation of a filter's list: that of the list at the start of a row of filters."""
         row: dict[str, Any] = {}
         found: Any = list
         step: Any = node

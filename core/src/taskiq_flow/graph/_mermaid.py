@@ -14,7 +14,7 @@ _ARROWS = {"data": "-->", "guard": "==>", "order": "-.->"}
 
 
 def draw_mermaid(graph: Graph) -> str:
-    """Draw a graph: bodies of maps as subgraphs, guards as thick arrows, mere order as dotted ones."""
+    """Draw a graph: bodies of maps as subgraphs, guards as thick arrows, order without data as dotted arrows."""
     drawing = draw(graph)
     lines = ["flowchart TD"]
     if graph.name:
@@ -47,7 +47,7 @@ def _label(lines: Iterable[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Write everything that could mean something to Mermaid, Markdown or HTML as the number of its character."""
+    """Write every character that is special in Mermaid, Markdown or HTML as its number."""
     return "".join(
         character if character.isalnum() or character in " ,.:=()_-/'+…" else f"#{ord(character)};"
         for character in text

@@ -1,4 +1,4 @@
-"""Checks of how nodes, inputs and outputs refer to each other by name."""
+"""Checks of the names by which nodes, inputs and outputs refer to each other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_CYCLE = 12
 
 
 def unusable_names(declared: Sequence[Node], graph: Graph) -> Iterator[str]:
-    """Find names that cannot be written in a cell's path, or are not there."""
+    """Find names that are empty or cannot stand in a cell's path."""
     for number, node in enumerate(declared, start=1):
         name = node.name
         if not name:
@@ -36,7 +36,7 @@ def unusable_names(declared: Sequence[Node], graph: Graph) -> Iterator[str]:
 
 
 def ambiguous_names(declared: Sequence[Node], graph: Graph) -> Iterator[str]:
-    """Find names that two nodes have, and data that come from two places."""
+    """Find names that several nodes share, and data with several producers."""
     counts: dict[str, int] = {}
     if len(graph.nodes) < len(declared):
         for node in declared:
@@ -66,7 +66,7 @@ def ambiguous_names(declared: Sequence[Node], graph: Graph) -> Iterator[str]:
 
 
 def _consumers(graph: Graph) -> Iterator[tuple[str, Source]]:
-    """Give every source with the name of the node that reads it, or with ``/`` and the name of an output."""
+    """Yield every source with the name of the node that reads it, or with ``/`` and the name of an output."""
     for node in graph.nodes.values():
         for source in sources(node):
             yield node.name, source
@@ -75,7 +75,7 @@ def _consumers(graph: Graph) -> Iterator[tuple[str, Source]]:
 
 
 def _subject(consumers: Sequence[str], verb: str) -> str:
-    """Give who misses something: ``nodes 'b', 'd' wait``."""
+    """Return the subject and the verb of an error: ``nodes 'b', 'd' wait``."""
     unique = dict.fromkeys(consumers)
     nodes = [name for name in unique if not name.startswith("/")]
     outputs = [name[1:] for name in unique if name.startswith("/")]
@@ -88,7 +88,7 @@ def _subject(consumers: Sequence[str], verb: str) -> str:
 
 
 def unknown_references(graph: Graph) -> Iterator[str]:
-    """Find sources and orders that point to something that is not there, grouped by what it is."""
+    """Find sources and ``after`` that refer to something missing, grouped by the missing name."""
     nodes, inputs = graph.nodes, graph.inputs
     missing: dict[str, list[str]] = {}
     nowhere: dict[tuple[str, str], list[str]] = {}
@@ -101,12 +101,12 @@ def unknown_references(graph: Graph) -> Iterator[str]:
                 producer = nodes.get(leaf.node)
                 if producer is None or leaf.name not in producer.outputs:
                     nowhere.setdefault((leaf.node, leaf.name), []).append(consumer)
-    orders: dict[str, list[str]] = {}
+    missing_predecessors: dict[str, list[str]] = {}
     for node in nodes.values():
         for name in node.after:
             if name not in nodes:
-                orders.setdefault(name, []).append(node.name)
-    if not missing and not nowhere and not orders:
+                missing_predecessors.setdefault(name, []).append(node.name)
+    if not missing and not nowhere and not missing_predecessors:
         return
     produced = {name: node.name for node in nodes.values() for name in node.outputs}
     like_data, like_nodes = Suggestions({**inputs, **produced}), Suggestions(nodes)
@@ -131,7 +131,7 @@ def unknown_references(graph: Graph) -> Iterator[str]:
             yield f"{start}, which produces {quote(producer.outputs)}; take one of these{close}"
         else:
             yield f"{start}, which declares no outputs; declare {name!r} there"
-    for name, consumers in orders.items():
+    for name, consumers in missing_predecessors.items():
         yield (
             f"{_subject(consumers, 'come')} after {name!r}, which is not in the graph; add that "
             f"node{like_nodes.hint(name)}"
@@ -139,13 +139,13 @@ def unknown_references(graph: Graph) -> Iterator[str]:
 
 
 def circular_waits(graph: Graph) -> Iterator[str]:
-    """Find nodes that wait for each other, one path for each knot of them."""
+    """Find nodes that wait for each other, one cycle for each group of them."""
     for cycle in arrange(graph.nodes).cycles:
-        shown = list(cycle)
+        path = list(cycle)
         if len(cycle) > _LONGEST_CYCLE:
             half = _LONGEST_CYCLE // 2
-            shown = [*cycle[:half], f"({len(cycle) - 2 * half} more)", *cycle[-half:]]
-        yield f"nodes wait for each other in a circle: {' -> '.join(shown)}; take one of these links out"
+            path = [*cycle[:half], f"({len(cycle) - 2 * half} more)", *cycle[-half:]]
+        yield f"nodes wait for each other in a circle: {' -> '.join(path)}; take one of these links out"
 
 
 def superfluous_inputs(graph: Graph) -> Iterator[str]:

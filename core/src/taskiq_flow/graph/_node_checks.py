@@ -1,4 +1,4 @@
-"""Checks of what can be said of a node, or of a graph, by itself."""
+"""Checks of single nodes, and of a graph's own limits."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from taskiq_flow.graph.model import (
 __all__ = ["graph_problems", "map_problems", "node_problems"]
 
 _DEEPEST_LITERAL = 100
-# Values of up to 4 KiB never become blobs, and a guard does not fetch blobs: what it compares with must stay below. A
-# serializer, with a codec such as encryption behind it, needs up to about three times the bytes that JSON needs.
+# A guard does not fetch blobs, so its literal must be shorter than any value that becomes a blob. Values up to 4 KiB
+# never do, and a serializer with a codec such as encryption needs up to about three times the bytes of JSON.
 _LONGEST_COMPARED = 1 << 10
 _ERROR_MODES = ("stop", "continue")
 
 
 def graph_problems(graph: Graph) -> Iterator[str]:
-    """Find what is wrong with the limits and the outputs of a graph."""
+    """Find problems of the limits and the outputs of a graph."""
     if graph.timeout is not None and not _positive(graph.timeout):
         yield f"the pipeline's timeout is {graph.timeout!r}; it must be a positive number of seconds, or None"
     if graph.on_error not in _ERROR_MODES:
@@ -45,7 +45,7 @@ def graph_problems(graph: Graph) -> Iterator[str]:
 
 
 def node_problems(declared: Sequence[Node]) -> Iterator[str]:
-    """Find what is wrong with single nodes: options, values, the number of outputs, the bodies of maps."""
+    """Find problems of single nodes: options, values, the number of outputs, the bodies of maps."""
     for node in declared:
         if node.options is not DEFAULT_OPTIONS:
             yield from _option_problems(node.name, node.options)
@@ -68,7 +68,7 @@ def node_problems(declared: Sequence[Node]) -> Iterator[str]:
 
 
 def map_problems(node: MapNode) -> Iterator[str]:
-    """Find what does not agree between a map and its body."""
+    """Find contradictions between a map and its body."""
     body, name = node.body, node.name
     yield from _source_problems(f"the items of map {name!r}", node.items)
     if len(node.collects) != len(node.outputs):
@@ -148,7 +148,7 @@ def _comparison_problems(name: str, value: Any) -> Iterator[str]:
 
 
 def _json_length(value: Any) -> int:
-    """Give how long plain JSON data is as text, in the longest of the forms that are equal."""
+    """Return the length of plain JSON data as text, in the longest of its equal forms."""
     kind = type(value)
     if kind in (list, tuple):
         return 2 * max(1, len(value)) + sum(map(_json_length, value))
@@ -159,7 +159,7 @@ def _json_length(value: Any) -> int:
         # 1e300 equals a whole number of 301 digits.
         value = int(value)
     if type(value) is int and value.bit_length() > 4 * _LONGEST_COMPARED:
-        # Python refuses to write out the longest numbers, and this one is too long anyway.
+        # Python refuses to write very long numbers as text; this one exceeds the limit anyway.
         return value.bit_length() // 3
     return len(json.dumps(value))
 
@@ -167,15 +167,15 @@ def _json_length(value: Any) -> int:
 def _value_problems(place: str, value: Any) -> Iterator[str]:
     found = _not_plain(value, 0)
     if found is not None:
-        what, path = found
+        culprit, path = found
         yield (
-            f"{place} is not plain JSON: found {what}{f' at {path}' if path else ''}; use texts, finite numbers, "
+            f"{place} is not plain JSON: found {culprit}{f' at {path}' if path else ''}; use texts, finite numbers, "
             "booleans, None, lists, and dictionaries with texts as keys"
         )
 
 
 def _not_plain(value: Any, depth: int) -> tuple[str, str] | None:
-    """Give what is not plain JSON inside a value and the path to it; ``None`` when all of it is."""
+    """Return the first part of a value that is not plain JSON, and its path; ``None`` when there is none."""
     kind = type(value)
     if kind in (str, int, bool) or value is None:
         return None
@@ -204,7 +204,7 @@ def _positive(number: Any) -> bool:
     return (
         isinstance(number, (int, float))
         and not isinstance(number, bool)
-        # Not math.isfinite(), which raises where a whole number is too large.
+        # Not math.isfinite(), which raises for a whole number that is too large.
         and 0 < number <= sys.float_info.max
     )
 

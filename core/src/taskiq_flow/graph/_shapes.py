@@ -1,8 +1,8 @@
-"""How values of a type look while they travel: the tables behind :func:`taskiq_flow.graph.types.can_fit`.
+"""The kinds of JSON that types are written as and read from: the tables behind :func:`taskiq_flow.graph.types.can_fit`.
 
-Values travel encoded and are decoded by the consumer's annotation, the lenient way of pydantic. So what counts is
-not whether one class is another, but whether what one type is written as can be read as the other. What is unknown
-has every shape.
+Values travel encoded and are decoded by the consumer's annotation, in pydantic's lenient mode. So two types fit if one
+can be read from the encoded form of the other, whether or not one class is a subclass of the other. An unknown type
+has every kind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["JsonKind", "is_listlike", "is_mapping", "kinds_accepted", "kinds_of_
 
 
 class JsonKind(enum.Flag):
-    """What an encoded value can be."""
+    """The kinds of an encoded value."""
 
     NULL = enum.auto()
     NUMBER = enum.auto()
@@ -42,8 +42,8 @@ _NONE, _NUMBER, _TEXT, _LIST, _OBJECT = (
 _EVERY = _NONE | _NUMBER | _TEXT | _LIST | _OBJECT
 _EITHER = _NUMBER | _TEXT
 
-# By class, first match in the order of inheritance: (written as, read from). A number may be read from its text,
-# a moment from its timestamp, but a text is read from nothing but text.
+# By class, first match in the order of inheritance: (written as, read from). A number may be read from its text, a
+# time from its timestamp, but a text only from text.
 _SCALARS: dict[type, tuple[JsonKind, JsonKind]] = {
     type(None): (_NONE, _NONE),
     bool: (_NUMBER, _EITHER),
@@ -60,7 +60,7 @@ _SCALARS: dict[type, tuple[JsonKind, JsonKind]] = {
     pathlib.PurePath: (_TEXT, _TEXT),
 }
 _LISTS = (list, tuple, set, frozenset, collections.deque)
-# A text is a sequence of texts and a mapping iterates over its keys, so the wider the class, the less is certain.
+# A text is a sequence of texts, and a mapping iterates over its keys, so a wide class has many kinds.
 _ABSTRACT: dict[Any, JsonKind] = {
     abc.Iterable: _LIST | _TEXT | _OBJECT,
     abc.Iterator: _LIST | _TEXT | _OBJECT,
@@ -76,14 +76,14 @@ _ABSTRACT: dict[Any, JsonKind] = {
 
 
 def is_listlike(cls: Any) -> bool:
-    """Tell whether a class is one whose parameters are its elements."""
+    """Whether a class is generic over its elements."""
     if isinstance(cls, type) and hasattr(cls, "_fields"):
         return False  # named tuples have fields, not elements
     return cls in _LISTS or _LIST in _ABSTRACT.get(cls, _NONE)
 
 
 def is_mapping(cls: Any) -> bool:
-    """Tell whether a class is one whose parameters are keys and values."""
+    """Whether a class is generic over keys and values."""
     return cls in (abc.Mapping, abc.MutableMapping) or (
         isinstance(cls, type) and not is_typeddict(cls) and issubclass(cls, dict)
     )
@@ -99,7 +99,7 @@ def _is_structured(cls: type) -> bool:
 
 
 def _is_customised(cls: type) -> bool:
-    """Tell whether a class says itself how it is written or read, so that nothing is certain."""
+    """Whether a class defines its own encoding or validation, so that its kinds are unknown."""
     if getattr(cls, "__pydantic_root_model__", False):
         return True
     decorators = getattr(cls, "__pydantic_decorators__", None)
@@ -120,7 +120,7 @@ def _kinds(cls: Any, read: bool) -> JsonKind:
         if read and "_missing_" in {
             name for base in cls.__mro__ if base is not enum.Enum for name in vars(base)
         }:
-            return _EVERY  # it reads what is not a member's value, too
+            return _EVERY  # it may read other values than those of its members
         written = JsonKind(0)
         for member in cls:
             written |= kinds_of_value(member.value)
@@ -140,15 +140,15 @@ def _kinds(cls: Any, read: bool) -> JsonKind:
 
 
 def kinds_produced(cls: Any) -> JsonKind:
-    """Give the shapes that values of a class may be written as."""
+    """Return the kinds that values of a class may be written as."""
     return _kinds(cls, read=False)
 
 
 def kinds_accepted(cls: Any) -> JsonKind:
-    """Give the shapes that a class may be read from."""
+    """Return the kinds that a class may be read from."""
     return _kinds(cls, read=True)
 
 
 def kinds_of_value(value: Any) -> JsonKind:
-    """Give the shapes that one value may be written as."""
+    """Return the kinds that one value may be written as."""
     return _kinds(type(value), read=False)

@@ -13,17 +13,17 @@ __all__ = ["write_text"]
 
 
 def write_text(graph: Graph) -> str:
-    """Write a graph as a list: each node after all that it waits for, bodies of maps indented below their map."""
+    """Write a graph as a list: each node after those it waits for, the body of a map indented below it."""
     return "\n".join([_headline(graph), *_indent(_graph(graph, "inputs"))]) + "\n"
 
 
 def _headline(graph: Graph) -> str:
-    said = [_count(len(graph.nodes), "node")]
+    facts = [_count(len(graph.nodes), "node")]
     if graph.on_error == "continue":
-        said.append("goes on after errors")
+        facts.append("goes on after errors")
     if graph.timeout is not None:
-        said.append(f"timeout {graph.timeout:g} s")
-    return f"{printable(graph.name) or 'pipeline'} ({', '.join(said)})"
+        facts.append(f"timeout {graph.timeout:g} s")
+    return f"{printable(graph.name) or 'pipeline'} ({', '.join(facts)})"
 
 
 def _graph(graph: Graph, inputs_title: str) -> Iterator[str]:
@@ -58,9 +58,9 @@ def _node(node: Node, graph: Graph) -> Iterator[str]:
         yield f"  only if {_source(node.when.source, graph)} is {printable(as_text(node.when.equals))}"
     if node.after:
         yield f"  after {', '.join(map(printable, node.after))}"
-    said = limits(node)
-    if said:
-        yield f"  {printable('; '.join(said))}"
+    options = limits(node)
+    if options:
+        yield f"  {printable('; '.join(options))}"
     if isinstance(node, MapNode):
         yield f"  for each item, as {printable(node.item)}:"
         yield from _indent(_body(node), "    ")
@@ -79,7 +79,7 @@ def _source(source: Source, graph: Graph) -> str:
     if isinstance(source, Input):
         return f"input {printable(source.name)}"
     if isinstance(source, Output):
-        # Most nodes have one output of their own name, or one at all: no need to say which.
+        # Most nodes have a single output with the node's name, which is written once.
         producer = graph.nodes.get(source.node)
         alone = producer is not None and producer.outputs == (source.name,) and source.name == source.node
         return printable(source.node) if alone else f"{printable(source.node)}.{printable(source.name)}"

@@ -1,4 +1,4 @@
-"""Making graphs, and everything that is checked when one is made."""
+"""Makes graphs, and runs every check that a graph must pass."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def build_graph(
     on_error: ErrorMode = "stop",
     timeout: float | None = None,
 ) -> Graph:
-    """Make a graph, and check all that can be known before it runs.
+    """Make a graph, and check everything that can be checked before a run.
 
-    The bodies of map nodes are graphs and were checked when they were made. All checks are linear in nodes and edges.
+    The bodies of map nodes are graphs, which were checked when they were made. All checks are linear in nodes and
+    edges.
 
     Example::
 
@@ -44,13 +45,13 @@ def build_graph(
             outputs={"n": Output("count", "n")},
         )
 
-    :param nodes: In the order in which they were declared; it decides where nothing else does.
-    :param inputs: What a run is given, by name.
-    :param outputs: What a run answers with: a source for each name.
+    :param nodes: Nodes in the order of declaration, which decides between nodes that are equal otherwise.
+    :param inputs: The inputs of a run, by name.
+    :param outputs: The outputs of a run: a source for each name.
     :param name: For people.
-    :param on_error: What a final failure does to the rest of the run.
+    :param on_error: The effect of a final failure on the rest of the run.
     :param timeout: Seconds that a run may take; ``None`` for no limit.
-    :raises GraphError: something is wrong; every offender is listed.
+    :raises GraphError: the graph has problems; all of them are listed.
     """
     declared = tuple(nodes)
     graph = Graph(
@@ -77,9 +78,9 @@ def build_graph(
 
 
 def check_inputs(graph: Graph, given: Iterable[str]) -> None:
-    """Check the names of the inputs that a run is given.
+    """Check the names of a run's inputs.
 
-    :param graph: What shall be run.
+    :param graph: The run's graph.
     :param given: The names.
     :raises GraphError: required ones are missing, or some are unknown; all of them are listed.
     """
@@ -88,19 +89,19 @@ def check_inputs(graph: Graph, given: Iterable[str]) -> None:
     unknown = [name for name in names if name not in graph.inputs]
     if not missing and not unknown:
         return
-    what = f"pipeline {graph.name!r}" if graph.name else "the pipeline"
+    subject = f"pipeline {graph.name!r}" if graph.name else "the pipeline"
     problems = []
     if missing:
         noun, verb = ("input", "is") if len(missing) == 1 else ("inputs", "are")
         problems.append(
-            f"{noun} {quote(missing)} of {what} {verb} missing; give every required input a value"
+            f"{noun} {quote(missing)} of {subject} {verb} missing; give every required input a value"
         )
     if unknown:
         takes = f"it takes {quote(graph.inputs)}" if graph.inputs else "it takes no inputs"
-        # A name that is missing is the likeliest meaning of one that is unknown.
+        # An unknown name is most likely a misspelt missing one.
         likely, others = Suggestions(missing), Suggestions(graph.inputs)
         problems += [
-            f"{what} has no input {name!r}; {takes}{likely.hint(name) or others.hint(name)}"
+            f"{subject} has no input {name!r}; {takes}{likely.hint(name) or others.hint(name)}"
             for name in unknown
         ]
     raise GraphError(problems)

@@ -1,8 +1,8 @@
-"""The graph: nodes joined by named data. Immutable; knows nothing of taskiq or of time.
+"""The graph: nodes joined by named data. It is immutable, and independent of taskiq and of time.
 
-Mappings in here are read-only by contract; builders hand over dictionaries that nobody else
-holds. They take no part in hashes, so equal things hash alike and everything here can be a key.
-Values that a user chose are compared as JSON: ``1``, ``1.0`` and ``True`` are three values, a
+Mappings in here are read-only by contract: a builder passes dictionaries that only the graph
+holds. They take no part in hashes, so equal objects hash alike and everything here can be a key.
+Values from the user are compared as JSON: ``1``, ``1.0`` and ``True`` are three values, a
 tuple and a list of the same elements are one.
 """
 
@@ -37,7 +37,7 @@ ErrorMode = OneOf["stop", "continue"]
 
 
 def _as_json(value: Any) -> str:
-    """Give the text by which two plain values are compared."""
+    """Return the text by which two plain values are compared."""
     try:
         return json.dumps(
             value, sort_keys=True, default=lambda it: dict(it) if isinstance(it, Mapping) else repr(it)
@@ -69,7 +69,7 @@ class Output:
 class Literal:
     """A source: a value known when the graph is built.
 
-    :param value: Plain JSON data (builders convert what pydantic can).
+    :param value: Plain JSON data (builders convert every value that pydantic can).
     """
 
     value: Any = field(eq=_as_json)
@@ -79,7 +79,7 @@ class Literal:
 class FirstOf:
     """A source: the first of several that was not skipped; skipped when all of them were.
 
-    This is how the two sides of a branch meet again.
+    It joins the two sides of a branch.
     """
 
     sources: tuple[Source, ...]
@@ -89,7 +89,7 @@ class FirstOf:
 class ListOf:
     """A source: a list of other sources, in order; skipped when one of them was.
 
-    This is how the members of a group are handed to the next step.
+    It passes the results of a group to the next step.
     """
 
     sources: tuple[Source, ...]
@@ -102,10 +102,10 @@ Source = Union[Input, Output, Literal, FirstOf, ListOf]
 class Guard:
     """A condition: the node runs only when ``source`` has the value ``equals``.
 
-    :param source: Where the value comes from.
-    :param equals: Plain JSON data to compare with, 1 KiB at most; ``True`` and ``False`` stand for all values that are
-        true or false in Python, so that the two sides of a branch leave nothing out. A value that is kept as a blob is
-        true, and equals nothing.
+    :param source: The source of the value.
+    :param equals: Plain JSON data to compare with, 1 KiB at most. ``True`` and ``False`` match all values that are
+        true or false in Python, so that one side of a branch always runs. A value that is stored as a blob is true,
+        and equals no literal.
     """
 
     source: Source
@@ -114,13 +114,13 @@ class Guard:
 
 @frozen(kw_only=True)
 class NodeOptions:
-    """How a node is run; everything has a default.
+    """The options of a node's execution.
 
     :param timeout: Seconds that one attempt may take, from its start.
     :param retry: Options for the retry policy, such as ``{"max_retries": 3, "delay": 1.0}``.
     :param queue: The broker's queue.
-    :param priority: Higher goes first.
-    :param resources: What an attempt occupies: ``cpu`` in cores, ``ram_mb`` in mebibytes, others by name.
+    :param priority: Nodes with a higher one go first.
+    :param resources: Amounts that an attempt occupies: ``cpu`` in cores, ``ram_mb`` in mebibytes, others by name.
     :param labels: Labels for the taskiq message.
     :param on_error: Overrides the graph's error mode for this node.
     :param serializer: The id of the serializer of the outputs.
@@ -147,13 +147,13 @@ class TaskNode:
     :param task: The taskiq task's name.
     :param params: A source for each parameter that is wired.
     :param optional: Parameters that have a default; a skipped source leaves them at it.
-    :param outputs: Names of what it produces; with more than one the return value is unpacked.
+    :param outputs: Names of its outputs; with more than one the return value is unpacked.
     :param after: Names of nodes that must finish first although no data flows from them.
     :param when: A guard, or ``None``.
-    :param options: How it is run.
+    :param options: The options of its execution.
     :param description: For people.
     :param accepts: Annotation of each annotated parameter; for build-time checks, not part of the graph's identity.
-    :param returns: Annotation of each output, in order; empty where unknown.
+    :param returns: Annotation of each output, in order; empty if unknown.
     """
 
     name: str
@@ -180,8 +180,8 @@ class MapNode:
     :param params: Sources in the outer graph for the body's other inputs; the same for every item.
     :param outputs: Names of the lists that it produces.
     :param collects: For each output the name of the body's output that is collected.
-    :param keep: With ``"values"`` an output is the list of the body's outputs; with ``"items"`` it is the list of
-        those items for which the body's (single) collected output was true, which is a filter.
+    :param keep: With ``"values"`` an output is the list of the body's outputs. With ``"items"`` the map is a filter:
+        the output is the list of the items for which the body's (single) collected output was true.
     :param max_parallel: How many items may be open at once; ``None`` for the driver's window.
     :param skip_errors: Leave out items whose body failed, instead of failing the map.
     """
@@ -208,9 +208,9 @@ Node = Union[TaskNode, MapNode]
 
 @frozen(kw_only=True)
 class InputSpec:
-    """What a graph says of one of its inputs.
+    """The description of an input of a graph.
 
-    :param required: Whether a run must be given it.
+    :param required: Whether a run needs a value for it.
     :param annotation: The annotation of the parameters it feeds; not part of the graph's identity.
     """
 
@@ -222,11 +222,11 @@ class InputSpec:
 class Graph:
     """Nodes joined by named data; a DAG. Made with :func:`taskiq_flow.graph.build_graph`, which checks it.
 
-    :param nodes: By name, in the order in which they were declared.
-    :param inputs: What a run is given, by name.
-    :param outputs: What a run answers with: a source for each name.
+    :param nodes: Nodes by name, in the order of declaration.
+    :param inputs: The inputs of a run, by name.
+    :param outputs: The outputs of a run: a source for each name.
     :param name: For people.
-    :param on_error: What a final failure does to the rest of the run.
+    :param on_error: The effect of a final failure on the rest of the run.
     :param timeout: Seconds that a run may take; ``None`` for no limit.
     """
 
@@ -241,16 +241,16 @@ class Graph:
 
     @property
     def digest(self) -> str:
-        """What the graph is, in 64 hexadecimal digits; the same wherever and in whichever order it was declared."""
+        """The graph's identity in 64 hexadecimal digits; independent of the process and the order of declaration."""
         if not self._digest:
             from taskiq_flow.graph.wire import digest
 
-            # Computed at most once and never seen changing, so the graph stays immutable to everybody else.
+            # A cache: it is computed once and never changes, so the graph stays immutable from outside.
             object.__setattr__(self, "_digest", digest(self))
         return self._digest
 
     def to_json(self) -> str:
-        """Give the graph as text; :meth:`from_json` reads it."""
+        """Return the graph as text; :meth:`from_json` reads it."""
         from taskiq_flow.graph.wire import to_json
 
         return to_json(self)
@@ -276,9 +276,9 @@ class Graph:
         return render(self, format)
 
     def subgraph_for(self, outputs: Iterable[str]) -> Graph:
-        """Keep only what the wanted outputs need.
+        """Keep only the nodes and inputs that the wanted outputs need.
 
-        :param outputs: Names of outputs of the graph, or of what its nodes produce.
+        :param outputs: Names of outputs of the graph, or of outputs of its nodes.
         :raises GraphError: there is no output of such a name.
         """
         from taskiq_flow.graph.order import subgraph_for

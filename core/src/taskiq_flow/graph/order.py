@@ -1,4 +1,4 @@
-"""What comes before what: algorithms that are linear in nodes and edges, and never recurse over nodes."""
+"""The order of nodes: algorithms that are linear in nodes and edges, and never recurse over nodes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Leaf = Union[Input, Output, Literal]
 
 
 def leaves(source: Source) -> Iterator[Leaf]:
-    """Give the inputs, outputs and literals that a source consists of, in order."""
+    """Yield the inputs, outputs and literals of a source, in order."""
     stack = [source]
     while stack:
         top = stack.pop()
@@ -48,7 +48,7 @@ def leaves(source: Source) -> Iterator[Leaf]:
 
 
 def sources(node: Node) -> Iterator[Source]:
-    """Give every source that a node waits for: parameters, the items of a map, the guard."""
+    """Yield every source that a node waits for: parameters, the items of a map, the guard."""
     if isinstance(node, MapNode):
         yield node.items
     yield from node.params.values()
@@ -57,9 +57,9 @@ def sources(node: Node) -> Iterator[Source]:
 
 
 def predecessors(node: Node) -> frozenset[str]:
-    """Give the names of the nodes that must have finished before a node can run.
+    """Return the names of the nodes that must have finished before a node can run.
 
-    :param node: A node; whether the names exist is not its business.
+    :param node: A node; the names need not exist in its graph.
     """
     found = set(node.after)
     for source in sources(node):
@@ -72,10 +72,10 @@ def predecessors(node: Node) -> frozenset[str]:
 
 @frozen
 class Arrangement:
-    """Nodes in an order that respects who waits for whom, as far as there is one.
+    """Nodes in topological order, as far as there is one.
 
-    :param order: Names; complete even where there are cycles, but then meaningless inside them.
-    :param cycles: One path for each knot of nodes that wait for each other, in the direction of the data.
+    :param order: Names of all nodes; inside a cycle their order is arbitrary.
+    :param cycles: One path for each group of nodes that wait for each other, in the direction of the data.
     """
 
     order: tuple[str, ...]
@@ -83,20 +83,20 @@ class Arrangement:
 
 
 def arrange(nodes: Mapping[str, Node], before: Callable[[Node], Iterable[str]] = predecessors) -> Arrangement:
-    """Order nodes: each stays where it was declared, unless it waits for one that was declared later.
+    """Order nodes: each keeps its place, unless it waits for a node that was declared later.
 
-    Depth first, in the order of declaration; what a node waits for comes right before it. Nodes that are not in
-    ``nodes`` are passed over.
+    The search is depth first, in the order of declaration; a node comes right after those it waits for. Names that are
+    not in ``nodes`` are ignored.
 
-    :param nodes: By name, in the order of declaration.
-    :param before: Gives the names that a node waits for.
+    :param nodes: Nodes by name, in the order of declaration.
+    :param before: Callback that returns the names a node waits for.
     """
     position = {name: index for index, name in enumerate(nodes)}
     names = tuple(nodes)
     waits: list[Sequence[int]] = []
     sorted_already = True
     for index, node in enumerate(nodes.values()):
-        # Sorted, because sets of texts have another order in every process, and replays must agree.
+        # Sorted, because the order of a set of texts differs between processes, and all replays must agree.
         places = sorted(position[name] for name in before(node) if name in position)
         sorted_already = sorted_already and (not places or places[-1] < index)
         waits.append(places)
@@ -108,7 +108,7 @@ def arrange(nodes: Mapping[str, Node], before: Callable[[Node], Iterable[str]] =
 def _depth_first(names: Sequence[str], waits: Sequence[Sequence[int]]) -> Arrangement:
     unseen, open_, done = 0, 1, 2
     state = bytearray(len(names))
-    in_knot = bytearray(len(names))
+    in_cycle = bytearray(len(names))
     order: list[str] = []
     cycles: list[tuple[str, ...]] = []
     for root in range(len(names)):
@@ -125,7 +125,7 @@ def _depth_first(names: Sequence[str], waits: Sequence[Sequence[int]]) -> Arrang
                     todo.append(iter(waits[wanted]))
                     break
                 if state[wanted] == open_:
-                    cycle = _cycle(path, wanted, in_knot)
+                    cycle = _cycle(path, wanted, in_cycle)
                     if cycle:
                         cycles.append(tuple(names[index] for index in cycle))
             else:
@@ -136,31 +136,31 @@ def _depth_first(names: Sequence[str], waits: Sequence[Sequence[int]]) -> Arrang
     return Arrangement(tuple(order), tuple(cycles))
 
 
-def _cycle(path: Sequence[int], start: int, in_knot: bytearray) -> list[int]:
-    """Give the cycle that leads back to ``start``; empty where its knot has been reported.
+def _cycle(path: Sequence[int], start: int, in_cycle: bytearray) -> list[int]:
+    """Return the cycle that leads back to ``start``; empty if its group of nodes was reported already.
 
-    Whatever is walked over belongs to one knot and is marked, so all calls together walk over each node once.
+    Every node on the way belongs to that group and is marked, so all calls together visit each node once.
     """
     found: list[int] = []
     for index in reversed(path):
-        if in_knot[index]:
+        if in_cycle[index]:
             return []
-        in_knot[index] = True
+        in_cycle[index] = True
         found.append(index)
         if index == start:
             break
-    # The path leads from a node to what it waits for; walked backwards it was in the direction of the data
-    # from its end to ``start``. Begin with the node that was declared first.
+    # The path leads from a node to those it waits for, so the reversed path follows the data. The cycle begins with
+    # the node that was declared first.
     first = found.index(min(found))
     turned = found[first:] + found[:first]
     return [*turned, turned[0]]
 
 
 def topological_order(graph: Graph) -> tuple[str, ...]:
-    """Give the names of the nodes so that each comes after all that it waits for.
+    """Return the names of the nodes so that each comes after those it waits for.
 
-    A graph whose nodes were declared in such an order keeps it; elsewhere a node that was declared too late is
-    moved right before the first node that waits for it.
+    Nodes that were declared in such an order keep it; a node that was declared too late moves right before the first
+    node that waits for it.
 
     :raises GraphError: there is a cycle, which a graph made with ``build_graph`` cannot have.
     """
@@ -171,12 +171,12 @@ def topological_order(graph: Graph) -> tuple[str, ...]:
 
 
 def subgraph_for(graph: Graph, outputs: Iterable[str]) -> Graph:
-    """Keep only what the wanted outputs need: nodes, and the inputs that those nodes need.
+    """Keep only the nodes that the wanted outputs need, and the inputs of those nodes.
 
-    Nodes that a kept node merely comes after are needed too.
+    A node in the ``after`` of a kept node is kept too.
 
     :param graph: A graph.
-    :param outputs: Names of its outputs, or of what its nodes produce.
+    :param outputs: Names of its outputs, or of outputs of its nodes.
     :returns: A graph whose outputs are the wanted ones.
     :raises GraphError: there is no output of such a name; all of them are listed.
     """
@@ -191,8 +191,8 @@ def subgraph_for(graph: Graph, outputs: Iterable[str]) -> Graph:
         raise GraphError(
             [f"output {name!r} is wanted, which no node produces{like.hint(name)}" for name in unknown]
         )
-    answers = {name: known[name] for name in wanted}
-    needed = {leaf.node for source in answers.values() for leaf in leaves(source) if isinstance(leaf, Output)}
+    results = {name: known[name] for name in wanted}
+    needed = {leaf.node for source in results.values() for leaf in leaves(source) if isinstance(leaf, Output)}
     todo = list(needed)
     while todo:
         for name in predecessors(graph.nodes[todo.pop()]):
@@ -202,16 +202,16 @@ def subgraph_for(graph: Graph, outputs: Iterable[str]) -> Graph:
     nodes = {name: node for name, node in graph.nodes.items() if name in needed}
     read = {
         leaf.name
-        for source in (*answers.values(), *(it for node in nodes.values() for it in sources(node)))
+        for source in (*results.values(), *(it for node in nodes.values() for it in sources(node)))
         for leaf in leaves(source)
         if isinstance(leaf, Input)
     }
     inputs = {name: spec for name, spec in graph.inputs.items() if name in read}
-    return evolve(graph, nodes=nodes, inputs=inputs, outputs=answers)
+    return evolve(graph, nodes=nodes, inputs=inputs, outputs=results)
 
 
 def task_nodes(graph: Graph, prefix: str = "") -> Iterator[tuple[str, TaskNode]]:
-    """Give every task node of a graph and of the bodies in it, each with its path (``tracks[]/features``)."""
+    """Yield every task node of a graph and of its maps, each with its path (``tracks[]/features``)."""
     for node in graph.nodes.values():
         if isinstance(node, MapNode):
             yield from task_nodes(node.body, f"{prefix}{node.name}[]/")

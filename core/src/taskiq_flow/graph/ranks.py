@@ -1,4 +1,4 @@
-"""Where a cell's node is in its graph, and how far each node is from the end."""
+"""The path of a cell's node in its graph, and the distance of each node from the end."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _ITEM_NUMBER = re.compile(r"\[\d+\]")
 
 
 def node_path(cell: str) -> str:
-    """Give the path of a cell's node: ``tracks[]/features`` for ``tracks[3]/features``."""
+    """Return the path of a cell's node: ``tracks[]/features`` for ``tracks[3]/features``."""
     return _ITEM_NUMBER.sub("[]", cell)
 
 
 def upward_ranks(graph: Graph, cost: Callable[[str, TaskNode], float]) -> dict[str, float]:
-    """Give the upward rank of each node: the length of the longest path from it to the end, its own cost included.
+    """Return the upward rank of each node: the length of the longest path from it to the end, its own cost included.
 
-    The rank by which HEFT orders tasks (Topcuoglu, Hariri, Wu: *Performance-effective and low-complexity task
-    scheduling for heterogeneous computing*, IEEE TPDS 13(3), 2002), without the cost of moving data. The path of a node
-    in a map goes on behind the map; the map's items count as done side by side. Linear in nodes and edges.
+    HEFT orders tasks by this rank (Topcuoglu, Hariri, Wu: *Performance-effective and low-complexity task scheduling for
+    heterogeneous computing*, IEEE TPDS 13(3), 2002); here it leaves out the cost of moving data. The path of a node in
+    a map includes the nodes after the map; the map's items count as parallel. Linear in nodes and edges.
 
-    :param cost: Gives how long a task node takes, from its path and the node; in any unit, 0 or more.
+    :param cost: Callback that returns the duration of a task node, from its path and the node; in any unit, 0 or more.
     :returns: The ranks by path, such as ``tracks[]/features``; a map (``tracks``) has the rank of its longest item.
     """
     ranks: dict[str, float] = {}
@@ -36,9 +36,9 @@ def upward_ranks(graph: Graph, cost: Callable[[str, TaskNode], float]) -> dict[s
 def _rank(
     graph: Graph, cost: Callable[[str, TaskNode], float], prefix: str, behind: float, ranks: dict[str, float]
 ) -> float:
-    """Rank the nodes of a graph, and give the length of its longest path.
+    """Rank the nodes of a graph, and return the length of its longest path.
 
-    :param behind: The length of what follows the graph as a whole.
+    :param behind: The length of the longest path after the graph.
     """
     tails = dict.fromkeys(graph.nodes, behind)
     longest = behind

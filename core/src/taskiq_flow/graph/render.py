@@ -27,7 +27,7 @@ _RENDERERS: Mapping[str, Callable[[Graph], str]] = {
 }
 
 FORMATS: tuple[str, ...] = tuple(_RENDERERS)
-"""What :func:`render` can draw: ``text`` for a terminal, ``mermaid``, ``dot`` (Graphviz) and ``json``."""
+"""The formats of :func:`render`: ``text`` for a terminal, ``mermaid``, ``dot`` (Graphviz) and ``json``."""
 
 
 def render(graph: Graph, format: str = "text") -> str:  # noqa: A002 - the word that people look for

@@ -1,4 +1,4 @@
-"""Whether what a producer says that it returns can be what a consumer says that it takes."""
+"""Compares a producer's return annotation with a consumer's parameter annotation."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _LITERALS = (OneOf, typing_extensions.Literal)  # two things in early Python 3.1
 
 
 def can_fit(produced: Any, accepted: Any) -> bool:
-    """Tell whether a value of one annotation may be what another asks for.
+    """Whether a value of one annotation may fit another.
 
-    ``False`` only when that is certain: a missing annotation, ``Any``, a type variable, a protocol, a forward
-    reference or a class that nobody knows fits anything. Values travel encoded and are decoded by the consumer's
-    annotation, so a tuple fits a list, a dictionary fits a model, and a text fits whatever can be read from text,
-    a number too. The elements of lists and the values of mappings are compared where both sides name them.
+    ``False`` is certain: a missing annotation, ``Any``, a type variable, a protocol, a forward reference or an unknown
+    class fits anything. Values travel encoded and are decoded by the consumer's annotation, so a tuple fits a list, a
+    dictionary fits a model, and a text fits every type that is read from text, such as a number. The elements of lists
+    and the values of mappings are compared if both annotations name them.
 
     :param produced: The producer's annotation; ``None`` or ``inspect.Parameter.empty`` when there is none.
-    :param accepted: The consumer's annotation, likewise.
+    :param accepted: The consumer's annotation, or one of the same two.
     """
     if produced is accepted or accepted is Any or produced is Any or produced is None or accepted is None:
         return True
@@ -54,7 +54,7 @@ def _look_up(produced: Any, accepted: Any) -> bool:
 
 
 def comparable_or_any(annotation: Any) -> Any:
-    """Give an annotation, or ``Any`` where it says nothing that can be compared."""
+    """Return an annotation without its wrappers, or ``Any`` if it cannot be compared."""
     while True:
         if annotation is None or annotation is inspect.Parameter.empty or annotation is object:
             return Any
@@ -75,7 +75,7 @@ def comparable_or_any(annotation: Any) -> Any:
 
 
 def _changes_reading(note: Any) -> bool:
-    """Tell whether a note makes an annotation be read from something else: a validator, or numbers as text."""
+    """Whether a note changes the kinds that an annotation is read from: a validator, or numbers as text."""
     notes = (note, *getattr(note, "metadata", ()))  # pydantic's Field() has notes of its own
     return hasattr(note, "__get_pydantic_core_schema__") or any(
         getattr(each, "coerce_numbers_to_str", False) for each in notes
@@ -83,28 +83,28 @@ def _changes_reading(note: Any) -> bool:
 
 
 def union_of(annotations: typing.Iterable[Any]) -> Any:
-    """Give the annotation of a value that is one of several; ``Any`` when one of them says nothing."""
+    """Return the union of several annotations; ``Any`` when one of them cannot be compared."""
     known = tuple(comparable_or_any(annotation) for annotation in annotations)
     if Any in known or not known:
         return Any
     try:
         return Union[known]
-    except TypeError:  # not all annotations are types
+    except TypeError:  # an annotation need not be a type
         return Any
 
 
 def list_of(element: Any) -> Any:
-    """Give the annotation of a list whose elements have an annotation."""
+    """Return the annotation of a list whose elements all have the same annotation."""
     return types.GenericAlias(list, (element,))
 
 
 def tuple_of(elements: typing.Iterable[Any]) -> Any:
-    """Give the annotation of a list whose elements have annotations of their own."""
+    """Return the annotation of a list with an annotation for each element."""
     return types.GenericAlias(tuple, tuple(elements))
 
 
 def describe(annotation: Any) -> str:
-    """Give an annotation as a person would write it."""
+    """Return an annotation as a person would write it."""
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return "None" if annotation is type(None) else annotation.__name__
     text = str(annotation).replace("typing_extensions.", "").replace("typing.", "")
@@ -117,7 +117,7 @@ def _fits(produced: Any, accepted: Any, open_: _Pairs) -> bool:
         return True
     pair = (id(produced), id(accepted))
     if pair in open_:
-        return True  # a recursive alias; nothing was found against it on the way here
+        return True  # a recursive alias, which is being compared already
     open_ |= {pair}
     if _is_union(produced) or _is_union(accepted):
         return any(_fits(one, other, open_) for one in _members(produced) for other in _members(accepted))
@@ -150,7 +150,7 @@ def _are_related(one: Any, other: Any) -> bool:
         return False
     try:
         return issubclass(one, other) or issubclass(other, one)
-    except TypeError:  # a class that refuses to be asked
+    except TypeError:  # a class whose metaclass refuses the question
         return True
 
 
@@ -163,15 +163,15 @@ def _kinds_when_accepted(annotation: Any, origin: Any) -> JsonKind:
 
 
 def _travelling(annotation: Any) -> list[Any]:
-    """Give the values of a literal as they travel; a list, because ``1`` is read as ``True`` and equals it."""
+    """Return the values of a literal as they travel; a list, so that values compare as equal, such as 1 and True."""
     return [value.value if isinstance(value, enum.Enum) else value for value in annotation.__args__]
 
 
 def _kinds_of_literals(annotation: Any) -> JsonKind:
-    shapes = JsonKind(0)
+    kinds = JsonKind(0)
     for value in annotation.__args__:
-        shapes |= kinds_of_value(value)
-    return shapes
+        kinds |= kinds_of_value(value)
+    return kinds
 
 
 def _elements_fit(produced: Any, accepted: Any, open_: _Pairs) -> bool:
@@ -188,7 +188,7 @@ def _elements_fit(produced: Any, accepted: Any, open_: _Pairs) -> bool:
 
 
 def _elements(annotation: Any) -> Any:
-    """Give the annotation of the elements; of a tuple of fixed length, a tuple of them."""
+    """Return the annotation of the elements; for a tuple of fixed length, a tuple of annotations."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if not args or not is_listlike(origin):
         return Any

@@ -1,12 +1,12 @@
-"""Graphs as text, and what identifies them.
+"""Graphs as text, and their digests.
 
 The text is JSON: ``{"format": "taskiq-flow/graph", "version": 1, "graph": {…}}``. Nodes are a list, because their
-order decides where nothing else does and not every reader of JSON keeps the order of an object. All else follows from
-the fields of the classes; what has its default value is left out. Annotations are not part of it: they serve checks at
-build time, which have been made.
+order breaks ties, and not every reader of JSON keeps the order of an object. The rest follows from the fields of the
+classes; fields with their default value are left out. Annotations are not part of the text, because only the checks at
+build time need them.
 
-A graph that is read is checked for its form, and for links that lead nowhere or in a circle, but not built again: a run
-that was accepted once must stay readable when a later version checks more.
+Reading checks the form of a graph, and refuses references to missing nodes and cycles. It does not run the checks of
+``build_graph``: a run that was accepted once must stay readable when a later version checks more.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ VERSION = 1
 
 
 def to_json(graph: Graph, *, indent: int | None = None) -> str:
-    """Give a graph as text.
+    """Return a graph as text.
 
     :param graph: A graph.
     :param indent: Spaces for each level, for people; ``None`` for one line.
-    :raises GraphError: it holds values that are not plain JSON, which ``build_graph`` would have refused.
+    :raises GraphError: it has values that are not plain JSON, which ``build_graph`` refuses.
     """
     return _dumps(to_data(graph), indent=indent, separators=None if indent else (",", ":"))
 
 
 def from_json(text: str | bytes) -> Graph:
-    """Read a graph that :func:`to_json` wrote; it equals the one that was written.
+    """Read a graph that :func:`to_json` wrote; it equals the original.
 
     :param text: The text.
     :raises GraphError: the text is something else, is damaged, or comes from a newer version.
@@ -85,7 +85,7 @@ def from_json(text: str | bytes) -> Graph:
 
 
 def _damage(graph: Graph) -> Iterator[str]:
-    """Find what no run could begin with: only that, so that graphs are read that were made with fewer checks."""
+    """Find damage that prevents a run; nothing else, so that graphs from versions with fewer checks stay readable."""
     yield from unknown_references(graph)
     yield from circular_waits(graph)
     for node in graph.nodes.values():
@@ -99,23 +99,23 @@ def _refuse(constant: str) -> Any:
 
 
 def digest(graph: Graph) -> str:
-    """Give what identifies a graph: SHA-256 of its canonical text, as 64 hexadecimal digits.
+    """Return the digest of a graph: SHA-256 of its canonical text, as 64 hexadecimal digits.
 
     It depends neither on the order of mappings nor on the order in which nodes were declared. Equal graphs have equal
     digests, in every process and version of Python.
 
     :param graph: A graph.
-    :raises GraphError: it holds values that are not plain JSON.
+    :raises GraphError: it has values that are not plain JSON.
     """
     canonical = _dumps(to_data(graph, canonical=True), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
 def to_data(graph: Graph, *, canonical: bool = False) -> dict[str, Any]:
-    """Give a graph as dictionaries and lists.
+    """Return a graph as dictionaries and lists.
 
     :param graph: A graph.
-    :param canonical: Order nodes by name instead of as they were declared.
+    :param canonical: Order nodes by name instead of by declaration.
     """
     try:
         return {"format": FORMAT, "version": VERSION, "graph": _form(Graph, canonical).write(graph)}
@@ -132,7 +132,7 @@ def _dumps(data: dict[str, Any], **how: Any) -> str:
         ) from error
 
 
-# By the word that stands for each kind of source: its class, what it holds, and the annotation of that.
+# For each kind of source, by its word: the class, a getter of its content, and the annotation of the content.
 _SOURCES: dict[str, tuple[type[Any], Callable[[Any], Any], Any]] = {
     "input": (Input, attrgetter("name"), str),
     "output": (Output, attrgetter("node", "name"), tuple[str, str]),
@@ -169,7 +169,7 @@ _SOURCE = WireForm(_write_source, _read_source)
 
 
 def _write_guard(guard: Guard) -> dict[str, Any]:
-    # In full: True equals 1, and is another thing to compare with.
+    # Both fields are always written: 1 equals the default True, so it would be left out and come back as True.
     return {"source": _write_source(guard.source), "equals": guard.equals}
 
 
@@ -188,7 +188,7 @@ def _kind_of(is_map: bool) -> Any:
 
 @cache
 def _form(annotation: Any, canonical: bool) -> WireForm:
-    """Give the form of a graph or of what it is made of; canonical, it has its nodes by name."""
+    """Return the wire form of a graph or of a part of it; a canonical form orders nodes by name."""
 
     def write_nodes(nodes: Mapping[str, Node]) -> list[dict[str, Any]]:
         found = sorted(nodes.values(), key=lambda node: node.name) if canonical else nodes.values()

@@ -1,7 +1,7 @@
-"""Where every cell of a run stands, and which events are about the current attempt of one.
+"""The cells of a run: their states, and the check that an event is about a current attempt.
 
 A cell has an object only while it is neither pending nor final; before and after, its state is a byte
-in its scope. A cell's path is made of the maps' items that lead to it and its node's name:
+in its scope. A cell's path has the items of the maps around it and then the name of its node:
 ``tracks[3]/features`` is node ``features`` for item 3 of map ``tracks``.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["AboutAttempt", "Cells"]
 
 _ITEM = re.compile(r"(?P<map>[^\[\]/]+)\[(?P<number>\d+)\]")
 
-# A dictionary answers faster than the read-only view of one, and this is asked four times for a cell.
+# A lookup in a dictionary is faster than in a read-only view, and every cell needs four.
 _NEXT = dict(TRANSITIONS)
 
 AboutAttempt = Union[
@@ -39,8 +39,8 @@ class Cells:
     :ivar plan: The run's prepared graph.
     :ivar root: The scope of the run itself; ``None`` until the run has started.
     :ivar active: The cells that are neither pending nor final, by path.
-    :ivar in_flight: Those of them that are dispatched or running, maps excluded.
-    :ivar held_slots: Attempts that were given up while a worker's slot stays occupied.
+    :ivar in_flight: The active cells that are dispatched or running, without maps.
+    :ivar held_slots: Attempts that were given up while a worker's slot stays occupied, by path and attempt.
     """
 
     plan: Plan
@@ -50,9 +50,9 @@ class Cells:
     held_slots: dict[tuple[str, int], Cell] = field(factory=dict)
 
     def move(self, cell: Cell, trigger: Trigger) -> None:
-        """Take a cell to its next state.
+        """Move a cell to its next state.
 
-        :raises InvalidTransition: the table has no such edge; nothing was changed.
+        :raises InvalidTransition: the table has no such edge; nothing has changed.
         """
         state = _NEXT.get((cell.state, trigger))
         if state is None:
@@ -66,7 +66,7 @@ class Cells:
         self.in_flight.pop(cell.path, None)
 
     def hold_slot(self, cell: Cell) -> None:
-        """Remember that the current attempt, which is given up, still occupies its worker."""
+        """Record that the current attempt, which was given up, still occupies its worker."""
         if not cell.slot_free:
             self.held_slots[(cell.path, cell.attempt)] = Cell(
                 path=cell.path,
@@ -81,7 +81,7 @@ class Cells:
             )
 
     def current(self, event: AboutAttempt) -> Cell | None:
-        """Give the cell if the event is about its current attempt; ``None`` if it is about an old one.
+        """Return the cell if the event is about its current attempt; ``None`` if it is about an earlier one.
 
         :raises InvalidTransition: there is no such cell, or the attempt was never dispatched.
         """
@@ -96,10 +96,9 @@ class Cells:
         raise InvalidTransition(event.cell, type(event).__name__, self.story(event.cell))
 
     def state_of(self, path: str) -> CellState | None:
-        """Give the state of a cell; ``None`` when the graph has no such cell.
+        """Return the state of a cell; ``None`` when the graph has no such cell.
 
-        The cells of an item that is done are gone; that they were final is all that is left of them, and
-        they are said to be cancelled.
+        The states of cells in a finished item are not kept; such a cell counts as cancelled.
         """
         cell = self.active.get(path)
         if cell is not None:
@@ -125,7 +124,7 @@ class Cells:
     def _item(
         self, scope: Scope, position: int, path: str, number: int
     ) -> tuple[Scope | None, CellState | None]:
-        """Give the scope of a map's item, or the state of everything in it when it is not open."""
+        """Return the scope of a map's item, or the state of all its cells if the item is not open."""
         owner = self.active.get(path)
         if owner is None:
             over = CellState(scope.states[position]).final
@@ -141,7 +140,7 @@ class Cells:
         return state is not None and state.final
 
     def story(self, path: str) -> list[str]:
-        """Give the states that a cell went through, as far as they are still known, oldest first."""
+        """Return the known states that a cell went through, oldest first."""
         cell = self.active.get(path)
         if cell is not None:
             return [CellState(state).word for state in cell.story]
@@ -149,7 +148,7 @@ class Cells:
         return ["unknown" if state is None else state.word]
 
     def scopes(self) -> Iterator[Scope]:
-        """Give the scope of the run and those of all items that are open."""
+        """Yield the scope of the run and the scopes of all open items."""
         if self.root is not None:
             yield self.root
         for cell in self.active.values():
@@ -157,7 +156,7 @@ class Cells:
                 yield from cell.items.open.values()
 
     def states(self) -> Mapping[str, CellState]:
-        """Give the state of every cell whose scope is open, by path; linear in the open scopes."""
+        """Return the state of every cell whose scope is open, by path; linear in the open scopes."""
         found: dict[str, CellState] = {}
         for scope in self.scopes():
             for position, node in enumerate(scope.plan.nodes):

@@ -1,8 +1,8 @@
-"""What can happen to a run: facts in the past tense, frozen, in the order in which they were accepted.
+"""The events of a run: frozen facts in the past tense.
 
-The run's log is a list of these, and so are the notices that workers and clients put into the
-inbox. ``at`` is the time at which the fact was observed, in seconds since the epoch; the
-machine never reads a clock of its own.
+The run's log is a list of events in the order of acceptance. The notices that workers and clients put into the
+inbox are events too. ``at`` is the time of the observation, in seconds since the epoch; the machine never reads
+a clock of its own.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class RunStarted:
     """The run began.
 
     :param inputs: The run's inputs, encoded.
-    :param window: How many items of maps may be open at once, where a map does not say; 0 for the machine's own
-        number. It stands in the log, because whoever replays it must open the same items.
+    :param window: How many items may be open at once, over all maps without a limit of their own; 0 for the machine's
+        default. It stands in the log, because every replay must open the same items.
     """
 
     inputs: Mapping[str, Value] = field(factory=dict)
@@ -49,7 +49,7 @@ class RunStarted:
 
 @light(kw_only=True)
 class MapExpanded:
-    """The items of a mapped input were read; this is what a resumption counts against.
+    """The list of a map was read.
 
     :param cell: The map's cell.
     :param items: One value per item, in order.
@@ -62,12 +62,12 @@ class MapExpanded:
 
 @light(kw_only=True)
 class CellDispatched:
-    """A scheduler placed the cell; its message is sent after this is in the log.
+    """A scheduler placed the cell; its message is sent once this event is in the log.
 
     :param cell: The cell.
     :param attempt: Counted from 1.
-    :param worker: The worker that it was placed on; empty where any worker of the pool may take it.
-    :param queue: The queue it was sent to; empty for the node's own or the broker's default.
+    :param worker: The worker that it was placed on; empty if any worker of the pool may take it.
+    :param queue: The queue of the message; empty for the node's own or the broker's default.
     """
 
     cell: str
@@ -92,9 +92,9 @@ class CellStarted:
 
 @light(kw_only=True)
 class CellProgressed:
-    """The task reported progress; changes no state.
+    """The task reported progress, which changes no state.
 
-    :param progress: A fraction between 0 and 1, as far as the task keeps to that.
+    :param progress: The reported number, by convention a fraction between 0 and 1.
     """
 
     cell: str
@@ -108,8 +108,8 @@ class CellSucceeded:
     """The attempt returned.
 
     :param outputs: One value for each of the node's outputs, in order.
-    :param seconds: How long the task itself ran.
-    :param taken_from: The run in which the task ran, where that was an earlier one, which this one resumes.
+    :param seconds: The duration of the task itself.
+    :param taken_from: The earlier run that executed the task, if this run resumes it.
     """
 
     cell: str
@@ -122,15 +122,16 @@ class CellSucceeded:
 
 @light(kw_only=True)
 class AttemptFailed:
-    """The attempt failed, and the retry policy has been asked.
+    """The attempt failed, and the retry policy has decided.
 
-    :param failure: What went wrong.
+    :param failure: The failure.
     :param retry_at: When the next attempt is due, in seconds since the epoch; ``None`` when the policy gave up.
-    :param reason: The policy's words.
-    :param resources: What the next attempt shall occupy instead; ``None`` for no change.
+    :param reason: The policy's reason.
+    :param resources: The resources of the next attempt; ``None`` for no change.
     :param queue: The queue of the next attempt; ``None`` for no change.
     :param priority: The priority of the next attempt; ``None`` for no change.
-    :param holds_slot: The worker's slot stays occupied (a thread that cannot be stopped) until :class:`SlotFreed`.
+    :param holds_slot: Whether the worker's slot stays occupied (a thread that cannot be stopped) until
+        :class:`SlotFreed`.
     """
 
     cell: str
@@ -147,9 +148,10 @@ class AttemptFailed:
 
 @light(kw_only=True)
 class CellCancelled:
-    """The attempt ended because the run released it.
+    """The attempt ended because the run stopped it.
 
-    :param holds_slot: The worker's slot stays occupied (a thread that cannot be stopped) until :class:`SlotFreed`.
+    :param holds_slot: Whether the worker's slot stays occupied (a thread that cannot be stopped) until
+        :class:`SlotFreed`.
     """
 
     cell: str
@@ -160,7 +162,7 @@ class CellCancelled:
 
 @light(kw_only=True)
 class SlotFreed:
-    """The slot of an attempt that was given up is free at last."""
+    """The slot of an attempt that was given up is free again."""
 
     cell: str
     attempt: int
@@ -169,7 +171,7 @@ class SlotFreed:
 
 @light(kw_only=True)
 class StopRequested:
-    """The run does not want the attempt any more; a notice to the worker that holds it, never to a machine."""
+    """The run no longer wants the attempt; a notice for the worker that holds it, never for a machine."""
 
     cell: str
     attempt: int
@@ -178,7 +180,7 @@ class StopRequested:
 
 @light(kw_only=True)
 class WorkerLost:
-    """A worker was not heard of in time; whatever it held will have no outcome.
+    """A worker missed its deadline; its attempts will have no outcome.
 
     :param worker: The id of the worker.
     """
@@ -189,9 +191,9 @@ class WorkerLost:
 
 @light(kw_only=True)
 class TimerFired:
-    """A timer that the machine had started is due.
+    """A timer that the machine started is due.
 
-    :param timer: The timer's name, as the ``StartTimer`` instruction gave it.
+    :param timer: The timer's name in the ``StartTimer`` instruction.
     """
 
     timer: str
@@ -200,7 +202,7 @@ class TimerFired:
 
 @light(kw_only=True)
 class CancelRequested:
-    """Somebody wants the run to end.
+    """A user asked for the end of the run.
 
     :param reason: For people.
     """

@@ -1,4 +1,4 @@
-"""What a machine asks its driver to do: imperative, frozen, in the order to do it."""
+"""The instructions of a machine to its driver: imperative, frozen, and in the order of execution."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Enqueue:
 
     :param cell: The cell.
     :param node: Its node.
-    :param attempt: The attempt to come.
-    :param resources: What it will occupy.
-    :param queue: The queue asked for; empty for none.
-    :param priority: Higher goes first.
-    :param depth: How many items of maps it is in that have begun; among equals, deeper goes first.
+    :param attempt: The next attempt.
+    :param resources: The resources that it will occupy.
+    :param queue: The demanded queue; empty for none.
+    :param priority: Cells with a higher one go first.
+    :param depth: The number of maps around the cell whose item has begun; among equals, deeper cells go first.
     """
 
     cell: str
@@ -49,21 +49,21 @@ class Enqueue:
 
 @light(kw_only=True)
 class Withdraw:
-    """Take the cell out of what is ready; it will not run."""
+    """Take the cell out of the ready queue; it will not run."""
 
     cell: str
 
 
 @light(kw_only=True)
 class Dispatch:
-    """Send the cell's message, once the event that caused this is in the log.
+    """Send the cell's message, once the event behind this instruction is in the log.
 
     :param cell: The cell.
     :param node: Its node.
     :param attempt: The attempt.
-    :param params: The encoded arguments by parameter name; those that stay at their defaults are left out.
+    :param params: The encoded arguments by parameter name; parameters at their defaults are left out.
     :param worker: The worker it was placed on; empty for any.
-    :param queue: The queue it was sent to; empty for the default.
+    :param queue: The queue of the message; empty for the default.
     """
 
     cell: str
@@ -76,7 +76,7 @@ class Dispatch:
 
 @light(kw_only=True)
 class Expand:
-    """Read the items of a map; answer with ``MapExpanded``, or with ``CellFailed`` when it is no list.
+    """Read the items of a map; answer with ``MapExpanded``, or with ``AttemptFailed`` when the value is no list.
 
     :param cell: The map's cell.
     :param items: The encoded list.
@@ -88,12 +88,12 @@ class Expand:
 
 @light(kw_only=True)
 class AskPolicy:
-    """Ask the retry policy about a failure that no worker could ask about; answer with ``CellFailed``.
+    """Ask the retry policy about a failure that no worker reported; answer with ``AttemptFailed``.
 
     :param cell: The cell.
     :param node: Its node.
     :param attempt: The attempt that failed.
-    :param failure: What happened.
+    :param failure: The failure.
     :param holds_slot: Whether the worker's slot may still be occupied.
     """
 
@@ -108,7 +108,7 @@ class AskPolicy:
 class Stop:
     """Make the worker give up an attempt; answer with ``CellCancelled`` if no worker has claimed it.
 
-    :param worker: The worker that claimed it; empty where that is not known yet.
+    :param worker: The worker that claimed it; empty while that is unknown.
     """
 
     cell: str
@@ -118,7 +118,7 @@ class Stop:
 
 @light(kw_only=True)
 class StartTimer:
-    """Answer with ``TimerFired`` when the time has come.
+    """Start a timer; answer with ``TimerFired`` when it is due.
 
     :param timer: The timer's name, unique in the run.
     :param due: Seconds since the epoch.
@@ -130,14 +130,14 @@ class StartTimer:
 
 @light(kw_only=True)
 class StopTimer:
-    """Forget a timer."""
+    """Stop a timer."""
 
     timer: str
 
 
 @light(kw_only=True)
 class FinishRun:
-    """The run is over; the machine says how (``status``, ``outputs()``, ``failures``)."""
+    """Finish the run; its outcome is in the machine (``status``, ``outputs()``, ``failures``)."""
 
 
 Instruction = Union[Enqueue, Withdraw, Dispatch, Expand, AskPolicy, Stop, StartTimer, StopTimer, FinishRun]

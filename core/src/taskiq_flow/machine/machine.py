@@ -1,15 +1,15 @@
-"""The machine: folds events into the state of one run, and answers with instructions.
+"""The machine: folds events into the state of one run, and returns instructions.
 
-It is pure. It reads no clock, sends nothing, and knows neither taskiq nor plugins; the driver does
-all that on its word. Applying the same events again gives the same state and the same instructions,
-which is how a run goes on after its driver died.
+It is pure. It reads no clock, sends nothing, and knows neither taskiq nor plugins; the driver carries out
+its instructions. The same events give the same state and the same instructions again, so another driver can
+continue a run after its driver died.
 
 An event about an attempt that is not the current one changes nothing, so duplicates and late results
-are harmless; all that a late outcome can do is to free the slot of an attempt that was given up. An event
-that the table of :mod:`~taskiq_flow.machine.transitions` does not have raises
+are harmless; a late outcome can only free the slot of an attempt that was given up. An event
+without an edge in the table of :mod:`~taskiq_flow.machine.transitions` raises
 :class:`~taskiq_flow.errors.InvalidTransition` and changes nothing either.
 
-The cost of an event is the number of cells that it can touch: the dependents of its cell, the cells in
+The cost of an event is linear in the cells that it can touch: the dependents of its cell, the cells in
 flight when a run ends or a worker is lost, and a map's window when a map opens.
 """
 
@@ -36,20 +36,20 @@ DEFAULT_WINDOW = 256
 class RunMachine(RunState):
     """The state of one run.
 
-    :param graph: What is run.
-    :param read: Decodes a value to plain data, for guards and filters; must be pure. What it cannot read, with
-        ``PayloadError``, fails the cell.
-    :param window: How many items of maps may be open at once, over all maps that do not say; a map may always
-        have one. The log overrides it (``RunStarted.window``).
+    :param graph: The run's graph.
+    :param read: Callback that decodes a value to plain data, for guards and filters; must be pure. A ``PayloadError``
+        from it fails the cell.
+    :param window: How many items may be open at once, over all maps without a limit of their own; a map may always
+        have one open. The log overrides it (``RunStarted.window``).
 
-    :ivar status: Where the run stands.
-    :ivar reason: Why it ends otherwise than by its cells; empty where they say it.
+    :ivar status: The state of the run.
+    :ivar reason: Why the run ends; empty when its cells decide the end.
     :ivar timed_out: Whether it ends because its own time limit passed.
-    :ivar failures: The last attempt and the failure of each cell that failed.
+    :ivar failures: The last attempt and the failure of each failed cell.
     :ivar suppressed: The same for cells in maps that skip errors.
-    :ivar cells: Where every cell stands.
-    :ivar timers: The timers that run, by name.
-    :ivar version: Grows with every event that changed something, which are the events to log.
+    :ivar cells: The cells.
+    :ivar timers: The running timers, by name.
+    :ivar version: A number that grows with every event that changed something; these events go into the log.
     """
 
     def __init__(self, graph: Graph, *, read: Callable[[Value], Any], window: int = DEFAULT_WINDOW) -> None:
@@ -59,8 +59,8 @@ class RunMachine(RunState):
     def apply(self, event: ev.Event) -> list[do.Instruction]:
         """Fold one event into the state.
 
-        :returns: What to do now, in this order.
-        :raises InvalidTransition: the event cannot happen in this state; nothing was changed.
+        :returns: The instructions, in the order of execution.
+        :raises InvalidTransition: the event cannot happen in this state; nothing has changed.
         """
         handler = _HANDLERS.get(type(event))
         if handler is None:
@@ -72,9 +72,9 @@ class RunMachine(RunState):
         return out
 
     def outputs(self) -> dict[str, Value]:
-        """Give the run's outputs as far as they have been produced, by name.
+        """Return the outputs that the run has produced so far, by name.
 
-        What several nodes can produce is there when all of them have succeeded or were skipped.
+        An output with several possible producers is there when all of them have succeeded or were skipped.
         """
         root = self.cells.root
         if root is None:
@@ -89,15 +89,15 @@ class RunMachine(RunState):
         return found
 
     def occupying(self) -> Iterator[Cell]:
-        """Give every cell that occupies capacity: dispatched, running, or given up and not yet gone."""
+        """Yield every cell that occupies capacity: dispatched, running, or given up with its slot still held."""
         yield from self.cells.in_flight.values()
         yield from self.cells.held_slots.values()
 
     def outstanding(self) -> list[do.Instruction]:
-        """Give what is still to be done in this state, for a driver that has just replayed the log.
+        """Return the open instructions of this state, for a driver that has just replayed the log.
 
-        What a dead driver had sent is sent again; the claim keeps it from being executed twice. Questions to
-        the retry policy come last, because the answers change the state.
+        Messages of the dead driver are sent again; the claim prevents a second execution. Questions to the
+        retry policy come last, because the answers change the state.
         """
         for cell in self.cells.held_slots.values():
             self._stop(cell)
@@ -244,7 +244,7 @@ class RunMachine(RunState):
         self._close(cell)
 
     def _cell_failed(self, event: ev.AttemptFailed) -> None:
-        # A map answers to Expand with this when it has no list; it is never tried again.
+        # A map whose value is no list fails with this event, and is never retried.
         cell = self.cells.active.get(event.cell)
         is_map = cell is not None and isinstance(cell.node, MapNode) and cell.items is None
         if cell is None or not is_map:
@@ -291,7 +291,7 @@ class RunMachine(RunState):
         if cell is None:
             self._free_slot(event)
         elif not cell.slot_free:
-            # It has overtaken the outcome that will say that the slot stays occupied.
+            # The notice has overtaken the outcome, which will report the slot as occupied.
             cell.slot_free = True
             self.version += 1
 
@@ -300,7 +300,7 @@ class RunMachine(RunState):
     def _free_slot(
         self, event: ev.CellSucceeded | ev.AttemptFailed | ev.CellCancelled | ev.SlotFreed
     ) -> None:
-        """Free the slot of an attempt that was given up: whatever came of it, it has ended by now."""
+        """Free the slot of an attempt that was given up; any of these events proves that it has ended."""
         if self.cells.held_slots.pop((event.cell, event.attempt), None) is not None:
             self.version += 1
 

@@ -1,4 +1,4 @@
-"""A graph prepared for execution: names become positions, sources become places to look at."""
+"""A graph prepared for execution: names become positions, sources become places of values."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class First:
 
 @frozen
 class Each:
-    """A list of what is in several places."""
+    """A list of the values in several places."""
 
     places: tuple[Place, ...]
 
 
 Place = Union[Slot, First, Each, str, Value]
-"""Where a value is found in a scope; a text is the name of an input, a value is itself."""
+"""The place of a value in a scope; a text is the name of an input, a value stands for itself."""
 
 
 @frozen
@@ -51,7 +51,7 @@ class Param:
     """A parameter of a node.
 
     :param name: Its name.
-    :param place: Where its value comes from.
+    :param place: The place of its value.
     :param optional: Whether it may be left out.
     """
 
@@ -62,19 +62,19 @@ class Param:
 
 @frozen(kw_only=True, eq=False)
 class Plan:
-    """What a machine needs of a graph, computed once per graph and shared by all scopes.
+    """The machine's view of a graph, computed once for each graph and shared by all scopes.
 
     :param graph: The graph.
-    :param nodes: Its nodes; a node's position here is how everything else refers to it.
+    :param nodes: Its nodes; everything else refers to a node by its position here.
     :param index: The position of each node's name.
     :param roots: The positions of the nodes that wait for no other.
-    :param indegree: How many distinct nodes must be final before this one can start, by position.
-    :param dependents: The positions of the nodes that wait for this one, by position.
+    :param indegree: How many distinct nodes must be final before a node can start, by position.
+    :param dependents: The positions of the nodes that wait for a node, by position.
     :param params: The parameters of each node, by position.
-    :param guards: Where a guard looks and what it must find there, by position.
-    :param items: Where the items of a map are, by position.
-    :param outputs: Where the graph's outputs are, by name.
-    :param producers: The positions of the nodes that can produce each of these, by name.
+    :param guards: The place that a guard looks at and the value it wants there, by position.
+    :param items: The place of a map's items, by position.
+    :param outputs: The places of the graph's outputs, by name.
+    :param producers: The positions of the nodes that can produce each output, by name.
     :param bodies: The plans of map nodes' bodies, by position.
     """
 
@@ -93,13 +93,13 @@ class Plan:
 
 
 def plan_of(graph: Graph) -> Plan:
-    """Prepare a graph; linear in nodes and edges, nested bodies included, and done once for each graph."""
-    kept = graph._plan
-    if not isinstance(kept, Plan):
-        kept = _prepare(graph)
-        # Computed at most once and never seen changing, so the graph stays immutable to everybody else.
-        object.__setattr__(graph, "_plan", kept)
-    return kept
+    """Prepare a graph once; linear in nodes and edges, nested bodies included."""
+    plan = graph._plan
+    if not isinstance(plan, Plan):
+        plan = _prepare(graph)
+        # A cache: it is computed once and never changes, so the graph stays immutable from outside.
+        object.__setattr__(graph, "_plan", plan)
+    return plan
 
 
 def _prepare(graph: Graph) -> Plan:
@@ -133,7 +133,7 @@ def _prepare(graph: Graph) -> Plan:
         index=index,
         roots=tuple(position for position, count in enumerate(indegree) if count == 0),
         indegree=array("L", indegree),
-        # Filled in the order of positions, so they are sorted whatever the order of a set of names is.
+        # Filled in the order of positions, so they are sorted; the order of a set of names would be random.
         dependents=tuple(map(tuple, dependents)),
         params=tuple(params),
         guards=guards,
@@ -159,14 +159,14 @@ def _place(source: Source, graph: Graph, index: Mapping[str, int]) -> Place:
 
 
 def _plain(value: Any) -> Any:
-    """Give a value as it is after a way through JSON, for instance with lists for tuples."""
+    """Return a value after a round trip through JSON, which turns tuples into lists."""
     return json.loads(json.dumps(value))
 
 
 def resolve(
     place: Place, inputs: Mapping[str, Value], outputs: Mapping[int, tuple[Value, ...]]
 ) -> Value | None:
-    """Give the value in a place of a scope, or ``None`` when it was skipped or not given.
+    """Return the value in a place of a scope; ``None`` when it was skipped or not given.
 
     :param inputs: The scope's inputs by name.
     :param outputs: The outputs of the scope's succeeded cells, by the node's position.

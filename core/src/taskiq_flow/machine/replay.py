@@ -1,7 +1,7 @@
-"""A log, folded into a machine once more: how drivers go on with a run, and how everybody else reads one.
+"""Replay: folds a log into a machine, for drivers that continue a run and for everybody who reads one.
 
-A store may have written a batch twice, and a driver may have lost a race that it did not know of. When such an event
-happened it changed nothing, so it changes nothing again.
+A store may have written a batch twice, and a driver may have lost a race without noticing. Such an event had no effect
+when it was written, so it has none in a replay.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def replay(
     *,
     pass_over: Callable[[InvalidTransition], object] | None = None,
 ) -> Iterator[tuple[Event, list[Instruction]]]:
-    """Apply the events of a log to a machine, as far as the result is asked for.
+    """Apply the events of a log to a machine, one at each step of the iterator.
 
-    :param machine: Where the log has led so far; a new one for a log from its beginning.
+    :param machine: The machine after the earlier part of the log; a new one for a log from its beginning.
     :param events: The log.
-    :param pass_over: Is told of each event that cannot be.
-    :returns: Each event that could be, once it was applied, with what the machine said to it.
+    :param pass_over: Callback that receives the error of each invalid event.
+    :returns: Each valid event after it was applied, with the machine's instructions.
     """
     for event in events:
         try:

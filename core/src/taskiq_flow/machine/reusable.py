@@ -1,10 +1,10 @@
-"""What a run that is resumed has done for good: the results that need not be produced again.
+"""The results of a run that a resumption can reuse.
 
-A result is kept when its cell succeeded, and nothing that it was made of, directly or by detours, is going to be
-another one. All that a succeeded cell has waited for has succeeded or was skipped, both for good, with one exception: a
-map that leaves out items with errors succeeds although something in it failed. These items are tried again, so its
-lists may become longer; whatever waits for such a map, be it for the order alone, is done again, with all its items if
-it is a map itself.
+A result is reusable when its cell succeeded and none of its direct or indirect inputs will change. The predecessors of
+a succeeded cell have succeeded or were skipped, which is final, with one exception: a map that skips errors succeeds
+although some of its items failed. A resumption tries these items again, so the lists of the map may become longer.
+Therefore every node that waits for such a map, even for the order alone, runs again; if it is a map itself, with all
+its items.
 """
 
 from __future__ import annotations
@@ -32,28 +32,29 @@ def reusable_results(
     given: Iterable[CellSucceeded] = (),
     lost: Iterable[str] = (),
 ) -> list[CellSucceeded]:
-    """Give the successes that a resumption takes over, in the order in which they happened; linear in the log.
+    """Return the successes that a resumption reuses, in the order of the log; linear in the log.
 
     :param graph: The graph of the run that is over.
     :param log: Its log.
-    :param read: As for :class:`~taskiq_flow.machine.machine.RunMachine`.
-    :param given: What the run was to take over itself. It may have ended before it came to some of these, which
-        are as good as they were.
-    :param lost: Cells that have succeeded and whose results are gone all the same.
+    :param read: Callback that decodes a value, as for :class:`~taskiq_flow.machine.machine.RunMachine`.
+    :param given: The results that this run reused from an earlier one. They count even if the run ended before it came
+        to their cells.
+    :param lost: Succeeded cells whose results are no longer in the store.
     """
     machine = RunMachine(graph, read=read)
     succeeded = {event.cell: event for event in given}
-    about: Cell | None = None
+    cell_of_event: Cell | None = None
 
     def watch() -> Iterator[Event]:
-        nonlocal about
+        nonlocal cell_of_event
         for event in log:
-            about = machine.cells.in_flight.get(event.cell) if isinstance(event, CellSucceeded) else None
+            in_flight = machine.cells.in_flight
+            cell_of_event = in_flight.get(event.cell) if isinstance(event, CellSucceeded) else None
             yield event
 
     for event, _ in replay(machine, watch()):
-        # It may have come too late, or with too few outputs.
-        if about is not None and about.state is CellState.SUCCEEDED:
+        # The event may have come too late, or with too few outputs.
+        if cell_of_event is not None and cell_of_event.state is CellState.SUCCEEDED:
             assert isinstance(event, CellSucceeded)
             succeeded[event.cell] = event
     lost = frozenset(lost)
@@ -62,10 +63,10 @@ def reusable_results(
 
 
 class _Stale:
-    """The cells whose inputs may become others.
+    """The cells whose inputs may change.
 
     :param plan: The prepared graph.
-    :param changing: The paths of cells that will have another outcome.
+    :param changing: The paths of cells whose outcome will change.
     """
 
     def __init__(self, plan: Plan, changing: Iterable[str]) -> None:
@@ -73,7 +74,7 @@ class _Stale:
         self._nodes: dict[str, set[str]] = {}
         names: dict[str, set[str]] = {}
         for path in changing:
-            # With a cell, the maps that it is in have another outcome.
+            # If a cell's outcome changes, so do the outcomes of the maps around it.
             for prefix, name in _levels(path):
                 names.setdefault(prefix, set()).add(name)
         for prefix, changed in names.items():
@@ -91,7 +92,7 @@ class _Stale:
 
 
 def _levels(path: str) -> Iterator[tuple[str, str]]:
-    """Give the maps that a cell is in, the outermost first, and then the cell: where each is, and its node's name."""
+    """Yield the prefix and the node's name of each map around a cell, the outermost first, and then of the cell."""
     scopes = path.split("/")
     name = scopes.pop()
     prefix = ""
@@ -102,11 +103,11 @@ def _levels(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _after(plan: Plan, names: Iterable[str]) -> set[str]:
-    """Give the names of all nodes that wait for some, directly or not."""
+    """Return the names of all nodes that wait for the given ones, directly or not."""
     found: set[int] = set()
-    line = [plan.index[name] for name in names]
-    while line:
-        new = [each for each in plan.dependents[line.pop()] if each not in found]
+    todo = [plan.index[name] for name in names]
+    while todo:
+        new = [each for each in plan.dependents[todo.pop()] if each not in found]
         found.update(new)
-        line += new
+        todo += new
     return {plan.nodes[position].name for position in found}

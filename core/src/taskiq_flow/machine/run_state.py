@@ -1,8 +1,8 @@
-"""The course of a run: its state, and what follows when cells arrive, become final, or the run ends.
+"""The state of a run, and its changes when cells arrive, become final, or the run ends.
 
-Nothing in here looks at events; :mod:`~taskiq_flow.machine.machine` does, and calls this. Cells that have
-become final wait in a queue until they have had their effect, so that neither long chains of skipped cells
-nor maps over a hundred thousand empty bodies recurse; only maps inside maps do.
+Nothing in here looks at events; :mod:`~taskiq_flow.machine.machine` does, and calls this. Final cells wait in
+a queue for their dependents' turn, so that neither long chains of skipped cells nor maps over a hundred
+thousand empty bodies recurse; only maps inside maps do.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CANCELLED_IF_PENDING = bytes(
 
 
 class RunState:
-    """The state of one run; :class:`~taskiq_flow.machine.machine.RunMachine` says what it consists of."""
+    """The state of one run; :class:`~taskiq_flow.machine.machine.RunMachine` documents its attributes."""
 
     def __init__(self, graph: Graph, *, read: Callable[[Value], Any], window: int) -> None:
         self.graph = graph
@@ -111,9 +111,9 @@ class RunState:
             self._out.append(do.Expand(cell=cell.path, items=items))
 
     def _params_of(self, scope: Scope, position: int) -> dict[str, Value] | None:
-        """Give the values of the node's parameters, or ``None`` when the cell is to be skipped.
+        """Return the values of the node's parameters, or ``None`` when the cell is to be skipped.
 
-        :raises PayloadError: what the guard looks at cannot be read.
+        :raises PayloadError: the guard's value cannot be read.
         """
         plan, inputs, outputs = scope.plan, scope.inputs, scope.outputs
         if plan.guards:
@@ -181,7 +181,7 @@ class RunState:
     # Cells become final
 
     def _advance(self) -> None:
-        """Let final cells have their effect, until nothing follows any more."""
+        """Update the dependents of final cells, until no final cell is left in the queue."""
         while True:
             if self._must_stop and self._ending is None:
                 self._end(RunStatus.FAILED, "")
@@ -214,7 +214,7 @@ class RunState:
             self._item_done(scope.parent, scope)
 
     def _close(self, cell: Cell) -> None:
-        """Forget a cell that has just become final, all but its state."""
+        """Drop the object of a cell that has just become final, and keep its state."""
         cells, path = self.cells, cell.path
         del cells.active[path]
         cells.in_flight.pop(path, None)
@@ -235,7 +235,7 @@ class RunState:
         self._settled.append((scope, position))
 
     def _fail(self, scope: Scope, position: int, attempt: int, failure: Failure) -> None:
-        """Keep why a cell failed for good, and decide what that means for the others."""
+        """Record the final failure of a cell, and decide about the other cells."""
         into = self.suppressed if scope.tolerant else self.failures
         into[scope.prefix + scope.plan.nodes[position].name] = (attempt, failure)
         self._doom(scope, position)
@@ -265,14 +265,14 @@ class RunState:
                 if len(items.open) >= items.limit:
                     return
             elif items.open and self._open_count >= self._window:
-                # Items of inner maps come before those of outer ones, which wait here: depth first.
+                # Depth first: an outer map waits here, so that items of inner maps come before its own.
                 if not items.starved:
                     items.starved = True
                     self._starved.append(cell)
                 return
             number = items.next
             inputs = {**items.shared, node.item: items.values[number]}
-            # As Scope.open() does; a map of many items spends much of its time here.
+            # The same as Scope.open(), but faster; a map of many items spends much of its time here.
             scope = Scope(
                 plan, f"{path}[{number}]/", inputs, cell, number, on_error, tolerant,
                 bytearray(size), plan.indegree[:], {}, size,
@@ -329,7 +329,7 @@ class RunState:
     # The run ends
 
     def _end(self, status: RunStatus, reason: str) -> None:
-        """Start nothing more, and make what runs give up."""
+        """Start nothing more, and stop the running attempts."""
         self._ending = status
         self.status = RunStatus.CANCELLING
         self.reason = reason
@@ -344,7 +344,7 @@ class RunState:
                 self._close(cell)
 
     def _abandon(self, cell: Cell) -> None:
-        """Take a cell that the run has released to its end."""
+        """Close a cell whose attempt the run has stopped."""
         self.cells.move(cell, Trigger.ABANDONED)
         self._close(cell)
 
@@ -352,7 +352,7 @@ class RunState:
         self.status = status
         self._stop_timer("run")
         for cell in list(self.cells.active.values()):
-            # Only maps are left; their items have come to nothing.
+            # Only maps are left, with items that were not finished.
             self._abandon(cell)
         root = self.cells.root
         if root is not None and root.left > 0:
@@ -383,5 +383,5 @@ class RunState:
 
 
 def _holds(value: Any, wanted: Any) -> bool:
-    """Whether a guard's value is the one it must have; a guard that wants a truth value takes any value for one."""
+    """Whether a value fulfils a guard; a guard that wants a bool takes the truth of any value."""
     return bool(value) is wanted if isinstance(wanted, bool) else bool(value == wanted)

@@ -1,4 +1,4 @@
-"""Where cells live: a scope is one application of a graph, and a cell is one node in it."""
+"""Scopes and cells: a scope is one application of a graph, and a cell is one node in it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Cell:
     :ivar scope: Its scope.
     :ivar position: The position of its node in the scope's plan.
     :ivar node: That node.
-    :ivar state: Where it stands.
+    :ivar state: Its state.
     :ivar attempt: The current attempt, counted from 1.
-    :ivar placed: The worker of the pool that the current attempt was placed on, and that its resources are counted
-        for; empty where any worker may take it.
-    :ivar worker: The worker that has claimed the current attempt; empty until that is known.
-    :ivar resources: What the current attempt occupies, or will occupy.
-    :ivar queue: The queue that it asks for; empty for none.
+    :ivar placed: The worker of the pool that the current attempt was placed on, and whose resources it occupies;
+        empty if any worker may take it.
+    :ivar worker: The worker that has claimed the current attempt; empty while that is unknown.
+    :ivar resources: The resources that the current attempt occupies, or will occupy.
+    :ivar queue: The demanded queue; empty for none.
     :ivar sent_to: The queue that the current attempt was sent to; empty for the default.
     :ivar priority: Higher goes first.
     :ivar first_started_at: When its first attempt started, in seconds since the epoch.
@@ -42,7 +42,7 @@ class Cell:
     :ivar slot_free: Whether the current attempt is known to occupy no worker any more.
     :ivar story: Its states so far, a byte for each, for error messages.
     :ivar params: The values of its parameters.
-    :ivar items: How far it has come, for a map.
+    :ivar items: The progress of a map; ``None`` for a task.
     """
 
     path: str
@@ -67,12 +67,12 @@ class Cell:
 
     @property
     def holder(self) -> str:
-        """Who has the current attempt: the worker that claimed it, or else the one that it was placed on."""
+        """The worker that claimed the current attempt, or else the one that it was placed on."""
         return self.worker or self.placed
 
     @property
     def depth(self) -> int:
-        """How many items of maps it is in that have begun: its own, and those around that."""
+        """The number of maps around the cell whose item has begun."""
         depth = 0
         scope, begun = self.scope, self.attempt > 1
         while scope.parent is not None:
@@ -87,16 +87,16 @@ class Scope:
     """One application of a graph: the run itself, or one item of a map.
 
     :ivar plan: The prepared graph.
-    :ivar prefix: What stands before the names of its nodes in a cell's path.
+    :ivar prefix: The part of a cell's path before the node's name.
     :ivar inputs: The values of the graph's inputs.
     :ivar parent: The map's cell this is an item of; ``None`` for the run itself.
-    :ivar number: Which item it is, counted from 0.
-    :ivar on_error: What a failure in here does, where its node does not say.
+    :ivar number: The number of the item, counted from 0.
+    :ivar on_error: The error mode of nodes without one of their own.
     :ivar tolerant: Whether a failure in here stays in here (a map that skips errors).
     :ivar states: One state per node; that of a cell which has an object is in the object.
     :ivar missing: How many predecessors are not final yet, per node.
-    :ivar outputs: What succeeded cells produced, by position.
-    :ivar left: How many nodes are not final yet; -1 once that nothing is left has had its effect.
+    :ivar outputs: The outputs of succeeded cells, by position.
+    :ivar left: How many nodes are not final yet; -1 once the end of the scope was handled.
     :ivar failed: Whether a cell in here failed.
     """
 
@@ -125,7 +125,7 @@ class Scope:
         on_error: ErrorMode = "stop",
         tolerant: bool = False,
     ) -> Scope:
-        """Start applying a graph: everything is pending."""
+        """Start an application of a graph; every cell is pending."""
         size = len(plan.nodes)
         return cls(
             plan=plan,
@@ -144,13 +144,13 @@ class Scope:
 
 @define(eq=False)
 class Items:
-    """How far a map has come.
+    """The progress of a map.
 
     :ivar values: The items.
     :ivar shared: The body's inputs that are the same for every item.
-    :ivar limit: How many items the map itself lets be open at once; ``None`` where it does not say.
-    :ivar results: For each output of the map, what each finished item gave, in item order; ``None`` for one that
-        failed, was left out by a filter, or is not finished.
+    :ivar limit: The map's own limit of open items; ``None`` if it has none.
+    :ivar results: A column for each output of the map, with a value for each item, in item order; ``None`` for an item
+        that failed, was left out by a filter, or is not finished.
     :ivar next: The first item that was not opened yet.
     :ivar open: The scopes of the items that are open, by number.
     :ivar failures: How many items failed.
@@ -178,9 +178,9 @@ class Items:
         return not self.open and self.next == len(self.values)
 
     def collect(self, node: MapNode, scope: Scope, read: Callable[[Value], Any]) -> None:
-        """Keep what a finished item gave; an output that was skipped is null, so that lists stay aligned.
+        """Keep the outputs of a finished item; a skipped output is null, so that lists stay aligned.
 
-        :raises PayloadError: what a filter's body gave cannot be read.
+        :raises PayloadError: the output of a filter's body cannot be read.
         """
         places, number = scope.plan.outputs, scope.number
         given = [resolve(places[name], scope.inputs, scope.outputs) for name in node.collects]
@@ -200,7 +200,7 @@ class Items:
 
 @define(eq=False)
 class RunTimer:
-    """A timer that runs.
+    """A running timer.
 
     :ivar due: Seconds since the epoch.
     :ivar cell: The cell it belongs to; ``None`` for the run itself.

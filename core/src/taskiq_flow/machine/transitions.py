@@ -2,13 +2,13 @@
 
 A cell is *pending* until all its predecessors are final. Then it is *skipped* (its guard does not
 hold, or a required input was skipped) or *ready*; a map's cell goes straight to *running*, because
-nothing of it is sent anywhere. When the value that its guard looks at cannot be read, it has *failed*.
+it is not sent to a worker. When the value of its guard cannot be read, it has *failed*.
 A ready cell is *dispatched* when a scheduler placed it and *running* when a worker claimed it. It ends
 *succeeded*, *failed* or *cancelled*, or goes to *waiting* when the retry policy wants another attempt;
-when that is due it is *ready* again. A map that is still running when its run ends is *cancelled*, and
-so is a cell that was still pending.
+when that is due it is *ready* again. When a run ends, its running maps and its pending cells are
+*cancelled*.
 
-A worker's notices may overtake each other: an outcome may come before the news of the start, so
+A worker's notices may overtake each other: an outcome may come before the notice of the start, so
 *dispatched* has every edge that *running* has.
 """
 
@@ -34,17 +34,17 @@ class CellState(enum.IntEnum):
     SKIPPED = 7
     CANCELLED = 8
 
-    # A member is an int and looked up with each event; the hash of Enum is ten times slower.
+    # Every event looks up a member, and the hash of Enum is ten times slower than that of int.
     __hash__ = int.__hash__
 
     @property
     def final(self) -> bool:
-        """Whether nothing comes after it."""
+        """Whether no state follows."""
         return self in FINAL_STATES
 
     @property
     def word(self) -> str:
-        """The state's name as people read it."""
+        """The state's name for people."""
         return self.name.lower()
 
 
@@ -59,16 +59,16 @@ class RunStatus(str, enum.Enum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing comes after it."""
+        """Whether no state follows."""
         return self is not _RUNNING and self is not _CANCELLING
 
 
-# A member is found through its class only slowly.
+# The lookup of a member through its class is slow.
 _RUNNING, _CANCELLING = RunStatus.RUNNING, RunStatus.CANCELLING
 
 
 class Trigger(enum.Enum):
-    """What moves a cell from one state to the next."""
+    """The causes that move a cell from one state to the next."""
 
     SUPPLIED = "all sources arrived"
     OPENED = "a map's sources arrived"
@@ -83,7 +83,7 @@ class Trigger(enum.Enum):
     WITHDRAWN = "run ends, or a predecessor failed"
     ABANDONED = "attempt cancelled"
 
-    # Members are compared by identity, and looked up with each event.
+    # Every event looks up a member, and members are compared by identity.
     __hash__ = object.__hash__
 
 

@@ -2,8 +2,8 @@
 
 Each is a JSON object with the version of the form under ``v``. An event has its class's name under
 ``event`` beside its fields; fields at their default are left out. A payload that is UTF-8 text stays
-readable, other bytes are base64. Decoding builds nothing but these plain classes, and refuses what it
-does not know: a log that a newer version wrote is not half read.
+readable, other bytes are base64. Decoding builds only these plain classes, and refuses unknown names,
+so that a log from a newer version is never read in part.
 
 ::
 
@@ -11,7 +11,7 @@ does not know: a log that a newer version wrote is not half read.
     {"v": 1, "s": "json", "text": "[1, 2]"}          a payload
     {"v": 1, "s": "pickle", "b64": "gAQu"}           a payload that is not text
     {"v": 1, "s": "json", "blob": "k7", "size": 9}   a claim check
-    {"v": 1, "list": [{"s": "json", "text": "1"}]}   a list kept as its elements
+    {"v": 1, "list": [{"s": "json", "text": "1"}]}   a list stored as its elements
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _write_value(value: Value) -> dict[str, Any]:
         text = value.data.decode()
     except UnicodeDecodeError:
         text = "\0"
-    # Databases refuse the zero character in text, and JSON never has it bare.
+    # Databases refuse the zero character in text; such a payload is stored as base64.
     if "\0" in text:
         return {"s": value.serializer, "b64": base64.b64encode(value.data).decode()}
     return {"s": value.serializer, "text": text}
@@ -110,7 +110,7 @@ EVENT = WireForm(_write_event, _read_event)
 """The form of an event inside another document."""
 
 KNOWN: Known = ((Value, VALUE), (Event, EVENT))
-"""The forms that are not derived from fields."""
+"""The wire forms that are not derived from fields."""
 
 
 @cache
@@ -118,12 +118,12 @@ def _form(annotation: Any) -> WireForm:
     return wire_form(annotation, KNOWN)
 
 
-def write_document(what: str, write: Callable[[T], dict[str, Any]], value: T) -> str:
-    """Write one thing as a versioned JSON document.
+def write_document(subject: str, write: Callable[[T], dict[str, Any]], value: T) -> str:
+    """Write an object as a versioned JSON document.
 
-    :param what: What it is, for the error.
-    :param write: Gives its JSON object.
-    :raises StoreError: it holds something that is not JSON data.
+    :param subject: The noun for errors, such as ``an event``.
+    :param write: Callback that returns the JSON object.
+    :raises StoreError: a part of it is no JSON data.
     """
     try:
         data = {"v": WIRE_VERSION, **write(value)}
@@ -132,36 +132,36 @@ def write_document(what: str, write: Callable[[T], dict[str, Any]], value: T) ->
             try:
                 text.encode()
             except UnicodeEncodeError:
-                # Half of a surrogate pair, as in undecodable file names: only its escape can be stored.
+                # Only the escape of a lone surrogate can be stored; undecodable file names have them.
                 text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError, AttributeError) as error:
-        raise StoreError(f"cannot write {what}: {error}; it must hold plain JSON data only") from error
+        raise StoreError(f"cannot write {subject}: {error}; it must hold plain JSON data only") from error
     return text
 
 
-def read_document(what: str, read: Callable[[Any], T], text: str | bytes) -> T:
-    """Read what :func:`write_document` wrote.
+def read_document(subject: str, read: Callable[[Any], T], text: str | bytes) -> T:
+    """Read a document that :func:`write_document` wrote.
 
-    :param what: What it is, for the error.
-    :param read: Makes the thing of its JSON object; raises ``Misfit``.
-    :raises StoreError: the text is damaged, of another version, or something else.
+    :param subject: The noun for errors, such as ``an event``.
+    :param read: Callback that reads the JSON object; raises ``Misfit``.
+    :raises StoreError: the text is damaged, of another version, or another document.
     """
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"cannot read {what}: expected JSON, found something else: {error}") from error
+        raise StoreError(f"cannot read {subject}: expected JSON, found something else: {error}") from error
     try:
         if not isinstance(data, dict) or "v" not in data:
             raise Misfit("a JSON object with a version under 'v'", data)
         version = data.pop("v")
         if version != WIRE_VERSION or type(version) is not int:
             raise StoreError(
-                f"cannot read {what}: it is in form {version!r}, and this version of taskiq-flow-core reads "
+                f"cannot read {subject}: it is in form {version!r}, and this version of taskiq-flow-core reads "
                 f"form {WIRE_VERSION}; install the version that wrote it"
             )
         return read(data)
     except (Misfit, ValueError, RecursionError) as error:
-        raise StoreError(f"cannot read {what}: {error}") from error
+        raise StoreError(f"cannot read {subject}: {error}") from error
 
 
 def encode_value(value: Value) -> str:
@@ -172,7 +172,7 @@ def encode_value(value: Value) -> str:
 def decode_value(text: str | bytes) -> Value:
     """Read a value.
 
-    :raises StoreError: the text is not one.
+    :raises StoreError: the text is no value.
     """
     return read_document("a value", _read_value, text)
 
@@ -186,7 +186,7 @@ def encode_values(values: Mapping[str, Value]) -> str:
 def decode_values(text: str | bytes) -> dict[str, Value]:
     """Read values by name.
 
-    :raises StoreError: the text is not that.
+    :raises StoreError: the text is no such document.
     """
     form = _form(Mapping[str, Value])
 
@@ -207,7 +207,7 @@ def encode_failure(failure: Failure) -> str:
 def decode_failure(text: str | bytes) -> Failure:
     """Read a failure.
 
-    :raises StoreError: the text is not one.
+    :raises StoreError: the text is no failure.
     """
     failure: Failure = read_document("a failure", _form(Failure).read, text)
     return failure
@@ -216,7 +216,7 @@ def decode_failure(text: str | bytes) -> Failure:
 def encode_event(event: Event) -> str:
     """Write an event.
 
-    :raises StoreError: it is not one, or holds something that is not JSON data.
+    :raises StoreError: it is no event, or a part of it is no JSON data.
     """
     return write_document("an event", _write_event, event)
 
@@ -224,6 +224,6 @@ def encode_event(event: Event) -> str:
 def decode_event(text: str | bytes) -> Event:
     """Read an event.
 
-    :raises StoreError: the text is not one, or one that this version does not know.
+    :raises StoreError: the text is no event, or an event that this version does not know.
     """
     return read_document("an event", _read_event, text)

@@ -1,1 +1,1 @@
-"""What travels from a driver to a worker."""
+"""Messages from a driver to a worker."""

@@ -1,7 +1,7 @@
-"""What a message carries for a worker: which attempt of which cell, and the encoded arguments.
+"""The envelope that a message carries for a worker: the attempt, its cell, and the encoded arguments.
 
-On the wire it is a list, because every message has one: version, pool, run, cell, attempt, arguments,
-names of the outputs, and a mapping of what has not its usual value.
+On the wire it is a list, which is short, because every message has one: version, pool, run, cell, attempt, arguments,
+names of the outputs, and a mapping of the extras that differ from their default.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _EXTRAS = frozenset({"serializer", "retry", "resources", "first_started_at", "se
 
 @light
 class Envelope:
-    """The part of a message that is ours.
+    """The part of a message that belongs to Taskiq-Flow.
 
-    :param pool: The pool whose driver wants the outcome.
+    :param pool: The pool whose inbox gets the notices.
     :param run: The run's id.
     :param cell: The cell's path.
-    :param attempt: Counted from 1.
-    :param arguments: By parameter name.
+    :param attempt: The number of the attempt, counted from 1.
+    :param arguments: The encoded arguments, by parameter name.
     :param outputs: The names of the outputs to unpack the result into.
-    :param extras: What has not its usual value: ``serializer`` of the outputs, options for ``retry``, ``resources``
-        that the attempt occupies, ``first_started_at``, the start of the cell's first attempt, and ``sender``, the id
-        of the message that the run stands for.
+    :param extras: Fields that differ from their default: ``serializer`` of the outputs, options for ``retry``,
+        ``resources`` that the attempt occupies, ``first_started_at``, the start of the cell's first attempt, and
+        ``sender``, the id of the taskiq message that this run was started for.
     """
 
     pool: str
@@ -51,11 +51,11 @@ class Envelope:
 
     @property
     def message_id(self) -> str:
-        """The id of the message, for people: nothing is looked up by it."""
+        """The id of the message; only people read it."""
         return f"{self.run}/{self.cell}/{self.attempt}"
 
     def to_wire(self) -> list[Any]:
-        """Give the envelope as plain JSON data."""
+        """Return the envelope as plain JSON data."""
         arguments = {}
         for name, value in self.arguments.items():
             arguments[name] = _argument_to_wire(value)
@@ -65,9 +65,9 @@ class Envelope:
 
     @classmethod
     def from_wire(cls, wire: Any) -> Envelope:
-        """Read what :meth:`to_wire` gave.
+        """Read the output of :meth:`to_wire`.
 
-        :raises PayloadError: it is something else.
+        :raises PayloadError: the data is damaged, or of another version.
         """
         try:
             version, pool, run, cell, attempt, arguments, outputs, extras = wire
@@ -111,5 +111,5 @@ def _argument_from_wire(wire: list[Any]) -> Value:
 
 
 def address_of(worker: str) -> str:
-    """Give the inbox that a worker reads its own notices from."""
+    """Return the name of a worker's own inbox."""
     return f"worker:{worker}"

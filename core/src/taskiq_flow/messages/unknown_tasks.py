@@ -1,4 +1,4 @@
-"""Messages about tasks that a worker does not have: taskiq drops them, and the run would wait for ever."""
+"""Messages for tasks that a worker does not have: taskiq drops them, so their runs would wait for ever."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["UnknownTaskFormatter"]
 
 
 class UnknownTaskFormatter(TaskiqFormatter):
-    """Reads messages as the broker does, and fails the attempts of those that taskiq is about to drop.
+    """Reads messages with the broker's formatter, and fails the attempts whose task is unknown here.
 
-    Reading is the last thing that happens to such a message: no middleware is asked.
+    A formatter is the only place for that: taskiq drops such a message before any middleware sees it.
 
     :param worker: The id of the worker, for people.
 
-    :ivar inner: The formatter that does the work.
+    :ivar inner: The broker's own formatter.
     """
 
     def __init__(self, broker: AsyncBroker, *, worker: str, store: RunStore, clock: Clock) -> None:
@@ -39,7 +39,7 @@ class UnknownTaskFormatter(TaskiqFormatter):
 
     @classmethod
     def install(cls, broker: AsyncBroker, *, worker: str, store: RunStore, clock: Clock) -> None:
-        """Put one around a broker's formatter, unless it has one."""
+        """Wrap a broker's formatter, unless it is wrapped already."""
         if not isinstance(broker.formatter, cls):
             broker.formatter = cls(broker, worker=worker, store=store, clock=clock)
 
@@ -65,7 +65,7 @@ class UnknownTaskFormatter(TaskiqFormatter):
         return found
 
     async def _refuse(self, envelope: Envelope, task: str) -> None:
-        # Nobody may begin it any more; where somebody has, this was one message too many.
+        # Revoked, so that no worker begins the attempt. If one has claimed it, this message is a duplicate.
         if not await self._store.inbox.revoke(envelope.run, envelope.cell, envelope.attempt):
             return
         failure = Failure(

@@ -1,4 +1,4 @@
-"""The door for plugins: loading them, and what they together offer."""
+"""Plugins: loading them, and the tables of what they offer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
     "unreadable_distributions",
 ]
 
-# The command line's help needs the commands, and nothing of stores or schedulers.
+# Lazy, because the command line's help needs the commands, and nothing of stores or schedulers.
 __getattr__, __dir__ = lazy_names(
     __name__,
     {

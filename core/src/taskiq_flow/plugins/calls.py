@@ -23,8 +23,8 @@ class Call:
 
     :param hook: The hook's name.
     :param plugin: The plugin.
-    :param function: What it implements the hook with.
-    :param arguments: The names of the arguments that it takes, in order.
+    :param function: The function that implements it.
+    :param arguments: The names of the function's arguments, in order.
     """
 
     hook: str
@@ -33,7 +33,7 @@ class Call:
     arguments: tuple[str, ...]
 
     def positional(self) -> Callable[..., Any]:
-        """Give a function that takes all the hook's arguments by position."""
+        """Return a function that takes all the hook's arguments by position."""
         if self.arguments == HOOKS[self.hook]:
             return self.function
         function = self.function
@@ -42,7 +42,7 @@ class Call:
 
 
 def observer(calls: Sequence[Call]) -> Callable[..., None] | None:
-    """Give a function that tells all observers and never raises; ``None`` when there are none."""
+    """Return a function that calls all observers and never raises; ``None`` when there are none."""
     if not calls:
         return None
     targets = tuple((call.positional(), call) for call in calls)
@@ -63,10 +63,10 @@ def observer(calls: Sequence[Call]) -> Callable[..., None] | None:
 def decider(
     calls: Sequence[Call], default: Callable[..., Mapping[str, Any]]
 ) -> Callable[..., Mapping[str, Any]]:
-    """Give a function that takes the first answer of a hook, and the default where a plugin fails.
+    """Return a function that gives the first answer of a hook, and the default's where a plugin fails.
 
-    :param calls: Implementations in the order in which they are asked, without the default.
-    :param default: What answers when nobody else does; also the whole function when there is nobody else.
+    :param calls: Implementations in the order of calling, without the default.
+    :param default: Answers when no implementation does; returned itself when there are none.
     """
     if not calls:
         return default
@@ -97,7 +97,7 @@ def decider(
 
 
 def discard_result(call: Call, result: Any) -> None:
-    """Let go of a result that nobody reads, and say so when it is a coroutine."""
+    """Discard a result that nobody reads; a coroutine is closed and logged."""
     if inspect.iscoroutine(result):
         result.close()
-        logger.error("%s() of %s gave a coroutine, which nobody awaits", call.hook, call.plugin.origin)
+        logger.error("%s() of %s gave a coroutine, which is never awaited", call.hook, call.plugin.origin)

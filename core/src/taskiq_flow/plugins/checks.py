@@ -1,4 +1,4 @@
-"""What is wrong with an object that shall be a plugin."""
+"""Checks of an object that is meant to be a plugin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
 
 
 def problems_of(plugin: Any) -> list[str]:
-    """Give everything that keeps an object from being a plugin, as sentences."""
+    """Return the reasons why an object cannot be a plugin, as sentences."""
     if isinstance(plugin, type):
         return [
             f"a plugin is a module or an object, found the class {plugin.__qualname__}; give an instance of it"
@@ -57,11 +57,11 @@ def _candidates(plugin: Any) -> Iterator[tuple[str, Callable[..., Any], dict[str
 
 
 def _function_problems(name: str, function: Callable[..., Any], options: dict[str, Any]) -> Iterator[str]:
-    # A hook may go by another name than its function.
+    # An implementation may name its hook with `specname`.
     hook = options.get("specname") or name
     if hook not in HOOKS:
         if not options.get("optionalhook"):
-            # Late: it comes with the whole package of graphs, and names are seldom wrong.
+            # Imported late: it brings the whole package of graphs, and names are seldom wrong.
             from taskiq_flow._words import Suggestions, quote
 
             hint = Suggestions(HOOKS).hint(hook) or f"; there are {quote(sorted(HOOKS))}"

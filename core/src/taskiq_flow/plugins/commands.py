@@ -1,4 +1,4 @@
-"""The commands that plugins offer, without what else they offer."""
+"""The commands that plugins offer, loaded without the other axes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ COMMANDS = Axis("command", "flow_register_commands", Command)
 
 
 def load_commands(config: FlowConfig | None = None) -> tuple[OfferTable[Command], tuple[str, ...]]:
-    """Give the commands by name, and leave the other axes alone: this is what the command line's help waits for.
+    """Load the commands, by name; the other axes are left out, because the command line's help waits for this.
 
-    A plugin that is broken keeps the commands of no other from anything.
+    A broken plugin does not affect the commands of others.
 
-    :param config: Which plugins are blocked; read from environment and file when it is not given.
-    :returns: The commands that can be used, and a sentence for each thing that cannot.
+    :param config: The configuration with the blocked plugins; read from environment and file when it is not given.
+    :returns: The usable commands, and a sentence for each problem.
     :raises PluginError: the configuration cannot be read.
     """
     config = FlowConfig.load() if config is None else config

@@ -1,4 +1,4 @@
-"""Which implementation is selected on each axis, and which plugins are blocked."""
+"""Configuration: the selected implementation on each axis, and the blocked plugins."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _TASKS = "TASKIQ_FLOW_TASKS_"
 
 @frozen(kw_only=True)
 class FlowConfig:
-    """What was configured, whoever said it; ``None`` where nobody said anything.
+    """Settings from arguments, environment and file; ``None`` where none of them has one.
 
-    What is selected then is for :meth:`Plugins.selection` to say, which knows what is installed.
+    :meth:`Plugins.selection` fills such gaps, because it knows which plugins are installed.
 
     :param store: The URL of the store.
     :param scheduler: The name of the scheduler.
     :param serializer: The name of the serializer.
     :param retry: The name of the retry policy.
-    :param retry_options: Options of the retry policy for all tasks and pipelines that say nothing of retries.
+    :param retry_options: Options of the retry policy, for tasks and pipelines without options of their own.
     :param discoverer: The name of the discoverer of tasks.
-    :param tasks: Settings of the discoverer, as it understands them.
+    :param tasks: Settings of the discoverer.
     :param codecs: The names of the codecs behind the serializer, in order.
-    :param claim_check: Bytes above which a value is kept as a blob; ``None`` for never.
-    :param blobs: The URL of where blobs are kept; ``None`` for the store itself.
-    :param max_value_bytes: How many bytes a value may have; ``None`` for no limit.
+    :param claim_check: Bytes above which a value becomes a blob; ``None`` for never.
+    :param blobs: The URL of the place for blobs; ``None`` for the store itself.
+    :param max_value_bytes: The largest size of a value in bytes; ``None`` for no limit.
     :param blocked: Plugins that are not loaded, by their own name or by that of their distribution.
-    :param sources: For each setting that is not a default, who said it, for people.
+    :param sources: The source of each setting that is not a default, for people.
     """
 
     store: str | None = None
@@ -74,29 +74,28 @@ class FlowConfig:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
     ) -> FlowConfig:
-        """Take each setting from the first that has it: argument, environment, file.
+        """Take each setting from the first source that has it: argument, environment, file.
 
-        The environment has ``TASKIQ_FLOW_STORE``, ``…_SCHEDULER``, ``…_SERIALIZER``, ``…_RETRY``, ``…_DISCOVERER`` and
-        ``…_BLOCK`` (names with commas between them), and ``…_TASKS_NAME`` for a setting of the discoverer, which goes
-        over the one of that name in the file's table ``tasks``; the file is the nearest ``pyproject.toml``, and in it
-        ``[tool.taskiq-flow]``.
-        ``…_CODECS`` (names with commas between them), ``…_CLAIM_CHECK``, ``…_BLOBS`` and ``…_MAX_VALUE_BYTES`` say how
-        values are carried; sizes are numbers of bytes, such as ``262144`` or ``256KiB``, or ``none``.
-        ``retry`` is a name or a table of options (in the environment: a JSON object), of which ``policy`` may give the
-        name.
+        The file is the nearest ``pyproject.toml``; its table is ``[tool.taskiq-flow]``. The environment has
+        ``TASKIQ_FLOW_STORE``, ``…_SCHEDULER``, ``…_SERIALIZER``, ``…_RETRY``, ``…_DISCOVERER`` and ``…_BLOCK`` (names
+        with commas between them). ``…_TASKS_NAME`` overrides one setting of the discoverer from the file's table
+        ``tasks``. ``…_CODECS`` (names with commas between them), ``…_CLAIM_CHECK``, ``…_BLOBS`` and
+        ``…_MAX_VALUE_BYTES`` are about values; sizes are numbers of bytes, such as ``262144`` or ``256KiB``, or
+        ``none``. ``retry`` is a name or a table of options (in the environment: a JSON object); the option ``policy``
+        names the policy.
 
         :param store: The URL of the store.
         :param scheduler: The name of the scheduler.
         :param serializer: The name of the serializer.
         :param retry: The name of the retry policy, or options for it.
         :param discoverer: The name of the discoverer of tasks.
-        :param blocked: Plugins to block; takes the place of what environment and file say.
+        :param blocked: Plugins to block, instead of those that environment and file name.
         :param codecs: The names of the codecs, in order.
-        :param claim_check: Bytes above which a value is kept as a blob, 4 KiB at least, or ``none`` for never.
-        :param blobs: The URL of where blobs are kept.
-        :param max_value_bytes: How many bytes a value may have, or ``none`` for no limit.
-        :param environment: What to read instead of the process's environment.
-        :param directory: Where to begin looking for the file, instead of the working directory.
+        :param claim_check: Bytes above which a value becomes a blob, 4 KiB at least, or ``none`` for never.
+        :param blobs: The URL of the place for blobs.
+        :param max_value_bytes: The largest size of a value in bytes, or ``none`` for no limit.
+        :param environment: The environment to read instead of the process's own.
+        :param directory: The first directory to search for the file, instead of the working directory.
         :raises PluginError: environment or file cannot be read, or the file has settings that do not exist.
         """
         if isinstance(blocked, str):
@@ -122,7 +121,7 @@ class FlowConfig:
             if not isinstance(values.get(key, ""), (str, Mapping) if key == "retry" else str):
                 raise PluginError(f"{key!r} must be a text, found {values[key]!r} ({sources[key]})")
         block = frozenset(values.pop("block", ()))
-        # Setting by setting, unlike the others: the environment adds one, or goes over one of the file.
+        # Merged one by one, unlike the others: the environment adds a setting, or overrides one of the file.
         values["tasks"] = {
             key: value for _, layer in reversed(layers) for key, value in (layer.get("tasks") or {}).items()
         }
@@ -139,7 +138,7 @@ def _from_environment(environment: Mapping[str, str]) -> Mapping[str, Any]:
     }
     if settings.get("retry", "").lstrip().startswith("{"):
         settings["retry"] = _options(settings["retry"])
-    # An empty list is a statement too: block nothing, whatever the file says.
+    # An empty list counts: it blocks nothing, whatever the file says.
     if (names := environment.get("TASKIQ_FLOW_BLOCK")) is not None:
         settings["block"] = [name.strip() for name in names.split(",") if name.strip()]
     tasks = {
@@ -173,7 +172,7 @@ def _from_file(directory: Path | None) -> tuple[str, Mapping[str, Any]]:
         return "", {}
     try:
         text = path.read_text(encoding="utf-8")
-        # Most projects say nothing to us, and their files need no parsing.
+        # Most projects have no settings for Taskiq-Flow, and their files need no parsing.
         tool = _parse(text).get("tool", {}) if "taskiq-flow" in text else {}
     except (OSError, ValueError) as error:
         raise PluginError(f"cannot read [tool.taskiq-flow] of {path}: {error}") from error

@@ -1,4 +1,4 @@
-"""What the core can do by itself, as a plugin like any other, asked after all others."""
+"""The core's own implementations, as a plugin like any other that is called after all others."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def flow_register_discoverers() -> Iterable[type[Discoverer]]:
 
 @hookimpl(trylast=True)
 def flow_route_cell(worker: WorkerInfo | None, queue: str) -> Mapping[str, Any]:
-    """Send to the queue that only the worker reads, or else to the one that was asked for."""
+    """Send to the worker's own queue, or else to the requested one."""
     name = (worker.queue if worker is not None else "") or queue
     return {"queue_name": name} if name else {}

@@ -1,4 +1,4 @@
-"""Which distribution to install for a name that is well known and not there."""
+"""The distribution to install for a well-known name that no plugin offers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _BY_NAME: Mapping[str, Mapping[str, str]] = {
 
 
 def to_install(kind: str, name: str) -> str:
-    """Give the distribution that offers a name; empty when none is known to.
+    """Return the distribution that offers a name; empty when none is known.
 
     :param kind: The axis, as error texts call it: ``scheduler``, ``retry policy`` …
     """
-    # The core has just one policy, so whatever else is wanted is meant to be that of the standard plugin.
+    # The core has only the policy 'none'; any other name is probably meant for the standard plugin.
     if kind == "retry policy":
         return "taskiq-flow-retry"
     plain = name.lower().replace("_", "-")

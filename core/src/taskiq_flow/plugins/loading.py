@@ -1,4 +1,4 @@
-"""Which plugins there are, in the order in which they are loaded."""
+"""Finding, importing and checking plugins, in the order of loading."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class RefusedPlugin:
 
     :param name: The name that it would have.
     :param origin: Where it comes from.
-    :param problems: What is wrong, each a sentence that names it and its origin.
-    :param cause: What was raised when it was imported.
+    :param problems: Sentences, each with the plugin's name and origin.
+    :param cause: The exception that importing it raised.
     """
 
     name: str
@@ -64,15 +64,15 @@ class RefusedPlugin:
 
 
 def load_plugins(explicit: Iterable[Any], blocked: Iterable[str]) -> list[LoadedPlugin]:
-    """Load the defaults, then what is installed by name, then what was given in code.
+    """Load the defaults, then the installed plugins by name, then those given in code.
 
     :param explicit: Modules, their names, or objects.
-    :param blocked: Names of plugins or of distributions that are passed over.
-    :raises PluginError: some of them cannot be loaded; names each of these with its origin.
+    :param blocked: Names of plugins or distributions to skip.
+    :raises PluginError: plugins cannot be loaded; names each of them with its origin.
     """
     loaded, refused = sort_plugins(explicit, blocked)
     if refused:
-        # Two of one name have one sentence.
+        # Two plugins of one name share one sentence.
         problems = dict.fromkeys(problem for each in refused for problem in each.problems)
         cause = next((each.cause for each in refused if each.cause is not None), None)
         raise PluginError("\n".join(problems)) from cause
@@ -82,12 +82,12 @@ def load_plugins(explicit: Iterable[Any], blocked: Iterable[str]) -> list[Loaded
 def sort_plugins(
     explicit: Iterable[Any], blocked: Iterable[str]
 ) -> tuple[list[LoadedPlugin], list[RefusedPlugin]]:
-    """Load what can be loaded, in the same order; for those who have something to say although a plugin is broken.
+    """Load the usable plugins in the order of :func:`load_plugins`, and collect the broken ones.
 
     :param explicit: Modules, their names, or objects.
-    :param blocked: Names of plugins or of distributions that are passed over.
-    :returns: The plugins, and those that cannot be used.
-    :raises PluginError: the defaults are to be blocked.
+    :param blocked: Names of plugins or distributions to skip.
+    :returns: The loaded plugins, and the refused ones.
+    :raises PluginError: the defaults would be blocked.
     """
     blocked = {same_name(name) for name in blocked}
     if DEFAULTS in blocked or _CORE in blocked:
@@ -100,13 +100,13 @@ def sort_plugins(
     for name, origin, source in (_defaults(), *_from_entry_points(found), *_from_code(explicit, blocked)):
         try:
             plugin = source()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does when it is imported
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything when it is imported
             refused.append(
                 RefusedPlugin(name, origin, (_cannot_load(name, origin, _describe_error(error)),), error)
             )
             continue
         if any(plugin is each.plugin for each in loaded):
-            # Given in code although it is installed: once is enough.
+            # An installed plugin that is also given in code is loaded once.
             continue
         if problems := tuple(_cannot_load(name, origin, problem) for problem in problems_of(plugin)):
             refused.append(RefusedPlugin(name, origin, problems))
@@ -116,9 +116,9 @@ def sort_plugins(
 
 
 def is_blocked(found: InstalledEntryPoint, blocked: Container[str]) -> bool:
-    """Whether a plugin is passed over.
+    """Whether a plugin is blocked.
 
-    :param blocked: Names of plugins or distributions, in their one spelling.
+    :param blocked: Names of plugins or distributions, as :func:`~taskiq_flow._metadata.same_name` spells them.
     """
     return same_name(found.name) in blocked or same_name(found.distribution) in blocked
 
@@ -127,7 +127,7 @@ _Source = tuple[str, Origin, Callable[[], Any]]
 
 
 def _defaults() -> _Source:
-    # Not an entry point: the defaults are first, they are there in a source tree, and nobody can shadow them.
+    # Not an entry point: so the defaults come first, exist in a source tree, and cannot be shadowed.
     return (
         DEFAULTS,
         Origin(_CORE, version_of(_CORE), _DEFAULTS_MODULE),
@@ -150,13 +150,14 @@ def _without_duplicates(
         owners = [f"{_CORE} itself"] * (name == DEFAULTS) + [
             f"{each.distribution} {each.version}" for each in those
         ]
-        said = f"the plugin name {name!r} is used by {' and '.join(owners)}; block or remove one of these distributions"
-        refused += [RefusedPlugin(name, origin_of(each), (said,)) for each in those]
+        users = " and ".join(owners)
+        problem = f"the plugin name {name!r} is used by {users}; block or remove one of these distributions"
+        refused += [RefusedPlugin(name, origin_of(each), (problem,)) for each in those]
     return single, refused
 
 
 def origin_of(found: InstalledEntryPoint) -> Origin:
-    """Give where an installed plugin comes from."""
+    """Return the origin of an installed plugin."""
     return Origin(found.distribution, found.version, found.target)
 
 

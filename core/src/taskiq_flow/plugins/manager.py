@@ -26,7 +26,7 @@ from taskiq_flow.store import BlobStore, RunStore, WorkerInfo
 
 __all__ = ["AXES", "Plugins"]
 
-#: What plugins offer, by the attribute of :class:`Plugins` that has it.
+#: The axes on which plugins offer classes, by the attribute of :class:`Plugins` with the table.
 AXES = {
     "retry_policies": Axis("retry policy", "flow_register_retry_policies", RetryPolicy),
     "schedulers": Axis("scheduler", "flow_register_schedulers", Scheduler),
@@ -52,9 +52,9 @@ _Router = Callable[[str, str, str, "WorkerInfo | None", str], Mapping[str, Any]]
 
 @frozen(kw_only=True, eq=False)
 class Plugins:
-    """What all plugins together offer; the only door to them.
+    """The offers of all plugins together; the core calls plugins only through it.
 
-    :param config: What selects among the offers.
+    :param config: The configuration, which selects among the offers.
     :param loaded: The plugins, in the order in which they were loaded: defaults, installed by name, given in code.
     :param retry_policies: Classes by name.
     :param schedulers: Classes by name.
@@ -65,8 +65,8 @@ class Plugins:
     :param discoverers: Classes by name.
     :param commands: Classes by name.
     :param notify: The observers.
-    :param route_cell: Gives the labels of a cell's message, as the hook ``flow_route_cell`` describes.
-    :param worker_capacity: Gives what this process has, as the hook ``flow_worker_capacity`` describes.
+    :param route_cell: Returns the labels of a cell's message, as the hook ``flow_route_cell`` describes.
+    :param worker_capacity: Returns the capacity of this process, as the hook ``flow_worker_capacity`` describes.
     """
 
     config: FlowConfig
@@ -86,10 +86,9 @@ class Plugins:
 
     @classmethod
     def load(cls, config: FlowConfig | None = None, *, explicit: Iterable[Any] = ()) -> Plugins:
-        """Load the defaults, what is installed, and what is given here.
+        """Load the defaults, the installed plugins, and those that are given here.
 
-        :param config: Which plugins are blocked, and later what is selected; read from environment and file when it
-            is not given.
+        :param config: The configuration; read from environment and file when it is not given.
         :param explicit: Modules, their names, or objects with hooks.
         :raises PluginError: a plugin cannot be loaded, or two offer the same name; names their origins.
         """
@@ -123,7 +122,7 @@ class Plugins:
         return {each.name: each.origin for each in self.loaded}
 
     def selection(self, axis: str) -> Selection:
-        """Give what is used on an axis: what the configuration names, or what a plugin prefers, or the core's.
+        """Return the choice on an axis: from the configuration, or preferred by a plugin, or the core's default.
 
         :param axis: One of ``store``, ``scheduler``, ``serializer``, ``retry``, ``discoverer``.
         :raises PluginError: nothing is named, and several classes are preferred.
@@ -140,8 +139,8 @@ class Plugins:
     def make_discoverer(self, wanted: bool | str | Discoverer = True) -> Discoverer:
         """Make a discoverer with the settings that the configuration has for it.
 
-        :param wanted: A discoverer, which is given back; the name of one; or ``True`` for the one that is selected.
-        :raises PluginError: there is none of that name, it does not have these settings, or it is something else.
+        :param wanted: A discoverer, returned as it is; the name of one; or ``True`` for the selected one.
+        :raises PluginError: no discoverer has that name, it refuses its settings, or ``wanted`` is something else.
         """
         if isinstance(wanted, Discoverer):
             return wanted
@@ -160,7 +159,7 @@ class Plugins:
         return self.blob_stores[_scheme(url, "blob store", self.blob_stores)].from_url(url)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Modules and functions cannot be sent to another process; what names them can, and is loaded again there.
+        # Modules and functions cannot be pickled. Their names can, and the other process loads them again.
         given = tuple(
             each.__name__ if isinstance(each, types.ModuleType) else each for each in self._explicit
         )

@@ -23,10 +23,10 @@ __all__ = ["Observers"]
 
 @frozen(kw_only=True)
 class Observers:
-    """For each notification hook a function that tells whoever implements it; ``None`` when nobody does.
+    """One function for each notification hook, which calls all implementations; ``None`` without any.
 
-    The functions never raise: what an observer raises is logged with its origin. Nothing is paid for hooks that
-    nobody implements but a look at an attribute::
+    The functions never raise: an observer's exception is logged with its origin. A hook without implementations costs
+    one look at an attribute::
 
         if (tell := plugins.notify.cell_started) is not None:
             tell(run, event)
@@ -49,7 +49,7 @@ class Observers:
     def of(cls, calls: Mapping[str, Sequence[Call]]) -> Observers:
         """Make the functions.
 
-        :param calls: The implementations of each hook, in the order in which they are told.
+        :param calls: The implementations of each hook, in the order of calling.
         """
         names = [each.name for each in fields(cls)]
         return cls(**{name: observer(calls.get(f"{PREFIX}{name}", ())) for name in names})

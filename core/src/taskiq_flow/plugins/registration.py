@@ -1,4 +1,4 @@
-"""From loaded plugins to the implementations of each hook, and to what registration hooks answer."""
+"""The implementations of each hook, found in the loaded plugins, and the answers of registration hooks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["answers_of", "calls_of"]
 
 
 def calls_of(loaded: Sequence[LoadedPlugin]) -> dict[str, list[Call]]:
-    """Give the implementations of each hook, in pluggy's order: the last loaded is called first."""
+    """Return the implementations of each hook, in pluggy's order: the last loaded is called first."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     owners = {id(each.plugin): each for each in loaded}
@@ -40,10 +40,10 @@ def answers_of(calls: Sequence[Call]) -> tuple[list[tuple[LoadedPlugin, Any]], l
     """
     answers: list[tuple[LoadedPlugin, Any]] = []
     problems: list[str] = []
-    # In the order of loading, so that an error about two names the one that was there first first.
+    # In the order of loading, so that an error about two plugins begins with the one that was loaded first.
     for call in reversed(calls):
         try:
             answers.append((call.plugin, call.function()))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises; all of them are told
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything, and all problems are reported
             problems.append(f"{call.hook}() of {call.plugin.origin} failed: {type(error).__name__}: {error}")
     return answers, problems

@@ -1,4 +1,4 @@
-"""Which of the offers on an axis is used, and who said so."""
+"""The selected offer on an axis, and the source of that choice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskiq_flow.plugins.tables import OfferTable
 
 __all__ = ["CORE_CHOICES", "Selection", "select"]
 
-#: What the core has on each axis that is configured.
+#: The core's default on each configurable axis.
 CORE_CHOICES: Mapping[str, str] = {
     "store": "memory://",
     "scheduler": "fifo",
@@ -25,10 +25,10 @@ CORE_CHOICES: Mapping[str, str] = {
 
 @frozen(kw_only=True)
 class Selection:
-    """What is selected on an axis.
+    """The selected offer on an axis.
 
     :param name: The name, or the URL of the store.
-    :param source: Who said so, for people.
+    :param source: The source of the choice, for people.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Selection:
 
 
 def select(axis: str, config: FlowConfig, table: OfferTable[Any]) -> Selection:
-    """Give what the configuration names, or else the one class that says it is preferred, or else the core's.
+    """Select the configured name, or else the one preferred class, or else the core's default.
 
-    A class says so itself, with ``preferred = True`` in its own body: what is derived from it does not inherit that.
+    A class is preferred by ``preferred = True`` in its own body; subclasses do not inherit it.
 
     :param axis: One of ``store``, ``scheduler``, ``serializer``, ``retry``.
-    :param table: What is offered there.
+    :param table: The offers on the axis.
     :raises PluginError: nothing is named, and several classes are preferred.
     """
     named: str | None = getattr(config, axis)

@@ -1,4 +1,4 @@
-"""What is installed, each plugin looked at by itself, so that a broken one hides no other."""
+"""A survey of the installed plugins, each examined alone, so that a broken one hides no other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SurveyedPlugin:
     :param origin: Where it comes from.
     :param blocked: Whether the configuration blocks it.
     :param problems: Why it cannot be used, as sentences; empty when it can.
-    :param offers: The names that it offers, by the attribute of :class:`Plugins` that has them.
+    :param offers: The names that it offers, by the attribute of :class:`Plugins` with the table.
     """
 
     name: str
@@ -36,9 +36,9 @@ class SurveyedPlugin:
 
 
 def survey(config: FlowConfig) -> Sequence[SurveyedPlugin]:
-    """Look at what is installed: the defaults first, then by name.
+    """Survey the installed plugins: the defaults first, then by name.
 
-    :param config: Which plugins are blocked; those are not imported.
+    :param config: The configuration; plugins that it blocks are not imported.
     :raises PluginError: the defaults are blocked.
     """
     blocked = {same_name(name) for name in config.blocked}

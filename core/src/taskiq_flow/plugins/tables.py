@@ -1,4 +1,4 @@
-"""What is offered on each axis, by name, with the origin of each offer."""
+"""The offers on each axis, by name, each with its origin."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _Offers = dict[str, tuple[type[Any], LoadedPlugin]]
 class OfferTable(Mapping[str, type[T_co]], Generic[T_co]):
     """Classes by the name that selects them; read-only.
 
-    Asking for a name that is not there raises a :class:`~taskiq_flow.errors.PluginError` (which is a :class:`KeyError`
-    too) that says what there is, and what to install.
+    An unknown name raises a :class:`~taskiq_flow.errors.PluginError` (a :class:`KeyError` too), which lists the known
+    names and says what to install.
     """
 
     __slots__ = ("_kind", "_offers")
@@ -49,18 +49,18 @@ class OfferTable(Mapping[str, type[T_co]], Generic[T_co]):
 
     @property
     def kind(self) -> str:
-        """What error texts call one of them."""
+        """The noun for one of them in error texts."""
         return self._kind
 
     def plugin_of(self, name: str) -> LoadedPlugin:
-        """Give the plugin that offers a name."""
+        """Return the plugin that offers a name."""
         self[name]
         return self._offers[name][1]
 
     def _missing(self, name: str) -> str:
         verb = "there are" if len(self) > 1 else "there is only"
         found = f"no {self._kind} {name!r}; {verb if self._offers else 'there is'} {self._listing()}"
-        # Late: it comes with the whole package of graphs, and names are seldom wrong.
+        # Imported late: it brings the whole package of graphs, and names are seldom wrong.
         from taskiq_flow._words import Suggestions
 
         if hint := Suggestions(self._offers).hint(name):
@@ -86,7 +86,7 @@ class _NoOffer(PluginError, KeyError):
 class Axis:
     """One kind of thing that plugins offer.
 
-    :param kind: What error texts call one of them.
+    :param kind: The noun for one of them in error texts.
     :param hook: The hook that offers them.
     :param base: The class that they are derived from.
     :param key: The class variable with the name, or with a tuple of names.
@@ -99,11 +99,11 @@ class Axis:
 
 
 def offers_on(axis: Axis, answers: Iterable[tuple[LoadedPlugin, Any]]) -> tuple[_Offers, list[str]]:
-    """Sort what a registration hook gave into a table.
+    """Build the table of offers from the answers of a registration hook.
 
     :param axis: The axis.
     :param answers: Each plugin with the result of its hook.
-    :returns: The offers by name, without those that two plugins offer, and a sentence for each thing that is wrong.
+    :returns: The offers by name, without those that two plugins offer, and a sentence for each problem.
     """
     offers: _Offers = {}
     clashing: set[str] = set()
@@ -161,7 +161,7 @@ def _describe_expected(axis: Axis) -> str:
 def _collision(axis: Axis, name: str, plugin: LoadedPlugin, other: LoadedPlugin) -> str:
     if plugin is other:
         return f"{axis.kind} {name!r} is offered twice by {plugin.origin.release}"
-    # The answers come last loaded first; people think of what was there and what was added.
+    # Name the plugin that was loaded first before the one that was added.
     return (
         f"{axis.kind} {name!r} is offered by both {other.origin.release} and {plugin.origin.release}; "
         "block one of them"

@@ -1,4 +1,4 @@
-"""Settings of how values are carried: codecs, and what becomes of large values."""
+"""Settings for values: codecs, the claim check, the place for blobs and the largest size."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _NONE = "none"
 
 
 def values_from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Give those settings that the environment has, as text or as lists of names."""
+    """Return the settings that are in the environment, as text or as lists of names."""
     found: dict[str, Any] = {
         key: environment[name]
         for key in ("blobs", *_SIZES)
         if environment.get(name := f"TASKIQ_FLOW_{key.upper()}")
     }
-    # An empty list is a statement too.
+    # An empty list counts: it overrides the file.
     if (names := environment.get("TASKIQ_FLOW_CODECS")) is not None:
         found["codecs"] = [name.strip() for name in names.split(",") if name.strip()]
     return found
 
 
 def value_problem(key: str, value: Any) -> str:
-    """Say what is wrong with a setting; empty when nothing is."""
+    """Describe what is wrong with a setting; empty when it is fine."""
     if key == "codecs":
         fine = isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value)
         return "" if fine else f"{key!r} must be a list of names, found {value!r}"
@@ -45,11 +45,11 @@ def value_problem(key: str, value: Any) -> str:
 
 
 def read_values(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
-    """Give the settings as the configuration keeps them.
+    """Convert settings to the form that the configuration keeps.
 
-    :param values: Those that somebody has given, by key.
-    :param sources: Who said each, for errors.
-    :raises PluginError: some are impossible, and all of them are listed; or they contradict each other.
+    :param values: The given settings, by key.
+    :param sources: The source of each setting, for errors.
+    :raises PluginError: settings are invalid (all are listed), or they contradict each other.
     """
     found = {key: value_problem(key, value) for key, value in values.items()}
     if any(found.values()):
@@ -59,7 +59,7 @@ def read_values(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[s
     read: dict[str, Any] = {key: _size(value) if key in _SIZES else value for key, value in values.items()}
     threshold, most = read.get("claim_check"), read.get("max_value_bytes", DEFAULT_MAX_VALUE_BYTES)
     if threshold is not None and most is not None and threshold > most:
-        # Only where somebody chose the threshold: a low limit alone leaves no value that is large.
+        # Only an explicit threshold is checked: with a low limit alone no value reaches the default threshold.
         raise PluginError(
             f"'claim_check' is {describe_size(threshold)} ({sources['claim_check']}) and 'max_value_bytes' is "
             f"{describe_size(most)} ({sources.get('max_value_bytes', 'default')}), so no value could ever become a "

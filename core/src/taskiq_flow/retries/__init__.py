@@ -1,1 +1,1 @@
-"""The retry policy of the core."""
+"""The core's retry policy."""

@@ -1,4 +1,4 @@
-"""No retry: what a task raises is final."""
+"""The policy ``none``: an exception of a task is final."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["NoRetry"]
 
 _ATTEMPTS_OF_LOST = 3
 _WHAT_TO_DO = "install taskiq-flow-retry, or select its policy 'standard'"
-# Options that ask for what happens here anyway.
+# Options that ask for no retries, which is what this policy does anyway.
 _NO_RETRIES = {"max_retries": 0, "max_attempts": 1}
 
 
 class NoRetry(RetryPolicy):
-    """Gives up at once, except when the worker was lost: that is not the task's fault, so it gets two more attempts."""
+    """Gives up at once, except after a lost worker: that is not the task's fault, so it gets two more attempts."""
 
     name: ClassVar[str] = "none"
 
@@ -27,7 +27,7 @@ class NoRetry(RetryPolicy):
     def from_options(cls, options: Mapping[str, Any]) -> RetryPolicy:
         """Make the policy.
 
-        :raises PluginError: there are options that ask for retries; the core can do nothing with them.
+        :raises PluginError: options ask for retries, which the core does not have.
         """
         asking = [name for name, value in options.items() if _NO_RETRIES.get(name) != value]
         if asking:

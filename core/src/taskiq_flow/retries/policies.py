@@ -1,4 +1,4 @@
-"""Which retry policy decides about a failed attempt, and its decision as an event."""
+"""Choosing the retry policy for a failed attempt, and turning its decision into an event."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ __all__ = ["Policies"]
 
 logger = logging.getLogger("taskiq_flow")
 
-# Reasons are for people, and stand in every log.
+# Reasons are for people, and every log stores them.
 _LONGEST_REASON = 1_000
-_MOST_KEPT = 1_000
+_CACHE_SIZE = 1_000
 
 
 @define
@@ -40,7 +40,8 @@ class Policies:
     """Finds the policy for a task: its own object, then options (its own or its pipeline's), then the configured one.
 
     :param selected: The class of policies that reads the options.
-    :param configured: What decides where neither a task nor its pipeline said anything, if anything was configured.
+    :param configured: The policy for tasks without options of their own or of their pipeline; ``None`` where none is
+        configured.
     """
 
     selected: type[RetryPolicy]
@@ -54,11 +55,11 @@ class Policies:
 
     @classmethod
     def choose(cls, plugins: Plugins, given: object) -> Policies:
-        """Give the policies of a flow.
+        """Return the policies of a flow.
 
-        :param plugins: What is installed, with the configuration that selects among it.
-        :param given: What the flow was made with, besides names and options, which the configuration has.
-        :raises PluginError: there is no such policy, or it does not understand its options.
+        :param plugins: The installed plugins, with the configuration that selects among them.
+        :param given: The flow's argument ``retry``; names and options are in the configuration already.
+        :raises PluginError: there is no such policy, or it refuses its options.
         """
         if isinstance(given, type) and issubclass(given, RetryPolicy):
             return cls(given)
@@ -79,11 +80,11 @@ class Policies:
             raise PluginError(f"retry ({source}): {error}") from error
 
     def find(self, own: RetryPolicy | None, options: Mapping[str, Any] | None) -> RetryPolicy:
-        """Give the policy.
+        """Return the policy of a task.
 
-        :param own: The object that the task was decorated with.
-        :param options: What the node says.
-        :raises PluginError: the configured class does not understand the options.
+        :param own: The policy object of the task's decorator.
+        :param options: The retry options of the node.
+        :raises PluginError: the selected class refuses the options.
         """
         if own is not None:
             return own
@@ -92,8 +93,8 @@ class Policies:
         key = json.dumps(options, sort_keys=True, default=repr)
         policy = self._made.get(key)
         if policy is None:
-            if len(self._made) >= _MOST_KEPT:
-                # Somebody makes up options as they go; a process that lives long must not remember all of them.
+            if len(self._made) >= _CACHE_SIZE:
+                # Options that are computed at run time must not fill the memory of a long-lived process.
                 self._made.clear()
             policy = self._made[key] = self._make(options)
         return policy
@@ -120,17 +121,17 @@ class Policies:
         now: float,
         holds_slot: bool = False,
     ) -> AttemptFailed:
-        """Ask the policy, and give its decision as the event to log.
+        """Ask the policy, and return its decision as the event to log.
 
         A policy that cannot be made, that raises, or that answers with something else than a decision gives up.
 
-        :param own: The object that the task was decorated with.
-        :param options: What the node says.
-        :param attempt: Which attempt failed, counted from 1.
+        :param own: The policy object of the task's decorator.
+        :param options: The retry options of the node.
+        :param attempt: The number of the failed attempt, counted from 1.
         :param now: Seconds since the epoch.
         :param holds_slot: Whether the attempt still occupies its worker.
         """
-        # With a copy, so that nobody changes by mistake what the attempt counts as having occupied.
+        # A copy, so that a policy cannot change the resources that the attempt occupied.
         cell = evolve(
             cell,
             now=now,
@@ -176,9 +177,9 @@ class Policies:
     def _usual_reason(
         self, own: RetryPolicy | None, options: Mapping[str, Any] | None, decision: RetryDecision
     ) -> str:
-        """Give the reason of a decision that came without."""
-        wish = "gave up" if isinstance(decision, GiveUp) else "wants another attempt"
-        return f"policy {_name_of(self.find(own, options))!r} {wish}"
+        """Return a reason for a decision that has none."""
+        verb = "gave up" if isinstance(decision, GiveUp) else "wants another attempt"
+        return f"policy {_name_of(self.find(own, options))!r} {verb}"
 
 
 def _ask(policy: RetryPolicy, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
@@ -191,7 +192,7 @@ def _ask(policy: RetryPolicy, failed: FailedAttempt, attempt: int, cell: CellVie
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
-        # Nothing is awaited here, so even a cancellation is the policy's own and means nobody else.
+        # Nothing is awaited here, so even a CancelledError is the policy's own.
         logger.exception("retry policy %r raised; cell %r gets no further attempt", name, cell.path)
         return GiveUp(
             reason=f"retry policy {name!r} raised {type(error).__name__}: {_short_repr(error, str)}"
@@ -210,16 +211,16 @@ def _name_of(policy: RetryPolicy | type[RetryPolicy]) -> str:
 
 
 def _short_repr(value: object, text_of: Callable[[object], str], longest: int = 300) -> str:
-    """Give a short text of what somebody else's code made, which may raise even now."""
+    """Return a short text of a foreign object, whose own code may raise."""
     try:
         text = text_of(value)
-    except Exception as error:  # noqa: BLE001 - as said
+    except Exception as error:  # noqa: BLE001 - foreign code
         return f"<{type(value).__name__} whose text raises {type(error).__name__}>"
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def _problem(decision: object) -> str:
-    """Say what is wrong with a decision, so that nothing gets into the log which nobody can carry out."""
+    """Describe what is wrong with a decision, so that only decisions that can be carried out get into the log."""
     if not isinstance(decision, (Retry, GiveUp)):
         return " instead of Retry or GiveUp"
     if not isinstance(decision.reason, str):
@@ -241,5 +242,5 @@ def _problem(decision: object) -> str:
 def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    # Not by math.isfinite(), which raises where a whole number is too large; NaN is less than nothing.
+    # Not math.isfinite(), which raises for an integer that is too large. A NaN fails every comparison.
     return abs(value) <= sys.float_info.max

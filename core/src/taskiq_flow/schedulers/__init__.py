@@ -1,1 +1,1 @@
-"""The scheduler of the core."""
+"""The core's schedulers."""

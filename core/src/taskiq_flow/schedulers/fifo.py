@@ -1,4 +1,4 @@
-"""First come, first served, with a bound on what is in flight."""
+"""First come, first served, with a limit of cells in flight."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["FifoScheduler"]
 
 
 class FifoScheduler(Scheduler):
-    """Sends cells to any worker in the order in which they are shown: the higher priority first, then the oldest.
+    """Sends cells to any worker in the order of the ready queue: the higher priority first, then the oldest.
 
-    It does not look at resources; workers that are busy find their messages in the broker's queue.
+    It does not look at resources; messages for busy workers wait in the broker's queue.
 
-    :param max_in_flight: How many cells may be dispatched or running at once, over all runs of the pool.
+    :param max_in_flight: The limit of cells that are dispatched or running at once, over all runs of the pool.
     """
 
     name: ClassVar[str] = "fifo"
-    # More than this could not be placed at once with the usual bound, so showing more would be work for nothing.
+    # With the default limit no more cells than this can be placed at once.
     lookahead: ClassVar[int] = 256
     reads_resources: ClassVar[bool] = False
 
@@ -35,11 +35,11 @@ class FifoScheduler(Scheduler):
         workers: Sequence[WorkerView],
         running: Sequence[RunningCell],
     ) -> Iterable[Placement] | None:
-        """Place the first of the ready cells, as many as the bound leaves room for."""
-        room = self.max_in_flight - len(running)
-        if room <= 0:
+        """Place the first of the ready cells, up to the limit."""
+        slots = self.max_in_flight - len(running)
+        if slots <= 0:
             return ()
-        return [Placement(run=cell.run, path=cell.path) for cell in ready[:room]]
+        return [Placement(run=cell.run, path=cell.path) for cell in ready[:slots]]
 
     def explain(self, cell: ReadyCell, workers: Sequence[WorkerView], running: Sequence[RunningCell]) -> str:
         """Say how many cells are in flight."""

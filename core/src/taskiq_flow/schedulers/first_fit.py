@@ -1,4 +1,4 @@
-"""First fit: what the core falls back to where capacity must be kept."""
+"""First fit: the core's fallback for a scheduler that reads resources."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["FirstFitScheduler", "default_for"]
 
 
 class FirstFitScheduler(Scheduler):
-    """Puts each cell on the first worker that has room for it, and lets none be overtaken that only has to wait.
+    """Puts each cell on the first worker with enough free capacity; a cell that waits for capacity is not overtaken.
 
     It is not offered for selection: it takes the turns in which a scheduler that reads resources fails.
 
-    :param max_in_flight: How many cells may be dispatched or running at once, over all runs of the pool.
+    :param max_in_flight: The limit of cells that are dispatched or running at once, over all runs of the pool.
     """
 
     name: ClassVar[str] = "first-fit"
@@ -32,7 +32,7 @@ class FirstFitScheduler(Scheduler):
         workers: Sequence[WorkerView],
         running: Sequence[RunningCell],
     ) -> Iterable[Placement] | None:
-        """Place cells in order, until one has to wait."""
+        """Place cells in order, until one has to wait for capacity."""
         free_capacity = FreeCapacity(workers, running)
         placements: list[Placement] = []
         for cell in ready[: max(0, self.max_in_flight - len(running))]:
@@ -47,5 +47,5 @@ class FirstFitScheduler(Scheduler):
 
 
 def default_for(scheduler: Scheduler) -> Scheduler:
-    """Give what takes the turns in which a scheduler fails or wants the default."""
+    """Return the scheduler for turns in which another one fails or asks for the default."""
     return FirstFitScheduler() if scheduler.reads_resources else FifoScheduler()

@@ -1,4 +1,4 @@
-"""The serializer of the core, which others may build on."""
+"""The core's serializer, on which others may build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From annotations to the adapters that decode by them."""
+"""Type adapters that decode by an annotation."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from taskiq_flow.serializers._rewriting import Rewriting
 __all__ = ["Adapters", "is_missing"]
 
 _CONFIG = ConfigDict(arbitrary_types_allowed=True, val_json_bytes="base64")
-_KEPT = 2048
+_CACHE_SIZE = 2048
 
 
 def is_missing(annotation: Any) -> bool:
-    """Whether an annotation says nothing."""
+    """Whether an annotation allows any value."""
     return annotation is Any or annotation is inspect.Parameter.empty or annotation is object
 
 
 class Adapters:
     """Type adapters by annotation, each made once.
 
-    Annotations are told apart by identity first: ``int | str`` and ``str | int`` are equal, and yet they may decode one
-    text differently.
+    Annotations are looked up by identity first: ``int | str`` and ``str | int`` are equal, but may decode one text
+    differently.
 
-    :param special: Gives what a class is read by where a format has its own way; ``None`` for most classes.
+    :param special: Returns the annotation for a class that the format reads in its own way; ``None`` for others.
     """
 
     def __init__(self, special: Callable[[type[Any]], Any]) -> None:
@@ -38,29 +38,29 @@ class Adapters:
         self._by_text: dict[tuple[Any, str], TypeAdapter[Any]] = {}
 
     def get(self, annotation: Any) -> TypeAdapter[Any]:
-        """Give the adapter of an annotation.
+        """Return the adapter of an annotation.
 
-        :raises Exception: pydantic, or the annotation itself, does not allow one.
+        :raises Exception: pydantic cannot make one, or the annotation's own code raises.
         """
         known = self._by_identity.get(id(annotation))
         if known is not None and known[0] is annotation:
             return known[1]
         adapter = self._by_equality(annotation)
-        if len(self._by_identity) >= _KEPT:
+        if len(self._by_identity) >= _CACHE_SIZE:
             self._by_identity.clear()
-        # Keeping the annotation keeps its identity from being given to another object.
+        # The annotation is kept alive, so that no other object gets its identity.
         self._by_identity[id(annotation)] = (annotation, adapter)
         return adapter
 
     def _by_equality(self, annotation: Any) -> TypeAdapter[Any]:
-        # Annotations that are written as text are made anew each time that they are read.
+        # Annotations that were written as text are new objects each time, so identity does not find them.
         try:
             key = (annotation, repr(annotation))
             known = self._by_text.get(key)
         except TypeError:
             return _adapter(annotation, self._special)
         if known is None:
-            if len(self._by_text) >= _KEPT:
+            if len(self._by_text) >= _CACHE_SIZE:
                 self._by_text.clear()
             known = self._by_text[key] = _adapter(annotation, self._special)
         return known
@@ -74,8 +74,8 @@ def _adapter(annotation: Any, special: Callable[[type[Any]], Any]) -> TypeAdapte
         if error.code != "type-adapter-config-unused":
             raise
     if hasattr(annotation, "__pydantic_validator__"):
-        # A pydantic model or dataclass, which has a configuration of its own.
+        # A pydantic model or dataclass has a configuration of its own.
         return TypeAdapter(annotation)
-    # A plain dataclass or typed dictionary takes the configuration from what stands around it, so let something.
+    # A plain dataclass or typed dictionary takes the configuration of the type around it, so wrap it in an alias.
     alias: Any = TypeAliasType("Value", annotation)
     return TypeAdapter(alias, config=_CONFIG)

@@ -1,4 +1,4 @@
-"""Finding what cannot be encoded, and what JSON needs care with: the order of sets, and keys that are no text."""
+"""Finding values that cannot be encoded, or that JSON needs care with: sets, and keys that are not text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["needs_care", "offender", "with_care"]
 _SETS = (set, frozenset)
 _NONE = type(None)
 _LEAVES = frozenset({str, int, float, bool, _NONE, bytes})
-# Each step down encodes what is below again, and a longer path is not shown in full anyway.
+# Each step down encodes the part below again, and a longer path is not shown in full anyway.
 _DEEPEST = 50
 _TEXT = frozenset({str})
 
@@ -25,11 +25,11 @@ _TEXT = frozenset({str})
 def offender(
     value: Any, encode: Callable[[Any], bytes], path: str = "result"
 ) -> tuple[Any, str, Exception | None]:
-    """Give the innermost value that cannot be encoded, its path, and why.
+    """Return the innermost value that cannot be encoded, its path, and the reason.
 
     :param value: A value that cannot be encoded.
-    :param encode: Raises for what cannot be encoded.
-    :param path: How the value itself is called.
+    :param encode: The encoder; it raises for values that it cannot encode.
+    :param path: The name of the value itself.
     """
     reason: Exception | None = None
     seen: set[int] = set()
@@ -73,14 +73,14 @@ def _shorten(path: str) -> str:
 
 def _short(value: Any) -> str:
     if type(value) not in _LEAVES:
-        # Other objects may write themselves at length, with an address, or not at all.
+        # The repr of other objects may be long, contain an address, or raise.
         return type(value).__qualname__
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "…"
 
 
 def needs_care(value: Any) -> bool:
-    """Whether plain containers hold sets, or keys that are no text; for values without cycles."""
+    """Whether plain containers hold sets, or keys that are not text; for values without cycles."""
     open_ = [value]
     while open_:
         current = open_.pop()
@@ -100,19 +100,19 @@ def needs_care(value: Any) -> bool:
                     open_.append(_dump(current, "python"))
                 continue
             inside = [getattr(current, name) for name in names]
-        # Most containers hold plain values only, and this sees it without a loop of ours.
+        # Most containers hold only plain values; this check needs no Python loop.
         if not _LEAVES.issuperset(map(type, inside)):
             open_.extend(inside)
     return False
 
 
 def with_care(value: Any, encode: Callable[[Any], bytes]) -> Any:
-    """Give the same value with lists in place of sets, in the order of their encoded elements.
+    """Return the same value with lists in place of sets, in the order of their encoded elements.
 
-    A pydantic model is written by its own configuration; only the order of its sets is not its affair.
+    A pydantic model is written by its own configuration, except for the order of its sets.
 
-    :raises TypeError: a key's text would not be read as that key.
-    :raises ValueError: two keys would become one text.
+    :raises TypeError: a key's text could not be read back as that key.
+    :raises ValueError: two keys would have the same text.
     """
     if type(value) in _LEAVES:
         return value
@@ -143,7 +143,7 @@ def _dump(model: Any, mode: str) -> Any:
 
 @functools.lru_cache(maxsize=2048)
 def _may_hold_sets(kind: Any) -> bool:
-    """Whether values of a class are written by pydantic, and it says that sets, or anything, may be in them."""
+    """Whether pydantic writes values of a class, and its schema allows sets, or anything, in them."""
     if not hasattr(kind, "__pydantic_serializer__"):
         return False
     schema = str(kind.__pydantic_core_schema__)
@@ -151,7 +151,7 @@ def _may_hold_sets(kind: Any) -> bool:
 
 
 def _sort_like(written: Any, meant: Any, encode: Callable[[Any], bytes]) -> Any:
-    """Sort the lists of what a model wrote that had been sets."""
+    """Sort those lists in a model's output that were sets in the model."""
     if type(written) is list and isinstance(meant, _SETS):
         return sorted(written, key=encode)
     if type(written) is dict and isinstance(meant, dict) and len(written) == len(meant):

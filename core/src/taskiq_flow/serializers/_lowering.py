@@ -22,11 +22,11 @@ _SECRETS = (SecretStr, SecretBytes)
 
 
 def lower(value: Any) -> Any:
-    """Give what stands for an object: the dictionary of its fields, its elements, its value, or its text.
+    """Return a plainer value for an object: the dictionary of its fields, its elements, its value, or its text.
 
-    What is inside of it stays as it is.
+    Only the object itself is lowered; values inside it stay as they are.
 
-    :raises TypeError: nothing stands for it.
+    :raises TypeError: the object has no plainer form.
     """
     kind = type(value)
     names = field_names(kind)

@@ -1,4 +1,4 @@
-"""Records: dataclasses, attrs classes and their like, which are written as their fields and built again from them."""
+"""Records: dataclasses and attrs classes, which are written as their fields and built from them again."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing_extensions import get_type_hints, is_typeddict
 
 __all__ = ["build", "field_names", "fields_to_read", "hints_of", "holds", "is_attrs", "is_record", "is_row"]
 
-_KEPT = 2048
+_CACHE_SIZE = 2048
 
 
 def is_attrs(kind: Any) -> bool:
-    """Whether something is a class made with attrs that pydantic does not know by itself."""
+    """Whether something is an attrs class that pydantic does not know by itself."""
     return isinstance(kind, type) and attrs.has(kind) and field_names(kind) is not None
 
 
@@ -26,7 +26,7 @@ def is_record(kind: Any) -> bool:
     return isinstance(kind, type) and field_names(kind) is not None
 
 
-@functools.lru_cache(maxsize=_KEPT)
+@functools.lru_cache(maxsize=_CACHE_SIZE)
 def _field_names(kind: Any) -> tuple[str, ...] | None:
     if hasattr(kind, "__pydantic_serializer__"):
         return None
@@ -38,12 +38,12 @@ def _field_names(kind: Any) -> tuple[str, ...] | None:
 
 
 def field_names(kind: Any) -> tuple[str, ...] | None:
-    """Give the names of a record's fields; ``None`` for classes that are no plain records."""
+    """Return the names of a record's fields; ``None`` for classes that are not plain records."""
     return _field_names(kind)
 
 
 def fields_to_read(kind: type[Any]) -> dict[str, bool]:
-    """Give the names of a record's fields, and whether each must be there to build one."""
+    """Return the names of a record's fields, and whether each is required to build one."""
     if attrs.has(kind):
         return {each.name: each.init and each.default is attrs.NOTHING for each in attrs.fields(kind)}
     missing = dataclasses.MISSING
@@ -54,9 +54,9 @@ def fields_to_read(kind: type[Any]) -> dict[str, bool]:
 
 
 def build(kind: type[Any], values: dict[str, Any]) -> Any:
-    """Make a record of its fields.
+    """Make a record from its fields.
 
-    :raises Exception: whatever its own code raises.
+    :raises Exception: the record's own code raises it.
     """
     if attrs.has(kind):
         places = {each.name: each.alias if each.init else None for each in attrs.fields(kind)}
@@ -65,15 +65,15 @@ def build(kind: type[Any], values: dict[str, Any]) -> Any:
     made = kind(**{place: values[name] for name, place in places.items() if place and name in values})
     for name, place in places.items():
         if place is None and name in values:
-            # What its own code had computed; frozen classes let nobody else set it.
+            # A computed field: it is not an argument, and a frozen class does not let it be assigned.
             object.__setattr__(made, name, values[name])
     return made
 
 
 def hints_of(annotation: Any) -> dict[str, Any]:
-    """Give the annotations of the fields of a class, or of a generic one that was given its parameters.
+    """Return the annotations of the fields of a class, with the parameters of a generic one filled in.
 
-    :raises NameError: an annotation names what cannot be found.
+    :raises NameError: an annotation has an unknown name.
     """
     kind = get_origin(annotation) or annotation
     hints = get_type_hints(kind, include_extras=True)
@@ -85,16 +85,16 @@ def _fill(hint: Any, given: dict[Any, Any]) -> Any:
     if isinstance(hint, TypeVar):
         return given.get(hint, hint)
     open_ = getattr(hint, "__parameters__", ())
-    # On Python 3.10 an alias such as tuple[T, ...] passes for a type.
+    # On Python 3.10 an alias such as tuple[T, ...] is an instance of type.
     if not open_ or (isinstance(hint, type) and get_origin(hint) is None):
         return hint
     return hint[tuple(given.get(each, each) for each in open_)]
 
 
 def holds(annotation: Any, wanted: Callable[[Any], bool], seen: set[Any] | None = None) -> bool:
-    """Whether reading by an annotation comes upon a class that is wanted.
+    """Whether an annotation contains a wanted class, in its fields too.
 
-    :param seen: Classes that were looked into.
+    :param seen: The classes that were searched already.
     """
     seen = set() if seen is None else seen
     kind = get_origin(annotation) or annotation

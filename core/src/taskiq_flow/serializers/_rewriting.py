@@ -1,4 +1,4 @@
-"""Annotations in words that pydantic knows: it has none for attrs classes, nor always for typed dictionaries."""
+"""Annotations rewritten for pydantic, which does not know attrs classes, nor always typed dictionaries."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _MISSING_WORDS = sys.version_info < (3, 12)
 
 
 class Rewriting:
-    """Rewrites one annotation; a class that holds itself is rewritten once.
+    """Rewrites one annotation; a recursive class is rewritten once.
 
-    Attrs classes, and whatever holds some, are read as a dictionary of their fields that is then built. Typed
+    Attrs classes, and classes that contain some, are read as a dictionary of their fields and then built. Typed
     dictionaries of :mod:`typing`, which pydantic refuses before Python 3.12, become those of ``typing_extensions``.
 
-    :param special: Gives what a class is read by where a format has its own way; ``None`` for most classes.
+    :param special: Returns the annotation for a class that the format reads in its own way; ``None`` for others.
     """
 
     def __init__(self, special: Callable[[type[Any]], Any]) -> None:
@@ -43,7 +43,7 @@ class Rewriting:
         self._made: dict[Any, Any] = {}
 
     def of(self, annotation: Any) -> Any:
-        """Give the annotation to read by."""
+        """Return the annotation to read by."""
         kind = get_origin(annotation) or annotation
         if isinstance(kind, type) and (special := self._special(kind)) is not None:
             return special
@@ -80,7 +80,7 @@ class Rewriting:
         alias: Any = TypeAliasType(
             kind.__name__, Annotated[fields, AfterValidator(functools.partial(build, kind)), _Instances(kind)]
         )
-        # Known before its fields are, which may hold the class again.
+        # Stored before the fields are rewritten, because they may contain the class again.
         self._made[annotation] = alias
         hints = hints_of(annotation)
         _fill(fields, {name: self.of(hints.get(name, Any)) for name in needed})
@@ -112,7 +112,7 @@ class Rewriting:
 
 
 class _Instances:
-    """Lets what is an instance already pass as it is, where values are objects and not text."""
+    """Accepts instances of a class as they are, where pydantic validates objects and not text."""
 
     def __init__(self, kind: type[Any]) -> None:
         self._kind = kind
@@ -129,7 +129,7 @@ class _Instances:
 
 
 def _has_tuples(kind: Any) -> bool:
-    """Whether something is an enumeration with tuples for values, which formats write as lists."""
+    """Whether a class is an enumeration with tuples as values, which formats write as lists."""
     return (
         isinstance(kind, type)
         and issubclass(kind, Enum)

@@ -1,4 +1,4 @@
-"""What serializers of plain data share: types by annotation, and errors that name the place."""
+"""The base of serializers of plain data: types by annotation, and errors that name the place."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from taskiq_flow.serializers._telling import (
 
 __all__ = ["TypedSerializer"]
 
-# A strict model wants instances, and a format has no instances of most classes; numbers stay strict.
+# A strict model requires instances, which plain data does not have. After these errors alone, fit() is lax.
 _ABOUT_CLASSES = frozenset(
     {
         "bytes_type",
@@ -42,13 +42,13 @@ _ABOUT_CLASSES = frozenset(
 
 
 class TypedSerializer(Serializer):
-    """A serializer that is made of two functions: one writes plain data, one reads it.
+    """A serializer that is made of two methods: one writes plain data, one reads it.
 
-    Decoding by the annotation, and errors that name the type and the place, are here. A subclass gives :meth:`write`
-    and :meth:`read`; either may raise any exception. To write an object that the format does not know, ask
-    :func:`taskiq_flow.typed.lower` what stands for it.
+    This class decodes by the annotation, and makes errors that name the type and the place. A subclass defines
+    :meth:`write` and :meth:`read`; either may raise any exception. To write an object that the format does not know,
+    lower it with :func:`taskiq_flow.typed.lower`.
 
-    :cvar advice: What to do about a value that cannot be written; ends the error's sentence.
+    :cvar advice: The end of the error about a value that cannot be written: the next step.
     """
 
     advice: ClassVar[str] = ""
@@ -65,15 +65,15 @@ class TypedSerializer(Serializer):
 
     @abstractmethod
     def read(self, data: bytes) -> Any:
-        """Decode what :meth:`write` wrote, to plain data.
+        """Decode the output of :meth:`write` to plain data.
 
-        :raises Exception: it is damaged.
+        :raises Exception: the data is damaged.
         """
 
     def special(self, kind: type[Any]) -> Any:
-        """Give the annotation that a class is read by, where this format has a way of its own to make it.
+        """Return the annotation for a class that this format reads in its own way.
 
-        :returns: For most classes ``None``.
+        :returns: ``None`` for most classes.
         """
         return None
 
@@ -82,7 +82,7 @@ class TypedSerializer(Serializer):
 
         :raises PayloadError: the value cannot be encoded; the message names the offending type and where it is.
         """
-        # Any exception: models bring serializers and validators of their own, here and in loads.
+        # Any exception: models have serializers and validators of their own, here and in loads().
         try:
             return self.write(value)
         except PayloadError:
@@ -91,7 +91,7 @@ class TypedSerializer(Serializer):
             raise cannot_encode(value, error, self.write, self.name, self.advice) from error
 
     def loads(self, data: bytes, type_: Any = Any) -> Any:
-        """Decode what :meth:`dumps` wrote.
+        """Decode the output of :meth:`dumps`.
 
         :param type_: The annotation to decode by; :data:`typing.Any` when there is none.
         :raises PayloadError: the data is damaged, or does not fit the annotation.
@@ -105,9 +105,9 @@ class TypedSerializer(Serializer):
         return value if is_missing(type_) else self.fit(value, type_)
 
     def fit(self, value: Any, type_: Any) -> Any:
-        """Give plain data as an annotation says.
+        """Convert plain data to the type of an annotation.
 
-        :raises PayloadError: it does not fit.
+        :raises PayloadError: the data does not fit.
         """
         adapter = self._adapter(type_)
         try:

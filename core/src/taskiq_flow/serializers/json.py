@@ -1,4 +1,4 @@
-"""Values as JSON, read back by their annotations."""
+"""Values as JSON, decoded by annotations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["JsonSerializer"]
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
-# NaN and the infinities are written as these words, as Python's own json does.
+# "constants" writes NaN and the infinities as the words that Python's own json uses.
 _encode = partial(
     to_json, inf_nan_mode="constants", bytes_mode="base64", round_trip=True, by_alias=True, fallback=lower
 )
@@ -30,10 +30,10 @@ _decode = partial(from_json, allow_inf_nan=True)
 class JsonSerializer(TypedSerializer):
     """JSON by pydantic: text that other languages read, types by annotation.
 
-    What JSON itself lacks (tuples, sets, bytes, dates, decimals, enumerations, dataclasses, attrs classes, typed
-    dictionaries, pydantic models …) comes back as the consumer's annotation says, and as plain lists, dictionaries and
-    text where there is none. Numbers and text are taken for each other only as pydantic's lax mode does. Sets are
-    written in the order of their encoded elements. A pydantic model is written and read by its own configuration.
+    Types that JSON lacks (tuples, sets, bytes, dates, decimals, enumerations, dataclasses, attrs classes, typed
+    dictionaries, pydantic models …) are decoded by the consumer's annotation, and become plain lists, dictionaries and
+    text where there is none. Numbers and text are converted as in pydantic's lax mode. Sets are written in the order
+    of their encoded elements. A pydantic model is written and read by its own configuration.
     """
 
     name: ClassVar[str] = "json"
@@ -51,12 +51,12 @@ class JsonSerializer(TypedSerializer):
     def read(self, data: bytes) -> Any:
         """Decode plain data.
 
-        :raises ValueError: it is damaged.
+        :raises ValueError: the data is damaged.
         """
         return _decode(data)
 
     def loads(self, data: bytes, type_: Any = Any) -> Any:
-        """Decode what :meth:`dumps` wrote.
+        """Decode the output of :meth:`dumps`.
 
         :param type_: The annotation to decode by; :data:`typing.Any` when there is none.
         :raises PayloadError: the data is damaged, or does not fit the annotation.
@@ -68,7 +68,7 @@ class JsonSerializer(TypedSerializer):
                 raise damage_error(error, self.name) from error
         adapter = self._adapter(type_)
         try:
-            # From the text itself, where a string may be bytes or a date, and a strict model takes them.
+            # Validate the JSON text itself: there even a strict model accepts a string as bytes or a date.
             return adapter.validator.validate_json(data)
         except ValidationError as error:
             raise does_not_fit(type_, error, self.name) from error
@@ -76,14 +76,14 @@ class JsonSerializer(TypedSerializer):
             raise cannot_read_by(type_, first_line(error), self.name) from error
 
     def reader(self, type_: Any) -> Callable[[bytes], Any] | None:
-        """Give what does the work of :meth:`loads` where nothing is wrong."""
+        """Return a faster form of :meth:`loads`, for data that fits."""
         reader: Callable[[bytes], Any] = (
             _decode if is_missing(type_) else self._adapter(type_).validator.validate_json
         )
         return reader
 
     def split(self, data: bytes) -> list[bytes]:
-        """Give the encoded elements of an encoded list.
+        """Return the encoded elements of an encoded list.
 
         :raises PayloadError: the data is not a list.
         """
@@ -93,5 +93,5 @@ class JsonSerializer(TypedSerializer):
         return [_encode(element) for element in value]
 
     def join(self, parts: Iterable[bytes]) -> bytes:
-        """Give the encoded list of encoded elements."""
+        """Return the encoded list of encoded elements."""
         return b"[" + b",".join(parts) + b"]"

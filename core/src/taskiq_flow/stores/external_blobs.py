@@ -1,4 +1,4 @@
-"""A store whose large values are kept somewhere else, and go with their runs all the same."""
+"""A store with its blobs in another place, which are deleted with their runs all the same."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ __all__ = ["StoreWithBlobs"]
 logger = logging.getLogger("taskiq_flow")
 
 _EVERYTHING = 1_000_000
-# At the end of each run so many others are looked up; more than one, so that the queue of them does not grow.
-_LOOKED_UP = 2
+# The number of finished runs to look up at the end of each run; more than one, so that their queue does not grow.
+_LOOKUPS_PER_RUN = 2
 
 
 class StoreWithBlobs(RunStore):
     """A store, with another place for its blobs.
 
-    :param store: Keeps everything else.
-    :param place: Keeps large values.
+    :param store: The store for everything else.
+    :param place: The place for large values.
     """
 
     def __init__(self, store: RunStore, place: BlobStore) -> None:
         self.store = store
         self.place = place
-        # Places for blobs may be used from anywhere, so the store decides.
+        # Places for blobs may be used from any event loop, so the store decides.
         self.shared_by_loops = store.shared_by_loops  # type: ignore[misc]
         blobs = _SeenBlobs(place) if store.drops_runs else place
         self.runs = _RunsWithBlobs(store.runs, blobs)
@@ -40,7 +40,7 @@ class StoreWithBlobs(RunStore):
 
     @classmethod
     def from_url(cls, url: str) -> StoreWithBlobs:
-        """Refuse, because it is made of two.
+        """Refuse, because a URL names only one of the two.
 
         :raises StoreError: always.
         """
@@ -61,7 +61,7 @@ class StoreWithBlobs(RunStore):
 
 @frozen(eq=False)
 class _SeenBlobs(Blobs):
-    """Blobs, and the runs that have had some: their store will drop them without being asked."""
+    """Blobs, and the runs that had some, for a store that drops finished runs by itself."""
 
     _place: BlobStore
     seen: dict[str, None] = field(factory=dict)
@@ -80,7 +80,7 @@ class _SeenBlobs(Blobs):
 
 @frozen(eq=False)
 class _RunsWithBlobs(RunTable):
-    """Runs that take their blobs with them. Blobs go first: a run that is still there can be deleted again."""
+    """Runs that are deleted with their blobs. Blobs go first: if that fails, the run can be deleted again."""
 
     _runs: RunTable
     _blobs: Blobs
@@ -108,7 +108,7 @@ class _RunsWithBlobs(RunTable):
     async def delete(self, run: str) -> bool:
         await self._blobs.delete_run(run)
         there = await self._runs.delete(run)
-        # Once more, for what was put in between.
+        # Once more, for blobs that were put in between.
         await self._blobs.delete_run(run)
         return there
 
@@ -118,10 +118,10 @@ class _RunsWithBlobs(RunTable):
         return sum([await self.delete(run) for run in old])
 
     async def _sweep(self, run: str, seen: Container[str]) -> None:
-        """Delete the blobs of runs that are gone by themselves; a store in memory keeps only the last ones."""
+        """Delete the blobs of runs that the store dropped by itself; a memory store keeps only the last ones."""
         if run in seen:
             self._finished.append(run)
-        for _ in range(min(_LOOKED_UP, len(self._finished))):
+        for _ in range(min(_LOOKUPS_PER_RUN, len(self._finished))):
             oldest = self._finished.popleft()
             try:
                 await self._runs.get(oldest)

@@ -1,7 +1,7 @@
 """The wire form of notices, runs, outcomes and workers, for stores that hold text.
 
-Like :mod:`taskiq_flow.machine.wire`, of which this is the other half: each is a versioned JSON object with
-the fields of its class, without those at their default.
+Like the events of :mod:`taskiq_flow.machine.wire`, each is a versioned JSON object with the fields of its
+class, without those at their default.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _form(kind: Any) -> WireForm:
 def encode_notice(notice: Notice) -> str:
     """Write a notice.
 
-    :raises StoreError: it holds something that is not JSON data.
+    :raises StoreError: it contains a value that is not JSON data.
     """
     return write_document("a notice", _form(Notice).write, notice)
 
@@ -59,17 +59,17 @@ def decode_notice(text: str | bytes) -> Notice:
 
 
 def encode_outcome(outcome: RunOutcome) -> str:
-    """Write how a run ended.
+    """Write an outcome.
 
-    :raises StoreError: it holds something that is not JSON data.
+    :raises StoreError: it contains a value that is not JSON data.
     """
     return write_document("an outcome", _form(RunOutcome).write, outcome)
 
 
 def decode_outcome(text: str | bytes) -> RunOutcome:
-    """Read how a run ended.
+    """Read an outcome.
 
-    :raises StoreError: the text is not that.
+    :raises StoreError: the text is not one.
     """
     outcome: RunOutcome = read_document("an outcome", _form(RunOutcome).read, text)
     return outcome
@@ -78,7 +78,7 @@ def decode_outcome(text: str | bytes) -> RunOutcome:
 def encode_record(record: RunRecord) -> str:
     """Write a run with its graph, inputs and outcome.
 
-    :raises StoreError: it holds something that is not JSON data.
+    :raises StoreError: it contains a value that is not JSON data.
     """
     return write_document("a run", _form(RunRecord).write, record)
 
@@ -93,17 +93,17 @@ def decode_record(text: str | bytes) -> RunRecord:
 
 
 def encode_worker(worker: WorkerInfo) -> str:
-    """Write what a worker says of itself.
+    """Write a worker's announcement.
 
-    :raises StoreError: it holds something that is not JSON data.
+    :raises StoreError: it contains a value that is not JSON data.
     """
     return write_document("a worker", _form(WorkerInfo).write, worker)
 
 
 def decode_worker(text: str | bytes) -> WorkerInfo:
-    """Read what a worker says of itself.
+    """Read a worker's announcement.
 
-    :raises StoreError: the text is not that.
+    :raises StoreError: the text is not one.
     """
     worker: WorkerInfo = read_document("a worker", _form(WorkerInfo).read, text)
     return worker

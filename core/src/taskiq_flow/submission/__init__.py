@@ -1,1 +1,1 @@
-"""What happens between a user's call and the first event of a run."""
+"""Submission: the steps between a user's call and the first event of a run."""

@@ -1,4 +1,4 @@
-"""What is looked at before a run is created, so that one that cannot end well is refused."""
+"""Checks before a run is created; a run that cannot succeed is refused."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _Need = tuple[tuple[tuple[str, float], ...], Union[str, None]]
 
 @define(eq=False)
 class _Survey:
-    """What a graph asks for, found in one walk over it; each thing with the paths of the nodes that do.
+    """The demands of a graph, each with the paths of its nodes; found in one walk over the graph.
 
-    :ivar tasks: By the task's name.
-    :ivar with_policy: The nodes that have a policy of their own, by the task's name.
-    :ivar serializers: By the serializer's name.
-    :ivar needs: By resources and queue.
+    :ivar tasks: Node paths by the task's name.
+    :ivar with_policy: The nodes with retry options of their own, by the task's name.
+    :ivar serializers: Node paths by the serializer's name.
+    :ivar needs: Node paths by resources and queue.
     """
 
     tasks: dict[str, list[str]] = field(factory=dict)
@@ -59,27 +59,28 @@ class _Survey:
 
 
 class Admission:
-    """Checks a graph and its inputs against what the flow has.
+    """Checks a graph and its inputs against the flow's tasks, policies, serializers and capacity.
 
     :param runtime: The parts of the flow.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._staffing = LiveWorkers(runtime)
-        # Whether the tasks of installed distributions, where somebody has asked for them, are still to be registered.
+        self._live_workers = LiveWorkers(runtime)
+        # Discovery is slow, so it waits until a graph has a task that the broker lacks.
         self._may_discover = runtime.discoverer is not None
-        self._told_of_resources = False
+        self._warned_of_resources = False
 
     async def check(self, graph: Graph, inputs: Iterable[str]) -> dict[str, str]:
-        """Refuse what cannot be run.
+        """Refuse a graph that cannot be run.
 
-        :param graph: What is to be run.
-        :param inputs: The names of the inputs that it is given.
-        :returns: Where the tasks come from that were discovered, by the task's name.
+        :param graph: The run's graph.
+        :param inputs: The names of the run's inputs.
+        :returns: The distribution and version of each discovered task, by the task's name.
         :raises GraphError: inputs are missing or unknown, or tasks are not registered with the broker.
-        :raises PluginError: nodes want retries that no installed policy can give, or serializers that cannot be used.
-        :raises UnschedulableError: no live worker has some of the tasks, or nodes ask for more than anybody could give.
+        :raises PluginError: no installed policy reads a node's retry options, or a serializer cannot be used.
+        :raises UnschedulableError: no live worker has some of the tasks, or a node demands more than any worker or
+            limit has.
         """
         check_inputs(graph, inputs)
         survey = _Survey.of(graph)
@@ -88,16 +89,16 @@ class Admission:
         origins = origins_of(self._runtime.broker, sorted(survey.tasks))
         live: Sequence[WorkerInfo] = ()
         if not self._runtime.in_memory:
-            live = await self._staffing.check(
+            live = await self._live_workers.check(
                 {task: paths[0] for task, paths in survey.tasks.items()}, origins
             )
-        self._check_room(survey, live)
+        self._check_capacity(survey, live)
         return {name: str(origin) for name, origin in origins.items()}
 
     def encode_inputs(self, inputs: Mapping[str, Any], serializer: str | None = None) -> dict[str, Value]:
         """Encode a run's inputs.
 
-        :param serializer: The serializer to do so; by default that of the flow.
+        :param serializer: The name of the serializer; by default the flow's.
         :raises PluginError: it cannot be used.
         :raises PayloadError: one cannot be encoded; the error names it.
         """
@@ -158,9 +159,9 @@ class Admission:
         return task
 
     def _check_resources(self, survey: _Survey) -> None:
-        """Say once that resources are asked for which the scheduler does not look at."""
+        """Warn once when nodes ask for resources that the scheduler ignores."""
         scheduler, limits = self._runtime.scheduler, self._runtime.limits
-        if scheduler.reads_resources or self._told_of_resources:
+        if scheduler.reads_resources or self._warned_of_resources:
             return
         asking = next(
             (
@@ -171,7 +172,7 @@ class Admission:
             None,
         )
         if asking is not None:
-            self._told_of_resources = True
+            self._warned_of_resources = True
             logger.warning(
                 "node %r asks for resources, which scheduler %r does not look at; choose one that does, such as "
                 "'best-fit' of taskiq-flow-resources",
@@ -179,11 +180,11 @@ class Admission:
                 scheduler.name,
             )
 
-    def _check_room(self, survey: _Survey, live: Sequence[WorkerInfo]) -> None:
-        """Refuse a graph that asks for more than any worker, or any limit, could ever give.
+    def _check_capacity(self, survey: _Survey, live: Sequence[WorkerInfo]) -> None:
+        """Refuse a graph that demands more than any worker or limit has.
 
         :param live: Workers that have announced themselves.
-        :raises UnschedulableError: with every node that does.
+        :raises UnschedulableError: with every such node.
         """
         runtime = self._runtime
         demands = Demands(runtime.limits, runtime.scheduler)

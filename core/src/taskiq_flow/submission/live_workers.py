@@ -1,4 +1,4 @@
-"""Whether the live workers of a pool have the tasks of a run, in the version that was meant."""
+"""Checks that the live workers of a pool have the tasks of a run, in the right version."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _MOST_NAMES = 5
 
 
 class LiveWorkers:
-    """Compares a graph with what the workers of a pool announce.
+    """Compares the tasks of a graph with those that the workers of a pool announce.
 
-    A pool without any live worker is no reason to refuse: they may start later. Nor is one in which some have a task
-    and others have not, since they may read other queues; but a message may reach one of those that have not, and then
-    its attempt fails, so that is said once. A worker with another version is a reason: it would do something else with
-    the message, and nobody would know.
+    A pool without any live worker is accepted: workers may start later. A task that only some workers have is accepted
+    too, because the others may read other queues; but a message may reach one of the others, and then its attempt
+    fails, so a warning says it once. A worker with another version is refused: it would run different code for the
+    message, and nobody would notice.
 
-    :param runtime: The parts of the flow whose pool it is.
+    :param runtime: The parts of the flow of that pool.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._pool = runtime.pool
         self._store = runtime.store
         self._clock = runtime.clock
-        self._told: set[str] = set()
+        self._warned_of: set[str] = set()
 
     async def check(self, tasks: Mapping[str, str], origins: Mapping[str, Origin]) -> Sequence[WorkerInfo]:
         """Refuse tasks that no live worker has.
 
-        :param tasks: For each task the path of a node that applies it.
-        :param origins: Where tasks were discovered on this side, by the task's name.
+        :param tasks: The path of a node that applies each task, by the task's name.
+        :param origins: The origins of tasks that were discovered in this process, by the task's name.
         :returns: The live workers.
         :raises UnschedulableError: no live worker has some of the tasks, or one has them in another version.
         """
@@ -50,7 +50,7 @@ class LiveWorkers:
         if not live:
             self._warn("", f"pool {self._pool!r} has no live worker; runs wait until one starts")
             return ()
-        self._told.discard("")
+        self._warned_of.discard("")
         problems = [
             f"node {path!r} applies task {task!r}{problem}"
             for task, path in tasks.items()
@@ -92,8 +92,8 @@ class LiveWorkers:
             )
 
     def _warn(self, key: str, text: str) -> None:
-        if key not in self._told:
-            self._told.add(key)
+        if key not in self._warned_of:
+            self._warned_of.add(key)
             logger.warning("%s", text)
 
 
@@ -104,11 +104,11 @@ def _join_names(workers: Sequence[WorkerInfo]) -> str:
 
 
 def origins_of(broker: AsyncBroker, tasks: Iterable[str]) -> dict[str, Origin]:
-    """Say where those tasks of a broker come from that were discovered, by the task's name."""
+    """Return the origins of those tasks that were discovered, by the task's name."""
     found = {name: origin_of(broker.find_task(name)) for name in tasks}
     return {name: origin for name, origin in found.items() if origin is not None}
 
 
 def _fits(announced: str | None, origin: Origin) -> bool:
-    """Whether a worker's version of a task is this side's; one that says nothing has it from its application."""
+    """Whether a worker has this process's version of a task; without a version, the application itself has the task."""
     return announced is None or announced == origin.release

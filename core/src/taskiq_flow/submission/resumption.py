@@ -1,8 +1,8 @@
-"""A run that goes on where another one has ended: its id, and what it is given on its way.
+"""The record of a run that continues where another run has ended.
 
-All that the new run needs is copied into its own blobs before it is created, so the old one may be deleted at any time
-after that. The id follows from the old run's, so a run can be resumed once, whoever tries at the same time; what
-came of that can be resumed in turn.
+Everything that the new run needs is copied into its own blobs before it is created, so the old run may be deleted at
+any time after that. The new id follows from the old one, so a run can be resumed only once, even by several clients at
+the same time. The new run can be resumed in turn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["error_of_second_resumption", "resumption_of"]
 
 
 def error_of_second_resumption(run: str) -> ResumeError:
-    """Give the error that says by which run a run was resumed."""
+    """Return the error for a run that was resumed already; it names the new run."""
     new = id_of_resumption(run)
     message = f"run {run!r} was resumed already, as run {new!r}; when that is over, resume that one"
     return ResumeError(message, run=run, resumed_as=new)
@@ -32,11 +32,11 @@ def error_of_second_resumption(run: str) -> ResumeError:
 async def resumption_of(
     old: RunRecord, *, store: RunStore, read: Callable[[Value], Any], now: float
 ) -> RunRecord:
-    """Give the record of the run that resumes another one, and put what it needs into its blobs.
+    """Return the record of the run that resumes another one, and put its inputs and results into its blobs.
 
     :param old: The run that is over.
-    :param store: Where both are.
-    :param read: Decodes a value to plain data.
+    :param store: The store of both runs.
+    :param read: Callback that decodes a value to plain data.
     :param now: Seconds since the epoch.
     :raises ResumeError: the old run cannot be resumed.
     :raises RunNotFound: it was deleted meanwhile.
@@ -67,19 +67,19 @@ async def resumption_of(
         ) from error
     log = await store.log.read(old.id)
     given = await _read_given(store, old)
-    kept = reusable_results(old.graph, log, read=read, given=given)
+    reusable = reusable_results(old.graph, log, read=read, given=given)
     lost: set[str] = set()
-    for event in kept:
+    for event in reusable:
         try:
             for value in event.outputs:
                 await _copy(store.blobs, value, old.id, new, copied)
         except BlobNotFound:
             lost.add(event.cell)
     if lost:
-        await store.runs.get(old.id)  # unless it was deleted meanwhile, with all there was
-        kept = reusable_results(old.graph, log, read=read, given=given, lost=lost)
-    kept = [evolve(event, taken_from=event.taken_from or old.id) for event in kept]
-    for number, text in enumerate(write_pages(kept)):
+        await store.runs.get(old.id)  # raises if the blobs are missing because the run was deleted meanwhile
+        reusable = reusable_results(old.graph, log, read=read, given=given, lost=lost)
+    reusable = [evolve(event, taken_from=event.taken_from or old.id) for event in reusable]
+    for number, text in enumerate(write_pages(reusable)):
         await store.blobs.put(new, key_of_page(number), text.encode())
     return evolve(old, id=new, created_at=now, outcome=None, resumes=old.id)
 
@@ -90,7 +90,7 @@ async def _read_given(store: RunStore, run: RunRecord) -> list[CellSucceeded]:
     try:
         return [event async for event in read_results(store, run.id)]
     except (BlobNotFound, PayloadError):
-        return []  # what is lost is executed again
+        return []  # their cells are executed again
 
 
 async def _copy(blobs: Blobs, value: Value, old: str, new: str, copied: set[str]) -> None:
@@ -100,6 +100,6 @@ async def _copy(blobs: Blobs, value: Value, old: str, new: str, copied: set[str]
     elif isinstance(value, ClaimCheck) and value.key not in copied:
         data = await blobs.get(old, value.key)
         if len(data) != value.size:
-            raise BlobNotFound(old, value.key)  # somebody has cut it, and it will not grow again
+            raise BlobNotFound(old, value.key)  # a truncated blob counts as lost
         await blobs.put(new, value.key, data)
         copied.add(value.key)

@@ -1,1 +1,1 @@
-"""What a task says of itself: its annotations, its signature, its options."""
+"""A task's description: its annotations, its signature, its options."""

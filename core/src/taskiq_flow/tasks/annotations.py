@@ -1,7 +1,7 @@
-"""What a task's author says of a task: what it produces, what it needs, what it occupies.
+"""Decorators for tasks: their outputs, their inputs, and the resources they occupy.
 
-All of these stand above or below ``@broker.task``, in any order. They keep what they are told
-on the function or on the task, and give back the very object that they were given::
+They stand above or below ``@broker.task``, in any order. Each stores its data on the function
+or on the task, and returns the same object::
 
     @broker.task
     @pipeline_task(output="features")
@@ -43,17 +43,17 @@ __all__ = [
 _T = TypeVar("_T")
 _ATTRIBUTE = "__taskiq_flow__"
 RENAMED = "__taskiq_original"
-"""What taskiq puts behind the name of a function that it decorates; under it, the function is in its module too."""
+"""The suffix that taskiq adds to the name of a function that it decorates; the module has the function under it."""
 
 
 @frozen(kw_only=True)
 class TaskSpec:
-    """All that was said of a task.
+    """Everything that decorators declared of a task.
 
-    :param outputs: Names of what it produces; empty where nothing was said.
-    :param inputs: Names of the data it needs, instead of what its signature says; ``None`` where nothing was said.
+    :param outputs: Names of its outputs; empty if none were declared.
+    :param inputs: Names of the data it needs, instead of those in its signature; ``None`` if none were declared.
     :param description: For people.
-    :param resources: What an attempt occupies: ``cpu`` in cores, ``ram_mb`` in mebibytes.
+    :param resources: The resources that an attempt occupies: ``cpu`` in cores, ``ram_mb`` in mebibytes.
     :param info: Further documentation.
     """
 
@@ -64,19 +64,19 @@ class TaskSpec:
     info: TaskInfo | None = None
 
 
-_NOTHING_SAID = TaskSpec()
+_NO_SPEC = TaskSpec()
 
 
 @frozen(kw_only=True)
 class TaskInfo:
     """Documentation of a task; a record to read from, or a decorator that attaches it.
 
-    It documents only: what a task produces for others is said by :func:`pipeline_task`.
+    It documents only: the outputs that other tasks receive are declared with :func:`pipeline_task`.
 
     :param name: The task's name for people.
-    :param description: What it does.
-    :param parameters: For each parameter whatever is worth knowing, such as its type and default.
-    :param outputs: Names of what it gives.
+    :param description: A text about the task.
+    :param parameters: Facts about each parameter, such as its type and default.
+    :param outputs: Names of its outputs.
     """
 
     name: str
@@ -86,7 +86,7 @@ class TaskInfo:
 
     def __call__(self, task: _T) -> _T:
         """Attach this to a function or a task."""
-        return _say(task, TaskSpec(info=self, description=self.description))
+        return _annotate(task, TaskSpec(info=self, description=self.description))
 
 
 @frozen
@@ -94,7 +94,7 @@ class CPUProfile:
     """How many cores an attempt occupies.
 
     :param cpu_units: Cores, more than 0; ``0.5`` is half of one.
-    :raises GraphError: that is no such number.
+    :raises GraphError: it is no such number.
     """
 
     cpu_units: float = 1
@@ -107,7 +107,7 @@ class CPUProfile:
 
     def __call__(self, task: _T) -> _T:
         """Attach this to a function or a task."""
-        return _say(task, TaskSpec(resources={"cpu": self.cpu_units}))
+        return _annotate(task, TaskSpec(resources={"cpu": self.cpu_units}))
 
 
 @frozen
@@ -115,7 +115,7 @@ class RAMProfile:
     """How much memory an attempt occupies.
 
     :param ram_mb: Mebibytes, 0 or more.
-    :raises GraphError: that is no such number.
+    :raises GraphError: it is no such number.
     """
 
     ram_mb: float = 0
@@ -128,10 +128,10 @@ class RAMProfile:
 
     def __call__(self, task: _T) -> _T:
         """Attach this to a function or a task."""
-        return _say(task, TaskSpec(resources={"ram_mb": self.ram_mb}))
+        return _annotate(task, TaskSpec(resources={"ram_mb": self.ram_mb}))
 
 
-# The same thing under another name would be counted beside it, and by nobody.
+# A resource under a second name would be counted separately, and no worker offers it.
 _USUAL_RESOURCES = {
     "cpu_units": "cpu",
     "cpu_cores": "cpu",
@@ -143,7 +143,7 @@ _USUAL_RESOURCES = {
 
 @frozen(init=False)
 class ResourceProfile:
-    """How much of any resources, by name, an attempt occupies: of its worker, or of a limit of the pool.
+    """The amounts of any resources that an attempt occupies, of its worker or of a limit of the pool.
 
     ::
 
@@ -152,8 +152,8 @@ class ResourceProfile:
         def train(data: list[float]) -> float: ...
 
     :param resources: Amounts, 0 or more. ``cpu`` and ``ram_mb`` are those of :class:`CPUProfile` and
-        :class:`RAMProfile`; here ``cpu`` may be 0, for what only waits.
-    :raises GraphError: there are none, or not all of them are such numbers.
+        :class:`RAMProfile`; here ``cpu`` may be 0, for a task that only waits.
+    :raises GraphError: there are none, or some are no such numbers.
     """
 
     resources: Mapping[str, float] = field(hash=False)
@@ -177,7 +177,7 @@ class ResourceProfile:
 
     def __call__(self, task: _T) -> _T:
         """Attach this to a function or a task."""
-        return _say(task, TaskSpec(resources=self.resources))
+        return _annotate(task, TaskSpec(resources=self.resources))
 
 
 def _is_number(value: object) -> bool:
@@ -194,20 +194,20 @@ def pipeline_task(
     inputs: Iterable[str] | None = None,
     description: str = "",
 ) -> Callable[[_T], _T]:
-    """Say what a task produces, and if need be what it needs.
+    """Declare the outputs of a task, and optionally its inputs.
 
-    :param output: The name of what it produces; parameters of that name receive it.
-    :param outputs: Several names; what the task returns is unpacked into them.
-    :param inputs: Names of the data it needs, instead of what its signature says.
+    :param output: The name of its output; parameters of that name receive it.
+    :param outputs: Several names; the task's result is unpacked into them.
+    :param inputs: Names of the data it needs, instead of those in its signature.
     :param description: For people.
     :raises GraphError: the names are not usable; every problem is listed.
     """
     if callable(output):
         raise GraphError("pipeline_task stands there without its options; write @pipeline_task(output=...)")
-    said = TaskSpec(
+    spec = TaskSpec(
         **check_declared_names(output=output, outputs=outputs, inputs=inputs), description=description or ""
     )
-    return lambda task: _say(task, said)
+    return lambda task: _annotate(task, spec)
 
 
 def pipeline_task_multi_output(
@@ -216,10 +216,10 @@ def pipeline_task_multi_output(
     inputs: Iterable[str] | None = None,
     description: str = "",
 ) -> Callable[[_T], _T]:
-    """Say that a task produces several things; the same as :func:`pipeline_task` with ``outputs``.
+    """Declare several outputs of a task; the same as :func:`pipeline_task` with ``outputs``.
 
-    :param outputs: Their names; what the task returns is unpacked into them.
-    :param inputs: Names of the data it needs, instead of what its signature says.
+    :param outputs: Their names; the task's result is unpacked into them.
+    :param inputs: Names of the data it needs, instead of those in its signature.
     :param description: For people.
     :raises GraphError: the names are not usable; every problem is listed.
     """
@@ -227,7 +227,7 @@ def pipeline_task_multi_output(
 
 
 def task_of(obj: object) -> AsyncTaskiqDecoratedTask[Any, Any]:
-    """Give the decorated task that a task or a kicker stands for.
+    """Return the decorated task behind a task or a kicker.
 
     :raises GraphError: it is neither, or the kicker's broker knows no task of that name.
     """
@@ -247,14 +247,14 @@ def task_of(obj: object) -> AsyncTaskiqDecoratedTask[Any, Any]:
 
 
 def _find_renamed(kicker: AsyncKicker[Any, Any]) -> AsyncTaskiqDecoratedTask[Any, Any] | None:
-    """Find the task of a kicker that was made before a flow gave the task the name that its decorator says."""
+    """Find the task of a kicker that was made before a flow renamed the task to the name in its decorator."""
     tasks = kicker.broker.get_all_tasks().values()
     found = [task for task in tasks if task_options(task).former == kicker.task_name]
     return found[0] if len(found) == 1 else None
 
 
 def name_of(obj: object) -> str:
-    """Give the name that a task's author wrote: taskiq renames the function that it decorates."""
+    """Return the name that a task's author wrote, without the suffix that taskiq adds."""
     if isinstance(obj, AsyncKicker):
         obj = task_of(obj)
     name = getattr(obj, "__name__", None) or getattr(obj, "task_name", None) or type(obj).__name__
@@ -264,14 +264,14 @@ def name_of(obj: object) -> str:
 
 
 def is_annotated(obj: object) -> bool:
-    """Whether anything was said of a function or a task."""
+    """Whether a function or a task has any of the decorators."""
     return isinstance(getattr(obj, _ATTRIBUTE, None), TaskSpec)
 
 
 def signature_of(obj: object) -> TaskSignature:
-    """Give the signature of a function, a task or a kicker.
+    """Return the signature of a function, a task or a kicker.
 
-    :raises GraphError: it has none that can be read.
+    :raises GraphError: it has no readable signature.
     """
     if isinstance(obj, AsyncKicker):
         obj = task_of(obj)
@@ -283,49 +283,49 @@ def signature_of(obj: object) -> TaskSignature:
 
 
 def spec_of(obj: object) -> TaskSpec:
-    """Give all that was said of a function, a task or a kicker; what stands on the task goes first.
+    """Return the declarations of a function, a task or a kicker; those on the task take precedence.
 
     :raises GraphError: a kicker's broker knows no task of that name.
     """
     if isinstance(obj, AsyncKicker):
         obj = task_of(obj)
-    said = getattr(obj, _ATTRIBUTE, _NOTHING_SAID)
+    spec = getattr(obj, _ATTRIBUTE, _NO_SPEC)
     if isinstance(obj, AsyncTaskiqDecoratedTask):
-        below = getattr(obj.original_func, _ATTRIBUTE, _NOTHING_SAID)
-        if below is not said:
+        below = getattr(obj.original_func, _ATTRIBUTE, _NO_SPEC)
+        if below is not spec:
             return TaskSpec(
-                outputs=said.outputs or below.outputs,
-                inputs=below.inputs if said.inputs is None else said.inputs,
-                description=said.description or below.description,
-                resources={**below.resources, **said.resources},
-                info=said.info or below.info,
+                outputs=spec.outputs or below.outputs,
+                inputs=below.inputs if spec.inputs is None else spec.inputs,
+                description=spec.description or below.description,
+                resources={**below.resources, **spec.resources},
+                info=spec.info or below.info,
             )
-    return said
+    return spec
 
 
-def _say(task: _T, more: TaskSpec) -> _T:
-    """Add to what was said of a task so far; to contradict it is an error."""
+def _annotate(task: _T, more: TaskSpec) -> _T:
+    """Add declarations to those that a task has; a contradiction is an error."""
     name = name_of(task)
     if isinstance(task, (type, AsyncKicker)) or not callable(task):
         raise GraphError(f"only a function or a task can be annotated, found {name!r}")
-    said = spec_of(task)
+    present = spec_of(task)
     problems = [
-        f"{what} of {name!r} is declared twice, as {old!r} and as {new!r}; keep one of them"
-        for what, old, new in _list_declarations(said, more)
+        f"{subject} of {name!r} is declared twice, as {old!r} and as {new!r}; keep one of them"
+        for subject, old, new in _list_declarations(present, more)
         if old != new
     ]
     if problems:
         raise GraphError(problems)
     spec = evolve(
-        said,
-        outputs=said.outputs or more.outputs,
-        inputs=more.inputs if said.inputs is None else said.inputs,
-        # A description given to pipeline_task says more of this use than the one of a TaskInfo.
-        description=said.description
-        if more.info and said.description
-        else more.description or said.description,
-        resources={**said.resources, **more.resources},
-        info=more.info or said.info,
+        present,
+        outputs=present.outputs or more.outputs,
+        inputs=more.inputs if present.inputs is None else present.inputs,
+        # A description given to pipeline_task is about this use, so it wins over the one of a TaskInfo.
+        description=present.description
+        if more.info and present.description
+        else more.description or present.description,
+        resources={**present.resources, **more.resources},
+        info=more.info or present.info,
     )
     try:
         setattr(task, _ATTRIBUTE, spec)
@@ -334,10 +334,10 @@ def _say(task: _T, more: TaskSpec) -> _T:
     return task
 
 
-def _list_declarations(said: TaskSpec, more: TaskSpec) -> Iterable[tuple[str, object, object]]:
-    if said.outputs and more.outputs:
-        yield "the output", list(said.outputs), list(more.outputs)
-    if said.inputs is not None and more.inputs is not None:
-        yield "the input", list(said.inputs), list(more.inputs)
-    for resource in sorted(said.resources.keys() & more.resources.keys()):
-        yield f"the resource {resource!r}", said.resources[resource], more.resources[resource]
+def _list_declarations(present: TaskSpec, more: TaskSpec) -> Iterable[tuple[str, object, object]]:
+    if present.outputs and more.outputs:
+        yield "the output", list(present.outputs), list(more.outputs)
+    if present.inputs is not None and more.inputs is not None:
+        yield "the input", list(present.inputs), list(more.inputs)
+    for resource in sorted(present.resources.keys() & more.resources.keys()):
+        yield f"the resource {resource!r}", present.resources[resource], more.resources[resource]

@@ -1,4 +1,4 @@
-"""The names that users give."""
+"""Checks the names that users declare for inputs and outputs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["check_declared_names"]
 def check_declared_names(
     *, output: object = None, outputs: object = None, inputs: object = None
 ) -> dict[str, Any]:
-    """Check names that a user declares, and give them as arguments of :class:`TaskSpec`.
+    """Check names that a user declares, and return them as arguments of :class:`TaskSpec`.
 
-    :raises GraphError: with every problem there is.
+    :raises GraphError: with every problem of the names.
     """
     problems: list[str] = []
     names: dict[str, Any] = {}
@@ -37,19 +37,19 @@ def check_declared_names(
     return names
 
 
-def _names(what: str, given: object, problems: list[str]) -> tuple[str, ...]:
+def _names(option: str, given: object, problems: list[str]) -> tuple[str, ...]:
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-        problems.append(f"{what} is {given!r}; give a list of names, such as ['first', 'second']")
+        problems.append(f"{option} is {given!r}; give a list of names, such as ['first', 'second']")
         return ()
     names = tuple(given)
     wrong = [name for name in names if not _is_name(name)]
     if wrong:
         problems.append(
-            f"{what} has {', '.join(map(repr, wrong))}; a name is a word that a parameter could have"
+            f"{option} has {', '.join(map(repr, wrong))}; a name is a word that a parameter could have"
         )
     twice = sorted({name for name in names if isinstance(name, str) and names.count(name) > 1})
     if twice:
-        problems.append(f"{what} has {quote(twice)} more than once; name each thing once")
+        problems.append(f"{option} has {quote(twice)} more than once; name each thing once")
     return names
 
 

@@ -1,4 +1,4 @@
-"""What ``@broker.task(...)`` was told, sorted by who needs it."""
+"""The options of ``@broker.task(...)``: those for nodes, those of a flow, and plain labels."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ __all__ = [
     "versions_of",
 ]
 
-_KEPT = "__taskiq_flow_options__"
+_OPTIONS = "__taskiq_flow_options__"
 _ORIGIN = "__taskiq_flow_origin__"
-# What brokers and schedule sources read from a task itself; a node's messages do without it.
+# Brokers and schedule sources read these labels from the task; a node's messages need not carry them.
 _NOT_OF_NODES = ("queue_name", "schedule")
 
 
 @frozen(kw_only=True)
 class TaskOptions:
-    """What ``@broker.task(...)`` was told, sorted by who needs it.
+    """The options of ``@broker.task(...)``, sorted by their readers.
 
     :param name: The name to register under; ``None`` for taskiq's.
-    :param former: The name that taskiq knew it by until then, where it gets another one.
-    :param node: What a node needs to know.
+    :param former: The task's name in taskiq before that, if ``name`` is given.
+    :param node: Options that nodes carry.
     :param policy: A policy object; it stays with the task and is never sent.
-    :param labels: What is left: the labels that taskiq sends.
+    :param labels: The remaining options: the labels that taskiq sends.
     """
 
     name: str | None = None
@@ -101,7 +101,7 @@ class TaskOptions:
         if timeout is not None:
             labels["timeout"] = timeout
         if priority:
-            # Some brokers go by it; nodes have their schedulers for that.
+            # Some brokers order messages by this label; cells are ordered by the scheduler.
             labels.setdefault("priority", priority)
         return cls(
             name=name,
@@ -149,58 +149,58 @@ def _retry(
 
 
 def keep_options(task: AsyncTaskiqDecoratedTask[Any, Any], options: TaskOptions) -> None:
-    """Keep with a task what its decorator was told; its labels do not say it any more."""
-    task.__dict__[_KEPT] = options
+    """Keep the decorator's options with a task, because its labels no longer have all of them."""
+    task.__dict__[_OPTIONS] = options
 
 
 def task_options(task: object) -> TaskOptions:
-    """Give what a task's decorator was told; nothing for what is no task.
+    """Return the options of a task's decorator; empty options for any other object.
 
-    :raises GraphError: it was told something impossible.
+    :raises GraphError: an option has an impossible value.
     """
-    kept = getattr(task, "__dict__", {}).get(_KEPT)
-    if isinstance(kept, TaskOptions):
-        return kept
+    options = getattr(task, "__dict__", {}).get(_OPTIONS)
+    if isinstance(options, TaskOptions):
+        return options
     if isinstance(task, AsyncTaskiqDecoratedTask):
         return TaskOptions.read(task.task_name, task.labels)
     return TaskOptions()
 
 
 def find_registered_name(task: AsyncTaskiqDecoratedTask[Any, Any]) -> str:
-    """Give the name under which a broker with a flow knows a task.
+    """Return the name of a task in a broker with a flow.
 
     taskiq keeps ``name=`` of ``@broker.task(name=...)`` as a label; installing a flow makes it the task's name.
-    Graphs may be compiled before that.
+    Graphs may be compiled before the flow is installed.
     """
-    name = None if _KEPT in task.__dict__ else task.labels.get("name")
+    name = None if _OPTIONS in task.__dict__ else task.labels.get("name")
     return name if isinstance(name, str) and name else task.task_name
 
 
 def options_of(task: object) -> NodeOptions:
-    """Give what a task's decorator said that a node needs to know.
+    """Return the node options of a task's decorator.
 
-    :raises GraphError: it said something impossible.
+    :raises GraphError: an option has an impossible value.
     """
     return task_options(task).node
 
 
 def policy_of(task: object) -> RetryPolicy | None:
-    """Give the retry policy object that a task was decorated with, if any."""
+    """Return the retry policy object that a task was decorated with, if any."""
     return task_options(task).policy
 
 
 def keep_origin(task: AsyncTaskiqDecoratedTask[Any, Any], origin: Origin) -> None:
-    """Keep with a task which distribution it was discovered in."""
+    """Keep the distribution with a task that was discovered in it."""
     task.__dict__[_ORIGIN] = origin
 
 
 def origin_of(task: object) -> Origin | None:
-    """Give the distribution that a task was discovered in; ``None`` for one that the application has itself."""
+    """Return the distribution that a task was discovered in; ``None`` for a task of the application."""
     origin = getattr(task, "__dict__", {}).get(_ORIGIN)
     return origin if isinstance(origin, Origin) else None
 
 
 def versions_of(broker: AsyncBroker) -> dict[str, str]:
-    """Give the distribution and version of each of a broker's tasks that was discovered, by the task's name."""
+    """Return the distribution and version of each discovered task of a broker, by the task's name."""
     found = {name: origin_of(task) for name, task in broker.get_all_tasks().items()}
     return {name: origin.release for name, origin in found.items() if origin is not None}

@@ -1,7 +1,7 @@
-"""What a task's function says of itself: its parameters and what it returns.
+"""The signature of a task's function: its parameters and its return annotation.
 
-Read once for each function. Annotations that cannot be resolved count as missing; a missing
-annotation is :data:`typing.Any`, which every check lets pass.
+It is read once for each function. An annotation that cannot be resolved counts as missing; a missing
+annotation is :data:`typing.Any`, which passes every check.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from taskiq_flow.errors import GraphError
 __all__ = ["PROGRESS_PARAMETER", "TaskParameter", "TaskSignature", "read_signature"]
 
 PROGRESS_PARAMETER = "progress_callback"
-"""The parameter that the worker fills in by itself; no data is wired to it."""
+"""The parameter that the worker fills in; no data is wired to it."""
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _AWAITABLES = (Awaitable, Coroutine, CoroutineType)
-# Texts and bytes are sequences to Python, but not of values that anybody would want one by one.
+# Texts and bytes are sequences in Python, but unpacking them into outputs is never intended.
 _NEVER_UNPACKED = (bool, int, float, str, bytes, bytearray, dict, set, frozenset, type(None))
-# Dependency markers of FastAPI are honoured by taskiq where FastAPI is installed.
+# taskiq honours FastAPI's dependency markers if FastAPI is installed.
 _DEPENDENCIES: tuple[type, ...] = tuple(
     filter(None, (Dependency, getattr(_dependencies, "FastapiDepends", None)))
 )
@@ -38,7 +38,7 @@ class TaskParameter:
     """A parameter that data can be wired to.
 
     :param name: Its name.
-    :param annotation: Its resolved annotation, with the extras of ``Annotated``; ``Any`` where there is none.
+    :param annotation: Its resolved annotation, with the extras of ``Annotated``; ``Any`` if there is none.
     :param has_default: Whether it may be left out.
     :param keyword_only: Whether it has no position.
     """
@@ -51,14 +51,14 @@ class TaskParameter:
 
 @frozen(kw_only=True)
 class TaskSignature:
-    """What is known of a task's function.
+    """The parameters and the result of a task's function.
 
     :param parameters: The parameters that data can be wired to, in order.
     :param dependencies: Parameters that taskiq's dependency injection fills in.
     :param reports_progress: Whether there is a ``progress_callback``.
     :param extra_keywords: Whether any further keyword is taken (``**kwargs``).
     :param positional_only: Required parameters that cannot be passed by name.
-    :param returns: What the task's result is, awaitables unwrapped; ``Any`` where unknown.
+    :param returns: The annotation of the result, awaitables unwrapped; ``Any`` if unknown.
     """
 
     parameters: tuple[TaskParameter, ...] = ()
@@ -85,13 +85,13 @@ class TaskSignature:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The names of those without a default."""
+        """The names of the parameters without a default."""
         return tuple(each.name for each in self.parameters if not each.has_default)
 
     def returns_for(self, count: int) -> tuple[Any, ...]:
-        """Give the annotation of each of ``count`` outputs; empty where nothing is known.
+        """Return the annotation of each of ``count`` outputs; empty if unknown.
 
-        :raises ValueError: the result can certainly not be unpacked into that many; the text says what it is.
+        :raises ValueError: the result cannot be unpacked into that many outputs; the text describes the result.
         """
         if count == 0 or self.returns is Any:
             return ()
@@ -127,9 +127,9 @@ _signatures: WeakKeyDictionary[Callable[..., Any], TaskSignature] = WeakKeyDicti
 
 
 def read_signature(function: Callable[..., Any]) -> TaskSignature:
-    """Read a function's signature; the answer is remembered as long as the function lives.
+    """Read a function's signature, and cache it for the function's lifetime.
 
-    :raises GraphError: Python cannot tell the function's parameters.
+    :raises GraphError: Python cannot read the function's parameters.
     """
     known = _signatures.get(function)
     if known is None:
@@ -192,7 +192,7 @@ def _hints(thing: Any) -> dict[str, Any]:
     """Resolve all annotations that can be resolved."""
     try:
         return get_type_hints(thing, include_extras=True)
-    except Exception:  # noqa: BLE001 - evaluating a user's annotation may raise anything
+    except Exception:  # noqa: BLE001 - the evaluation of a user's annotation may raise anything
         return _hints_one_by_one(thing)
 
 
@@ -203,6 +203,6 @@ def _hints_one_by_one(thing: Any) -> dict[str, Any]:
         single = SimpleNamespace(__annotations__={name: annotation})
         try:
             hints.update(get_type_hints(single, globalns=namespace, include_extras=True))
-        except Exception:  # noqa: BLE001 - this one stays unknown, the others do not
+        except Exception:  # noqa: BLE001 - only this annotation stays unknown
             continue
     return hints

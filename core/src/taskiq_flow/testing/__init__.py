@@ -1,4 +1,4 @@
-"""What plugins are tested with; works without pytest.
+"""Conformance tests for plugins; usable without pytest.
 
 For each kind of plugin there is a function that makes all checks and raises
 :class:`AssertionError` with a sentence, and a class whose subclasses pytest collects.

@@ -1,4 +1,4 @@
-"""Made-up pools for checking schedulers, and the rules that an answer keeps."""
+"""Made-up pools for checking schedulers, and the rules for their answers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TOLERANCE = 1e-9
 
 @frozen(kw_only=True)
 class Situation:
-    """What a scheduler is asked about."""
+    """The arguments of one question to a scheduler."""
 
     ready: tuple[ReadyCell, ...]
     workers: tuple[WorkerView, ...]
@@ -41,10 +41,10 @@ class Situation:
 
 
 def situations(count: int, *, feasible: bool = False) -> Iterator[Situation]:
-    """Give made-up situations, the same ones each time.
+    """Yield made-up situations, the same ones each time.
 
-    :param count: How many.
-    :param feasible: Only with workers, cells that fit on some of them, and nothing running.
+    :param count: The number of situations.
+    :param feasible: Whether there are workers, all cells fit some of them, and nothing runs.
     """
     for seed in range(count):
         choice = random.Random(seed)
@@ -53,7 +53,7 @@ def situations(count: int, *, feasible: bool = False) -> Iterator[Situation]:
             for number in range(choice.randint(1 if feasible else 0, 4))
         )
         ready = [_ready(choice, number) for number in range(choice.randint(1, 24))]
-        ready.sort(key=_as_shown)
+        ready.sort(key=_queue_order)
         if feasible:
             ready = [
                 cell for cell in ready if any(fits(cell.resources, worker.capacity) for worker in workers)
@@ -64,18 +64,18 @@ def situations(count: int, *, feasible: bool = False) -> Iterator[Situation]:
 
 
 def crowd(ready: int, workers: int) -> Situation:
-    """Give a large situation: a full look ahead, and a pool of mixed workers that are half busy."""
+    """Return a large situation: a full lookahead, and a pool of mixed workers that are half busy."""
     choice = random.Random(7)
     pool = tuple(
         WorkerView(id=f"w{number:03d}", capacity=dict(choice.choice(_CAPACITIES[:-1])))
         for number in range(workers)
     )
-    cells = sorted((_ready(choice, number) for number in range(ready)), key=_as_shown)
+    cells = sorted((_ready(choice, number) for number in range(ready)), key=_queue_order)
     return Situation(ready=tuple(cells), workers=pool, running=tuple(_running(choice, pool)))
 
 
 def naive_placements(situation: Situation) -> list[Placement]:
-    """Place each cell on the first worker that has room: the plainest way, to compare others with."""
+    """Place each cell on the first worker with enough free capacity: the plainest way, for comparison."""
     used = {
         worker.id: [each.resources for each in situation.running if each.worker == worker.id]
         for worker in situation.workers
@@ -91,24 +91,26 @@ def naive_placements(situation: Situation) -> list[Placement]:
     return placed
 
 
-def _as_shown(cell: ReadyCell) -> tuple[int, int]:
-    """As the core shows them: the higher priority first, then what is deeper in maps, then the oldest."""
+def _queue_order(cell: ReadyCell) -> tuple[int, int]:
+    """Return the sort key of the ready queue: higher priority first, then deeper in maps, then older."""
     return -cell.priority, -cell.depth
 
 
-def fits(demand: Mapping[str, float], room: Mapping[str, float]) -> bool:
-    """Whether a demand fits into a room; an empty mapping means that the room is unbounded."""
-    return not room or all(amount <= room.get(name, 0.0) + _TOLERANCE for name, amount in demand.items())
+def fits(demand: Mapping[str, float], capacity: Mapping[str, float]) -> bool:
+    """Whether a demand fits into a capacity; an empty capacity is unbounded."""
+    return not capacity or all(
+        amount <= capacity.get(name, 0.0) + _TOLERANCE for name, amount in demand.items()
+    )
 
 
 def violations(
     placements: Sequence[Placement] | None, situation: Situation, reads_resources: bool
 ) -> list[str]:
-    """Give a sentence for each rule that an answer breaks.
+    """Return a sentence for each rule that an answer breaks.
 
     :param placements: The answer.
     :param situation: The question.
-    :param reads_resources: Whether capacity is to be kept.
+    :param reads_resources: Whether the answer must respect capacity.
     """
     ready = {(cell.run, cell.path): cell for cell in situation.ready}
     workers = {worker.id for worker in situation.workers}
@@ -142,9 +144,9 @@ def _find_overbooked(chosen: Sequence[tuple[ReadyCell, Placement]], situation: S
     if anywhere and bounded:
         placed = [cell.resources for cell, placement in chosen if placement.worker]
         total = _total([*anywhere, *placed, *(cell.resources for cell in situation.running)])
-        room = _total([worker.capacity for worker in situation.workers])
-        if not fits(total, room):
-            yield f"the pool would have to carry {total} with {room}"
+        capacity = _total([worker.capacity for worker in situation.workers])
+        if not fits(total, capacity):
+            yield f"the pool would have to carry {total} with {capacity}"
 
 
 def _total(amounts: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -189,5 +191,5 @@ def _running(choice: random.Random, workers: Sequence[WorkerView]) -> Iterator[R
                     resources=demand,
                 )
     if choice.random() < 0.2:
-        # Left over from a worker that is gone, whose attempt was given up but may still be there.
+        # Left over from a lost worker, whose attempt was given up but may still run.
         yield RunningCell(run="earlier", path="gone", task="load", worker="gone", resources={"cpu": 1.0})

@@ -1,4 +1,4 @@
-"""Data that runs code where somebody believes it, and a watch over what unpickles."""
+"""Data that runs code when it is unpickled or evaluated, and a watch over unpickling."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _ME = __name__
 
 
 def spring() -> None:
-    """What runs when a trap is believed."""
+    """Record that a trap ran."""
     _sprung.append("sprung")
 
 
 class Trap:
-    """Unpickling one of these runs code."""
+    """An object that runs code when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return spring, ()
 
 
 def traps() -> Iterator[bytes]:
-    """Give data that runs code where it is unpickled, evaluated, or read as YAML or JSON with Python's own tags."""
+    """Yield data that runs code when it is unpickled, evaluated, or read as YAML or JSON with Python's own tags."""
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         yield pickle.dumps(Trap(), protocol)
     yield base64.b64encode(pickle.dumps(Trap()))
@@ -46,7 +46,7 @@ def traps() -> Iterator[bytes]:
 
 
 def forge(data: bytes) -> Iterator[bytes]:
-    """Give what was written with a pickle in it, with a trap in its place."""
+    """Yield copies of written data with a trap in place of each pickle."""
     trap = pickle.dumps(Trap())
     for start in range(len(data) - 1):
         if data[start] == 0x80 and 2 <= data[start + 1] <= pickle.HIGHEST_PROTOCOL:
@@ -55,9 +55,9 @@ def forge(data: bytes) -> Iterator[bytes]:
 
 @contextmanager
 def watch_unpickling() -> Iterator[tuple[list[str], list[str]]]:
-    """Watch what is done in here.
+    """Watch for traps and unpickling within the context.
 
-    :returns: What grows when a trap is sprung, and the names of what was looked up for unpickling.
+    :returns: A list that grows when a trap runs, and the names of objects that unpickling looked up.
     """
     global _hooked, _watching  # noqa: PLW0603 - a hook of the interpreter cannot be taken out again
     if not _hooked:

@@ -1,4 +1,4 @@
-"""Values for checking serializers, with the annotations that they are read back by."""
+"""Values for checking serializers, with the annotations to decode them by."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Report(BaseModel):
 
 
 class Unencodable:
-    """What no serializer can carry."""
+    """An object that no serializer can carry."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Refuse to be pickled too."""
@@ -65,7 +65,7 @@ class Unencodable:
 
 
 class Stray:
-    """What only pickles carry."""
+    """An object that only pickles carry."""
 
 
 #: Read back without an annotation, these are equal to what was written.
@@ -150,7 +150,7 @@ MISFITS: tuple[tuple[Any, Any], ...] = (
     (None, str),
 )
 
-#: These survive, or are refused with a PayloadError; nothing else.
+#: These survive or are refused with a PayloadError; no other outcome is allowed.
 EXTREMES: tuple[Any, ...] = (
     math.nan,
     math.inf,
@@ -175,7 +175,7 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, float):
         return left == right or (math.isnan(left) and math.isnan(right))
     if isinstance(left, datetime.datetime):
-        # Equal means the same moment, whatever the clock on the wall says.
+        # Equal means the same moment, whatever the time zone.
         return bool(left == right) and left.utcoffset() == right.utcoffset()
     if isinstance(left, dict):
         return list(left) == list(right) and all(same(left[key], right[key]) for key in left)

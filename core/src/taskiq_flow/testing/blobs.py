@@ -1,4 +1,4 @@
-"""What every place for large values must do, as functions that raise :class:`AssertionError` with a sentence."""
+"""Checks of places for large values, as functions that raise :class:`AssertionError` with a sentence."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class BlobStoreKit(Kit):
 
     @abstractmethod
     def make(self) -> BlobStore:
-        """Give a new object; nothing of an earlier test is in its place."""
+        """Return a new object; nothing of an earlier test is in its place."""
 
     def test_description(self) -> None:
         """It has URL schemes."""
@@ -63,15 +63,15 @@ class BlobStoreKit(Kit):
         check_names(self.make())
 
     def test_replacement(self) -> None:
-        """What is written last is there, however long it is."""
+        """The last bytes that were written are there, however long they are."""
         check_replacement(self.make())
 
     def test_missing(self) -> None:
-        """What is not there is said to be gone."""
+        """A missing blob is refused as gone."""
         check_missing(self.make())
 
     def test_deletion(self) -> None:
-        """A run goes as a whole, and alone."""
+        """Deleting a run deletes all of its blobs, and no others."""
         check_deletion(self.make())
 
     def test_many_at_once(self) -> None:
@@ -82,8 +82,8 @@ class BlobStoreKit(Kit):
 def check_blob_store(make: Callable[[], BlobStore]) -> None:
     """Make all checks.
 
-    :param make: Gives a new object, in whose place is nothing.
-    :raises AssertionError: it does not do what the core relies on.
+    :param make: Returns a new object with an empty place.
+    :raises AssertionError: the place breaks a promise that the core relies on.
     """
     for check in (
         check_description,
@@ -105,7 +105,7 @@ def check_description(blobs: BlobStore) -> None:
 
 
 def check_names(blobs: BlobStore) -> None:
-    """Check that every name of a run and every key is one of its own, whatever is in it."""
+    """Check that every name of a run and every key is distinct, whatever characters it has."""
 
     async def check() -> None:
         for run in _NAMES:
@@ -132,7 +132,7 @@ def check_replacement(blobs: BlobStore) -> None:
 
 
 def check_missing(blobs: BlobStore) -> None:
-    """Check that what is not there is refused with a :class:`~taskiq_flow.errors.BlobNotFound`."""
+    """Check that a missing blob is refused with a :class:`~taskiq_flow.errors.BlobNotFound`."""
 
     async def check() -> None:
         await _must_be_gone(blobs, "run", "key")
@@ -146,7 +146,7 @@ def check_missing(blobs: BlobStore) -> None:
 
 
 def check_deletion(blobs: BlobStore) -> None:
-    """Check that deleting a run takes all of it and nothing else, can be repeated, and ends nothing."""
+    """Check that deleting a run deletes all of its blobs and no others, and can be repeated."""
 
     async def check() -> None:
         runs = ("run", "run2", "ru", "RUN", "run/2")
@@ -205,13 +205,13 @@ async def _must_be_gone(blobs: BlobStore, run: str, key: str) -> None:
         return
     except Exception as error:
         raise AssertionError(
-            f"get() of what is not there must raise a BlobNotFound, found {type(error).__name__}: {error}"
+            f"get() of a missing blob must raise a BlobNotFound, found {type(error).__name__}: {error}"
         ) from error
     raise AssertionError(f"key {key!r} of run {run!r} must not be there, found {found[:40]!r}")
 
 
 def _live(blobs: BlobStore, check: Callable[[], Awaitable[None]], *runs: str) -> None:
-    """Start it, check it, and leave nothing behind."""
+    """Start the place, run a check, and delete the runs."""
 
     async def live() -> None:
         await blobs.startup()

@@ -16,20 +16,20 @@ __all__ = ["FakeClock", "FakeTimer", "settle"]
 T = TypeVar("T")
 
 PASSES = 100_000
-"""How many turns the event loop gets to come to rest before that counts as never."""
+"""The most turns that :func:`settle` waits for the event loop to come to rest."""
 
 BLIND_PASSES = 50
-"""How many turns an event loop gets that does not show whether it is at rest."""
+"""The turns for an event loop that cannot show whether it is at rest."""
 
 
 async def settle() -> None:
-    """Let everybody else on the event loop run until all of them wait.
+    """Let all other tasks on the event loop run until all of them wait.
 
-    What happens in other threads and on sockets is not waited for.
+    It does not wait for other threads and for sockets.
 
-    :raises RuntimeError: somebody is always ready to run.
+    :raises RuntimeError: some task is always ready to run.
     """
-    # asyncio's own loops keep what is ready in `_ready`; at our turn it holds everybody but us.
+    # asyncio's own loops keep ready callbacks in `_ready`; at our turn it holds all of them but ours.
     ready = getattr(asyncio.get_running_loop(), "_ready", None)
     if ready is None:
         for _ in range(BLIND_PASSES):
@@ -51,13 +51,13 @@ class FakeTimer:
     pending: bool = True
 
     def cancel(self) -> None:
-        """Do not call it."""
+        """Cancel the callback."""
         self.pending = False
 
 
 @define(eq=False)
 class FakeClock(Clock):
-    """Stands still until it is moved; equal moves give equal orders of events.
+    """Stands still until a test moves it; equal moves give equal orders of events.
 
     ::
 
@@ -65,7 +65,7 @@ class FakeClock(Clock):
         waiting = asyncio.create_task(clock.sleep(3600))
         await clock.run(waiting)          # an hour later, at once
 
-    :param time: Where it starts, in seconds since the epoch.
+    :param time: The time at the start, in seconds since the epoch.
     """
 
     time: float = 1_000_000_000.0
@@ -73,11 +73,11 @@ class FakeClock(Clock):
     _made: int = field(default=0, init=False)
 
     def now(self) -> float:
-        """Give the time in seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         return self.time
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        """Call back when the clock was moved that many seconds on; timers of one time in the order of making."""
+        """Call back after that many seconds; timers that are due together run in the order of their creation."""
         timer = FakeTimer(self.time + max(0.0, seconds), callback)
         heapq.heappush(self._timers, (timer.due, self._made, timer))
         self._made += 1
@@ -85,25 +85,25 @@ class FakeClock(Clock):
 
     @property
     def next_due(self) -> float | None:
-        """When the next timer is due; ``None`` when there is none."""
+        """The time at which the next timer is due; ``None`` when there is none."""
         while self._timers and not self._timers[0][2].pending:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
     @property
     def pending(self) -> int:
-        """How many timers there are: how many wait for time to pass."""
+        """The number of timers that wait for time to pass."""
         return sum(timer.pending for _, _, timer in self._timers)
 
     def advance(self, seconds: float) -> None:
-        """Move on, calling back what is due on the way, each at its time.
+        """Move on, and run the callbacks that become due on the way, each at its time.
 
-        Whoever was woken runs at the next turn of the event loop: ``await clock.settle()``.
+        Tasks that are woken run at the next turn of the event loop: ``await clock.settle()``.
         """
         self._move(self.time + seconds)
 
     def jump(self) -> bool:
-        """Move to the next timer, and call back what is due then.
+        """Move to the next timer, and run the callbacks that are due then.
 
         :returns: Whether there was one.
         """
@@ -114,15 +114,15 @@ class FakeClock(Clock):
         return True
 
     async def settle(self) -> None:
-        """Let everybody run as far as they come without time passing; see :func:`settle`."""
+        """Let all tasks run as far as they can without time passing; see :func:`settle`."""
         await settle()
 
     async def run(self, awaitable: Awaitable[T], *, until: float | None = None) -> T:
-        """Await something, jumping from timer to timer whenever everybody waits.
+        """Await something, and jump from timer to timer whenever all tasks wait.
 
-        :param awaitable: What to await.
-        :param until: The time that must not be passed, in seconds since the epoch.
-        :raises RuntimeError: it waits for something that no timer brings, or would pass ``until``.
+        :param awaitable: The awaitable.
+        :param until: The latest time to jump to, in seconds since the epoch.
+        :raises RuntimeError: no timer is left, or the next one is after ``until``.
         """
         task = asyncio.ensure_future(awaitable)
         try:

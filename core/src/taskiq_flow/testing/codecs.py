@@ -1,4 +1,4 @@
-"""What every codec must do, as functions that raise :class:`AssertionError` with a sentence."""
+"""Checks of codecs, as functions that raise :class:`AssertionError` with a sentence."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ByteCodecKit(Kit):
 
     @abstractmethod
     def make(self) -> ByteCodec:
-        """Give a new codec."""
+        """Return a new codec."""
 
     def test_description(self) -> None:
         """It has a name."""
@@ -53,7 +53,7 @@ class ByteCodecKit(Kit):
         check_round_trips(self.make())
 
     def test_damage(self) -> None:
-        """Noise, and what was cut, is read or refused with a PayloadError."""
+        """Noise and truncated data are read or refused with a PayloadError."""
         check_damage(self.make())
 
     def test_safety(self) -> None:
@@ -61,7 +61,7 @@ class ByteCodecKit(Kit):
         check_safety(self.make())
 
     def test_bound(self) -> None:
-        """It makes no more than it may."""
+        """It makes no more than ``max_bytes``."""
         check_bound(self.make())
 
     def test_threads(self) -> None:
@@ -69,7 +69,7 @@ class ByteCodecKit(Kit):
         check_threads(self.make())
 
     def test_tampering(self) -> None:
-        """Where it says so, a changed bit is noticed."""
+        """A codec that authenticates notices a changed bit."""
         if self.authenticates:
             check_tampering(self.make())
 
@@ -79,7 +79,7 @@ def check_codec(codec: ByteCodec, *, authenticates: bool = False) -> None:
 
     :param codec: The codec.
     :param authenticates: Whether a single changed bit must be noticed.
-    :raises AssertionError: it does not do what the core relies on.
+    :raises AssertionError: the codec breaks a promise that the core relies on.
     """
     check_description(codec)
     check_round_trips(codec)
@@ -102,14 +102,14 @@ def check_round_trips(codec: ByteCodec) -> None:
     for data in _samples():
         encoded = _encode(codec, data)
         if encoded is data:
-            # Left alone, which the payload's id says.
+            # Unchanged data is not decoded either: the payload's id does not name the codec.
             continue
         found = _decode(codec, encoded)
         expect(found == data, f"{_short_repr(data)} must come back as it was, found {_short_repr(found)}")
 
 
 def check_damage(codec: ByteCodec) -> None:
-    """Check that noise, and what was cut, is refused with a :class:`PayloadError`, or read; nothing else."""
+    """Check that noise and truncated data are refused with a :class:`PayloadError`, or read; nothing else."""
     choice = random.Random(1)
     data = b"some text that repeats, some text that repeats, " * 20
     encoded = _encode(codec, data)
@@ -124,14 +124,14 @@ def check_damage(codec: ByteCodec) -> None:
             found = _reads_or_refuses(codec, encoded[:end])
             expect(
                 found is None,
-                f"what was cut at byte {end} must be refused with a PayloadError, found {_short_repr(found)}",
+                f"data cut at byte {end} must be refused with a PayloadError, found {_short_repr(found)}",
             )
 
 
 def check_safety(codec: ByteCodec) -> None:
-    """Check that decoding bytes from elsewhere runs no code: neither a pickle nor an expression may be believed.
+    """Check that decoding foreign bytes runs no code: neither a pickle nor an expression may be executed.
 
-    What the codec itself wrote is forged too, with a pickle that runs something in place of one that it may contain.
+    The codec's own output is forged too: a pickle in it is replaced by one that runs code.
     """
     mine = [_encode(codec, data) for data in (b"short", b"again and again " * 20)]
     with watch_unpickling() as (sprung, _):
@@ -154,7 +154,7 @@ def check_bound(codec: ByteCodec) -> None:
         found = _reads_or_refuses(codec, encoded)
     finally:
         codec.max_bytes = before
-    # What cannot grow needs no bound of its own: the core looks at the length of what it hands over.
+    # A codec that cannot grow its input needs no bound: the core checks the length of the input.
     expect(
         found is None or len(encoded) >= _LARGE // 3,
         f"{len(encoded)} bytes became {_LARGE}, and {_LARGE // 3} were allowed; stop at max_bytes with a PayloadError",
@@ -177,10 +177,10 @@ def check_threads(codec: ByteCodec) -> None:
 
 
 def check_tampering(codec: ByteCodec) -> None:
-    """Check that no changed bit is overlooked, and that what is written says nothing of what was given."""
+    """Check that no changed bit is overlooked, and that the output does not reveal the input."""
     data = b"a secret that nobody may read or change"
     encoded = _encode(codec, data)
-    expect(b"secret" not in encoded, f"what was given can be read in what was written, {encoded!r}")
+    expect(b"secret" not in encoded, f"the input can be read in the output, {encoded!r}")
     for place in range(len(encoded)):
         found = _reads_or_refuses(codec, _flip(encoded, place))
         expect(

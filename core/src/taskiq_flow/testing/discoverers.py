@@ -1,4 +1,4 @@
-"""What every discoverer must do, as functions that raise :class:`AssertionError` with a sentence."""
+"""Checks of discoverers, as functions that raise :class:`AssertionError` with a sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _PACKAGE = "taskiq_flow_kit_tasks"
-# For what the metadata of a very large environment takes.
+# Long enough to read the metadata of a very large environment.
 _SECONDS = 20.0
 
 
@@ -42,7 +42,7 @@ class DiscovererKit(Kit):
 
     @abstractmethod
     def make(self) -> Discoverer:
-        """Give a new discoverer."""
+        """Return a new discoverer."""
 
     def test_description(self) -> None:
         """It has a name."""
@@ -53,26 +53,26 @@ class DiscovererKit(Kit):
         check_settings(self.make())
 
     def test_sources(self) -> None:
-        """Its sources are in order, and say where they come from."""
+        """Its sources are in order, and have an origin."""
         check_sources(self.make())
 
     def test_laziness(self) -> None:
-        """Finding imports none of what it finds."""
+        """Finding sources does not import them."""
         check_laziness(self.make())
 
     def test_loading(self) -> None:
-        """Each source loads what it names."""
+        """Each source loads its target."""
         check_loading(self.make())
 
     def test_broken_distributions(self) -> None:
-        """Distributions with broken metadata keep it from nothing."""
+        """Distributions with broken metadata do not hide others."""
         check_broken_distributions(self.make())
 
 
 def check_discoverer(discoverer: Discoverer) -> None:
     """Make all checks.
 
-    :raises AssertionError: it does not do what the core relies on.
+    :raises AssertionError: the discoverer breaks a promise that the core relies on.
     """
     check_description(discoverer)
     check_settings(discoverer)
@@ -88,7 +88,7 @@ def check_description(discoverer: Discoverer) -> None:
 
 
 def check_settings(discoverer: Discoverer) -> None:
-    """Check that the class makes a discoverer of no settings, and refuses unknown ones."""
+    """Check that the class makes a discoverer without settings, and refuses unknown ones."""
     try:
         made = type(discoverer).from_settings({})
     except Exception as error:
@@ -109,8 +109,8 @@ def check_settings(discoverer: Discoverer) -> None:
 
 
 def check_sources(discoverer: Discoverer) -> None:
-    """Check that it gives the same sources each time, by name, each with its origin and once."""
-    # Where nothing is installed, those who read entry points would have nothing to be wrong about.
+    """Check that it returns the same sources each time, by name, each once and with its origin."""
+    # In an empty environment a discoverer of entry points would find nothing that could be checked.
     with _folder_on_path() as folder:
         for name in ("zeta", "alpha"):
             _write(folder, f"kit_{name}", "nowhere.at.all")
@@ -120,7 +120,7 @@ def check_sources(discoverer: Discoverer) -> None:
         expect(isinstance(source, TaskSource), f"find() must give objects of TaskSource, found {source!r}")
         expect(isinstance(source.name, str) and source.name, f"a source must have a name, found {source!r}")
         expect(source.origin.distribution, f"the source {source.name!r} must name its distribution")
-        expect(source.origin.target, f"the source {source.name!r} must say what is loaded")
+        expect(source.origin.target, f"the source {source.name!r} must name its target")
         expect(callable(source.load), f"the source {source.name!r} must have something to call as load")
         _check_rename(source)
     keys = [(source.name, str(source.origin)) for source in found]
@@ -154,7 +154,7 @@ def _check_rename(source: TaskSource) -> None:
 def check_laziness(discoverer: Discoverer) -> None:
     """Check that it imports none of the modules that it finds."""
     targets = {source.origin.target.partition(":")[0] for source in _find(discoverer)}
-    # What is imported already could not be seen to be imported.
+    # An import of a module that is loaded already would go unnoticed.
     aside = {name: sys.modules.pop(name) for name in targets if name in sys.modules}
     try:
         _find(discoverer)
@@ -165,10 +165,9 @@ def check_laziness(discoverer: Discoverer) -> None:
 
 
 def check_loading(discoverer: Discoverer) -> None:
-    """Check that each source loads what it names, and that finding it imports not even the package around it.
+    """Check that each source loads its target, and that finding it does not import even the package around it.
 
-    Two modules of a package are put on ``sys.path``, with entry points; this says nothing of a discoverer that finds
-    others than those.
+    Two modules of a package are put on ``sys.path``, with entry points. A discoverer that does not find them passes.
     """
     with _folder_on_path() as folder:
         package = folder / _PACKAGE
@@ -211,7 +210,7 @@ def _check_load(source: TaskSource) -> None:
 def check_broken_distributions(discoverer: Discoverer) -> None:
     """Check that distributions with broken metadata on ``sys.path`` do not make it raise or lose others."""
     with _folder_on_path() as folder:
-        # One that is as it should be, so that there is something to lose for those who read entry points.
+        # One good distribution, which a discoverer of entry points could lose.
         _write(folder, "fine", "nowhere.at.all")
         importlib.invalidate_caches()
         before = [(source.name, str(source.origin)) for source in _find(discoverer)]

@@ -1,7 +1,7 @@
-"""What must hold of a machine after every event; for tests of machines, drivers and simulations.
+"""Invariants of a machine after every event, for tests of machines, drivers and simulations.
 
-:func:`check_invariants` recomputes from the states of cells whatever the machine keeps beside them, and compares.
-It looks at everything, so it is slow on purpose: keep it away from large graphs.
+:func:`check_invariants` recomputes the machine's derived data from the states of its cells, and compares.
+It examines everything and is slow on purpose: keep it away from large graphs.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _IN_FLIGHT = (CellState.DISPATCHED, CellState.RUNNING)
 
 
 def check_invariants(machine: RunMachine) -> None:
-    """Check what must hold between two events.
+    """Check the invariants that hold between two events.
 
-    :raises AssertionError: something does not hold; says what.
+    :raises AssertionError: an invariant does not hold; names it.
     """
     cells = machine.cells
     assert not machine._out, "instructions were left behind"
@@ -56,7 +56,7 @@ def _check_scope(machine: RunMachine, scope: Scope, ending: bool) -> None:
         assert finals == len(states), f"{where} is over, but cells are not"
     else:
         assert scope.left == len(states) - finals, f"{where} counts its cells wrongly"
-        assert scope.left or machine.status.final or ending, f"{where} is over, and nobody noticed"
+        assert scope.left or machine.status.final or ending, f"{where} is over, but still open"
     succeeded = {position for position, state in enumerate(states) if state is CellState.SUCCEEDED}
     assert set(scope.outputs) == succeeded, f"{where} keeps outputs of cells that did not succeed"
     assert scope.failed == (CellState.FAILED in states), f"{where} does not know whether it failed"
@@ -78,7 +78,7 @@ def _check_scope(machine: RunMachine, scope: Scope, ending: bool) -> None:
 
 
 def _check_sources(machine: RunMachine, scope: Scope, cell: Cell, before: list[CellState]) -> None:
-    """I1: a cell is on its way only when all its required sources are there."""
+    """I1: a cell is active only when all its required sources have values."""
     assert all(state in _GOOD for state in before), (
         f"{cell.path} was started before its predecessors were done"
     )
@@ -105,8 +105,8 @@ def _check_active(machine: RunMachine) -> None:
         for path, cell in cells.active.items()
         if isinstance(cell.node, TaskNode) and cell.state in _IN_FLIGHT
     }
-    # I6: what is in use is what the states say, and the attempts that were given up.
-    assert cells.in_flight == in_flight, "in_flight is not what is dispatched or running"
+    # I6: the cells in flight follow from the states; so do the attempts that were given up.
+    assert cells.in_flight == in_flight, "in_flight differs from the dispatched and running cells"
     occupied = [id(cell) for cell in machine.occupying()]
     assert len(occupied) == len(set(occupied)) == len(in_flight) + len(cells.held_slots)
     for (path, attempt), cell in cells.held_slots.items():
@@ -136,7 +136,7 @@ def _check_maps(machine: RunMachine, ending: bool) -> None:
             assert scope.number == number
         if ending:
             continue
-        assert not items.finished, f"{cell.path} is over, and nobody noticed"
+        assert not items.finished, f"{cell.path} is over, but still open"
         if items.next < len(items.values) and (items.limit is None or len(items.open) < items.limit):
             assert items.starved, f"{cell.path} could open items"
             assert opened >= machine._window, f"{cell.path} waits for nothing"
@@ -163,7 +163,7 @@ def _check_timers(machine: RunMachine) -> None:
 
 
 def _check_ends(machine: RunMachine) -> None:
-    """I4 and I8: no state waits for nothing, and what failed is named."""
+    """I4 and I8: no state waits for nothing, and a failed run names its failures."""
     cells, status = machine.cells, machine.status
     if status.final:
         assert not cells.active, "the run is over, its cells are not"
@@ -179,12 +179,12 @@ def _check_ends(machine: RunMachine) -> None:
         )
         assert any(waiting), "the run waits for nothing"
     if status is RunStatus.FAILED:
-        assert machine.failures or machine.timed_out, "the run failed, and nobody knows why"
+        assert machine.failures or machine.timed_out, "the run failed without a failure"
     if status is RunStatus.SUCCEEDED:
         assert not machine.failures, "the run succeeded although cells failed"
     for path in (*machine.failures, *machine.suppressed):
         state = cells.state_of(path)
-        # Of an item that is done only that is known; a filter may have failed an item of a map that goes on.
+        # Of a finished item only its end is known; a filter may have failed an item of a map that goes on.
         assert state is not None, f"{path} failed, which there is not"
         over = state in (CellState.FAILED, CellState.CANCELLED)
         going_on = path in cells.active and cells.active[path].items is not None
@@ -193,7 +193,7 @@ def _check_ends(machine: RunMachine) -> None:
 
 
 class FinalStates:
-    """I2: remembers the final states that were seen, and checks that they stay.
+    """I2: remembers final states, and checks that they stay.
 
     Call :meth:`observe` after every event.
     """
@@ -202,7 +202,7 @@ class FinalStates:
         self.seen: dict[str, CellState] = {}
 
     def observe(self, machine: RunMachine) -> None:
-        """Look at a machine.
+        """Compare a machine's states with those seen before.
 
         :raises AssertionError: a cell that was final has another state now.
         """
@@ -214,7 +214,7 @@ class FinalStates:
 
 
 def snapshot(machine: RunMachine) -> object:
-    """Give the whole state of a machine as plain data, for comparison; only the graph is left out."""
+    """Return the whole state of a machine except its graph, as plain data for comparison."""
     state = {name: value for name, value in vars(machine).items() if name not in ("graph", "_read")}
     return _copy(state, {})
 
@@ -223,7 +223,7 @@ _FIELDS = {kind: tuple(attrs.fields_dict(kind)) for kind in (Cells, Cell, Scope,
 
 
 def _copy(value: Any, numbers: dict[int, int]) -> Any:
-    """Copy objects field by field, each once; whatever refers to one of them again gets its number."""
+    """Copy objects field by field, each once; a further reference becomes the object's number."""
     kind = type(value)
     fields = _FIELDS.get(kind)
     if fields is not None:
@@ -232,7 +232,7 @@ def _copy(value: Any, numbers: dict[int, int]) -> Any:
         numbers[id(value)] = len(numbers)
         return [kind.__name__, *[(name, _copy(getattr(value, name), numbers)) for name in fields]]
     if kind is dict:
-        # The order counts: instructions follow from it.
+        # The order matters: instructions follow it.
         return [(key, _copy(each, numbers)) for key, each in value.items()]
     if kind in (list, tuple, deque):
         return [_copy(each, numbers) for each in value]

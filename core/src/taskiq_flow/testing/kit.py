@@ -1,4 +1,4 @@
-"""What the kits have in common."""
+"""The common base of the kits."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["Kit", "answer_within", "check_name", "expect", "not_awaited", "raise
 class Kit(ABC):
     """Base of the kits: classes with ``test_…`` methods, which pytest collects from a subclass named ``Test…``.
 
-    A subclass says what it tests by :meth:`make`, and what its implementation cannot do by the kit's class variables.
-    It may add tests. It cannot override one, so that passing a kit means the same everywhere; what the implementation
-    does not keep on purpose is waived, with the reason, and reported as skipped::
+    A subclass makes the tested object in :meth:`make`, and declares its limits by the kit's class variables. It may add
+    tests. It cannot override one, so that passing a kit means the same everywhere. A promise that the implementation
+    breaks on purpose is waived, with the reason, and reported as skipped::
 
         class TestAcme(SerializerKit):
             waived = {"typed_values": "carries tables only"}
@@ -33,7 +33,7 @@ class Kit(ABC):
         super().__init_subclass__(**options)
         kits = [base for base in cls.__mro__[1:] if issubclass(base, Kit)]
         tests = {name for base in kits for name in vars(base) if name.startswith("test_")}
-        # Also those of a class that stands beside the kit.
+        # Also those of another base class beside the kit.
         others = {name for base in cls.__mro__ if base not in kits for name in vars(base)}
         problems = []
         if overridden := sorted(tests & others):
@@ -55,7 +55,7 @@ class Kit(ABC):
 
     @abstractmethod
     def make(self) -> Any:
-        """Give a new object of the implementation."""
+        """Return a new object of the implementation."""
 
 
 def _skipping(test: Callable[..., Any], reason: str) -> Callable[[Any], None]:
@@ -75,9 +75,9 @@ def expect(condition: object, sentence: str) -> None:
 def raises(expected: type[Exception], sentence: str, function: Any, *arguments: Any) -> Exception:
     """Call a function that must raise.
 
-    :param expected: What it must raise.
-    :param sentence: What is wrong when it does not.
-    :returns: What it raised.
+    :param expected: The class of the exception.
+    :param sentence: The message of the failure when it does not.
+    :returns: The exception.
     """
     try:
         result = function(*arguments)
@@ -90,7 +90,7 @@ def raises(expected: type[Exception], sentence: str, function: Any, *arguments: 
 
 
 def check_name(implementation: Any, base: type[Any]) -> None:
-    """Check that an object is of the right kind, and that it has a name that can be selected."""
+    """Check that an object is of the right class, and that it has a name that can be selected."""
     expect(isinstance(implementation, base), f"{implementation!r} must be a {base.__name__}")
     name = getattr(implementation, "name", None)
     expect(
@@ -100,7 +100,7 @@ def check_name(implementation: Any, base: type[Any]) -> None:
 
 
 def not_awaited(method: str, answer: Any) -> Any:
-    """Give an answer, unless somebody would have to await it first."""
+    """Return an answer, unless it is a coroutine."""
     if inspect.iscoroutine(answer):
         answer.close()
     elif not inspect.isasyncgen(answer):
@@ -109,11 +109,11 @@ def not_awaited(method: str, answer: Any) -> Any:
 
 
 def answer_within(seconds: float, method: str, function: Callable[[], Any]) -> Any:
-    """Call a function that may never come back, and give what it gives.
+    """Call a function that may never return, and return its result.
 
-    :param seconds: How long to wait; what does not come back is left behind in a thread.
-    :param method: What the error calls it.
-    :raises AssertionError: there was no answer in that time, or it would have left the interpreter.
+    :param seconds: The time limit; a function that does not return stays behind in a thread.
+    :param method: The function's name in errors.
+    :raises AssertionError: it did not answer in time, or tried to exit the interpreter.
     """
     answers: list[Any] = []
     errors: list[BaseException] = []
@@ -121,7 +121,7 @@ def answer_within(seconds: float, method: str, function: Callable[[], Any]) -> A
     def ask() -> None:
         try:
             answers.append(function())
-        except BaseException as error:  # noqa: BLE001 - it is raised again where somebody waits for it
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             errors.append(error)
 
     thread = Thread(target=ask, daemon=True)

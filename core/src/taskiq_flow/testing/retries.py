@@ -1,4 +1,4 @@
-"""What every retry policy must do, as functions that raise :class:`AssertionError` with a sentence."""
+"""Checks of retry policies, as functions that raise :class:`AssertionError` with a sentence."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ __all__ = [
 _ATTEMPTS = (1, 2, 3, 4, 5, 10, 30, 100)
 _LAST = 10_000
 _PATIENCE_SECONDS = 5.0
-# What no policy may retry for ever, even one that is endless: the same value cannot be carried next time, and nobody
-# wants an attempt that was cancelled.
+# Kinds of failure that even an endless policy must not retry for ever: a rejected value is rejected again, and a
+# cancelled attempt is not wanted.
 _HOPELESS = (FailureKind.REJECTED, FailureKind.CANCELLED)
 
 
@@ -49,7 +49,7 @@ class RetryPolicyKit(Kit):
 
     @abstractmethod
     def make(self) -> RetryPolicy:
-        """Give a new policy."""
+        """Return a new policy."""
 
     def test_description(self) -> None:
         """It has a name."""
@@ -68,7 +68,7 @@ class RetryPolicyKit(Kit):
         check_limit(self.make())
 
     def test_discretion(self) -> None:
-        """It changes nothing that it is shown."""
+        """It does not change its arguments."""
         check_discretion(self.make())
 
     def test_decisions(self) -> None:
@@ -89,13 +89,13 @@ def check_retry_policy(policy: RetryPolicy, *, endless: bool = False) -> None:
 
     :param policy: The policy.
     :param endless: Whether it never gives up by counting attempts.
-    :raises AssertionError: it does not do what the core relies on.
+    :raises AssertionError: the policy breaks a promise that the core relies on.
     """
     check_description(policy)
-    # Before what would wait for ever with a policy that does.
+    # Before the checks that would wait for ever with a policy that does.
     check_promptness(policy)
     check_options(policy)
-    # First, while the object is new: what counts may have come to an end of its counting later.
+    # First, while the object is new: a policy that counts its calls may have stopped changing later.
     check_statelessness(policy)
     check_decisions(policy)
     check_limit(policy)
@@ -111,13 +111,13 @@ def check_description(policy: RetryPolicy) -> None:
 def check_promptness(policy: RetryPolicy, *, allowed: float = _PATIENCE_SECONDS) -> None:
     """Check that it decides at once, because the worker, or the driver of the pool, does nothing else meanwhile.
 
-    :param allowed: Seconds that a hundred decisions may take.
+    :param allowed: The time limit for a hundred decisions, in seconds.
     """
     failed = list(_failures())
-    # Another object, so that one that counts its calls is still new when that is checked.
+    # Another object, so that a policy that counts its calls is still new for check_statelessness.
     try:
         another = type(policy).from_options({})
-    except Exception:  # noqa: BLE001 - that is for check_options to say
+    except Exception:  # noqa: BLE001 - check_options reports it
         another = policy
 
     def ask() -> bool:
@@ -129,7 +129,7 @@ def check_promptness(policy: RetryPolicy, *, allowed: float = _PATIENCE_SECONDS)
 
 
 def check_options(policy: RetryPolicy) -> None:
-    """Check that the class makes equal policies of equal options, of none too, and refuses unknown ones."""
+    """Check that the class makes equal policies from equal options, also from none, and refuses unknown ones."""
     given: dict[str, Any] = {}
     made = [_make(policy, given) for _ in range(2)]
     expect(not given, f"from_options() must not change the options, found {given!r}")
@@ -161,7 +161,7 @@ def check_decisions(policy: RetryPolicy) -> None:
 
 
 def check_statelessness(policy: RetryPolicy) -> None:
-    """Check that a decision does not depend on what was asked before."""
+    """Check that a decision does not depend on earlier ones."""
     questions = [(failed, attempt) for failed in _failures() for attempt in _ATTEMPTS]
     first = [type(_decide(policy, failed, attempt)) for failed, attempt in questions]
     again = [type(_decide(policy, failed, attempt)) for failed, attempt in reversed(questions)]
@@ -169,7 +169,7 @@ def check_statelessness(policy: RetryPolicy) -> None:
         expect(
             before is after,
             f"it answered {before.__name__} and then {after.__name__}, asked {_about(failed, attempt)}; "
-            "a policy counts nothing, it is told the attempt",
+            "a policy counts nothing, it gets the number of the attempt",
         )
 
 
@@ -183,7 +183,7 @@ def check_limit(policy: RetryPolicy) -> None:
             continue
         for failed in _failures():
             decision = _decide(limited, failed, allowed + 1)
-            # A lost worker is not the task's fault, so a policy may count it apart.
+            # A lost worker is not the task's fault, so a policy may count it separately.
             expect(
                 isinstance(decision, GiveUp) or failed.failure.kind is FailureKind.WORKER_LOST,
                 f"with max_retries={allowed} it must give up at attempt {allowed + 1}, found {decision!r}, "
@@ -214,7 +214,7 @@ def check_discretion(policy: RetryPolicy) -> None:
 def check_end(policy: RetryPolicy, *, endless: bool = False) -> None:
     """Check that it gives up in the end, whatever the failure.
 
-    :param endless: Whether it may retry for ever what could succeed one day.
+    :param endless: Whether it may retry failures for ever that could pass one day.
     """
     for failed in _failures():
         if endless and failed.failure.kind not in _HOPELESS:

@@ -1,4 +1,4 @@
-"""What every scheduler must do, as functions that raise :class:`AssertionError` with a sentence."""
+"""Checks of schedulers, as functions that raise :class:`AssertionError` with a sentence."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ __all__ = [
 
 _ROUNDS = 400
 _MOST_WORKERS = 32
-# How much longer than the plainest way it may take, and what it may take in any case: a driver waits for the answer.
+# The allowed time is a factor of that of the plainest way, but at least so many seconds: a driver waits for the answer.
 _TIMES_THE_PLAINEST = 50
 _LEAST_SECONDS = 2.0
-# What the pool has no worker for any more.
+# A demand that no worker of the pool fits any more.
 _HOPELESS = ReadyCell(
     run="lost", path="all", node="all", task="t", resources={"cpu": 1e6}, priority=9, depth=1, rank=9.0
 )
@@ -53,7 +53,7 @@ class SchedulerKit(Kit):
 
     @abstractmethod
     def make(self) -> Scheduler:
-        """Give a new scheduler."""
+        """Return a new scheduler."""
 
     def test_description(self) -> None:
         """It has a name, and its class variables have the right types."""
@@ -72,23 +72,23 @@ class SchedulerKit(Kit):
         check_nothing_ready(self.make())
 
     def test_rules(self) -> None:
-        """What it places was ready, once each, on workers that are there and have room."""
+        """It places only ready cells, once each, on existing workers with enough free capacity."""
         check_rules(self.make())
 
     def test_purity(self) -> None:
-        """It answers the same question the same way, and changes nothing that it is shown."""
+        """It gives equal answers to equal questions, and does not change its arguments."""
         check_purity(self.make())
 
     def test_explanation(self) -> None:
-        """It says in a sentence why a cell waits, and changes nothing by that."""
+        """It explains in a sentence why a cell waits, and changes nothing by that."""
         check_explanation(self.make())
 
     def test_lines(self) -> None:
-        """Each cell has a line, and always the same one."""
+        """Each cell has a lane, and always the same one."""
         check_lines(self.make())
 
     def test_progress(self) -> None:
-        """All that fits somewhere is placed in the end."""
+        """All cells that fit some worker are placed in the end."""
         check_progress(self.make())
 
     def test_patience(self) -> None:
@@ -102,13 +102,13 @@ def check_scheduler(scheduler: Scheduler, *, may_starve: bool = False) -> None:
 
     :param scheduler: The scheduler.
     :param may_starve: Whether a large cell may wait for ever while small ones keep coming.
-    :raises AssertionError: it does not do what the core relies on.
+    :raises AssertionError: the scheduler breaks a promise that the core relies on.
     """
     check_description(scheduler)
-    # Before what would wait for ever with a scheduler that does.
+    # Before the checks that would wait for ever with a scheduler that does.
     check_promptness(scheduler)
     check_nothing_ready(scheduler)
-    # First, while the object is new: what counts may have come to an end of its counting later.
+    # First, while the object is new: a scheduler that counts its calls may have stopped changing later.
     check_purity(scheduler)
     check_rules(scheduler)
     check_explanation(scheduler)
@@ -127,8 +127,8 @@ def check_description(scheduler: Scheduler) -> None:
         type(lookahead) is int and lookahead > 0, f"lookahead must be a positive number, found {lookahead!r}"
     )
     for attribute in ("reads_resources", "uses_rank"):
-        said: Any = getattr(scheduler, attribute)
-        expect(isinstance(said, bool), f"{attribute} must be True or False, found {said!r}")
+        declared: Any = getattr(scheduler, attribute)
+        expect(isinstance(declared, bool), f"{attribute} must be True or False, found {declared!r}")
 
 
 def check_construction(scheduler: Scheduler) -> None:
@@ -146,14 +146,14 @@ def check_construction(scheduler: Scheduler) -> None:
 def check_promptness(scheduler: Scheduler, *, least: float = _LEAST_SECONDS) -> None:
     """Check that it answers at once: the driver of a pool does nothing else in the meantime.
 
-    What is allowed grows with the time that the plainest way of placing takes on this machine.
+    The allowed time grows with the time of the plainest way of placing on this machine.
 
-    :param least: Seconds that it may take in any case.
+    :param least: The smallest allowed time in seconds.
     """
-    # Another object, so that one that counts its calls is still new when purity is checked.
+    # Another object, so that a scheduler that counts its calls is still new when purity is checked.
     try:
         another = type(scheduler)()
-    except Exception:  # noqa: BLE001 - that is for check_construction to say
+    except Exception:  # noqa: BLE001 - check_construction reports it
         another = scheduler
     few = list(situations(20))
     many = crowd(min(scheduler.lookahead, 1000), _MOST_WORKERS)
@@ -180,20 +180,20 @@ def check_nothing_ready(scheduler: Scheduler) -> None:
 
 
 def check_rules(scheduler: Scheduler) -> None:
-    """Check many answers: only ready cells, once each, only workers that are there, and never above their capacity."""
+    """Check many answers: only ready cells, once each, on existing workers, and never above their capacity."""
     for situation in situations(120):
         broken = violations(_answer(scheduler, situation), situation, scheduler.reads_resources)
         expect(not broken, f"it broke the rules: {'; '.join(broken)}; asked about {situation}")
 
 
 def check_purity(scheduler: Scheduler) -> None:
-    """Check that it gives equal answers to equal questions, whatever it was asked between, and changes nothing."""
+    """Check that it gives equal answers to equal questions, with others in between, and changes nothing."""
     asked = list(situations(30))
     first = []
     for situation in asked:
         before = copy.deepcopy(situation)
         first.append(_answer(scheduler, situation))
-        expect(situation == before, f"it changed what it was shown: {situation}, which was {before}")
+        expect(situation == before, f"it changed its arguments: {situation}, which was {before}")
     for situation, expected in reversed(list(zip(asked, first, strict=True))):
         # Equal objects, not the same ones.
         found = _answer(scheduler, copy.deepcopy(situation))
@@ -201,7 +201,7 @@ def check_purity(scheduler: Scheduler) -> None:
 
 
 def check_explanation(scheduler: Scheduler) -> None:
-    """Check that it says in one line, or not at all, why any cell waits, and changes nothing by that."""
+    """Check that it explains in one line, or not at all, why any cell waits, and changes nothing by that."""
     for situation in situations(40):
         before = copy.deepcopy(situation)
         for cell in situation.ready:
@@ -216,11 +216,11 @@ def check_explanation(scheduler: Scheduler) -> None:
                 isinstance(said, str) and "\n" not in said,
                 f"explain() must give a sentence in one line, or an empty text, found {said!r}; asked about {cell}",
             )
-        expect(situation == before, f"explain() changed what it was shown: {situation}, which was {before}")
+        expect(situation == before, f"explain() changed its arguments: {situation}, which was {before}")
 
 
 def check_lines(scheduler: Scheduler) -> None:
-    """Check that each cell has a line to wait in, and always the same one."""
+    """Check that each cell has a lane, and always the same one."""
     for situation in situations(10):
         for cell in situation.ready:
             try:
@@ -235,9 +235,9 @@ def check_lines(scheduler: Scheduler) -> None:
 
 
 def check_progress(scheduler: Scheduler) -> None:
-    """Check that it places everything that fits on some worker while attempts come and go.
+    """Check that it places all cells that fit some worker while attempts come and go.
 
-    A cell that fits on no worker, because the one that could take it has gone, keeps no other waiting.
+    A cell that fits no worker, because the one that could take it has gone, must not block others.
     """
     for number, situation in enumerate(situations(80, feasible=True)):
         bounded = all(worker.capacity for worker in situation.workers)
@@ -272,7 +272,7 @@ def check_patience(scheduler: Scheduler) -> None:
         waiting = [cell for cell in waiting if (cell.run, cell.path) not in placed]
         running.extend(placed.values())
         del running[:1]
-        # One more small cell than there was room for, so that there is always one that would fit.
+        # One small cell more than fits, so that there is always one that would fit.
         waiting += [_small(turn, number) for number in range(2)]
     raise AssertionError(
         f"a cell that needs a whole worker was passed over {_ROUNDS} times by later, smaller ones"
@@ -302,7 +302,7 @@ def _turn(
     broken = violations(answer, situation, scheduler.reads_resources)
     expect(not broken, f"it broke the rules: {'; '.join(broken)}; asked about {situation}")
     if answer is None:
-        # The default is asked instead, and places whatever it sees.
+        # None asks for the default, which places any cell that fits.
         answer = [Placement(run=cell.run, path=cell.path) for cell in shown]
     by_key = {(cell.run, cell.path): cell for cell in shown}
     placed = {}

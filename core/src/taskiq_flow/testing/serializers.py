@@ -1,4 +1,4 @@
-"""What every serializer must do, as functions that raise :class:`AssertionError` with a sentence."""
+"""Checks of serializers, as functions that raise :class:`AssertionError` with a sentence."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SerializerKit(Kit):
 
     @abstractmethod
     def make(self) -> Serializer:
-        """Give a new serializer."""
+        """Return a new serializer."""
 
     def test_description(self) -> None:
         """It has a name."""
@@ -72,7 +72,7 @@ class SerializerKit(Kit):
         check_independence(self.make())
 
     def test_refusals(self) -> None:
-        """What it cannot write is refused, and the type named."""
+        """A value that it cannot write is refused by an error that names the type."""
         check_refusals(self.make())
 
     def test_extremes(self) -> None:
@@ -80,7 +80,7 @@ class SerializerKit(Kit):
         check_extremes(self.make())
 
     def test_misfits(self) -> None:
-        """What does not fit the annotation is refused."""
+        """A value that does not fit the annotation is refused."""
         check_misfits(self.make())
 
     def test_damage(self) -> None:
@@ -103,7 +103,7 @@ class SerializerKit(Kit):
 def check_serializer(serializer: Serializer) -> None:
     """Make all checks.
 
-    :raises AssertionError: it does not do what the core relies on.
+    :raises AssertionError: the serializer breaks a promise that the core relies on.
     """
     for check in (
         check_description,
@@ -125,7 +125,7 @@ def check_serializer(serializer: Serializer) -> None:
 def check_description(serializer: Serializer) -> None:
     """Check that it has a name."""
     check_name(serializer, Serializer)
-    # A payload's id puts the names of codecs behind it, with this between them.
+    # In a payload's id a plus sign separates the names of serializer and codecs.
     expect("+" not in serializer.name, f"the name must not have a plus sign in it, found {serializer.name!r}")
 
 
@@ -152,7 +152,7 @@ def check_determinism(serializer: Serializer) -> None:
     for value in (*PLAIN, *(value for value, _ in TYPED)):
         first, second = _write(serializer, value), _write(serializer, value)
         expect(first == second, f"{value!r} was written as {first!r}, then as {second!r}")
-    # Numbers that fall into one place of the table stand in the order in which they came.
+    # Numbers in the same slot of a set's hash table keep their order of insertion.
     forwards, backwards = set[int](), set[int]()
     for number in (0, 32, 64, 96):
         forwards.add(number)
@@ -163,7 +163,7 @@ def check_determinism(serializer: Serializer) -> None:
 
 
 def check_independence(serializer: Serializer) -> None:
-    """Check that writing changes nothing, and that each reading gives objects of its own."""
+    """Check that writing changes nothing, and that each reading returns new objects."""
     value = {"list": [1, {"set": {3, 1, 2}}], "tuple": (1, 2)}
     before = copy.deepcopy(value)
     _dumps(serializer, value)
@@ -182,16 +182,16 @@ def check_independence(serializer: Serializer) -> None:
         same(_loads(serializer, _dumps(serializer, growing)), [1, 2]),
         "a list that grew must be written as it is now, and it was written as before",
     )
-    expect(same(_loads(serializer, earlier), [1]), "what was written must not change, and it did")
+    expect(same(_loads(serializer, earlier), [1]), "written bytes must not change, and they did")
 
 
 def check_refusals(serializer: Serializer) -> None:
-    """Check that what cannot be written is refused with an error that names the type."""
+    """Check that a value that cannot be written is refused with an error that names its type."""
     unencodable: Any = Unencodable()
     for value in (unencodable, [1, unencodable], {"a": [{"b": unencodable}]}, Point(1, next=unencodable)):
         error = raises(
             PayloadError,
-            "what cannot be written must be refused with a PayloadError",
+            "a value that cannot be written must be refused with a PayloadError",
             serializer.dumps,
             value,
         )
@@ -213,7 +213,7 @@ def check_extremes(serializer: Serializer) -> None:
 
 
 def check_misfits(serializer: Serializer) -> None:
-    """Check that what does not fit the annotation is refused."""
+    """Check that a value that does not fit the annotation is refused."""
     for value, annotation in MISFITS:
         raises(
             PayloadError,
@@ -225,7 +225,7 @@ def check_misfits(serializer: Serializer) -> None:
 
 
 def check_damage(serializer: Serializer) -> None:
-    """Check that data that was cut or has more behind it is refused, and that noise is read or refused."""
+    """Check that truncated data and trailing data are refused, and that noise is read or refused."""
     for value in ([1, 2, [3]], {"a": "text", "b": [None]}, "a longer text"):
         data = _dumps(serializer, value)
         for place in range(len(data)):
@@ -245,14 +245,14 @@ def check_damage(serializer: Serializer) -> None:
 
 
 def check_safety(serializer: Serializer) -> None:
-    """Check that reading bytes from elsewhere runs no code: neither a pickle nor an expression may be believed.
+    """Check that reading foreign bytes runs no code: neither a pickle nor an expression may be executed.
 
-    What the serializer itself wrote is forged too. Where it unpickles, it must be sure first that the bytes are its
-    own, by a signature: one changed bit, and nothing may be unpickled.
+    The serializer's own output is forged too. A serializer that unpickles must first verify a signature: after one
+    changed bit nothing may be unpickled.
     """
     mine = [_dumps(serializer, value) for value in (Point(1, {"a"}), _AT, {1, 2, 3}, [b"raw"])]
     with suppress(PayloadError):
-        # Some pickle only what nothing else carries; most refuse that.
+        # Some serializers pickle only values that nothing else carries; most refuse those.
         mine.append(serializer.dumps(Stray()))
     with watch_unpickling() as (sprung, unpickled):
         for data in traps():
@@ -261,7 +261,7 @@ def check_safety(serializer: Serializer) -> None:
         for data in mine:
             for trap in forge(data):
                 _reads_or_refuses(serializer, trap, Any)
-                expect(not sprung, f"loads() ran code that was put into what it had written, {trap!r}")
+                expect(not sprung, f"loads() ran code that was put into its own output, {trap!r}")
             unpickled.clear()
             for place in range(len(data)):
                 _reads_or_refuses(serializer, _flip(data, place), Any)
@@ -339,7 +339,7 @@ def _dumps(serializer: Serializer, value: Any) -> bytes:
 
 
 def _write(serializer: Serializer, value: Any) -> bytes:
-    # One that changes what it writes must not spoil the values for the next check, or for the next serializer.
+    # A copy, so that a serializer that changes its values does not spoil them for the next check.
     return _dumps(serializer, copy.deepcopy(value))
 
 

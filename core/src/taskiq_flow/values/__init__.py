@@ -1,1 +1,1 @@
-"""Values on their way: encoded, checked in as blobs, and failures as data."""
+"""Values in transit: encoded, checked in as blobs; and failures as data."""

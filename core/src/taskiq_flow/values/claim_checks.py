@@ -1,4 +1,4 @@
-"""Large values: kept as blobs, with a claim check in their place wherever they travel."""
+"""Large values: stored as blobs, with a claim check in their place in messages and logs."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _DIGEST = 16
 class ClaimChecks:
     """Puts large values into blobs, and gets them back.
 
-    :param store: Whose blobs these are.
-    :param clock: Waits between two tries.
-    :param threshold: How many bytes a payload may have that is not kept as a blob; ``None`` keeps none.
+    :param store: The store with the blobs.
+    :param clock: The clock for waiting between two tries.
+    :param threshold: Bytes above which a payload becomes a blob; ``None`` for never.
     :raises ValueError: the threshold is below what guards and filters rely on.
     """
 
@@ -49,16 +49,16 @@ class ClaimChecks:
             raise ValueError(f"the threshold of blobs {problem}, found {self.threshold}")
 
     def is_large(self, value: Value) -> bool:
-        """Whether a value is to be kept as a blob."""
+        """Whether a value becomes a blob."""
         return self.threshold is not None and type(value) is Payload and len(value.data) > self.threshold
 
     async def check_in(self, run: str, place: str, value: Value) -> Value:
-        """Keep a large payload as a blob; give anything else back as it is.
+        """Store a large payload as a blob; return any other value as it is.
 
-        What the blob contains is a part of its key, so whoever writes under a key later writes the same.
+        The key contains a digest of the blob, so a later writer of the same key writes the same bytes.
 
-        :param place: What the value is, unique in the run but for its content.
-        :returns: The claim check.
+        :param place: The value's place in the run, such as ``inputs/name``; the first part of the key.
+        :returns: The claim check, or the value.
         :raises StoreError: the blobs have failed several times.
         """
         if not self.is_large(value):
@@ -72,7 +72,7 @@ class ClaimChecks:
         return ClaimCheck(value.serializer, key, len(value.data))
 
     async def check_in_inputs(self, run: str, values: Mapping[str, Value]) -> Mapping[str, Value]:
-        """Keep the large ones of a run's inputs.
+        """Store the large inputs of a run as blobs.
 
         :raises StoreError: the blobs have failed several times.
         """
@@ -81,7 +81,7 @@ class ClaimChecks:
         return {name: await self.check_in(run, f"inputs/{name}", value) for name, value in values.items()}
 
     async def check_in_outputs(self, run: str, event: CellSucceeded, names: tuple[str, ...]) -> CellSucceeded:
-        """Keep the large outputs of an attempt; when the run was deleted meanwhile, nothing of it stays.
+        """Store the large outputs of an attempt as blobs; delete them when the run was deleted meanwhile.
 
         :param names: The outputs' names.
         :raises StoreError: the blobs have failed several times.
@@ -97,7 +97,7 @@ class ClaimChecks:
 
     @asynccontextmanager
     async def new_run(self, run: str) -> AsyncIterator[None]:
-        """Keep inputs of a run that is about to be created; where that comes to nothing, none of them stays."""
+        """Guard the creation of a run whose inputs are checked in: if it fails, delete the orphaned blobs."""
         try:
             yield
         except BaseException:
@@ -105,7 +105,7 @@ class ClaimChecks:
             raise
 
     async def drop_orphans(self, run: str) -> None:
-        """Delete the blobs of a run that is not there; never raises."""
+        """Delete the blobs of a run that does not exist; never raises."""
         try:
             await self.store.runs.get(run)
         except RunNotFound:
@@ -117,7 +117,7 @@ class ClaimChecks:
             logger.warning("cannot tell whether run %s is there, and any blobs of it stay: %s", run, error)
 
     async def redeem(self, run: str, value: Value) -> Value:
-        """Give a value without claim checks.
+        """Return a value with payloads in place of its claim checks.
 
         :raises BlobNotFound: a blob is gone.
         :raises PayloadError: a blob was changed.
@@ -138,7 +138,7 @@ class ClaimChecks:
         return await whole(value)
 
     async def redeem_once(self, run: str, check: ClaimCheck) -> Payload:
-        """Give the payload that a claim check stands for; ask once.
+        """Return the payload of a claim check, after a single try.
 
         :raises BlobNotFound: the blob is gone.
         :raises PayloadError: the blob was changed.
@@ -153,22 +153,21 @@ class ClaimChecks:
         if len(data) != check.size:
             raise StoreError(
                 f"blob {check.key!r} of run {run!r} has {len(data)} bytes instead of {check.size}; "
-                "somebody has cut or changed it"
+                "it was cut or changed"
             )
         payload = Payload(check.serializer, data)
-        # Every key that is made here ends with what its blob contains.
+        # Every key from check_in() ends with the digest of its blob.
         _, _, expected = check.key.rpartition(".")
         if len(expected) == 2 * _DIGEST and expected != _digest(payload):
-            raise PayloadError(
-                f"blob {check.key!r} of run {run!r} is not what was kept under that key; somebody has changed it"
-            )
+            raise PayloadError(f"blob {check.key!r} of run {run!r} does not match its key; it was changed")
         return payload
 
-    async def _retry(self, what: str, action: Callable[[], Awaitable[T]]) -> T:
-        """Do something that may fail for a moment.
+    async def _retry(self, purpose: str, action: Callable[[], Awaitable[T]]) -> T:
+        """Call an action again while it fails with errors that may pass.
 
-        :raises BlobNotFound: what it wants is gone.
-        :raises PayloadError: what it wants was changed.
+        :param purpose: A verb with its object, for the log.
+        :raises BlobNotFound: the blob is gone.
+        :raises PayloadError: the blob was changed.
         :raises StoreError: it has failed several times.
         """
         for tries, seconds in enumerate(backoffs(), 1):
@@ -181,7 +180,7 @@ class ClaimChecks:
                     raise StoreError(
                         f"failed {tries} times, at last with {type(error).__name__}: {error}"
                     ) from error
-                logger.warning("cannot %s yet: %s; trying again in %g s", what, error, seconds)
+                logger.warning("cannot %s yet: %s; trying again in %g s", purpose, error, seconds)
                 await self.clock.sleep(seconds)
         raise AssertionError("there are always further tries")
 

@@ -1,7 +1,7 @@
 """Between values and payloads: the one place that picks a serializer and the codecs behind it.
 
-A payload's id says how it was written: the serializer, and each codec that changed what the serializer gave, in
-order, with ``+`` between them (``json+zstd+encrypted``). So what one configuration wrote, another one reads.
+A payload's id names its serializer and each codec that changed the bytes, in order, with ``+`` between them
+(``json+zstd+encrypted``). So one configuration can read the payloads of another.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ _PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple,
 
 
 class _UnfetchedBlob:
-    """What guards and filters see of a value that is kept as a blob: true, and equal to nothing else.
+    """Stands for a blob in guards and filters: true, and equal to nothing else.
 
-    They cannot wait for the blob, and need not: plain data that is false, or that a guard may compare with, is shorter
-    than any blob.
+    They need not fetch the blob: plain data that is false, or that a guard may compare with, is shorter than any blob.
     """
 
     def __repr__(self) -> str:
@@ -36,19 +35,19 @@ class _UnfetchedBlob:
 
 
 UNFETCHED_BLOB: Final = _UnfetchedBlob()
-"""What :meth:`Codec.read` gives in the place of a blob."""
+"""Stands for a blob in the result of :meth:`Codec.read`."""
 
 _NO_CODECS: Mapping[str, type[ByteCodec]] = {}
 
 
 class Codec:
-    """Encodes with one serializer and the codecs behind it, decodes with whichever wrote the payload.
+    """Encodes with one serializer and the codecs behind it, decodes with those that wrote the payload.
 
-    :param serializers: Those that are installed, by id.
-    :param default: The id of the one that encodes where a node names none.
-    :param codecs: What changes encoded values, in order: names, or objects.
-    :param installed: The classes of codecs that are installed, by name.
-    :param max_value_bytes: How long a value may be, as its serializer gives it; ``None`` for no limit.
+    :param serializers: The installed serializers, by id.
+    :param default: The id of the serializer for nodes that name none.
+    :param codecs: The codecs that change encoded values, in order: names, or objects.
+    :param installed: The installed classes of codecs, by name.
+    :param max_value_bytes: The largest size of a serialized value in bytes, before codecs; ``None`` for no limit.
     :raises PluginError: a codec is not installed, is named twice, or cannot be used.
     """
 
@@ -85,9 +84,9 @@ class Codec:
         return self._chain
 
     def recipe(self) -> CodecRecipe:
-        """Give what another process makes the same codec of, with :func:`make_codec`.
+        """Return the recipe from which another process makes the same codec, with :func:`make_codec`.
 
-        :raises PluginError: a codec cannot be sent there.
+        :raises PluginError: a codec cannot be pickled.
         """
         if self._recipe is not None:
             return self._recipe
@@ -97,7 +96,7 @@ class Codec:
             except Exception as error:
                 raise PluginError(
                     f"codec {each!r} cannot be sent to the processes of a flow: {type(error).__name__}: {error}; "
-                    "keep what cannot be pickled out of its state"
+                    "remove from its state whatever cannot be pickled"
                 ) from error
         self._recipe = CodecRecipe(
             id=uuid.uuid4().hex,
@@ -110,7 +109,7 @@ class Codec:
         return self._recipe
 
     def serializer(self, name: str) -> Serializer:
-        """Give the serializer of an id.
+        """Return the serializer of an id.
 
         :raises PayloadError: it is not installed here.
         """
@@ -126,11 +125,11 @@ class Codec:
         return made
 
     def require(self, name: str) -> None:
-        """See to it that a serializer that somebody has chosen can be used.
+        """Check that a chosen serializer can be used.
 
         :raises PluginError: it is not installed, or lacks something.
         """
-        # A table of offers says what there is, and what to install.
+        # The table of offers raises an error that lists the serializers, and says what to install.
         self._factories[name]
         try:
             self.serializer(name)
@@ -156,21 +155,22 @@ class Codec:
     def decode(self, value: Value, type_: Any = Any) -> Any:
         """Decode a value by an annotation.
 
-        :raises PayloadError: it is damaged, does not fit, or what wrote it is not installed.
+        :raises PayloadError: it is damaged, does not fit, or its serializer or a codec is not installed.
         """
         name, data = self._open(value) if type(value) is Payload else self._join(value)
         made = self._made.get(name) or self.serializer(name)
         return made.loads(data, type_)
 
     def reader(self, id_: str, type_: Any) -> Callable[[bytes], Any] | None:
-        """Give what decodes payloads of an id by an annotation, where it needs no codecs; it may raise anything.
+        """Return a function that decodes payloads of an id by an annotation; it may raise anything.
 
-        :raises PayloadError: what wrote them is not installed.
+        :returns: ``None`` where the payloads need codecs, or the serializer has no such function.
+        :raises PayloadError: the serializer is not installed.
         """
         return None if "+" in id_ else self.serializer(id_).reader(type_)
 
     def read(self, value: Value) -> Any:
-        """Decode a value to plain data; what guards and filters look at.
+        """Decode a value to plain data, for guards and filters.
 
         :returns: The value, with :data:`UNFETCHED_BLOB` in the place of each blob.
         :raises PayloadError: it cannot be decoded, or is neither true nor false.
@@ -184,7 +184,7 @@ class Codec:
         return found
 
     def _decode_here(self, value: Value) -> Any:
-        """Decode as much of a value as there is without its blobs."""
+        """Decode a value without fetching its blobs."""
         if isinstance(value, ClaimCheck):
             return UNFETCHED_BLOB
         if isinstance(value, ListedValue) and has_claim_checks(value):
@@ -192,9 +192,9 @@ class Codec:
         return self.decode(value)
 
     def flat(self, value: Value) -> Value:
-        """Give a list that is kept as its elements as one payload, unless some of them are kept as blobs.
+        """Join a listed value into one payload, unless some of its elements are blobs.
 
-        :raises PayloadError: elements cannot be put together.
+        :raises PayloadError: the elements cannot be joined.
         """
         if not isinstance(value, ListedValue):
             return value
@@ -223,9 +223,9 @@ class Codec:
         return name, self.serializer(name).join([part.data for part in payloads])
 
     def items(self, value: Value) -> tuple[Value, ...]:
-        """Give the elements of an encoded list.
+        """Return the elements of an encoded list.
 
-        :raises PayloadError: it is no list.
+        :raises PayloadError: it is not a list.
         """
         if isinstance(value, ListedValue):
             return value.parts
@@ -239,10 +239,10 @@ class Codec:
     # Codecs
 
     def _name_codec(self, given: str | ByteCodec) -> str:
-        """Give the name of a codec that was selected, and see to it that it can be made."""
+        """Return the name of a selected codec, and make the codec."""
         if isinstance(given, str):
             if given not in self._codecs:
-                # A table of offers says what there is, and what to install.
+                # The table of offers raises an error that lists the codecs, and says what to install.
                 factory = self._codec_factories[given]
                 try:
                     made = factory()
@@ -286,7 +286,7 @@ class Codec:
         return Payload(name, data)
 
     def _open(self, payload: Payload) -> tuple[str, bytes]:
-        """Give the serializer's id and what the serializer wrote."""
+        """Undo the codecs: return the serializer's id and the bytes that it wrote."""
         if "+" not in payload.serializer:
             return payload.serializer, payload.data
         name, *chain = payload.serializer.split("+")
@@ -296,7 +296,7 @@ class Codec:
         return name, data
 
     def _join(self, value: Value) -> tuple[str, bytes]:
-        """Give a whole value as one serializer writes it."""
+        """Return a whole value in the form of one serializer."""
         if isinstance(value, Payload):
             return self._open(value)
         if isinstance(value, ClaimCheck):
@@ -314,9 +314,9 @@ class Codec:
         return self.default, self.serializer(self.default).dumps(elements)
 
     def _chain_over(self, ids: Iterable[str]) -> tuple[str, ...]:
-        """Give the codecs for what is made of other payloads: ours, and those besides that had changed them.
+        """Return the codecs for a payload that is made of others: our own, then the others' that we do not have.
 
-        A list of encrypted elements is encrypted, even where nobody has told this process to encrypt.
+        A list of encrypted elements is encrypted, even where this process is not configured to encrypt.
         """
         chain = dict.fromkeys(self._chain)
         for id_ in ids:
@@ -327,7 +327,7 @@ class Codec:
 
 @frozen(kw_only=True)
 class CodecRecipe:
-    """What a codec is made of in another process; equal where it was taken from the same codec."""
+    """The parts from which another process makes a codec; recipes of one codec are equal."""
 
     id: str
     serializers: tuple[tuple[str, type[Serializer]], ...] = field(eq=False)
@@ -339,7 +339,7 @@ class CodecRecipe:
 
 @functools.lru_cache(maxsize=8)
 def make_codec(recipe: CodecRecipe) -> Codec:
-    """Give the codec of a recipe; the same one every time."""
+    """Return the codec of a recipe, the same object for equal recipes."""
     return Codec(
         dict(recipe.serializers),
         recipe.default,

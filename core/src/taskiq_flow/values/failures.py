@@ -1,4 +1,4 @@
-"""From exceptions to data and back. Nothing is ever unpickled, and nothing is imported on a store's word."""
+"""From exceptions to data and back. Nothing is unpickled, and no module is imported because a store names it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from taskiq_flow.payloads import Failure, FailureKind
 
 __all__ = ["failure_of", "plain_attributes", "revive"]
 
-# An exception may carry a whole response or a data frame in its text; what is stored has a bound.
+# An exception's text may contain a whole response or a data frame, so stored text is bounded.
 _LONGEST_TEXT = 20_000
 
 
@@ -37,32 +37,31 @@ def failure_of(exception: BaseException, kind: FailureKind | None = None) -> Fai
 
 
 def plain_attributes(exception: BaseException) -> dict[str, Any]:
-    """Give what an exception of another process has besides its arguments, as far as that is plain JSON.
+    """Return the attributes of an exception that are plain JSON, for retry policies in other processes.
 
-    Retry policies look at it. HTTP clients keep a whole response there, of which the wish to be asked later is kept.
+    HTTP clients keep a whole response there; of it only the header ``Retry-After`` is taken.
     """
     found: dict[str, Any] = {}
     for name, value in list(getattr(exception, "__dict__", {}).items()):
         if not name.startswith("__") and (text := _as_json(value)) is not None:
             found[name] = json.loads(text)
     try:
-        asked = exception.response.headers["Retry-After"]  # type: ignore[attr-defined]
-    except Exception:  # noqa: BLE001 - most exceptions have no response, and what foreign ones have may raise anything
+        delay = exception.response.headers["Retry-After"]  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - most exceptions have no response, and a foreign attribute may raise anything
         return found
-    return {"retry_after": str(asked), **found}
+    return {"retry_after": str(delay), **found}
 
 
 def revive(
     cell: str, attempt: int, failure: Failure, run: str = "", attributes: Mapping[str, Any] | None = None
 ) -> BaseException:
-    """Give the exception of a failed cell.
+    """Return the exception of a failed cell.
 
-    :param attributes: What :func:`plain_attributes` gave, where that is known.
+    Where the class is loaded in this process, the exception is an instance of it, with the cell in a note and a
+    :class:`~taskiq_flow.CellFailed` with the whole story as its cause. Otherwise it is the ``CellFailed``. So it is for
+    classes that are not an ``Exception`` (``SystemExit``, ``CancelledError`` …): those would steer this process.
 
-    Where the class is loaded in this process, it is an instance of that class, with the cell in a note and a
-    :class:`~taskiq_flow.CellFailed` with the whole story as its cause; otherwise it is the ``CellFailed``. What is no
-    ``Exception`` (``SystemExit``, ``CancelledError`` …) steers the process that raises it, so it comes as a
-    ``CellFailed`` too.
+    :param attributes: The result of :func:`plain_attributes`, where it is known.
     """
     story = CellFailed(cell, attempt, failure, run)
     exception = _instance(_find_loaded_class(failure.type), failure)
@@ -123,7 +122,7 @@ def _find_loaded_class(name: str) -> type[Exception] | None:
 
 
 def _instance(cls: type[Exception] | None, failure: Failure) -> Exception | None:
-    """Make an exception whose ``args`` are the original's, whatever its constructor wants; ``None`` if that fails."""
+    """Make an exception with the original's ``args``, whatever its constructor takes; ``None`` if that fails."""
     if cls is None or issubclass(cls, CellFailed):
         return None
     args = (failure.message,) if failure.args is None else failure.args
@@ -132,7 +131,7 @@ def _instance(cls: type[Exception] | None, failure: Failure) -> Exception | None
             exception = make(*args)
             if make is not cls:
                 exception.args = args
-        except Exception:  # noqa: BLE001 - the class's own code, whose signature need not be that of its args
+        except Exception:  # noqa: BLE001 - the class's own code runs here, and need not accept its args
             continue
         if exception.args == args:
             return exception

@@ -1,4 +1,4 @@
-"""Results that one run is given by another, kept as blobs of its own."""
+"""Results that a resumed run takes over from an earlier one, stored as blobs of the new run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MORE, _LAST = "more", "last"
 
 
 async def read_results(store: RunStore, run: str) -> AsyncIterator[CellSucceeded]:
-    """Give what a run was given by :func:`~taskiq_flow.submission.resumption.resumption_of`.
+    """Yield the results that :func:`~taskiq_flow.submission.resumption.resumption_of` collected for a run.
 
-    :raises BlobNotFound: it is not there.
-    :raises PayloadError: it is damaged.
+    :raises BlobNotFound: a page is missing.
+    :raises PayloadError: a page is damaged.
     """
     number = 0
     state = _MORE
@@ -36,20 +36,20 @@ async def read_results(store: RunStore, run: str) -> AsyncIterator[CellSucceeded
             if isinstance(event, CellSucceeded):
                 yield event
         number += 1
-        # Where the store never waits, somebody has to renew the lease all the same.
+        # A turn of the event loop, so that the lease is renewed even where the store never waits.
         await asyncio.sleep(0)
 
 
 def key_of_page(number: int) -> str:
-    """Give the key of the blob that holds a page of results."""
+    """Return the key of the blob that holds a page of results."""
     return f"taskiq_flow.kept.{number}"
 
 
-def write_pages(kept: Iterable[CellSucceeded]) -> Iterator[str]:
-    """Write events, one a line, in pieces that any store takes; the first line says whether more follows."""
+def write_pages(resumed: Iterable[CellSucceeded]) -> Iterator[str]:
+    """Write events, one a line, in pages small enough for any store; the first line says whether more follows."""
     lines: list[str] = []
     size = 0
-    for event in kept:
+    for event in resumed:
         if size > _BYTES_PER_BLOB:
             yield "\n".join([_MORE, *lines])
             lines, size = [], 0

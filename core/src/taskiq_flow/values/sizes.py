@@ -1,4 +1,4 @@
-"""Sizes of values: the usual limits, and how people read and write them."""
+"""Sizes of values: the default limits, and reading and writing sizes for people."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ __all__ = [
 LEAST_CLAIM_CHECK = 4 << 10
 """Bytes up to which a value never becomes a blob, whatever is configured.
 
-Guards and filters do not fetch blobs, and take them for true and for equal to nothing. Plain data that is false, or
+Guards and filters do not fetch blobs; they treat them as true and as equal to nothing. Plain data that is false, or
 that a guard may compare with, is shorter.
 """
 
 DEFAULT_CLAIM_CHECK = 256 << 10
-"""Bytes above which a value is kept as a blob."""
+"""Bytes above which a value becomes a blob."""
 
 DEFAULT_MAX_VALUE_BYTES = 256 << 20
-"""How many bytes a value may have as its serializer gives it."""
+"""The largest size of a serialized value in bytes, before codecs."""
 
 _WRITTEN = re.compile(r"\d+(\.\d+)?\s*(b|[kmgtpe]i?b)?", re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:
-    """Give the bytes of a size, such as ``1000``, ``256KiB``, ``1.5 GiB`` or ``5MB``.
+    """Return the bytes of a size, such as ``1000``, ``256KiB``, ``1.5 GiB`` or ``5MB``.
 
-    :raises ValueError: it is something else.
+    :raises ValueError: the text is not a size.
     """
-    # Of "256,000" pydantic would read the beginning, and of "8kbit" a thousand bytes.
+    # pydantic alone would read "256,000" as 256 bytes, and "8kbit" as a thousand.
     if _WRITTEN.fullmatch(text.strip()) is None:
         raise ValueError(f"expected a number of bytes, such as 262144 or 256KiB, found {text!r}")
     return int(TypeAdapter(ByteSize).validate_python(text))
 
 
 def claim_check_problem(threshold: int | None) -> str:
-    """Say why blobs cannot begin above a size; empty where they can.
+    """Describe why a threshold for blobs is invalid; empty when it is fine.
 
-    :param threshold: Bytes above which a value is kept as a blob; ``None`` for never.
+    :param threshold: Bytes above which a value becomes a blob; ``None`` for never.
     """
     if threshold is None or threshold >= LEAST_CLAIM_CHECK:
         return ""
@@ -53,5 +53,5 @@ def claim_check_problem(threshold: int | None) -> str:
 
 
 def describe_size(size: int) -> str:
-    """Give a size in the largest unit that it has one of, such as ``1.5 KiB``."""
+    """Return a size in the largest unit that it has one of, such as ``1.5 KiB``."""
     return ByteSize(size).human_readable(separator=" ")

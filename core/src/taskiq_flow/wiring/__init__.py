@@ -1,1 +1,1 @@
-"""Which data goes where: the places of a graph before it is compiled."""
+"""The places of a dataflow before it is compiled, and the data that goes to each."""

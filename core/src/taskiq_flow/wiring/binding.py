@@ -1,4 +1,4 @@
-"""Which data goes to which parameter of a task."""
+"""Binds data to the parameters of a task."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Need:
     :param parameter: The parameter's name.
     :param data: The name of the data.
     :param required: Whether the parameter has no default.
-    :param declared: Whether the user named the data, so that it exists even if nothing else takes it.
+    :param declared: Whether the user named the data, which is then an input even if the parameter has a default.
     """
 
     parameter: str
@@ -35,10 +35,10 @@ def needs_of(
     inputs: Sequence[str] | None = None,
     given: Mapping[str, str] | None = None,
 ) -> tuple[Need, ...]:
-    """Give what a task at a node needs.
+    """Return the needs of a task at a node.
 
     :param name: The node's name, for errors.
-    :param inputs: Data that the user declared instead of the signature.
+    :param inputs: Data that the user declared; ``None`` takes the names in the signature.
     :param given: Data for some of the parameters, by parameter.
     :raises GraphError: the declared inputs do not fit the parameters; every problem is listed.
     """
@@ -68,9 +68,9 @@ def needs_of(
 def bind_inputs(
     name: str, signature: TaskSignature, inputs: Sequence[str], taken: Iterable[str] = ()
 ) -> dict[str, str]:
-    """Bind declared inputs to parameters: by name first, the rest by position where only one way is possible.
+    """Bind declared inputs to parameters: by name first, the rest by position if that is unambiguous.
 
-    :param taken: Parameters that are provided for otherwise.
+    :param taken: Parameters that have their data already.
     :returns: The name of the data, by parameter.
     :raises GraphError: an input has no parameter, a required parameter no input, or there are several ways.
     """

@@ -1,4 +1,4 @@
-"""The names that users give, and names for the places of a graph that they did not name."""
+"""Unique names for the nodes and the inputs of a graph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Names"]
 
 
 class Names:
-    """Gives names that are unique within one graph: ``tag``, ``tag_2``, ``tag_3`` and so on.
+    """Makes names that are unique within one graph: ``tag``, ``tag_2``, ``tag_3`` and so on.
 
     :param taken: Names that are in use already.
     """
@@ -18,12 +18,12 @@ class Names:
         self._last: dict[str, int] = {}
 
     def give(self, wanted: str) -> str:
-        """Give a name that is free, as close to the wanted one as can be."""
+        """Return a free name, as close to the wanted one as possible, and mark it as taken."""
         base = wanted if wanted.isidentifier() else "step"
         if base not in self._taken:
             self._taken.add(base)
             return base
-        # Counting goes on where it stopped, so that ten thousand equal wishes cost no more than that many steps.
+        # Counting resumes at the last number, so that ten thousand equal names take ten thousand steps.
         number = self._last.get(base, 1)
         name = base
         while name in self._taken:

@@ -1,4 +1,4 @@
-"""What a builder puts into the options of a node."""
+"""The options of a node: those of its task, those of a kicker, and the pipeline's defaults."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["broker_problem", "find_registered_name", "graph_with_defaults", "nod
 
 
 def find_registered_name(task: object) -> str:
-    """Give the name under which a broker with a flow knows the task that a task or a kicker stands for."""
+    """Return the name of a task, or of a kicker's task, in a broker with a flow."""
     return task_options.find_registered_name(task_of(task))
 
 
 def broker_problem(broker: AsyncBroker, task: object) -> str | None:
-    """Say that a task cannot be run by a broker; ``None`` when it can.
+    """Describe why a broker cannot run a task; ``None`` when it can.
 
-    Tasks of a shared broker belong to every broker, and a kicker may have been given another one.
+    Tasks of a shared broker belong to every broker, and a kicker may have another broker than its task.
     """
     decorated = task_of(task)
     home = task.broker if isinstance(task, AsyncKicker) else decorated.broker
@@ -39,7 +39,7 @@ def broker_problem(broker: AsyncBroker, task: object) -> str | None:
     there = broker.find_task(name)
     if there is None or _function_of(there) is _function_of(decorated):
         return None
-    # Brokers keep the later one without a word, and it would run wherever the earlier one was meant.
+    # A broker silently keeps the later of two tasks of one name, so the wrong function would run.
     return (
         f"the broker has another task named {name!r} by now, {_describe_task(there)}, which would run instead of "
         f"{_describe_task(decorated)}; give one of them another name"
@@ -47,7 +47,7 @@ def broker_problem(broker: AsyncBroker, task: object) -> str | None:
 
 
 def _function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> Any:
-    # The task of a flow has the user's function under this name, and something around it as the original one.
+    # A flow wraps the original function of its tasks, and keeps the user's own as ``func``.
     return getattr(task, "func", task.original_func)
 
 
@@ -63,12 +63,12 @@ def node_options(
     on_error: ErrorMode | None = None,
     serializer: str | None = None,
 ) -> NodeOptions:
-    """Give the options of a node that applies a task.
+    """Return the options of a node that applies a task.
 
-    :param task: A task or a kicker; labels that were set on a kicker go over those of its task.
-    :param retry: What the pipeline says of retries; a task that says something itself keeps that.
-    :param on_error: The error mode of the pipeline that the step came with, where it differs from the graph's.
-    :param serializer: The serializer that the pipeline chose; a task that chose one itself keeps that.
+    :param task: A task or a kicker; labels that were set on a kicker take precedence over those of its task.
+    :param retry: The pipeline's retry options; those of the task take precedence.
+    :param on_error: The error mode of the pipeline that the step came with, if it differs from the graph's.
+    :param serializer: The pipeline's serializer; that of the task takes precedence.
     """
     options = task_options.options_of(task_of(task))
     resources = spec_of(task).resources
@@ -86,7 +86,7 @@ def with_defaults(
     on_error: ErrorMode | None = None,
     serializer: str | None = None,
 ) -> NodeOptions:
-    """Fill in what a pipeline says for all of its nodes, where the options say nothing."""
+    """Fill in the pipeline's defaults where the options have no value."""
     changes: dict[str, Any] = {}
     if retry is not None and options.retry is None:
         changes["retry"] = retry
@@ -98,17 +98,17 @@ def with_defaults(
 
 
 def _set_on_kicker(kicker: AsyncKicker[Any, Any], options: NodeOptions) -> dict[str, Any]:
-    """Give the options that were set on a kicker: the same words as in a task's decorator.
+    """Return the options that were set on a kicker, under the same names as in a task's decorator.
 
-    :raises GraphError: some are impossible, or are a policy object, which cannot travel with a graph.
+    :raises GraphError: some are impossible, or one is a policy object, which cannot travel with a graph.
     """
     task = task_of(kicker)
     usual = task.kicker().labels
     own = {name: value for name, value in kicker.labels.items() if name not in usual or usual[name] != value}
-    said = task_options.TaskOptions.read(task.task_name, own)
-    node, policy = said.node, task_options.policy_of(task)
-    # A kicker that was made before there was a flow still has all that the decorator said.
-    another = said.policy is not None and said.policy is not policy
+    options_on_kicker = task_options.TaskOptions.read(task.task_name, own)
+    node, policy = options_on_kicker.node, task_options.policy_of(task)
+    # A kicker that was made before there was a flow still has all options of the decorator.
+    another = options_on_kicker.policy is not None and options_on_kicker.policy is not policy
     if another or (policy is not None and node.retry is not None):
         raise GraphError(
             f"task {task.task_name!r}: a policy object can neither be set on a kicker nor be replaced there, because "
@@ -129,9 +129,9 @@ def graph_with_defaults(
     on_error: ErrorMode | None = None,
     serializer: str | None = None,
 ) -> Graph:
-    """Give the body of a map with what the pipelines around it say for all of its nodes.
+    """Return the body of a map with the defaults of the pipelines around it.
 
-    :param on_error: The error mode that was chosen for the body: a run asks its outermost graph and its nodes only.
+    :param on_error: The error mode of the body. Its nodes carry it, because a run does not read that of an inner graph.
     """
     if retry is None and on_error is None and serializer is None:
         return graph

@@ -1,4 +1,4 @@
-"""Places in a dataflow before it is compiled: what each needs and produces, and the node it becomes."""
+"""Places in a dataflow before it is compiled: their needs, their outputs, and the nodes they become."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from taskiq_flow.wiring.options import find_registered_name, graph_with_defaults
 __all__ = ["MapPlace", "Place", "TaskPlace", "Wiring", "body_of_task"]
 
 Retry = Union[Mapping[str, Any], None]
-"""What a pipeline says of retries."""
+"""The retry options of a pipeline."""
 
 Wiring = Mapping[str, Source]
 """A source for each name of data that exists."""
@@ -31,8 +31,8 @@ class TaskPlace:
 
     :param name: The node's name.
     :param task: A task or a kicker.
-    :param outputs: Names of what it produces.
-    :param needs: What it takes.
+    :param outputs: Names of the data that it produces.
+    :param needs: The data that it takes.
     :param description: For people.
     """
 
@@ -64,7 +64,7 @@ class TaskPlace:
         return cls(name=name, task=task, outputs=outputs, needs=needs, description=description)
 
     def node(self, wiring: Wiring, retry: Retry, serializer: str | None = None) -> TaskNode:
-        """Give the node, with the data that exists."""
+        """Return the node, wired to the data that exists."""
         signature = signature_of(self.task)
         return TaskNode(
             name=self.name,
@@ -90,7 +90,7 @@ class MapPlace:
     :param over: The name of the list.
     :param item: The body's input that takes the item.
     :param outputs: Names of the lists that are produced.
-    :param collects: For each of them the body's output that is collected.
+    :param collects: For each list the body's output that it collects.
     :param declared: The body's inputs that the user has named.
     """
 
@@ -108,7 +108,7 @@ class MapPlace:
 
     @needs.default
     def _needs(self) -> tuple[Need, ...]:
-        # A default is not replaced by what the map itself is going to produce.
+        # The map's own outputs do not replace the default of an input.
         declared = self.declared.difference(self.outputs)
         shared = (
             Need(name, name, required=spec.required, declared=name in declared)
@@ -118,7 +118,7 @@ class MapPlace:
         return (Need(self.item, self.over, declared=True), *shared)
 
     def node(self, wiring: Wiring, retry: Retry, serializer: str | None = None) -> MapNode:
-        """Give the node, with the data that exists."""
+        """Return the node, wired to the data that exists."""
         shared = [need for need in self.needs[1:] if need.data in wiring]
         return MapNode(
             name=self.name,
@@ -139,9 +139,9 @@ Place = Union[TaskPlace, MapPlace]
 
 
 def _check_arity(name: str, outputs: tuple[str, ...], task: object) -> None:
-    """Compare the number of outputs with what the task says that it returns.
+    """Compare the number of outputs with the task's return annotation.
 
-    :raises GraphError: they can never agree.
+    :raises GraphError: they contradict each other.
     """
     try:
         signature_of(task).returns_for(len(outputs))
@@ -153,7 +153,7 @@ def _check_arity(name: str, outputs: tuple[str, ...], task: object) -> None:
 
 
 def body_of_task(place: TaskPlace) -> Graph:
-    """Give the graph that applies one task, whose inputs are all that the task can take."""
+    """Return a graph that applies one task, with an input for each of the task's needs."""
     signature = signature_of(place.task)
     specs = {
         need.data: InputSpec(required=need.required, annotation=signature.accepts.get(need.parameter))

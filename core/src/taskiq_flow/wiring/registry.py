@@ -1,4 +1,4 @@
-"""Tasks with what each produces and needs, and the graph that follows from the names."""
+"""Tasks with their outputs and needs, and the graph that follows from the names."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["DataflowRegistry", "read_outputs"]
 
 
 class DataflowRegistry:
-    """Tasks that are wired by name: a parameter receives what is produced under its name.
+    """Tasks that are wired by name: a parameter receives the data that is produced under its name.
 
     A task without a declared output produces its result under its node's name, unless it is annotated to return
-    ``None``. A parameter with a default is wired when somebody produces its name, or when it is an input anyway.
-    A required parameter that nobody produces makes an input of the graph::
+    ``None``. A parameter with a default is wired when its name has a producer, or is an input for another reason.
+    A required parameter without a producer makes an input of the graph::
 
         registry = DataflowRegistry()
         registry.register_task(process_data, output="processed", inputs=["raw"])
@@ -48,13 +48,13 @@ class DataflowRegistry:
     ) -> Self:
         """Add a task at a node of its own.
 
-        What is given here goes over what the task's decorators say.
+        Arguments take precedence over the task's decorators.
 
         :param task: A decorated task, or a kicker of one.
-        :param output: The name of what it produces.
+        :param output: The name of its output.
         :param outputs: Several names; the task's result is unpacked into them.
-        :param inputs: Names of the data it needs, instead of what its signature says. A name that is no parameter's
-            goes to a parameter by position, where only one way is possible.
+        :param inputs: Names of the data it needs, instead of those in its signature. A name without a parameter goes
+            to a parameter by position, if that is unambiguous.
         :param name: The node's name, by default the function's; the same task may stand at several nodes.
         :param description: For people.
         :returns: The registry.
@@ -65,7 +65,7 @@ class DataflowRegistry:
         return self
 
     def register_task_from_object(self, task: Any, *, name: str | None = None) -> Self:
-        """Add a task with what its decorators and its signature say.
+        """Add a task, wired by its decorators and its signature.
 
         :param task: A decorated task, or a kicker of one.
         :param name: The node's name, by default the function's.
@@ -89,7 +89,7 @@ class DataflowRegistry:
         return self
 
     def copy(self) -> DataflowRegistry:
-        """Give a registry with the same places."""
+        """Return a registry with the same places."""
         other = DataflowRegistry()
         other._places = dict(self._places)
         return other
@@ -130,12 +130,12 @@ class DataflowRegistry:
 
     @property
     def external_inputs(self) -> tuple[str, ...]:
-        """The names that are needed and that nobody produces, in the order in which they are needed."""
+        """The names that are needed and have no producer, in the order in which they are needed."""
         return tuple(self._inputs())
 
     @property
     def graph(self) -> Graph:
-        """The graph with everything that is produced as its outputs."""
+        """The graph; all data that any task produces is an output."""
         return self.build_graph()
 
     def build_graph(
@@ -150,12 +150,13 @@ class DataflowRegistry:
     ) -> Graph:
         """Compile to a graph.
 
-        :param outputs: What is wanted; only what that needs is kept. By default everything that is produced.
+        :param outputs: The outputs to produce; only tasks that they need are kept. By default everything that any
+            task produces.
         :param name: For people.
-        :param on_error: What a final failure does to the rest of the run.
+        :param on_error: The effect of a final failure on the rest of the run.
         :param timeout: Seconds that a run may take.
-        :param retry: Options of the retry policy for nodes whose task says nothing of retries.
-        :param serializer: The serializer of outputs for nodes whose task says nothing of it.
+        :param retry: Options of the retry policy for nodes whose task has none.
+        :param serializer: The serializer of outputs for nodes whose task sets none.
         :raises GraphError: with every problem of the graph.
         """
         if not self._places:
@@ -195,7 +196,7 @@ class DataflowRegistry:
         )
 
     def _inputs(self) -> dict[str, bool]:
-        """Give the graph's inputs, and whether each is required."""
+        """Return the graph's inputs, and whether each is required."""
         produced = self.producers
         found: dict[str, bool] = {}
         for place in self._places.values():
@@ -205,7 +206,7 @@ class DataflowRegistry:
         return found
 
     def _wire(self) -> Iterator[tuple[Place, tuple[Need, ...]]]:
-        """Give every place with those of its needs for which there is data."""
+        """Yield every place with those of its needs for which there is data."""
         exists = self.producers.keys() | self._inputs().keys()
         for place in self._places.values():
             yield (
@@ -215,14 +216,14 @@ class DataflowRegistry:
                     for need in place.needs
                     if need.required
                     or need.declared
-                    # A default is not replaced by what the task itself is going to produce.
+                    # The task's own outputs do not replace the default of a parameter.
                     or (need.data in exists and need.data not in place.outputs)
                 ),
             )
 
 
 def read_outputs(outputs: Iterable[str]) -> tuple[str, ...]:
-    """Read what a user wants of a graph.
+    """Read the outputs that a user wants of a graph.
 
     :raises GraphError: it is no list of names, or an empty one.
     """

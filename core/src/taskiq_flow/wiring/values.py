@@ -1,4 +1,4 @@
-"""What builders know of the values in a graph: those given as arguments, and the annotations of the others."""
+"""The values in a graph: literals for arguments, and annotations for everything else."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["annotation_of", "input_annotations", "literal"]
 
 
 def literal(value: Any, *, parameter: str, task: str) -> Literal:
-    """Make a source of a value that the user gave when building; later changes of the value do not reach it.
+    """Make a source of a value that the user gave to a builder; later changes of the value do not reach it.
 
     :raises GraphError: the value has no JSON form.
     """
     try:
-        # Bytes the way the JSON serializer writes them, so that a parameter annotated with bytes can read them.
+        # Bytes take the form that the JSON serializer writes, so that a parameter annotated with bytes reads them.
         return Literal(to_jsonable_python(value, bytes_mode="base64"))
     except (PydanticSerializationError, ValueError) as error:
         raise GraphError(
@@ -31,7 +31,7 @@ def literal(value: Any, *, parameter: str, task: str) -> Literal:
 
 
 def annotation_of(graph: Graph, source: Source) -> Any:
-    """Give the annotation of a source's value; ``Any`` where nothing is known."""
+    """Return the annotation of a source's value; ``Any`` if it is unknown."""
     if isinstance(source, Output):
         return _of_output(graph, source)
     if isinstance(source, Input):
@@ -47,7 +47,7 @@ def annotation_of(graph: Graph, source: Source) -> Any:
 def _list_of(elements: list[Any]) -> Any:
     if all(each == elements[0] for each in elements):
         return list[elements[0]]  # type: ignore[valid-type]
-    # Each place has an annotation of its own, which a union would have to guess.
+    # With a union, pydantic would have to guess the type of each element.
     return Annotated[tuple[tuple(elements)], AfterValidator(list)]  # type: ignore[misc]
 
 
@@ -62,7 +62,7 @@ def _of_output(graph: Graph, source: Output) -> Any:
 
 
 def input_annotations(nodes: Iterable[Node]) -> Mapping[str, Any]:
-    """Give the annotation of each graph input on which all of its consumers agree."""
+    """Return the annotation of each graph input whose consumers all have the same one."""
     found: dict[str, list[Any]] = {}
     for node in nodes:
         for source, annotation in _consumers(node):

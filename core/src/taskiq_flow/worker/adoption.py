@@ -32,10 +32,11 @@ from taskiq_flow.tasks.options import options_of, origin_of
 from taskiq_flow.values.claim_checks import ClaimChecks
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.values.failures import failure_of, revive
-from taskiq_flow.worker.attempts import StandaloneExecution
 from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.functions import task_function_of
 from taskiq_flow.worker.references import own_name
+from taskiq_flow.worker.sent import read_arguments
+from taskiq_flow.worker.standalone import StandaloneMessage
 
 __all__ = ["ADOPTED", "RETRY_ON_ERROR", "Adoption", "store_result"]
 
@@ -54,10 +55,11 @@ retries, so it says no where a policy is asked: theirs would execute a cell's ta
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
-def _find_obstacle(task: FlowTask[Any, Any], execution: StandaloneExecution) -> str:
+def _find_obstacle(task: FlowTask[Any, Any], begun: StandaloneMessage) -> str:
     """Say what keeps a message from being sent again with the same arguments; empty when nothing does."""
+    args, kwargs = read_arguments(begun.sent)
     try:
-        bound = inspect.signature(task.func).bind_partial(*execution.args, **execution.kwargs)
+        bound = inspect.signature(task.func).bind_partial(*args, **kwargs)
     except TypeError as error:
         return f"its arguments do not fit ({error})"
     parameters = bound.signature.parameters
@@ -85,9 +87,7 @@ class Adoption:
         self._worker = worker
         self._wake = wake
 
-    async def adopt(
-        self, execution: StandaloneExecution, message: TaskiqMessage, error: BaseException
-    ) -> bool:
+    async def adopt(self, begun: StandaloneMessage, message: TaskiqMessage, error: BaseException) -> bool:
         """Make a run of a failed task, where its policy wants it to be tried again, or says why it is given up.
 
         :returns: Whether the run has the task's result now.
@@ -107,7 +107,7 @@ class Adoption:
                 path=own_name(task_function.function.__name__),
                 task=task_function.task,
                 resources=options.resources,
-                first_started_at=execution.started_at,
+                first_started_at=begun.started_at,
             ),
             own=task_function.policy,
             options=options.retry,
@@ -116,14 +116,14 @@ class Adoption:
         )
         if failed.retry_at is None and not failed.reason:
             return False  # nobody had asked for a policy
-        hindrance = _find_obstacle(task, execution)
+        hindrance = _find_obstacle(task, begun)
         if failed.retry_at is None or hindrance:
             reason = failed.reason if failed.retry_at is None else hindrance
             logger.warning("task %r gets no further attempt: %s", message.task_name, reason)
         if hindrance:
             return False
         try:
-            adopted = await self._create(task, message, execution, failed)
+            adopted = await self._create(task, message, begun, failed)
         except Exception:  # a store's; the result of what is over anyway must not depend on it
             if failed.retry_at is not None:
                 raise
@@ -141,7 +141,7 @@ class Adoption:
         self,
         task: FlowTask[Any, Any],
         message: TaskiqMessage,
-        execution: StandaloneExecution,
+        begun: StandaloneMessage,
         failed: ev.AttemptFailed,
     ) -> bool:
         """Make a run of a message whose first attempt failed.
@@ -150,7 +150,8 @@ class Adoption:
         :returns: Whether it was made; ``False`` when there is one of a message with this id.
         """
         runtime = self._runtime
-        bound = inspect.signature(task.func).bind_partial(*execution.args, **execution.kwargs)
+        args, kwargs = read_arguments(begun.sent)
+        bound = inspect.signature(task.func).bind_partial(*args, **kwargs)
         arguments: dict[str, Any] = {}
         for name, value in bound.arguments.items():
             kind = bound.signature.parameters[name].kind
@@ -185,9 +186,7 @@ class Adoption:
         created = await runtime.store.runs.create(record)
         if created:
             first = ev.CellDispatched(cell=failed.cell, attempt=1, worker=self._worker, at=failed.at)
-            started = ev.CellStarted(
-                cell=failed.cell, attempt=1, worker=self._worker, at=execution.started_at
-            )
+            started = ev.CellStarted(cell=failed.cell, attempt=1, worker=self._worker, at=begun.started_at)
             events: list[ev.Event] = [ev.RunStarted(at=failed.at), first, started, failed]
             await runtime.store.inbox.put(
                 runtime.pool, [Notice(run=record.id, event=event) for event in events]

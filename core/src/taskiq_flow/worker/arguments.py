@@ -1,4 +1,4 @@
-"""Decoding a task's arguments and encoding what it returned, with errors that name the place."""
+"""Decoding the arguments of a task and encoding its outputs, with errors that name the place."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["decode_arguments", "encode_outputs", "fetch_argument", "is_given"]
 async def fetch_argument(
     name: str, value: Value, task: str, envelope: Envelope, checks: ClaimChecks, codec: Codec
 ) -> Value:
-    """Give an argument without claim checks.
+    """Return an argument with its blobs in place of claim checks.
 
     :param name: The parameter's name, for errors.
     :param task: The task's name, for errors.
-    :param envelope: The attempt that it belongs to.
-    :raises PayloadError: it is too large, all in all, or was changed.
-    :raises StoreError: it cannot be had.
+    :param envelope: The envelope of its attempt.
+    :raises PayloadError: it is too large, all in all, or a blob was changed.
+    :raises StoreError: a blob cannot be read.
     """
     size = size_of_value(value)
     place = f"parameter {name!r} of task {task!r} in cell {envelope.cell!r}"
     if codec.max_value_bytes is not None and size > codec.max_value_bytes:
         raise PayloadError(
             f"{place}: the value has {describe_size(size)}, more than the {describe_size(codec.max_value_bytes)} that "
-            "one may have; collect less, or raise max_value_bytes"
+            "a value may have; collect less, or raise max_value_bytes"
         )
     try:
         return await checks.redeem(envelope.run, value)
@@ -73,7 +73,7 @@ def is_given(name: str, function: Callable[..., Any], message: TaskiqMessage) ->
 def encode_outputs(
     value: Any, outputs: Sequence[str], codec: Codec, serializer: str | None
 ) -> tuple[Payload, ...]:
-    """Encode what a task returned, one payload for each of its outputs.
+    """Encode the return value of a task, one payload for each output.
 
     :raises PayloadError: a value cannot be encoded, or there are too many or too few.
     """

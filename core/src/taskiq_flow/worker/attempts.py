@@ -1,4 +1,4 @@
-"""Executions of two sorts: an attempt of a cell, and a task that somebody sent on its own."""
+"""An attempt of a cell, as a worker executes it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
-
-from taskiq.message import TaskiqMessage
 
 from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import Failure, FailureKind, Payload
@@ -17,7 +15,7 @@ from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.jobs import Job, JobResult
 from taskiq_flow.worker.processes import Processes, ProcessLost
 
-__all__ = ["Attempt", "AttemptKey", "StandaloneExecution"]
+__all__ = ["Attempt", "AttemptKey"]
 
 AttemptKey = tuple[str, str, int]
 """Run, cell and attempt."""
@@ -57,7 +55,7 @@ class Attempt(Execution):
     let_go: Callable[[Attempt], None] | None = None
 
     def __init__(self, envelope: Envelope, task_function: TaskFunction, executor: Executor) -> None:
-        super().__init__(executor)
+        self.executor = executor
         self.envelope = envelope
         self.task_function = task_function
         self.key: AttemptKey = (envelope.run, envelope.cell, envelope.attempt)
@@ -102,17 +100,3 @@ class Attempt(Execution):
             envelope = self.envelope
             raise revive(envelope.cell, envelope.attempt, result.outcome, envelope.run, result.attributes)
         self.outputs = result.outcome
-
-
-class StandaloneExecution(Execution):
-    """A task that was sent on its own; taskiq's business, unless it fails and a policy wants a retry.
-
-    :param message: The message as it came.
-    :param started_at: When it came, in seconds since the epoch.
-    """
-
-    def __init__(self, message: TaskiqMessage, executor: Executor, started_at: float) -> None:
-        super().__init__(executor)
-        self.started_at = started_at
-        self.args = list(message.args)
-        self.kwargs = dict(message.kwargs)

@@ -3,7 +3,8 @@
 taskiq keeps every keyword of ``@broker.task(...)`` as a label, sends labels as text, and gives the
 worker the function itself. A :class:`FlowTask` takes the options of Taskiq-Flow out of the labels, and
 hands the worker a function that asks the current :class:`~taskiq_flow.worker.execution.Execution` how to
-run. Called directly, it is the user's function.
+run. For a message that somebody sent on its own, taskiq gets the user's function itself, and runs it as it runs all
+others: in the event loop, or in its own threads or processes. Called directly, it is the user's function, too.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from typing_extensions import ParamSpec
 
 from taskiq_flow.errors import GraphError
 from taskiq_flow.tasks.options import TaskOptions, keep_options, task_options
-from taskiq_flow.worker.execution import CURRENT
+from taskiq_flow.worker.execution import CURRENT, Execution
+from taskiq_flow.worker.standalone import StandaloneMessage
 
-__all__ = ["FlowTask", "is_wrapped", "wrap_task", "wrap_tasks"]
+__all__ = ["FlowTask", "wrap_task", "wrap_tasks"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -32,9 +34,13 @@ class FlowTask(AsyncTaskiqDecoratedTask[_P, _R]):
     """A task whose options are sorted and whose executions can be driven.
 
     :ivar func: The user's function.
+    :ivar is_bare: Whether nobody has put anything around it.
+    :ivar is_plain: Whether it is known to need nothing of ours when it is sent on its own.
     """
 
     func: Callable[..., Any]
+    is_plain = False
+    _own: Callable[..., Any] | None = None
 
     def __init__(
         self,
@@ -45,14 +51,31 @@ class FlowTask(AsyncTaskiqDecoratedTask[_P, _R]):
         return_type: type[_R] | None = None,
     ) -> None:
         options = TaskOptions.read(task_name, labels)
+        self.func = original_func
         super().__init__(broker, options.name or task_name, original_func, dict(options.labels), return_type)
         keep_options(self, options)
-        self.func = original_func
-        self.original_func = _wrap_function(original_func)
+        self._wrap()
+
+    @property
+    def original_func(self) -> Callable[..., Any]:
+        """What taskiq is to call: it asks for this once its middlewares have seen the message."""
+        if type(CURRENT.get()) is StandaloneMessage and self.is_bare:
+            return self.func
+        return self._wrapped
+
+    @original_func.setter
+    def original_func(self, function: Callable[..., Any]) -> None:
+        self._wrapped = function
+        # What somebody else has put around it stays around it.
+        self.is_bare, self.is_plain = function is self._own, False
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Call the user's function, as if it had never been decorated."""
         return self.func(*args, **kwargs)  # type: ignore[no-any-return]
+
+    def _wrap(self) -> None:
+        self._own = _wrap_function(self.func)
+        self.original_func = self._own
 
     @classmethod
     def of(cls, task: AsyncTaskiqDecoratedTask[Any, Any], broker: AsyncBroker) -> FlowTask[Any, Any]:
@@ -68,7 +91,8 @@ class FlowTask(AsyncTaskiqDecoratedTask[_P, _R]):
         twin.__dict__.update(task.__dict__)
         twin.broker = broker
         twin.func = task.original_func
-        twin.original_func = _wrap_function(task.original_func)
+        twin.__dict__.pop("original_func", None)
+        twin._wrap()
         return twin
 
 
@@ -78,7 +102,7 @@ def _wrap_function(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def invoke(*args: Any, **kwargs: Any) -> Any:
         execution = CURRENT.get()
-        if execution is None or not execution.take():
+        if not isinstance(execution, Execution) or not execution.take():
             return function(*args, **kwargs)
         return execution.run(function, args, kwargs)
 
@@ -88,13 +112,7 @@ def _wrap_function(function: Callable[..., Any]) -> Callable[..., Any]:
         inspect.markcoroutinefunction(invoke)
     else:
         invoke._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
-    invoke._wraps = function  # type: ignore[attr-defined]
     return invoke
-
-
-def is_wrapped(task: FlowTask[Any, Any]) -> bool:
-    """Whether what taskiq would call for a task is ours, and nothing that somebody has put around it."""
-    return getattr(task.original_func, "_wraps", None) is task.func
 
 
 def wrap_task(broker: AsyncBroker, task: AsyncTaskiqDecoratedTask[Any, Any]) -> FlowTask[Any, Any]:

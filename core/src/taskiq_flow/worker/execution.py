@@ -9,35 +9,42 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor, Future
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
-__all__ = ["CURRENT", "Execution", "is_async"]
+__all__ = ["CURRENT", "Current", "Execution", "is_async"]
+
+
+class Current(Protocol):
+    """What is executed in a task of the event loop."""
+
+    @property
+    def previous(self) -> Current | None:
+        """What was executed in the same task of the event loop when this began."""
+
+    def abandon(self) -> None:
+        """End without an outcome: something around the function has failed."""
 
 
 class Execution:
     """One call of a task's function.
 
-    :param executor: Where synchronous functions run.
-    :param arguments: Arguments that go over those that taskiq passes.
-    :param skip: Do not call the function at all: the attempt belongs to another worker, or its arguments are bad.
-
-    :ivar released: Whether nobody wants the outcome any more.
+    :ivar executor: Where synchronous functions run.
+    :ivar arguments: Arguments that go over those that taskiq passes.
+    :ivar skip: Do not call the function at all: the attempt belongs to another worker, or its arguments are bad.
+    :ivar stopped: Whether nobody wants the outcome any more.
     :ivar thread: The call that goes on in a thread although it was given up.
     :ivar previous: What was executed in the same task of the event loop when this began.
     """
 
+    executor: Executor
+    arguments: Mapping[str, Any] = MappingProxyType({})
+    skip = False
     stopped = False
     thread: Future[Any] | None = None
-    previous: Execution | None = None
+    previous: Current | None = None
     _taken = False
     _task: asyncio.Task[Any] | None = None
-
-    def __init__(
-        self, executor: Executor, arguments: Mapping[str, Any] | None = None, *, skip: bool = False
-    ) -> None:
-        self.executor = executor
-        self.arguments: Mapping[str, Any] = {} if arguments is None else arguments
-        self.skip = skip
 
     def enter(self) -> None:
         """Become the current execution of this task of the event loop."""
@@ -152,6 +159,6 @@ def _uncancel(task: asyncio.Task[Any] | None) -> None:
         uncancel()
 
 
-CURRENT: contextvars.ContextVar[Execution | None] = contextvars.ContextVar(
+CURRENT: contextvars.ContextVar[Current | None] = contextvars.ContextVar(
     "taskiq_flow_execution", default=None
 )

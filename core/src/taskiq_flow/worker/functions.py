@@ -9,7 +9,7 @@ from attrs import field, frozen
 from taskiq import AsyncTaskiqDecoratedTask
 
 from taskiq_flow.retry import RetryPolicy
-from taskiq_flow.tasks.options import policy_of
+from taskiq_flow.tasks.options import task_options
 from taskiq_flow.tasks.signatures import read_signature
 from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.execution import is_async
@@ -30,6 +30,7 @@ class TaskFunction:
     :param reports_progress: Whether it has a ``progress_callback``.
     :param accepts: The annotations of its parameters.
     :param policy: The retry policy object that the task was decorated with.
+    :param asks_policy: Whether its decorator asked for retries, by such an object or by options.
     :param reference: Where a new process finds it; ``None`` where it has to run in this process, because it cannot be
         imported, has dependencies that taskiq injects, or reports progress.
     :param injected: Whether taskiq injects something.
@@ -42,6 +43,7 @@ class TaskFunction:
     reports_progress: bool
     accepts: Mapping[str, Any]
     policy: RetryPolicy | None
+    asks_policy: bool
     reference: tuple[str, str] | None
     injected: bool = False
     readers: dict[tuple[str, str], Callable[[bytes], Any]] = field(factory=dict, eq=False, repr=False)
@@ -53,7 +55,7 @@ def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
     if isinstance(kept, TaskFunction):
         return kept
     function = task.func if isinstance(task, FlowTask) else task.original_func
-    signature = read_signature(function)
+    signature, options = read_signature(function), task_options(task)
     asynchronous = is_async(function)
     here = asynchronous or signature.dependencies or signature.reports_progress
     task_function = TaskFunction(
@@ -62,7 +64,8 @@ def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
         is_async=asynchronous,
         reports_progress=signature.reports_progress,
         accepts=signature.accepts,
-        policy=policy_of(task),
+        policy=options.policy,
+        asks_policy=options.policy is not None or options.node.retry is not None,
         reference=None if here else reference_of(function),
         injected=bool(signature.dependencies),
     )

@@ -1,4 +1,4 @@
-"""An attempt as a process gets it, and what came of it there."""
+"""Jobs and their results: an attempt as a process gets it, and its outcome."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["Job", "JobResult", "run_job"]
 
 @frozen(kw_only=True)
 class Job:
-    """An attempt as a process gets it: nothing is decoded before it is there.
+    """An attempt as a process gets it; the process decodes the arguments itself.
 
     :param module: The module of the task's function.
-    :param qualname: Its name in there.
+    :param qualname: The function's qualified name in the module.
     :param task: The task's name, for errors.
     :param arguments: Encoded, by parameter name.
     :param outputs: The names of the outputs to unpack the result into.
     :param serializer: The id of the serializer of the outputs.
-    :param codec: What the process makes its codec of.
+    :param codec: The recipe by which the process makes its codec.
     """
 
     module: str
@@ -41,11 +41,11 @@ class Job:
 
 @frozen(kw_only=True)
 class JobResult:
-    """What came of a job.
+    """The result of a job.
 
-    :param outcome: The encoded outputs, or what went wrong.
+    :param outcome: The encoded outputs, or the failure.
     :param seconds: How long the function ran.
-    :param attributes: What the exception has besides its arguments, where one was raised.
+    :param attributes: The attributes of the exception besides its arguments, if one was raised.
     """
 
     outcome: Union[tuple[Payload, ...], Failure]
@@ -54,7 +54,7 @@ class JobResult:
 
 
 def run_job(job: Job) -> JobResult:
-    """Run a job in this process: decode, call, encode. Never raises what a task raises."""
+    """Run a job in this process: decode, call, encode. Never raises an exception of the task."""
     from taskiq_flow.tasks.signatures import read_signature
     from taskiq_flow.values.failures import failure_of, plain_attributes
     from taskiq_flow.worker.arguments import decode_arguments, encode_outputs

@@ -1,4 +1,4 @@
-"""What came of an attempt, as the event that its driver gets."""
+"""Outcomes of attempts, as the events that their driver gets."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["CallResult", "failure_event", "outcome_of"]
 
 
 class CallResult:
-    """What a call came to, for an attempt that taskiq has not executed; it is read as taskiq's result is.
+    """The result of a call that taskiq has not executed; it has the fields of taskiq's result that are read here.
 
-    :param return_value: What the function returned.
-    :param error: What it raised; ``None`` where it returned.
+    :param return_value: The function's return value.
+    :param error: The exception that it raised; ``None`` where it returned.
     """
 
     __slots__ = ("error", "return_value")
@@ -36,9 +36,9 @@ class CallResult:
 def outcome_of(
     attempt: Attempt, result: TaskiqResult[Any] | CallResult, codec: Codec, policies: Policies, now: float
 ) -> ev.Event:
-    """Give what came of an attempt.
+    """Return the outcome of an attempt.
 
-    :param result: What taskiq made of it.
+    :param result: The result of the call.
     :param now: Seconds since the epoch.
     """
     envelope = attempt.envelope
@@ -72,7 +72,7 @@ def outcome_of(
 def failure_event(
     attempt: Attempt, failure: Failure, exception: BaseException | None, policies: Policies, now: float
 ) -> ev.AttemptFailed:
-    """Ask the retry policy about a failure, and give its decision.
+    """Ask the retry policy about a failure, and return its decision.
 
     :param exception: The exception itself, where there is one.
     :param now: Seconds since the epoch.

@@ -35,18 +35,18 @@ class Processes:
     def __init__(self, count: int) -> None:
         self.count = count
         self._lock = threading.Lock()
-        # None stands for a process that could not be started, and is to be with the next job.
+        # None stands for a process that could not be started; the next job tries again.
         self._idle: deque[ProcessPoolExecutor | None] = deque()
         self._waiting: deque[tuple[Job, Future[JobResult]]] = deque()
         self._started = False
 
     @property
     def room(self) -> int:
-        """How many jobs should be given at once: one more than there are processes, so that none idles between two."""
+        """How many jobs to submit at once: one more than there are processes, so that none idles between two jobs."""
         return self.count + 1
 
     def start(self, modules: tuple[str, ...] = ()) -> None:
-        """Start the processes and let them import modules ahead of their first job; without effect later on."""
+        """Start the processes, which import modules before their first job; without effect later on."""
         with self._lock:
             if self._started:
                 return
@@ -90,7 +90,7 @@ class Processes:
                 try:
                     executor, inner = _hand_job(executor, job)
                 except (OSError, RuntimeError) as error:
-                    # Nobody else would ever answer: too many processes, files or threads, or no memory for one more.
+                    # Too many processes, files or threads, or too little memory: the job must still get its answer.
                     executor = None
                     answer.set_exception(ProcessLost(f"no process could be started: {error}"))
                     continue
@@ -103,12 +103,12 @@ class Processes:
         self, executor: ProcessPoolExecutor, answer: Future[JobResult], module: str, inner: Future[JobResult]
     ) -> None:
         error = inner.exception()
-        next_one: ProcessPoolExecutor | None = executor
+        successor: ProcessPoolExecutor | None = executor
         if isinstance(error, BrokenProcessPool):
             _shut_down_lost(executor)
-            next_one = _try_to_spawn((module,))
+            successor = _try_to_spawn((module,))
             error = ProcessLost("the process that ran the attempt was lost")
-        self._work(next_one)
+        self._work(successor)
         if error is not None:
             answer.set_exception(error)
         else:
@@ -123,7 +123,7 @@ def _spawn(modules: tuple[str, ...]) -> ProcessPoolExecutor:
 
 
 def _try_to_spawn(modules: tuple[str, ...]) -> ProcessPoolExecutor | None:
-    """Start a process; ``None`` where there can be none now, which its next job will tell."""
+    """Start a process; ``None`` where that fails, as the next job tries again and reports the reason."""
     try:
         return _spawn(modules)
     except (OSError, RuntimeError):
@@ -133,9 +133,9 @@ def _try_to_spawn(modules: tuple[str, ...]) -> ProcessPoolExecutor | None:
 def _hand_job(
     executor: ProcessPoolExecutor | None, job: Job
 ) -> tuple[ProcessPoolExecutor, Future[JobResult]]:
-    """Give a job to a process, which is another one where there is none or it died while it was idle.
+    """Submit a job to a process, or to a new one where there is none or it died while it was idle.
 
-    :raises OSError: or ``RuntimeError``: none can be started.
+    :raises OSError: or ``RuntimeError``: no process can be started.
     """
     if executor is not None:
         try:
@@ -147,23 +147,23 @@ def _hand_job(
 
 
 def _shut_down_lost(executor: ProcessPoolExecutor) -> None:
-    """Let a pool that has lost its process end, in a thread that keeps it until then.
+    """Shut down a pool that has lost its process, in a thread that keeps a reference to it until then.
 
-    Its own thread holds its lock while it calls the futures back. Were that thread the last to know the pool, the
-    pool's collection would ask for the same lock there, and the interpreter would wait for it at its exit, for ever.
+    The pool's own thread holds the pool's lock while it calls the futures back. If it had the last reference, the pool
+    would be collected there and ask for the same lock, and the interpreter would wait for ever when it exits.
     """
     threading.Thread(target=executor.shutdown, name="taskiq-flow-lost-process", daemon=True).start()
 
 
 def _leave_interrupts_alone() -> None:
-    # A terminal sends Ctrl-C to the pool's processes too, but what becomes of a run is for its own process to say.
+    # A terminal sends Ctrl-C to the pool's processes too, but the worker decides what becomes of its attempts.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _warm(modules: tuple[str, ...]) -> int:
     for module in modules:
         importlib.import_module(module)
-    # What is loaded by now stays for good; the collector need not look at it during every job.
+    # The modules stay for good, so the garbage collector need not look at them during every job.
     gc.collect()
     gc.freeze()
     return os.getpid()

@@ -1,4 +1,4 @@
-"""What a task gets as ``progress_callback``."""
+"""The ``progress_callback`` of a task."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 class Progress:
     """Reports how far a task has come.
 
-    In a coroutine the answer is awaited. In a thread the call returns when the report is made.
+    A coroutine awaits the call. In a thread the call returns when the report is made.
 
-    :param report: Keeps a fraction.
-    :param awaited: Whether it is called in the event loop.
+    :param report: Callback that reports a fraction.
+    :param awaited: Whether the task runs in the event loop.
     """
 
     def __init__(self, report: Callable[[float], Awaitable[None]], *, awaited: bool) -> None:
@@ -42,7 +42,7 @@ class Progress:
         return None
 
     def _report_from_thread(self, progress: float) -> None:
-        """Report, unless the event loop is closed or stands still: the thread must not wait for it for ever."""
+        """Report, unless the event loop is closed or stands still, for which the thread must not wait for ever."""
         if self._loop.is_closed():
             return
         answer = asyncio.run_coroutine_threadsafe(self._send(progress), self._loop)
@@ -59,15 +59,15 @@ class Progress:
 def reporter(
     broker: AsyncBroker, store: RunStore, clock: Clock, task_id: str, envelope: Envelope | None
 ) -> Callable[[float], Awaitable[None]]:
-    """Give a function that keeps a task's progress where taskiq keeps it, and tells the driver of a cell's.
+    """Return a function that puts a task's progress where taskiq has it, and tells the driver of a cell's progress.
 
     :param task_id: The message's id.
-    :param envelope: Which attempt it is; ``None`` for a task that was sent on its own.
+    :param envelope: The attempt's envelope; ``None`` for a task that was sent on its own.
     """
 
     async def report(progress: float) -> None:
-        kept: TaskProgress[float] = TaskProgress(state=TaskState.STARTED, meta=progress)
-        await broker.result_backend.set_progress(task_id, kept)
+        state: TaskProgress[float] = TaskProgress(state=TaskState.STARTED, meta=progress)
+        await broker.result_backend.set_progress(task_id, state)
         if envelope is not None:
             event = CellProgressed(
                 cell=envelope.cell, attempt=envelope.attempt, progress=progress, at=clock.now()

@@ -1,4 +1,4 @@
-"""Under which name another process finds a task's function."""
+"""References to tasks' functions: the names under which another process finds them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _RENAMED = "__taskiq_original"
 
 
 def own_name(name: str) -> str:
-    """Give the name that a function had before it was decorated: taskiq renames it."""
+    """Return the name that a function had before it was decorated: taskiq renames it."""
     while name.endswith(_RENAMED):
         name = name[: -len(_RENAMED)]
     return name
 
 
 def reference_of(function: Any) -> tuple[str, str] | None:
-    """Give the module and the name under which a new process finds a task's function; ``None`` when it cannot."""
+    """Return the module and the name under which a new process finds a task's function; ``None`` if it cannot."""
     module_name, qualname = function.__module__, own_name(function.__qualname__)
     module = sys.modules.get(module_name)
     if module is None or (module_name == "__main__" and not getattr(module, "__file__", None)):

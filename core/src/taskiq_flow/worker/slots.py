@@ -1,4 +1,4 @@
-"""A bound on synchronous tasks that run at once, so that their time limits begin when they do."""
+"""A bound on the synchronous tasks that run at once, so that no time limit begins before its task does."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _USUAL_THREADS = 4
 class Slots:
     """Semaphores of the running event loop: one for threads, one for processes.
 
-    :param executor: Where synchronous tasks run that do not run in processes.
+    :param executor: The thread pool for synchronous tasks that do not run in processes.
     """
 
     def __init__(self, executor: Executor) -> None:
-        # The standard library tells the size of its pools nowhere else.
+        # The standard library has the size of its pools nowhere else.
         self._threads: int = getattr(executor, "_max_workers", _USUAL_THREADS)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._slots: dict[int | None, asyncio.Semaphore] = {}
@@ -25,7 +25,7 @@ class Slots:
     async def take(self, processes: int | None) -> asyncio.Semaphore:
         """Wait for a slot and take it; it is given back with ``release()``.
 
-        :param processes: How many jobs the processes take, for a task that runs in one; ``None`` for a thread.
+        :param processes: How many jobs the process pool takes at once; ``None`` for a task that runs in a thread.
         """
         loop = asyncio.get_running_loop()
         if self._loop is not loop:

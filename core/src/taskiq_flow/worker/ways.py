@@ -16,7 +16,7 @@ from taskiq.receiver import Receiver
 from taskiq.serializers import JSONSerializer
 
 from taskiq_flow.messages.unknown_tasks import UnknownTaskFormatter
-from taskiq_flow.worker.decorated import FlowTask, is_wrapped
+from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.functions import TaskFunction, task_function_of
 
 __all__ = ["direct_function", "needs_messages", "speaks_json"]
@@ -50,7 +50,7 @@ def direct_function(broker: AsyncBroker, task: str, labels: Mapping[str, Any]) -
     :param labels: The labels that a message would have.
     """
     found = broker.local_task_registry.get(task) or broker.find_task(task)
-    if type(found) is not FlowTask or not is_wrapped(found):
+    if type(found) is not FlowTask or not found.is_bare:
         return None
     function = task_function_of(found)
     if function.injected or (labels and not _READ_BY_TASKIQ.isdisjoint(labels)):

@@ -13,25 +13,22 @@ from taskiq.exceptions import NoResultError
 from taskiq.message import TaskiqMessage
 from taskiq.result import TaskiqResult
 
-from taskiq_flow._background import backoffs
+from taskiq_flow._background import backoffs, keep_running
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.errors import PayloadError, StoreError
 from taskiq_flow.machine import events as ev
 from taskiq_flow.messages.envelope import ENVELOPE, Envelope, address_of
 from taskiq_flow.payloads import Failure, FailureKind, Payload
 from taskiq_flow.store import Notice
-from taskiq_flow.tasks.options import options_of
-from taskiq_flow.tasks.signatures import PROGRESS_PARAMETER
 from taskiq_flow.values.failures import failure_of
 from taskiq_flow.worker.adoption import RETRY_ON_ERROR, Adoption
-from taskiq_flow.worker.arguments import is_given
-from taskiq_flow.worker.attempts import Attempt, AttemptKey, StandaloneExecution
-from taskiq_flow.worker.execution import CURRENT
+from taskiq_flow.worker.attempts import Attempt, AttemptKey
 from taskiq_flow.worker.functions import TaskFunction, task_function_of
 from taskiq_flow.worker.outcomes import CallResult, failure_event, outcome_of
 from taskiq_flow.worker.preparation import Preparation
 from taskiq_flow.worker.processes import Processes
 from taskiq_flow.worker.slots import Slots
+from taskiq_flow.worker.standalone import StandaloneMessage
 
 __all__ = ["Worker"]
 
@@ -72,64 +69,54 @@ class Worker:
         self._checks = runtime.claim_checks
         self._policies = runtime.policies
         self._clock = runtime.clock
-        self._preparation = Preparation(runtime)
+        self.preparation = Preparation(runtime)
         self._adoption = Adoption(runtime, name, wake)
         self._own_threads: ThreadPoolExecutor | None = None
         executor = runtime.traits.executor
         if executor is None:
             executor = self._own_threads = ThreadPoolExecutor(thread_name_prefix="taskiq-flow")
-        self._executor = executor
+        self.executor = executor
         self._slots = Slots(executor)
         self._running: dict[AttemptKey, Attempt] = {}
+        # Those that are about to begin, or are over, as long as the store has not answered.
+        self._unsettled: set[AttemptKey] = set()
         self._threads: set[AttemptKey] = set()
         self._listens = False
         self._followups: set[asyncio.Task[None]] = set()
         # With a broker that executes in place, the sender hears of what goes wrong around an attempt.
         self._in_place = runtime.traits.in_place
 
-    async def begin(self, message: TaskiqMessage) -> TaskiqMessage:
-        """Prepare to execute a message; taskiq calls the task's function next."""
-        wire = message.kwargs.pop(ENVELOPE, None)
+    async def begin(self, message: TaskiqMessage) -> None:
+        """Prepare to execute the attempt that a message is about; taskiq calls the task's function next."""
+        wire = message.kwargs.pop(ENVELOPE)
         task = self.broker.find_task(message.task_name)
         assert task is not None, "taskiq drops messages of unknown tasks before it asks middlewares"
-        task_function = task_function_of(task)
-        if wire is None:
-            single = StandaloneExecution(message, self._executor, self._clock.now())
-            single.enter()
-            policies = task_function.policy, options_of(task).retry, self._policies.configured
-            if any(policy is not None for policy in policies):
-                message.labels[RETRY_ON_ERROR] = False
-            if task_function.reports_progress and not is_given(
-                PROGRESS_PARAMETER, task_function.function, message
-            ):
-                single.arguments = self._preparation.progress(task_function, message.task_id, None)
-            return message
         try:
             envelope = Envelope.from_wire(wire)
         except PayloadError:
             logger.exception("message %s of task %r is dropped", message.task_id, message.task_name)
             envelope = Envelope("", "", "", 0)
         message.labels[RETRY_ON_ERROR] = False
-        await self._begin(Attempt(envelope, task_function, self._executor))
-        return message
+        await self._begin(Attempt(envelope, task_function_of(task), self.executor))
 
     async def _begin(self, attempt: Attempt) -> None:
         attempt.enter()
         if not attempt.task_function.is_async:
             await self._take_slot(attempt)
         if await self._claim(attempt):
-            await self._preparation.get_ready(attempt)
+            await self.preparation.get_ready(attempt)
 
-    async def conclude(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:
-        """Put what came of a message into the inbox; a cell's result is not for the result backend."""
-        execution = CURRENT.get()
-        if isinstance(execution, Attempt):
-            await self._conclude(execution, result)
+    async def conclude(self, attempt: Attempt, result: TaskiqResult[Any]) -> None:
+        """Put what came of an attempt into the inbox; its result is not for the result backend."""
+        await self._conclude(attempt, result)
+        result.error = _NO_RESULT
+
+    async def adopt(
+        self, begun: StandaloneMessage, message: TaskiqMessage, result: TaskiqResult[Any]
+    ) -> None:
+        """Make a run of a message that was sent on its own and has failed, where a policy wants a retry."""
+        if result.error is not None and await self._adoption.adopt(begun, message, result.error):
             result.error = _NO_RESULT
-        elif isinstance(execution, StandaloneExecution):
-            execution.leave()
-            if result.error is not None and await self._adoption.adopt(execution, message, result.error):
-                result.error = _NO_RESULT
 
     async def _conclude(self, attempt: Attempt, result: TaskiqResult[Any] | CallResult) -> None:
         attempt.leave()
@@ -138,11 +125,16 @@ class Worker:
         event = await self.outcome_of(attempt, result)
         if event is None:
             return
-        notices = self._notices_of(attempt, event)
+        self._unsettled.add(attempt.key)
+        await self._report(attempt.key, attempt.envelope.pool, self._notices_of(attempt, event))
+
+    async def _report(self, key: AttemptKey, pool: str, notices: list[Notice]) -> None:
         try:
-            await self._store.inbox.put(attempt.envelope.pool, notices)
+            await self._store.inbox.put(pool, notices)
         except Exception:  # noqa: BLE001 - stores raise what their drivers raise; it is logged there
-            await self._retry(attempt.envelope.pool, notices)
+            await self._retry(pool, notices)
+        finally:
+            self._unsettled.discard(key)
 
     async def outcome_of(self, attempt: Attempt, result: TaskiqResult[Any] | CallResult) -> ev.Event | None:
         """Give what came of an attempt; ``None`` where everything goes down, so that its worker is lost."""
@@ -165,7 +157,7 @@ class Worker:
 
     def take_up(self, envelope: Envelope, function: TaskFunction) -> Attempt:
         """Begin an attempt whose start its driver, in the same event loop, writes into the log."""
-        attempt = Attempt(envelope, function, self._executor)
+        attempt = Attempt(envelope, function, self.executor)
         attempt.take()
         attempt.started_at = self._clock.now()
         self._running[attempt.key] = attempt
@@ -176,18 +168,20 @@ class Worker:
         self._running.pop(attempt.key, None)
 
     def holds(self, run: str, cell: str, attempt: int) -> bool:
-        """Whether an attempt is being executed here."""
-        return (run, cell, attempt) in self._running
+        """Whether an attempt is being executed here, or is about to be, or was and is about to be reported."""
+        key = (run, cell, attempt)
+        return key in self._running or key in self._unsettled
 
     async def run(self, attempt: Attempt) -> CallResult:
         """Execute an attempt that was taken up, in a task of its own; if that has to wait, report what came of it."""
         attempt.enter()
         if self.revoked:
-            # The event loop has stood still between the start in the log and this, and somebody else does it again.
+            # The event loop has stood still between the start in the log and this, and another one does it again.
             attempt.refused = attempt.skip = True
-        arguments = self._preparation.read(attempt.task_function, attempt.envelope)
+            self.forget(attempt)
+        arguments = self.preparation.read(attempt.task_function, attempt.envelope)
         if arguments is None:
-            await self._preparation.get_ready(attempt)
+            await self.preparation.get_ready(attempt)
         else:
             attempt.arguments = arguments
         result = await self._call(attempt)
@@ -207,6 +201,14 @@ class Worker:
         attempt.aside = True
         await self._conclude(attempt, result)
 
+    async def hand_over(self, key: AttemptKey, event: ev.Event) -> None:
+        """Report what came of an attempt whose driver has ended before it could write that."""
+        notice = Notice(run=key[0], event=event)
+        try:
+            await self._store.inbox.put(self._pool, [notice])
+        except Exception:  # noqa: BLE001 - as above; whoever ends does not wait until the store is back
+            self._follow_up(key, self._pool, notice)
+
     def accompany(self, task: asyncio.Task[Any]) -> None:
         """Let whoever waits for all that a broker executes wait for a task, too."""
         # taskiq's in-memory broker has no other way to be told.
@@ -219,7 +221,7 @@ class Worker:
 
         :param envelope: What the message would have carried.
         """
-        attempt = Attempt(envelope, function, self._executor)
+        attempt = Attempt(envelope, function, self.executor)
         attempt.take()
         await self._begin(attempt)
         await self._conclude(attempt, await self._call(attempt))
@@ -247,21 +249,24 @@ class Worker:
         return bool(self._running or self._threads)
 
     async def listen(self) -> None:
-        """Read notices about attempts that are not wanted any more, for ever."""
-        address = address_of(self.id)
+        """Read notices about attempts that are not wanted any more, for ever; survives whatever the store raises."""
         self._listens = True
         try:
-            while True:
-                taken = await self._store.inbox.take(address)
-                for _, notice in taken:
-                    if isinstance(notice.event, ev.StopRequested):
-                        await self._stop(notice.run, notice.event)
-                if taken:
-                    await self._store.inbox.acknowledge(address, [token for token, _ in taken])
-                else:
-                    await self._store.inbox.wait(address, None)
+            await keep_running("reading notices", self._read_notices, self._clock)
         finally:
             self._listens = False
+
+    async def _read_notices(self) -> None:
+        address = address_of(self.id)
+        while True:
+            taken = await self._store.inbox.take(address)
+            for _, notice in taken:
+                if isinstance(notice.event, ev.StopRequested):
+                    await self._stop(notice.run, notice.event)
+            if taken:
+                await self._store.inbox.acknowledge(address, [token for token, _ in taken])
+            else:
+                await self._store.inbox.wait(address, None)
 
     def shutdown(self) -> None:
         """End the threads that this worker has started."""
@@ -283,12 +288,14 @@ class Worker:
         )
         claimed = False
         notice = Notice(run=envelope.run, event=event)
+        self._unsettled.add(attempt.key)
         try:
             try:
                 claimed = await self._store.inbox.claim(envelope.pool, notice, worker=self.id)
             except Exception:  # noqa: BLE001 - stores raise what their drivers raise; it is logged there
                 claimed = await self._claim_again(attempt, notice)
         finally:
+            self._unsettled.discard(attempt.key)
             if not claimed:
                 attempt.refused = attempt.skip = True
                 attempt.give_back_slot()
@@ -370,7 +377,7 @@ class Worker:
     def _thread_ended(self, attempt: Attempt) -> None:
         self._threads.discard(attempt.key)
         attempt.give_back_slot()
-        self._follow_up(attempt, self._notice_of_free_slot(attempt))
+        self._follow_up(attempt.key, attempt.envelope.pool, self._notice_of_free_slot(attempt))
 
     async def _goes_down(self, attempt: Attempt, error: BaseException | None) -> bool:
         """Whether an attempt was cancelled because everything is: then it has no outcome, and its worker is lost."""
@@ -407,18 +414,20 @@ class Worker:
         """
         self._let_go(attempt)
         event = failure_event(attempt, failure, error, self._policies, self._clock.now())
-        self._follow_up(attempt, Notice(run=attempt.envelope.run, event=event))
+        notice = Notice(run=attempt.envelope.run, event=event)
+        self._follow_up(attempt.key, attempt.envelope.pool, notice)
 
     def _let_go(self, attempt: Attempt) -> None:
         attempt.concluded = True
         self._running.pop(attempt.key, None)
         attempt.give_back_slot()
 
-    def _follow_up(self, attempt: Attempt, notice: Notice) -> None:
+    def _follow_up(self, key: AttemptKey, pool: str, notice: Notice) -> None:
         loop = asyncio.get_running_loop()
         if loop.is_closed():
             return
-        task = loop.create_task(self._retry(attempt.envelope.pool, [notice]))
+        self._unsettled.add(key)
+        task = loop.create_task(self._report(key, pool, [notice]))
         self._followups.add(task)
         task.add_done_callback(self._followups.discard)
 

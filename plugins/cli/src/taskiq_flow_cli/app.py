@@ -1,4 +1,4 @@
-"""The application: which commands there are, and what every one of them does with errors."""
+"""The application: its commands, and the handling of errors that they share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INTERRUPTED = 130
 def main(args: Sequence[str]) -> int:
     """Run a command.
 
-    :param args: What stands behind ``taskiq flow``.
+    :param args: The arguments behind ``taskiq flow``.
     :returns: The exit code.
     """
     args = list(args)
@@ -34,7 +34,7 @@ def main(args: Sequence[str]) -> int:
     except SystemExit as leaving:
         code = leaving.code
     except BrokenPipeError:
-        # Whoever read the output has gone; the interpreter's last flush must not complain of it again.
+        # The reader of the output is gone; the interpreter's last flush must not fail again because of that.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except UsageError as error:
@@ -51,7 +51,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def _mend_streams() -> None:
-    """See to it that no output can end the command: not where a stream is closed, nor what its encoding lacks."""
+    """Keep output from ending the command, where a stream is closed or its encoding lacks a character."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -63,13 +63,13 @@ def _mend_streams() -> None:
 def make_app(wanted: str = "") -> typer.Typer:
     """Make the application.
 
-    :param wanted: The command that will be called, where that is known. For a standard one nothing else is loaded,
-        so that it works, and can say what is wrong, when a plugin does not.
+    :param wanted: The command to be called, where it is known. For a standard one nothing else is loaded, so that it
+        works, and can describe the problem, when a plugin is broken.
     """
     app = typer.Typer(
         help="Run pipelines of taskiq tasks, and look at them.",
         add_completion=False,
-        # Plain help costs a quarter of the start-up of the decorated one.
+        # Plain help starts four times as fast as the decorated one.
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["--help", "-h"]},
@@ -95,14 +95,14 @@ def make_app(wanted: str = "") -> typer.Typer:
 
 
 def _register_others(app: typer.Typer, wanted: str) -> None:
-    """Add the commands of other plugins: the one that is wanted as it is, of the others what the list shows."""
+    """Add the commands of other plugins: the wanted one fully, the others only for the list."""
     from taskiq_flow.errors import PluginError
     from taskiq_flow.plugins import load_commands
 
     try:
         commands, problems = load_commands()
     except PluginError as error:
-        # The settings themselves; the standard commands say so when they are called.
+        # The settings are wrong; the standard commands report it when they are called.
         sys.stderr.write(f"only the standard commands are there: {error}\n\n")
         return
     if problems and wanted not in commands:
@@ -121,7 +121,7 @@ def _register_others(app: typer.Typer, wanted: str) -> None:
         else:
             try:
                 command().register(app)
-            except Exception as error:  # noqa: BLE001 - whatever somebody else's command does to be listed
+            except Exception as error:  # noqa: BLE001 - a foreign command may raise anything when it registers
                 release = commands.plugin_of(name).origin.release
                 sys.stderr.write(
                     f"command {name!r} of {release} cannot be listed: {type(error).__name__}: {error}\n\n"
@@ -133,7 +133,7 @@ def _list_only() -> None:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether it is an error of Taskiq-Flow, which says all by itself; asked without importing what is not there."""
+    """Whether an error is one of Taskiq-Flow, whose text is enough; checked without importing anything."""
     errors = sys.modules.get("taskiq_flow.errors")
     return errors is not None and isinstance(error, errors.FlowError)
 

@@ -1,4 +1,4 @@
-"""The standard commands, as the hook hands them over."""
+"""The standard commands, as classes for the hook."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ class _Standard(Command):
 COMMANDS: tuple[type[Command], ...] = tuple(
     type("StandardCommand", (_Standard,), {"name": name, "__module__": __name__}) for name in STANDARD
 )
-"""``run``, ``graph``, ``plugins`` and the others that are always there, by the table of their syntax."""
+"""The standard commands, one for each entry in the table of their syntax."""

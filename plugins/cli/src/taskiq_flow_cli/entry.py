@@ -1,4 +1,4 @@
-"""Where taskiq's command line hands over. taskiq imports this for every one of its commands, so it imports nothing."""
+"""The entry point for taskiq's command line. Each of taskiq's commands imports this module, so it imports nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FlowCommandLine(TaskiqCMD):
     def exec(self, args: Sequence[str]) -> int:
         """Run a command.
 
-        :param args: What stands behind ``taskiq flow``.
+        :param args: The arguments behind ``taskiq flow``.
         :returns: The exit code.
         """
         from taskiq_flow_cli.app import main
@@ -28,6 +28,6 @@ class FlowCommandLine(TaskiqCMD):
         if args[:1] == ["run"]:
             from taskiq_flow_cli.leaving import leave_after
 
-            # Attempts that were given up may go on in threads and processes, which the interpreter would wait for.
+            # Attempts that were given up may still run in threads and processes; the interpreter would wait for them.
             leave_after(_LAST_SECONDS, code)
         return code

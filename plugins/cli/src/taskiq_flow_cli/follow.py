@@ -24,7 +24,7 @@ __all__ = ["Ending", "View", "flow_of", "follow"]
 
 _TICK_SECONDS = 0.2
 _SECONDS_BETWEEN_WHYS = 1.0
-# Who asks reads the run's log once more, and that shall not slow a busy run down.
+# Asking for reasons reads the whole log of the run, which must not slow a busy run down.
 _SHARE_OF_WHYS = 20
 
 
@@ -38,23 +38,23 @@ class View(Protocol):
         """Show that an attempt failed."""
 
     def tick(self, elapsed: float) -> None:
-        """Show how things are; called a few times a second with the seconds since the run began."""
+        """Show the progress; called a few times a second with the seconds since the run began."""
 
     def stop(self, elapsed: float) -> None:
-        """Show how things are for the last time."""
+        """Show the progress for the last time."""
 
 
 @frozen(kw_only=True)
 class Ending:
-    """How a run ended.
+    """The end of a run.
 
-    :param run: Its id.
-    :param status: Its status; that of the last look where the command did not wait for the end.
-    :param reason: Why it ended otherwise than by its cells.
-    :param outputs: The outputs that were produced, decoded as plain data.
-    :param failures: The cells that failed.
-    :param forgiven: How many cells failed in maps that leave such items out.
-    :param seconds: From its start to its end.
+    :param run: The run's id.
+    :param status: Its status; the last known one where the command did not wait for the end.
+    :param reason: The reason where it did not end by its cells.
+    :param outputs: The produced outputs, decoded as plain data.
+    :param failures: The failures of cells.
+    :param forgiven: The number of failed cells in maps that leave such items out.
+    :param seconds: The seconds from its start to its end.
     """
 
     run: str
@@ -67,10 +67,10 @@ class Ending:
 
 
 def flow_of(broker: AsyncBroker, processes: int | None) -> Flow:
-    """Give the broker's flow.
+    """Return the broker's flow.
 
-    :param processes: How many processes shall execute synchronous tasks; ``None`` for what the flow says.
-    :raises UsageError: the broker has none and gets none by itself, or it cannot have processes.
+    :param processes: The number of processes for synchronous tasks; ``None`` for the flow's own setting.
+    :raises UsageError: the broker has no flow and gets none by itself, or it cannot have processes.
     """
     try:
         flow = Flow.of(broker)
@@ -99,14 +99,14 @@ async def follow(
 ) -> Ending:
     """Start a run, show it, and wait for its end.
 
-    :param flow: Where it runs.
-    :param graph: What is run.
+    :param flow: The flow to run in.
+    :param graph: The graph to run.
     :param inputs: Its inputs.
-    :param serializer: The name of their serializer; ``None`` for that of the flow.
-    :param view: Shows the progress.
-    :param progress: The progress of the graph.
-    :param lines: Takes every event.
-    :param leaving: Says when somebody wants to leave; the run is cancelled then.
+    :param serializer: The name of the inputs' serializer; ``None`` for that of the flow.
+    :param view: The view that shows the progress.
+    :param progress: The progress of the run.
+    :param lines: The writer of events.
+    :param leaving: The request to leave, which cancels the run.
     :raises UsageError: the run cannot be started.
     :raises FlowError: the run was lost.
     """
@@ -157,7 +157,7 @@ async def _draw(view: View | None, began: float) -> None:
 
 
 async def _ask_why(flow: Flow, run: str, view: View | None, progress: Progress) -> None:
-    """Find out now and then why nodes wait."""
+    """Ask now and then why nodes wait."""
     explainer = Explainer(flow.runtime)
     pause = _SECONDS_BETWEEN_WHYS
     while view is not None:
@@ -166,7 +166,7 @@ async def _ask_why(flow: Flow, run: str, view: View | None, progress: Progress) 
             progress.explain(())
             continue
         began = time.monotonic()
-        # Whoever cannot say why must not keep the run from being shown.
+        # A failing explanation must not keep the run from being shown.
         with contextlib.suppress(FlowError):
             progress.explain(await explainer.explain(run))
         pause = max(_SECONDS_BETWEEN_WHYS, _SHARE_OF_WHYS * (time.monotonic() - began))
@@ -177,7 +177,7 @@ async def _ending(flow: Flow, handle: RunHandle[Any], progress: Progress, began:
     outcome = record.outcome
     seconds = time.monotonic() - began if outcome is None else outcome.at - record.created_at
     outputs: Mapping[str, Any] = {}
-    # Who has interrupted a run that does not end wants to leave, and nothing of it is certain yet.
+    # After an interrupt do not wait for a run that does not end; its outcome is not known yet.
     if outcome is not None:
         outputs = await handle.outputs()
     return Ending(

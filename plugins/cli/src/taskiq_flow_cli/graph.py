@@ -17,11 +17,11 @@ def draw(target: str, format: str, outputs: Iterable[str], app_dir: str | None) 
 
     :param target: ``MODULE:PIPELINE``.
     :param format: One of the formats of graphs.
-    :param outputs: Names of outputs, to draw only what they need; none for all of them.
-    :param app_dir: A folder to look for the module in.
+    :param outputs: Names of outputs, to draw only the nodes that they need; none for all of them.
+    :param app_dir: A folder to search for the module.
     :raises UsageError: there is no such pipeline, output or format.
     """
-    # What the module prints when it is imported is no part of the drawing.
+    # Output of the imported module is not part of the drawing.
     with reserve_stdout(True):
         graph = graph_of(find_pipeline(target, app_dir), outputs)
     try:

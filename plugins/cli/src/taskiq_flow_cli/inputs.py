@@ -21,12 +21,12 @@ __all__ = ["check_inputs_fit", "read_inputs"]
 def read_inputs(words: Iterable[str], graph: Graph) -> Mapping[str, Any]:
     """Read inputs.
 
-    ``name=value`` is JSON where the value is that, and text otherwise; for an input that is annotated as text it is
-    text in any case. ``name:=value`` is always JSON.
+    The value of ``name=value`` is JSON where it can be read as that, and text otherwise; for an input that is annotated
+    as text it is always text. ``name:=value`` is always JSON.
 
-    :param words: What was written.
-    :param graph: What shall be run; whether it has inputs of these names is checked when it is submitted.
-    :raises UsageError: words are no inputs; all of them are listed.
+    :param words: The words of the command line.
+    :param graph: The graph of the run; submitting it checks the names of inputs.
+    :raises UsageError: words are not inputs; all of them are listed.
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
@@ -51,13 +51,13 @@ def read_inputs(words: Iterable[str], graph: Graph) -> Mapping[str, Any]:
 
 
 def check_inputs_fit(inputs: Mapping[str, Any], graph: Graph, codec: Codec, serializer: str | None) -> None:
-    """Check inputs as the run will, and as the tasks will, so that nothing runs for long before one proves wrong.
+    """Check inputs as the run and its tasks will, so that a wrong one is found before anything runs.
 
     :param inputs: A value for each name.
-    :param graph: What shall be run.
-    :param codec: Writes and reads values.
+    :param graph: The graph of the run.
+    :param codec: The codec for values.
     :param serializer: The name of the serializer of inputs; ``None`` for that of the codec.
-    :raises UsageError: inputs are missing or unknown, or do not fit what they are for; all of them are listed.
+    :raises UsageError: inputs are missing or unknown, or do not fit their annotations; all of them are listed.
     """
     problems: list[str] = []
     try:
@@ -70,7 +70,7 @@ def check_inputs_fit(inputs: Mapping[str, Any], graph: Graph, codec: Codec, seri
         try:
             written = codec.encode(value, serializer)
         except PayloadError:
-            continue  # whoever submits says so, and knows more of why
+            continue  # submitting reports it, and knows more about the reason
         try:
             codec.decode(written, graph.inputs[name].annotation)
         except PayloadError as error:
@@ -93,7 +93,7 @@ def _json(text: str) -> Any:
 
 
 def _refuse(constant: str) -> NoReturn:
-    # Python reads NaN and Infinity, which JSON does not have.
+    # Python's parser accepts NaN and Infinity, which are not JSON.
     raise ValueError(f"{constant} is not JSON")
 
 

@@ -1,4 +1,4 @@
-"""How far the items of a map have come."""
+"""The progress of a map's items."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ __all__ = ["OpenMap", "truth_of"]
 
 @define(eq=False)
 class OpenMap:
-    """A map that is open: one cell of a map node.
+    """An open map: one cell of a map node.
 
-    :ivar total: How many items it has; ``None`` where that is unknown.
-    :ivar done: How many of them are over.
-    :ivar kept: How many are in the list that it gives, so far; ``None`` where that is unknown.
-    :ivar reached: For items with several nodes: which nodes are over.
-    :ivar ended: Which of these items are over.
+    :ivar total: The number of items; ``None`` where it is unknown.
+    :ivar done: The number of items that are over.
+    :ivar listed: The number of items in its output list so far; ``None`` where it is unknown.
+    :ivar reached: For items with several nodes: the nodes that are over, by item.
+    :ivar ended: The items among these that are over.
     """
 
     total: int | None
     done: int = 0
-    kept: int | None = 0
+    listed: int | None = 0
     reached: dict[int, set[str]] = field(factory=dict)
     ended: set[int] = field(factory=set)
 
     def ends(self, number: int, name: str, goals: Sequence[frozenset[str]], *, ok: bool) -> bool:
-        """Whether an item is over now that a node in it is; once for each item."""
+        """Note that a node of an item is over, and return whether the item just ended; true once for each item."""
         if number in self.ended:
             return False
         reached = self.reached.setdefault(number, set())
@@ -44,9 +44,9 @@ class OpenMap:
 
 
 def truth_of(outputs: Sequence[Any]) -> bool | None:
-    """Whether the first of some values counts as true; ``None`` where that cannot be seen without its serializer."""
+    """Whether the first of some values counts as true; ``None`` where only its serializer could tell."""
     first = outputs[0] if outputs else None
     if not isinstance(first, Payload) or first.serializer != "json":
         return None
-    # What a predicate gives is short; whatever is longer than this is not empty.
+    # A value longer than this is not empty, so it is true without being read.
     return len(first.data) > 64 or bool(json.loads(first.data))

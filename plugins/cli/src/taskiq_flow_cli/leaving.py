@@ -1,4 +1,4 @@
-"""How the process ends: when it is interrupted, and when threads of tasks do not want it to end."""
+"""Ending the process: after a signal, and although threads of tasks still run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from attrs import define, field
 __all__ = ["GRACE_SECONDS", "Leaving", "leave_after", "leaving_after"]
 
 GRACE_SECONDS = 5.0
-"""How long a run that was interrupted may take to end."""
+"""The time limit for ending an interrupted run."""
 
 _SIGNALLED = 128
 
 
 @define(eq=False)
 class Leaving:
-    """Whether somebody wants the command to end.
+    """A request by signal to end the command.
 
-    :ivar code: The exit code that the signal asks for; 0 when there was none.
+    :ivar code: The exit code for the signal; 0 when there was none.
     :ivar asked: Set by the first signal.
     """
 
@@ -34,9 +34,9 @@ class Leaving:
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[None]:
-        """Listen to the signals that end a command, from within an event loop.
+        """Handle the signals that end a command, from within an event loop.
 
-        The first one asks; after a while, or with a second one, the process ends whatever goes on in it.
+        The first one is a request. After a while, or with a second one, the process ends in any case.
         """
         loop = asyncio.get_running_loop()
         timers: list[threading.Timer] = []
@@ -45,7 +45,7 @@ class Leaving:
             if self.code:
                 _end(self.code)
             self.code = _SIGNALLED + number
-            # A task may block the event loop, and then nobody there sees the request.
+            # A task may block the event loop, so that the request is not seen there.
             timers.append(leave_after(GRACE_SECONDS, self.code))
             loop.call_soon_threadsafe(self.asked.set)
 
@@ -61,7 +61,7 @@ class Leaving:
 
 @contextlib.contextmanager
 def leaving_after(delay: float, code: int) -> Iterator[None]:
-    """End the process when what is done here takes longer than it may.
+    """End the process when the context takes longer than the delay.
 
     :param delay: Seconds.
     :param code: The exit code.
@@ -74,11 +74,11 @@ def leaving_after(delay: float, code: int) -> Iterator[None]:
 
 
 def leave_after(delay: float, code: int) -> threading.Timer:
-    """End the process after a while, unless it has ended by itself: a thread cannot be stopped.
+    """End the process after a while, unless it has ended by itself; threads cannot be stopped otherwise.
 
     :param delay: Seconds.
     :param code: The exit code.
-    :returns: What can be cancelled.
+    :returns: The timer, which can be cancelled.
     """
     timer = threading.Timer(delay, _end_orderly, (code,))
     timer.daemon = True
@@ -87,18 +87,18 @@ def leave_after(delay: float, code: int) -> threading.Timer:
 
 
 def _end_orderly(code: int) -> None:
-    # Whoever holds the locks of the output may hold them for ever; then a signal still ends the process.
+    # A thread may hold the locks of the output for ever; then a signal still ends the process.
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     _end(code)
 
 
 def _end(code: int) -> None:
-    """End the process at once; takes no lock, because a signal may have interrupted whoever holds it."""
+    """End the process at once; takes no lock, because the signal may have interrupted its holder."""
     if (multiprocessing := sys.modules.get("multiprocessing")) is not None:
         for process in multiprocessing.active_children():
             process.terminate()
-    # The live view puts itself in the place of the standard error, and would show the escape as text.
+    # The live view replaces the standard error, and would show the escape as text.
     terminal = sys.__stderr__
     if terminal is not None:
         with contextlib.suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: a few lines, none of them rewritten."""
+"""Progress without a terminal: a few lines, none of them redrawn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["PlainView"]
 
 _PAUSE_SECONDS = 5.0
-_MOST_MISHAPS = 20
+_MOST_FAILURES = 20
 _MOST_NODES = 30
 _MOST_WAITING = 3
 
@@ -20,11 +20,11 @@ _MOST_WAITING = 3
 class PlainView:
     """Writes the progress of a run as lines.
 
-    Nodes are told as they end where there are few; otherwise, and for long ones, there is a line every few seconds.
+    Each of a few nodes gets a line when it ends. With many nodes, or long ones, there is a line every few seconds.
 
-    :param progress: Where the run stands.
-    :param stream: Where the lines go.
-    :param title: What is run.
+    :param progress: The progress of the run.
+    :param stream: The stream to write to.
+    :param title: The name of the pipeline.
     """
 
     def __init__(self, progress: Progress, stream: TextIO, title: str) -> None:
@@ -37,7 +37,7 @@ class PlainView:
         self._detailed = len(progress.rows) <= _MOST_NODES
 
     def start(self, run: str) -> None:
-        """Say that the run began.
+        """Write that the run began.
 
         :param run: Its id.
         """
@@ -45,15 +45,15 @@ class PlainView:
         self._write(f"{self._title}: run {run}, {count} node{'s' * (count != 1)}")
 
     def note(self, attempt_failure: AttemptFailure) -> None:
-        """Write down a failure, unless there were many."""
+        """Write a failure, unless there were many."""
         self._attempt_failures += 1
-        if self._attempt_failures <= _MOST_MISHAPS:
+        if self._attempt_failures <= _MOST_FAILURES:
             self._write(failure_line(attempt_failure))
-        elif self._attempt_failures == _MOST_MISHAPS + 1:
+        elif self._attempt_failures == _MOST_FAILURES + 1:
             self._write("further failures are counted and no longer written down here")
 
     def tick(self, elapsed: float) -> None:
-        """Write what is new, when it is time.
+        """Write the news, when it is time.
 
         :param elapsed: Seconds since the run began.
         """
@@ -66,7 +66,7 @@ class PlainView:
                 self._write(f"  {row.name} waits: {row.why}")
 
     def stop(self, elapsed: float) -> None:
-        """Write what is new; how the run ended is said in the report."""
+        """Write the last news; the report shows how the run ended."""
         self._end()
 
     def _end(self) -> None:
@@ -77,16 +77,16 @@ class PlainView:
                 continue
             self._told.add(place)
             many = row.kind != "task" or row.total != 1
-            said = [row.state]
-            said += (
+            facts = [row.state]
+            facts += (
                 [f"{row.done} of {row.total}"]
                 if many and row.total is not None and row.started is not None
                 else []
             )
-            said += [f"{row.failed} failed"] if many and row.failed else []
-            said += [f"{row.retries} retried"] if row.retries else []
-            said += [seconds(row.seconds)] if row.seconds is not None else []
-            self._write(f"{'  ' * row.depth}{row.name}: {', '.join(said)}")
+            facts += [f"{row.failed} failed"] if many and row.failed else []
+            facts += [f"{row.retries} retried"] if row.retries else []
+            facts += [seconds(row.seconds)] if row.seconds is not None else []
+            self._write(f"{'  ' * row.depth}{row.name}: {', '.join(facts)}")
 
     def _summary(self, elapsed: float) -> str:
         progress = self._progress

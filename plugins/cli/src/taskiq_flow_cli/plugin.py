@@ -1,4 +1,4 @@
-"""What this distribution offers: the commands that every ``taskiq flow`` has."""
+"""The plugin of this distribution: the standard commands of ``taskiq flow``."""
 
 from __future__ import annotations
 

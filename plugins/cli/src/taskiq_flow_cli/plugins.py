@@ -30,11 +30,11 @@ class InstalledPlugin:
     """A plugin that is installed.
 
     :param name: Its name.
-    :param distribution: The distribution that brought it.
+    :param distribution: Its distribution.
     :param version: The distribution's version.
-    :param target: What is loaded.
+    :param target: The loaded module or object.
     :param blocked: Whether the configuration blocks it.
-    :param problem: Why it cannot be used; empty when it can.
+    :param problem: The reason why it cannot be used; empty when it can.
     :param offers: The names that it offers, by axis.
     """
 
@@ -49,11 +49,11 @@ class InstalledPlugin:
 
 @frozen(kw_only=True)
 class Inventory:
-    """What is installed and what is selected.
+    """The installed plugins and the selections among them.
 
     :param plugins: The plugins, defaults first, then by name.
-    :param selected: The name that is selected on each axis, and who said so.
-    :param problems: What keeps the plugins from being used together.
+    :param selected: The selected name on each axis, with its source.
+    :param problems: The reasons why the plugins cannot be used together.
     """
 
     plugins: tuple[InstalledPlugin, ...]
@@ -62,9 +62,9 @@ class Inventory:
 
 
 def list_plugins(*, as_json: bool) -> int:
-    """Write down what is installed.
+    """List the installed plugins.
 
-    :param as_json: As one JSON object.
+    :param as_json: Write one JSON object.
     :returns: The exit code: 1 when something cannot be used.
     :raises UsageError: the configuration cannot be read.
     """
@@ -82,9 +82,9 @@ def list_plugins(*, as_json: bool) -> int:
 
 
 def take_stock(config: FlowConfig) -> Inventory:
-    """Look at each plugin alone, so that a broken one hides no other.
+    """Examine each plugin alone, so that a broken one hides no other.
 
-    :param config: What is selected, and what is blocked.
+    :param config: The configuration, with the selections and the blocked plugins.
     """
     plugins = tuple(
         InstalledPlugin(
@@ -106,7 +106,7 @@ def take_stock(config: FlowConfig) -> Inventory:
 
 
 def _problems(config: FlowConfig) -> tuple[str, ...]:
-    """Give what is wrong when all are loaded together, and with what is selected of them."""
+    """Return the problems of loading all plugins together, and of the selections."""
     try:
         plugins = Plugins.load(config)
     except PluginError as error:
@@ -119,7 +119,7 @@ def _problems(config: FlowConfig) -> tuple[str, ...]:
             if axis == "retry" and config.retry_options is not None:
                 chosen.from_options(config.retry_options)
         except PluginError as error:
-            found.append(f"what is selected cannot be used: {error}")
+            found.append(f"the selection cannot be used: {error}")
     return tuple(found)
 
 
@@ -127,7 +127,7 @@ def _describe_selection(config: FlowConfig) -> Mapping[str, Mapping[str, str]]:
     try:
         plugins = Plugins.load(config)
     except PluginError:
-        # What a broken plugin would have preferred is not known, so this says what was configured.
+        # A broken plugin's preferences are not known, so only the configuration is shown.
         return {
             axis: _choice(getattr(config, axis) or "?", config.sources.get(axis) or "unknown")
             for axis in _TABLES
@@ -151,7 +151,7 @@ def _choice(name: str, source: str) -> Mapping[str, str]:
 
 
 def without_password(url: str) -> str:
-    """Give a URL as people may see it; also a name that is none."""
+    """Return a URL with its password hidden; a plain name stays as it is."""
     scheme, separator, rest = url.partition("://")
     credentials, at, place = rest.rpartition("@")
     return (
@@ -166,8 +166,8 @@ def _write(inventory: Inventory) -> None:
     console = Console()
 
     def line(*parts: str | tuple[str, str]) -> None:
-        # Long lines are left to the terminal: what is cut into columns can neither be searched nor copied.
-        # Names are somebody else's; what they have for the terminal is shown, not obeyed.
+        # The terminal wraps long lines: text in columns can neither be searched nor copied.
+        # Names are foreign text; control characters in them are shown, not obeyed.
         shown = [
             printable(part, lines=True)
             if isinstance(part, str)
@@ -188,7 +188,7 @@ def _write(inventory: Inventory) -> None:
     line(("\nselected", "bold"))
     for axis, choice in inventory.selected.items():
         line(f"  {axis}: {choice['name']}  ({choice['source']})")
-    # Two of one name have one sentence.
+    # Two plugins of one name share one sentence.
     problems: Iterable[str] = dict.fromkeys(
         (*(each.problem for each in inventory.plugins if each.problem), *inventory.problems)
     )
@@ -198,7 +198,7 @@ def _write(inventory: Inventory) -> None:
 
 
 def list_offers(offers: Mapping[str, Sequence[str]]) -> list[str]:
-    """Give a line for each axis, with the names that are offered there; of very many only the first."""
+    """Return a line for each axis with its offered names; of very many only the first."""
     return [f"{_WORDS.get(axis, axis)}: {_names(names)}" for axis, names in offers.items()]
 
 

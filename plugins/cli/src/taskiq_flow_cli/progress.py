@@ -1,7 +1,7 @@
-"""Where a run stands, for people: folds the events of a run into a row for each node. Reads no clock, draws nothing.
+"""The progress of a run, for people: folds the run's events into a row for each node. Reads no clock, draws nothing.
 
-Events say what happened to cells. That a node was skipped, or that an item of a map is over, follows from the
-graph; where it would follow from a value, it is shown when something that depends on it happens.
+Events are about cells. That a node was skipped, or that an item of a map is over, follows from the graph. Where it
+follows from a value, it is shown only when a dependent event comes.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _ITEM_NUMBER = re.compile(r"\[\d+\]")
 class AttemptFailure:
     """An attempt that failed.
 
-    :param cell: The cell.
-    :param attempt: Counted from 1.
-    :param failure: What happened.
+    :param cell: The path of the cell.
+    :param attempt: The number of the attempt, counted from 1.
+    :param failure: The failure.
     :param delay: Seconds until the next attempt; ``None`` when it was the last one.
-    :param reason: The retry policy's words.
+    :param reason: The retry policy's reason.
     :param forgiven: Whether the item is left out of the map's list, and nothing else fails.
     """
 
@@ -48,14 +48,14 @@ class AttemptFailure:
 
 
 class Progress:
-    """Where a run stands.
+    """The progress of a run.
 
-    :param graph: What is run.
+    :param graph: The graph of the run.
 
-    :ivar rows: One for each node, each after what it waits for, and those of a map's body after the map.
-    :ivar started: When the run began, in seconds since the epoch; ``None`` before.
+    :ivar rows: One for each node, each after its predecessors; those of a map's body after the map.
+    :ivar started: The start of the run, in seconds since the epoch; ``None`` before.
     :ivar status: The run's status, as far as it is known.
-    :ivar retries: How many attempts failed and were followed, or will be, by another.
+    :ivar retries: The number of failed attempts that another one follows.
     """
 
     _HANDLERS: ClassVar[dict[str, str]] = {
@@ -87,14 +87,14 @@ class Progress:
     def apply(self, event: Event) -> AttemptFailure | None:
         """Fold one event.
 
-        :returns: What went wrong, when an attempt failed; events that mean nothing to people change nothing.
+        :returns: The failure, when an attempt failed; events that mean nothing to people change nothing.
         """
         call = self._calls.get(type(event).__name__)
         return None if call is None else call(event)
 
     @property
     def stands(self) -> bool:
-        """Whether there is a node of which nothing runs although all that it waits for is over."""
+        """Whether a node has no running cell although its predecessors are over."""
         return any(
             not spot.row.over
             and not _runs(spot)
@@ -103,7 +103,7 @@ class Progress:
         )
 
     def explain(self, waiting: Iterable[WaitingCell]) -> None:
-        """Keep why nodes wait that have all their inputs; of many cells of a node the first."""
+        """Store the reasons why nodes with all inputs wait; of many cells of a node the first one's."""
         for row in self.rows:
             row.why = ""
         for cell in waiting:
@@ -112,7 +112,7 @@ class Progress:
                 row.why = row.why or cell.reason
 
     def finish(self, status: str) -> None:
-        """Say how the run ended: nothing is left open then."""
+        """Set the final status of the run, and close all rows."""
         self.status = status
         for path, word in self._active.items():
             row = self._spot(path).row
@@ -135,17 +135,17 @@ class Progress:
 
     @property
     def nodes_over(self) -> int:
-        """How many of the graph's own nodes are over."""
+        """The number of the graph's own nodes that are over."""
         return sum(spot.row.over for spot in self._spots.values())
 
     @property
     def nodes(self) -> int:
-        """How many nodes the graph has itself."""
+        """The number of the graph's own nodes."""
         return len(self._spots)
 
     @property
     def forgiven(self) -> int:
-        """How many cells failed in maps that leave such items out."""
+        """The number of failed cells in maps that leave such items out."""
         return sum(row.failed for row in self.rows if row.forgiving)
 
     # Events
@@ -238,7 +238,7 @@ class Progress:
         return row
 
     def _over(self, path: str, at: float, *, ok: bool, outputs: Sequence[Any] = ()) -> None:
-        """A cell is over, and perhaps with it the item that it belongs to."""
+        """Count a finished cell, and its item if that is over too."""
         spot = self._spot(path)
         spot.row.ended = at
         owner = spot.map
@@ -255,10 +255,10 @@ class Progress:
         owner.row.done += 1
         owner.row.ended = at
         if isinstance(owner.node, MapNode) and owner.node.keep == "items":
-            kept = truth_of(outputs) if ok else False
+            included = truth_of(outputs) if ok else False
         else:
-            kept = ok
-        items.kept = None if items.kept is None or kept is None else items.kept + kept
+            included = ok
+        items.listed = None if items.listed is None or included is None else items.listed + included
         if items.total is not None and items.done >= items.total:
             self._close_map(owner, owner_path, items, at)
 
@@ -266,7 +266,7 @@ class Progress:
         row = spot.row
         items = self._open[path] = OpenMap(total)
         row.started = at if row.started is None else row.started
-        # One list of unknown length among many leaves the sum unknown.
+        # With one list of unknown length the sum is unknown.
         row.endless = row.endless or total is None
         row.total = None if total is None or row.endless else (row.total or 0) + total
         for inner in spot.body.values():
@@ -279,21 +279,21 @@ class Progress:
         self._open.pop(path, None)
         spot.row.ended = at
         if spot.sized:
-            self._sizes[path] = items.kept
+            self._sizes[path] = items.listed
         if spot.map is not None:
             self._over(path, at, ok=True)
         else:
             self._settle_totals(spot)
 
     def _settle_totals(self, spot: Spot) -> None:
-        """Nothing more comes in a map that is over, although items may have ended before they were at every node."""
+        """Set the totals within a finished map to the counts, because items may have ended before the last node."""
         for inner in spot.body.values():
             if inner.row is not spot.row:
                 inner.row.total = inner.row.done
                 self._settle_totals(inner)
 
     def _unfold(self, spot: Spot, path: str, at: float) -> None:
-        """Learn from the fact that a cell can run: what it waited for is over, and the map around it is open."""
+        """Infer from a cell that can run that its predecessors are over, and that the map around it is open."""
         if spot.map is None:
             for name in predecessors(spot.node):
                 self._pass_over(name)
@@ -307,7 +307,7 @@ class Progress:
             self._open_map(spot.map, owner, self._length(node.items, owner), at)
 
     def _length(self, source: Source, path: str) -> int | None:
-        """How many items a list has whose items nobody had to read; ``None`` where that cannot be said."""
+        """Return the length of a list that is known without reading its items; ``None`` where it is unknown."""
         if isinstance(source, ListOf):
             return len(source.sources)
         if isinstance(source, Output):
@@ -316,10 +316,10 @@ class Progress:
         return None
 
     def _pass_over(self, name: str) -> None:
-        """A node of the graph itself is over: without a sign of it, it was skipped, or it is a map over nothing."""
+        """Close a node of the graph itself; without any event it was skipped, or is a map over an empty list."""
         row = self._spots[name].row
         if row.started is not None:
-            # The number of items was not known, and now it is.
+            # Only now the number of items is known.
             row.total = row.done if row.total is None else row.total
             return
         silent: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""What is said about a run when it is over."""
+"""The report about a finished run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONGEST_TEXT = 200
 
 
 def data_of(ending: Ending) -> dict[str, Any]:
-    """Give everything about a run as plain data, for ``--json``."""
+    """Return everything about a run as plain data, for ``--json``."""
     return {
         "run": ending.run,
         "status": ending.status,
@@ -50,21 +50,21 @@ def data_of(ending: Ending) -> dict[str, Any]:
 
 
 def as_json(data: Any) -> str:
-    """Write plain data as JSON: arrays and tables as lists, not-a-number as null, what has no JSON form as its text."""
+    """Write plain data as JSON: arrays and tables as lists, NaN as null, other values without a JSON form as text."""
     plain = to_jsonable_python(data, fallback=_plainer, bytes_mode="base64", inf_nan_mode="constants")
     try:
         return json.dumps(plain, allow_nan=False)
     except ValueError:
-        # Reading it back with constants turned to null costs time, and hardly anybody needs it.
+        # Turning NaN to null takes a second pass, so it happens only when there is one.
         return json.dumps(json.loads(json.dumps(plain), parse_constant=lambda _: None))
 
 
 def _plainer(value: Any) -> Any:
-    # NumPy and pandas, Arrow, polars: the text of a long array would leave most of it out.
+    # For NumPy, pandas, Arrow and polars, because the text of a long array leaves most of it out.
     for method in ("tolist", "to_pylist", "to_dicts"):
         try:
             return getattr(value, method)()
-        except Exception:  # noqa: BLE001 - it is no array, or cannot be had as a list
+        except Exception:  # noqa: BLE001 - it is not an array, or cannot become a list
             continue
     return repr(value)
 
@@ -97,9 +97,9 @@ def _text(line: list[Segment]) -> Text:
 
 
 def write_failures(console: Console, ending: Ending, *, traceback: bool) -> None:
-    """Show the cells that failed, and why.
+    """Show the failed cells with their errors.
 
-    :param traceback: Whether to show what the workers formatted.
+    :param traceback: Whether to show the tracebacks.
     """
     for each in ending.failures[:_MOST_FAILURES]:
         _write_failure(console, each, traceback=traceback)
@@ -111,11 +111,13 @@ def write_failures(console: Console, ending: Ending, *, traceback: bool) -> None
 
 
 def _write_failure(console: Console, failed: CellFailed, *, traceback: bool) -> None:
-    said = Text(f"{failed.cell} failed", style="bold red")
-    said.append(f" on attempt {failed.attempt} ({failed.kind})\n", style="red")
+    headline = Text(f"{failed.cell} failed", style="bold red")
+    headline.append(f" on attempt {failed.attempt} ({failed.kind})\n", style="red")
     message = failed.failure.summary.strip() or "without a message"
-    said.append("\n".join(f"  {printable(line)}" for line in message.splitlines()[:_MOST_LINES]), style="")
-    console.print(said, soft_wrap=True)
+    headline.append(
+        "\n".join(f"  {printable(line)}" for line in message.splitlines()[:_MOST_LINES]), style=""
+    )
+    console.print(headline, soft_wrap=True)
     if traceback and failed.traceback_text:
         lines = failed.traceback_text.rstrip().splitlines()
         console.print(
@@ -124,7 +126,7 @@ def _write_failure(console: Console, failed: CellFailed, *, traceback: bool) -> 
 
 
 def write_verdict(console: Console, title: str, ending: Ending) -> None:
-    """Say in one line how the run ended."""
+    """Write one line about the end of the run."""
     styles = {"succeeded": "bold green", "failed": "bold red"}
     line = Text(f"{title} ")
     line.append(ending.status, style=styles.get(ending.status, "bold yellow"))

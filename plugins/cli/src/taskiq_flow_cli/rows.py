@@ -1,4 +1,4 @@
-"""The lines that show where the nodes of a run stand, and how they are laid out for a graph."""
+"""The rows that show the progress of nodes, and their layout for a graph."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ FINAL = ("succeeded", "failed", "skipped", "cancelled")
 
 @define(eq=False, kw_only=True)
 class Row:
-    """What is known of one node, over all of its cells.
+    """The progress of one node, over all of its cells.
 
     :ivar name: The node's name.
-    :ivar depth: How many maps it stands in.
+    :ivar depth: The number of maps around it.
     :ivar kind: ``task``, ``map`` or ``filter``.
-    :ivar total: How many cells there will be, or items of a map; ``None`` while that is unknown.
-    :ivar done: How many cells, or items of a map, are over.
+    :ivar total: The number of cells, or of a map's items; ``None`` while it is unknown.
+    :ivar done: The number of cells, or of a map's items, that are over.
     :ivar dispatched: Cells that wait for a worker.
     :ivar running: Cells that run.
     :ivar waiting: Cells that wait for another attempt.
     :ivar succeeded: Cells that succeeded.
     :ivar failed: Cells that failed for good.
     :ivar cancelled: Cells that were cancelled.
-    :ivar retries: Attempts that failed and were, or will be, followed by another.
-    :ivar forgiving: Whether its failures are left out of the list of a map, and fail nothing.
-    :ivar endless: Whether one of its lists has a length that nobody knows before the end.
-    :ivar end: The final state where the counts do not tell it.
-    :ivar started: When the first cell was dispatched, in seconds since the epoch.
-    :ivar ended: When the last cell ended.
-    :ivar fractions: What running cells said of their progress, by path.
-    :ivar why: Why its cells wait, as far as anybody asked; shown only where nothing of it runs.
+    :ivar retries: Failed attempts that another one follows.
+    :ivar forgiving: Whether failed items are left out of the map's list, and fail nothing else.
+    :ivar endless: Whether one of its lists has a length that is unknown until its end.
+    :ivar end: The final state where the counts do not show it.
+    :ivar started: The time of the first dispatch, in seconds since the epoch.
+    :ivar ended: The time when the last cell ended.
+    :ivar fractions: The reported progress of running cells, by path.
+    :ivar why: The reason why its cells wait, once asked for; shown only while none of them runs.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Row:
 
     @property
     def state(self) -> str:
-        """Where the node stands, in the words for the states of cells."""
+        """The state of the node, in the words for the states of cells."""
         if self.end:
             return self.end
         for word in ACTIVE:
@@ -81,14 +81,14 @@ class Row:
 
     @property
     def fraction(self) -> float | None:
-        """How much of it is done, from 0 to 1; ``None`` where there is nothing to measure it by."""
+        """The fraction that is done, from 0 to 1; ``None`` where it cannot be measured."""
         if self.total is None or (self.kind == "task" and self.total == 1 and not self.fractions):
             return None
         return min(1.0, (self.done + sum(self.fractions.values())) / self.total) if self.total else 1.0
 
     @property
     def seconds(self) -> float | None:
-        """How long it took from its first cell to its last, when it is over."""
+        """Seconds from its first cell to its last, when it is over."""
         return (
             None if self.started is None or self.ended is None or not self.over else self.ended - self.started
         )
@@ -96,14 +96,14 @@ class Row:
 
 @frozen(kw_only=True, eq=False)
 class Spot:
-    """A node, wherever it stands in a graph.
+    """A node at its place in a graph.
 
     :param row: Its row.
     :param node: The node.
-    :param map: The map that it stands in; ``None`` at the top.
-    :param body: What stands in it, by name, for a map.
-    :param goals: For a map: an item is over when of each of these sets one node is.
-    :param sized: Whether the number of items in its list must be remembered, because another map goes over that.
+    :param map: The map around it; ``None`` at the top.
+    :param body: The nodes of a map's body, by name.
+    :param goals: For a map: an item is over when in each of these sets one node is over.
+    :param sized: Whether to remember the length of its list, because another map goes over it.
     """
 
     row: Row
@@ -120,7 +120,7 @@ class Spot:
 
 
 def lay_out(graph: Graph) -> tuple[list[Row], dict[str, Spot]]:
-    """Give a row for each node, each after what it waits for, and the spots of the graph's own nodes by name.
+    """Return a row for each node, each after its predecessors, and the spots of the graph's own nodes by name.
 
     The task in a map over a single task shares the row of the map.
     """
@@ -138,7 +138,7 @@ def _spots(graph: Graph, owner: Spot | None, depth: int, rows: list[Row], forgiv
     }
     found: dict[str, Spot] = {}
     shared = owner.row if owner is not None and len(graph.nodes) == 1 else None
-    # As the data goes, not as the nodes were declared.
+    # In the order of the data, not of the declarations.
     for name in topological_order(graph):
         node = graph.nodes[name]
         is_map = isinstance(node, MapNode)
@@ -147,7 +147,7 @@ def _spots(graph: Graph, owner: Spot | None, depth: int, rows: list[Row], forgiv
         else:
             kind = "task" if not isinstance(node, MapNode) else "filter" if node.keep == "items" else "map"
             lenient = forgiving or (isinstance(node, MapNode) and node.skip_errors)
-            # In a map nobody knows how many there will be before the items are there.
+            # Within a map the number of cells is unknown until the items are known.
             total = 1 if kind == "task" and owner is None else None
             row = Row(name=name, depth=depth, kind=kind, total=total, forgiving=lenient)
             rows.append(row)
@@ -176,10 +176,10 @@ _ORDER = ("failed", "running", "waiting", "dispatched", "pending")
 
 
 def visible(rows: Sequence[Row], limit: int) -> Iterator[Row]:
-    """Choose which rows to show when there is not room for all: what failed, what is going on, what ended last.
+    """Choose the rows to show when the screen is too small: failed ones, running ones, then those that ended last.
 
     :param rows: All rows.
-    :param limit: How many can be shown.
+    :param limit: The number of rows that can be shown.
     :returns: The chosen ones, in their order.
     """
     if len(rows) <= limit:

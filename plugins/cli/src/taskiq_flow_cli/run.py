@@ -25,25 +25,25 @@ __all__ = ["RunRequest", "run_pipeline"]
 SUCCEEDED = 0
 FAILED = 1
 
-# The thread of a task that was given up cannot be stopped, and shutting down waits for it.
+# The time limit for shutting down, which waits for the threads of tasks that were given up.
 _SHUTDOWN_SECONDS = 10.0
 _INTERRUPTED_SHUTDOWN_SECONDS = 1.0
 
 
 @frozen(kw_only=True)
 class RunRequest:
-    """What was ordered.
+    """The arguments of the command.
 
     :param target: ``MODULE:PIPELINE``.
     :param inputs: Words of the form ``name=value``.
     :param as_json: Write one JSON object about the run to the standard output, and nothing else.
-    :param events: Where to write events: a path, ``-``, or ``None`` for nowhere.
-    :param processes: How many processes execute synchronous tasks.
-    :param timeout: Seconds that the run may take, in place of what the pipeline says.
-    :param outputs: The outputs that are wanted; none for all of them.
+    :param events: The file for events: a path, ``-`` for the standard output, or ``None``.
+    :param processes: The number of processes for synchronous tasks.
+    :param timeout: The time limit of the run in seconds, instead of the pipeline's.
+    :param outputs: The wanted outputs; none for all of them.
     :param quiet: Show no progress.
     :param traceback: Show tracebacks.
-    :param app_dir: A folder to look for the module in.
+    :param app_dir: A folder to search for the module.
     """
 
     target: str
@@ -68,7 +68,7 @@ def run_pipeline(request: RunRequest) -> int:
         raise UsageError("--json and --events - both want the standard output; give --events a file")
     if request.timeout is not None and not (request.timeout > 0 and math.isfinite(request.timeout)):
         raise UsageError(f"--timeout is {request.timeout:g}; give a number of seconds above 0")
-    # taskiq logs the exceptions of tasks, which are reported here; loggers that somebody set up get them all the same.
+    # The report shows the exceptions of tasks, so taskiq need not log them, except to loggers that were set up.
     logging.getLogger("taskiq.receiver.receiver").addHandler(logging.NullHandler())
     with reserve_stdout(request.as_json or request.events == "-") as stdout:
         pipeline = find_pipeline(request.target, request.app_dir)
@@ -125,10 +125,10 @@ async def _run(
 
 
 async def _shut_down(flow: Flow) -> None:
-    """Leave the broker; that it goes wrong changes nothing in how the run ended."""
+    """Shut down the broker; an error here does not change the outcome of the run."""
     try:
         await flow.broker.shutdown()
-    except Exception as error:  # noqa: BLE001 - whatever a broker does, it is told
+    except Exception as error:  # noqa: BLE001 - a broker may raise anything; it is reported
         sys.stderr.write(f"the broker could not be shut down: {_describe_error(error)}\n")
 
 

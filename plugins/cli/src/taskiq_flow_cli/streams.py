@@ -1,4 +1,4 @@
-"""Where output goes: a standard output that only we write to, and the file of events."""
+"""The output streams: a standard output for the command alone, and the file of events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["EventLines", "reserve_stdout"]
 class EventLines:
     """Writes events as lines of JSON, in the form of the run's log.
 
-    :param stream: Where they go.
+    :param stream: The stream to write to.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -48,7 +48,7 @@ class EventLines:
                 yield cls(stream)
 
     def write(self, event: Event) -> None:
-        """Write an event; when nobody reads any more, or it cannot be written, the run goes on without."""
+        """Write an event; when that fails or the reader is gone, the run goes on without."""
         if self._stream is None:
             return
         try:
@@ -57,7 +57,7 @@ class EventLines:
         except BrokenPipeError:
             self._stream = None
         except OSError as error:
-            # What was written in part would be tried again when the file is closed.
+            # Closing the file would try to write the buffered rest again.
             with contextlib.suppress(OSError):
                 self._stream.close()
             self._stream = None

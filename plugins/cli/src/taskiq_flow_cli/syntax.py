@@ -1,4 +1,4 @@
-"""What the standard commands take. The work is elsewhere and imported when it is called for."""
+"""The command-line syntax of the standard commands; their work is imported when they are called."""
 
 from __future__ import annotations
 
@@ -198,4 +198,4 @@ STANDARD: Mapping[str, Callable[[typer.Typer], None]] = {
     "new-plugin": register_new_plugin,
     "doctor": register_doctor,
 }
-"""What adds each standard command to the application, by the command's name."""
+"""The functions that add the standard commands to the application, by the command's name."""

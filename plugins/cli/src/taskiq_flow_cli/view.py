@@ -1,4 +1,4 @@
-"""The live view of a terminal: one line for each node, redrawn a few times a second."""
+"""The live view for a terminal: one line for each node, redrawn a few times a second."""
 
 from __future__ import annotations
 
@@ -53,24 +53,24 @@ _PLAIN_SIGNS = {
     "cancelled": "#",
 }
 _BAR_WIDTH = 24
-_MISHAPS = 3
-# Headline, hidden rows, the latest failures of attempts, and the line where the cursor stands.
-_OTHER_LINES = 4 + _MISHAPS
+_MOST_FAILURES = 3
+# The lines besides rows: headline, hidden rows, the latest failures, and the line of the cursor.
+_OTHER_LINES = 4 + _MOST_FAILURES
 
 
 class LiveView:
     """Shows the progress of a run on a terminal.
 
-    :param progress: Where the run stands.
+    :param progress: The progress of the run.
     :param console: The terminal.
-    :param title: What is run.
+    :param title: The name of the pipeline.
     """
 
     def __init__(self, progress: Progress, console: Console, title: str) -> None:
         self._progress = progress
         self._console = console
         self._title = title
-        self._attempt_failures: deque[AttemptFailure] = deque(maxlen=_MISHAPS)
+        self._attempt_failures: deque[AttemptFailure] = deque(maxlen=_MOST_FAILURES)
         self._live = Live(console=console, auto_refresh=False, transient=False)
 
     def start(self, run: str) -> None:
@@ -93,7 +93,7 @@ class LiveView:
         self._live.update(drawn, refresh=True)
 
     def stop(self, elapsed: float) -> None:
-        """Draw for the last time, without what the report repeats, and leave the terminal as it was."""
+        """Draw for the last time, without the failures that the report repeats, and restore the terminal."""
         try:
             self._attempt_failures.clear()
             self.tick(elapsed)
@@ -110,11 +110,11 @@ def picture(
 ) -> RenderableType:
     """Draw a run.
 
-    :param progress: Where it stands.
-    :param console: Where it will be shown; its height limits the rows, its encoding the signs.
-    :param title: What is run.
+    :param progress: The progress of the run.
+    :param console: The terminal; its height limits the rows, its encoding the signs.
+    :param title: The name of the pipeline.
     :param elapsed: Seconds since it began.
-    :param attempt_failures: Failures to show below.
+    :param attempt_failures: Failures to show below the rows.
     """
     signs = _PLAIN_SIGNS if console.options.ascii_only else _SIGNS
     shown = list(visible(progress.rows, max(3, console.size.height - _OTHER_LINES)))
@@ -185,22 +185,22 @@ def _cells(row: Row, signs: dict[str, str]) -> Iterator[RenderableType]:
 
 def _remarks(row: Row, state: str, many: bool) -> Text:
     line = Text()
-    said: list[tuple[str, str]] = []
+    remarks: list[tuple[str, str]] = []
     if not many or state == "pending" or (row.over and state != "failed"):
-        said.append((state, _STYLES[state]))
+        remarks.append((state, _STYLES[state]))
     if many and row.running:
-        said.append((f"{row.running} running", _STYLES["running"]))
+        remarks.append((f"{row.running} running", _STYLES["running"]))
     if many and row.waiting:
-        said.append((f"{row.waiting} waiting", _STYLES["waiting"]))
+        remarks.append((f"{row.waiting} waiting", _STYLES["waiting"]))
     if many and row.failed:
-        said.append((f"{row.failed} failed", "red"))
+        remarks.append((f"{row.failed} failed", "red"))
     if many and row.cancelled:
-        said.append((f"{row.cancelled} cancelled", _STYLES["cancelled"]))
+        remarks.append((f"{row.cancelled} cancelled", _STYLES["cancelled"]))
     if row.retries:
-        said.append((f"{row.retries} retried", "yellow"))
+        remarks.append((f"{row.retries} retried", "yellow"))
     if row.why and not row.running and not row.over:
-        said.append((row.why, "dim"))
-    for place, (word, style) in enumerate(said):
+        remarks.append((row.why, "dim"))
+    for place, (word, style) in enumerate(remarks):
         line.append(", " if place else "")
         line.append(word, style=style)
     return line

@@ -1,4 +1,4 @@
-"""Pieces of text that the views and the report share."""
+"""Texts that the views and the report share."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def _shorten(text: str) -> str:
 
 
 def failure_line(attempt_failure: AttemptFailure) -> str:
-    """Say in one line what went wrong, and whether there will be another attempt."""
-    said = _shorten(attempt_failure.failure.summary)
+    """Write one line about a failure, with the time of the next attempt."""
+    message = _shorten(attempt_failure.failure.summary)
     if attempt_failure.delay is not None:
         then = f"; again in {seconds(attempt_failure.delay)}"
     else:
-        # Whoever waits for the end of it wants to know why nobody tries again.
+        # For a final failure people want to know why there is no further attempt.
         then = f"; {_shorten(attempt_failure.reason)}" if attempt_failure.reason else ""
         then += "; left out" if attempt_failure.forgiven else ""
     kind = (
@@ -46,4 +46,4 @@ def failure_line(attempt_failure: AttemptFailure) -> str:
         else f" ({attempt_failure.failure.kind.value})"
     )
     verb = "attempt" if attempt_failure.delay is not None else "failed, attempt"
-    return f"{attempt_failure.cell}: {verb} {attempt_failure.attempt}{kind}: {said}{then}"
+    return f"{attempt_failure.cell}: {verb} {attempt_failure.attempt}{kind}: {message}{then}"

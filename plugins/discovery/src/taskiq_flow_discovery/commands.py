@@ -1,4 +1,4 @@
-"""The command, as the hook hands it over; what it needs is imported when it is called."""
+"""The command ``tasks``; light, because its imports wait until it is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks of installed distributions, of which some are let in, under the names that were asked for."""
+"""Tasks of installed distributions, filtered and renamed by the settings."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["InstalledTasks"]
 
 
 class InstalledTasks(Discoverer):
-    """Lists the entry points of the group ``taskiq_flow.tasks``, as far as they are allowed.
+    """Lists the allowed entry points of the group ``taskiq_flow.tasks``.
 
-    Patterns are compared as a shell compares file names (``acme-*``). A source that is not let in is never imported.
+    Patterns work like a shell's for file names (``acme-*``). A source that is not allowed is never imported.
 
-    :param allow: Patterns of distributions, or of sources by their name; when there are any, no other is let in.
-    :param deny: The same for those that are left out; goes over ``allow``.
+    :param allow: Patterns of distributions, or of sources by their name; when there are any, only these are allowed.
+    :param deny: Patterns of distributions or sources to leave out; overrides ``allow``.
     :param allow_tasks: Patterns of task names; when there are any, no other task is registered.
-    :param deny_tasks: The same for those that are left out; goes over ``allow_tasks``.
-    :param prefix: Text that goes before the names of tasks, by the pattern of a distribution or a source; the first
-        that fits counts.
-    :raises PluginError: one of these is of a wrong kind; all of them are told.
+    :param deny_tasks: Patterns of task names to leave out; overrides ``allow_tasks``.
+    :param prefix: The text before the names of tasks, by the pattern of a distribution or a source; the first that
+        fits counts.
+    :raises PluginError: arguments have a wrong type; all of them are listed.
     """
 
     name: ClassVar[str] = "installed"
@@ -54,16 +54,16 @@ class InstalledTasks(Discoverer):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """Make one with what ``[tool.taskiq-flow.tasks]`` and the environment say.
+        """Make a discoverer from ``[tool.taskiq-flow.tasks]`` and the environment.
 
         In the environment, lists have commas between their words, and a prefix is written ``acme-text=acme.``.
 
-        :raises PluginError: there is no such setting, or a value is of a wrong kind; all of them are told.
+        :raises PluginError: settings are unknown, or values have a wrong type; all of them are listed.
         """
         return cls(**read_settings(settings, texts=True))
 
     def find(self) -> Sequence[TaskSource]:
-        """Give the sources that are let in, by name; reads metadata only."""
+        """Return the allowed sources, by name; reads metadata only."""
         return [
             evolve(source, rename=self._renaming(source))
             for source in EntryPointDiscoverer().find()

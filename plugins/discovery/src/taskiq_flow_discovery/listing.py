@@ -1,4 +1,4 @@
-"""``taskiq flow tasks``: what is asked, and the answer as plain data."""
+"""``taskiq flow tasks``: the query, and the answer as plain data."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ["Query", "list_tasks"]
 
 @frozen(kw_only=True)
 class Query:
-    """What somebody wants to know.
+    """The arguments of the command.
 
     :param task: A task's name, or its function's; ``None`` for all tasks.
     :param distribution: A pattern of distributions or sources.
-    :param output: The name of something that the tasks produce.
+    :param output: The name of an output of the tasks.
     :param load: Whether sources may be imported.
-    :param flow: ``MODULE:NAME`` of the flow whose discoverer is asked.
-    :param app_dir: A folder to look for its module in.
+    :param flow: ``MODULE:NAME`` of the flow with the discoverer.
+    :param app_dir: A folder to search for its module.
     """
 
     task: str | None = None
@@ -43,15 +43,15 @@ class Query:
 
 
 def list_tasks(query: Query, *, as_json: bool) -> int:
-    """Write down what is installed.
+    """List the installed tasks.
 
-    :param as_json: As one JSON object.
+    :param as_json: Write one JSON object.
     :returns: The exit code: 1 when something cannot be used.
     :raises UsageError: the configuration cannot be used, or there is no such flow or task.
     """
     if not query.load and (query.task is not None or query.output is not None):
         raise UsageError("--no-load imports nothing, so it knows no tasks and outputs; leave one of them out")
-    # What others print when they are imported is no part of the answer.
+    # Output of imported modules is not part of the answer.
     with reserve_stdout(True):
         sources = _sources(query)
         fitting = [each for each in sources if fits_source(query.distribution or "*", each)]
@@ -93,7 +93,7 @@ def _list_sources(sources: Sequence[TaskSource]) -> dict[str, Any]:
 
 
 def _is_there(module: str) -> bool:
-    """Whether a module could be imported; of a package's modules only the package is looked for, which imports none."""
+    """Whether a module could be imported; for a submodule only its package is searched, so nothing is imported."""
     try:
         return module in sys.modules or importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
@@ -101,7 +101,7 @@ def _is_there(module: str) -> bool:
 
 
 def _nothing(query: Query, sources: Sequence[TaskSource], catalogue: Catalogue) -> str:
-    """Say why there is nothing to show."""
+    """Explain why there is nothing to show."""
     if not sources:
         return "no distribution offers tasks, or none of them is let in"
     if query.distribution is not None and not catalogue.sources:
@@ -149,8 +149,8 @@ def _find_named(name: str, catalogue: Catalogue) -> list[InstalledTask]:
     looked = (
         ", ".join(catalogue.releases) or "nothing, because nothing that offers tasks is let in or asked for"
     )
-    said = f"there is no task {name!r}{_hint(name, known)}; looked at {looked}"
-    raise UsageError("\n".join([said, *map(str, catalogue.problems)]))
+    sentence = f"there is no task {name!r}{_hint(name, known)}; looked at {looked}"
+    raise UsageError("\n".join([sentence, *map(str, catalogue.problems)]))
 
 
 def _task(task: InstalledTask) -> dict[str, Any]:

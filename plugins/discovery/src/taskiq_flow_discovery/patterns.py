@@ -19,17 +19,17 @@ def fits_source(pattern: str, source: TaskSource) -> bool:
 
 
 def _same(name: str) -> str:
-    # Not inside of brackets: there a hyphen means a range.
+    # Not inside brackets, where a hyphen means a range.
     return name if "[" in name else re.sub(r"[-_.]+", "-", name).lower()
 
 
 @frozen(kw_only=True)
 class Renaming:
-    """Gives the name under which a task is registered; ``None`` for one that is left out.
+    """Maps a task's name to the name for registration; ``None`` leaves the task out.
 
-    :param prefix: Goes before the name.
-    :param allow: Patterns; when there are any, only names that fit one are let in. They are compared with the name both
-        without and with the prefix.
+    :param prefix: The text before the name.
+    :param allow: Patterns; when there are any, only names that fit one are allowed. They are compared with the name
+        both without and with the prefix.
     :param deny: Patterns of names that are left out.
     """
 
@@ -38,9 +38,9 @@ class Renaming:
     deny: Sequence[str] = ()
 
     def __call__(self, name: str) -> str | None:
-        """Give the name under which a task is registered.
+        """Return the name for registration.
 
-        :param name: The name that its author gave it.
+        :param name: The name that the task's author chose.
         """
         names = (name, f"{self.prefix}{name}")
         if _any_fits(self.deny, names) or (self.allow and not _any_fits(self.allow, names)):

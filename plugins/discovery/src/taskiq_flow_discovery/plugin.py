@@ -1,4 +1,4 @@
-"""What this distribution offers; light, because it is imported whenever a flow is made."""
+"""The plugin of this distribution; light, because every flow imports it."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ _KEYS = (*_LISTS, "prefix")
 
 
 def read_settings(settings: Mapping[str, Any], *, texts: bool = False) -> dict[str, Any]:
-    """Check settings, and give them as arguments of :class:`InstalledTasks`.
+    """Check settings, and return them as arguments of :class:`InstalledTasks`.
 
     :param settings: The settings by name; a hyphen in a name counts as an underscore.
     :param texts: Whether a text stands for a list with commas, as in the environment.
-    :raises PluginError: with every problem there is.
+    :raises PluginError: settings are invalid; all problems are listed.
     """
     found: dict[str, Any] = {}
     problems: list[str] = []
@@ -39,7 +39,7 @@ def read_settings(settings: Mapping[str, Any], *, texts: bool = False) -> dict[s
 
 
 def words(given: Any) -> Any:
-    """Give any iterable as a list; a text stays one, so that it is told apart from a list."""
+    """Return any iterable as a list; a text stays a text."""
     return list(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else given
 
 

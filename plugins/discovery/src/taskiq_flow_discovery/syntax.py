@@ -1,4 +1,4 @@
-"""What ``taskiq flow tasks`` takes."""
+"""The command-line syntax of ``taskiq flow tasks``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def register_tasks(app: typer.Typer) -> None:
         ] = None,
         no_load: Annotated[
             bool,
-            typer.Option("--no-load", help="List what metadata says, and import none of it."),
+            typer.Option("--no-load", help="List the sources by their metadata, without importing any."),
         ] = False,
         flow: Annotated[
             Optional[str],

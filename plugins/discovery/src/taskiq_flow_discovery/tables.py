@@ -20,7 +20,7 @@ _ROOM_BESIDE_NAMES = 26
 
 
 def write_tasks(answer: _Row) -> None:
-    """Write a table of tasks for each distribution, and what cannot be used behind them."""
+    """Write a table of tasks for each distribution, and then the problems."""
     console = Console()
     by_release = sorted(answer["tasks"], key=lambda task: (_release(task), task["name"]))
     for release, tasks in groupby(by_release, key=_release):
@@ -34,7 +34,7 @@ def write_tasks(answer: _Row) -> None:
             for task in tasks
         ]
         table = _table("task", "needs", "produces")
-        # Names are not broken for the sake of what stands beside them, as long as that has room.
+        # Names are not wrapped as long as the other columns have enough width.
         longest = max(len(name.plain.partition("\n")[0]) for name, _, _ in rows)
         table.columns[0].min_width = max(0, min(longest, console.width - _ROOM_BESIDE_NAMES))
         for row in rows:
@@ -44,7 +44,7 @@ def write_tasks(answer: _Row) -> None:
 
 
 def write_details(answer: _Row) -> None:
-    """Write all that is known of some tasks, and what cannot be used behind them."""
+    """Write all details of some tasks, and then the problems."""
     console = Console()
     for task in answer["tasks"]:
         console.print(_text(task["name"], style="bold"), soft_wrap=True)
@@ -69,7 +69,7 @@ def write_details(answer: _Row) -> None:
 
 
 def write_sources(answer: _Row) -> None:
-    """Write a table of sources, and what cannot be there behind them."""
+    """Write a table of sources, and then the problems."""
     console = Console()
     if answer["sources"]:
         table = _table("source", "distribution", "target")
@@ -86,9 +86,9 @@ def _table(*titles: str) -> Table:
     return table
 
 
-def _text(said: str, style: str = "") -> Text:
-    # Names and descriptions are somebody else's; what they have for the terminal is shown, not obeyed.
-    return Text(printable(said, lines=True), style=style)
+def _text(text: str, style: str = "") -> Text:
+    # Names and descriptions are foreign text; control characters in them are shown, not obeyed.
+    return Text(printable(text, lines=True), style=style)
 
 
 def _release(row: _Row) -> str:
@@ -96,7 +96,7 @@ def _release(row: _Row) -> str:
 
 
 def _about(task: _Row) -> Text:
-    # A name that its author chose does not tell where it is.
+    # A name that the author chose does not show the task's module.
     module = "" if task["module"] in task["name"] else task["module"]
     below = [line for line in (module, task["description"], _resources(task)) if line]
     return _text(task["name"]).append(_text("".join(f"\n  {line}" for line in below), style="dim"))

@@ -1,4 +1,4 @@
-"""Best fit: small cells fill small gaps, so that large ones find room."""
+"""Best fit: small cells fill small gaps, so that large gaps stay for large cells."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["BestFitScheduler"]
 
 
 class BestFitScheduler(Scheduler):
-    """Places cells in the order in which they are shown, each where it leaves the least room.
+    """Places cells in the order of the ready queue, each where it leaves the least free capacity.
 
     That order is: the higher priority, then items of maps that have begun, then the oldest.
     :class:`~taskiq_flow_resources.packing.Packing` has the rule and its sources.
 
-    :param max_in_flight: How many cells may be dispatched or running at once, over all runs of the pool.
+    :param max_in_flight: The limit of cells that are dispatched or running at once, over all runs of the pool.
     """
 
     name: ClassVar[str] = "best-fit"
@@ -32,5 +32,5 @@ class BestFitScheduler(Scheduler):
         workers: Sequence[WorkerView],
         running: Sequence[RunningCell],
     ) -> Iterable[Placement] | None:
-        """Place what fits."""
+        """Place the cells that fit."""
         return Packing(workers, running, self.max_in_flight).place(ready)

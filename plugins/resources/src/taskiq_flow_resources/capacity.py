@@ -1,6 +1,6 @@
-"""What this process may use: the limits of its control group, and below them what the machine has.
+"""The capacity of this process: the limits of its control group, or else those of the machine.
 
-Inside a container the machine's own numbers are those of the host, so the control group is asked first. Version 2 is
+Inside a container the machine's numbers are those of the host, so the control group is read first. Version 2 is
 described in the kernel's ``admin-guide/cgroup-v2``, version 1 in ``admin-guide/cgroup-v1`` and ``scheduler/sched-bwc``.
 """
 
@@ -17,12 +17,12 @@ _MEBIBYTE = 1024 * 1024
 def detect(
     root: Path = Path("/"), *, cores: float | None = None, memory_mb: float | None = None
 ) -> dict[str, float]:
-    """Find out what this process may use.
+    """Detect the capacity of this process.
 
-    :param root: Where ``proc`` and ``sys`` are.
-    :param cores: What the machine lets this process use, instead of asking it.
-    :param memory_mb: What the machine has, in mebibytes, instead of asking it.
-    :returns: ``cpu`` in cores, at least 1, so that a worker with a part of a core can run tasks that say nothing; and
+    :param root: The folder with ``proc`` and ``sys``.
+    :param cores: The machine's cores for this process, instead of asking the machine.
+    :param memory_mb: The machine's memory in mebibytes, instead of asking the machine.
+    :returns: ``cpu`` in cores, at least 1, so that a worker with a part of a core can run tasks without demands; and
         ``ram_mb`` in mebibytes.
     """
     folders = list(_folders(root))
@@ -39,7 +39,7 @@ def detect(
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """Give the folders of this process's control groups and of those around them, in both versions."""
+    """Yield the folders of this process's control groups and of their parents, in both versions."""
     mounted = root / "sys" / "fs" / "cgroup"
     for line in _text(root / "proc" / "self" / "cgroup").splitlines():
         _, _, rest = line.partition(":")
@@ -52,14 +52,14 @@ def _folders(root: Path) -> Iterator[Path]:
         ):
             group = PurePosixPath(path.strip() or "/")
             for each in (group, *group.parents):
-                # In a container that sees the host's path, the group itself is what is mounted.
+                # In a container with the host's path, the group itself is mounted at the root.
                 folder = base.joinpath(*(part for part in each.parts if part not in ("/", "..")))
                 if folder.is_dir():
                     yield folder
 
 
 def _quota(folder: Path) -> Iterator[float]:
-    """Give the cores that a group may use up in each period, where that is limited."""
+    """Yield the cores that a group may use in each period, where there is a limit."""
     words = _text(folder / "cpu.max").split()
     if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]):
         yield int(words[0]) / int(words[1])
@@ -69,7 +69,7 @@ def _quota(folder: Path) -> Iterator[float]:
 
 
 def _cpuset(folder: Path) -> Iterator[float]:
-    """Give how many processors a group may run on, where that is said."""
+    """Yield the number of processors that a group may run on, where there is a limit."""
     for name in ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus"):
         count = 0
         for part in _text(folder / name).strip().split(","):
@@ -98,7 +98,7 @@ def _machine_cores() -> float:
     import psutil
 
     process = psutil.Process()
-    # Not every system has it.
+    # Not every system has an affinity.
     affinity = process.cpu_affinity() if hasattr(process, "cpu_affinity") else None
     return float(len(affinity) if affinity else psutil.cpu_count() or 1)
 

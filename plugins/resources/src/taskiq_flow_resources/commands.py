@@ -1,4 +1,4 @@
-"""The commands, as the hook hands them over; light, because the list of commands imports them."""
+"""The commands ``simulate`` and ``explain``; light, because the list of commands imports them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["ExplainCommand", "SimulateCommand"]
 
 
 class SimulateCommand(Command):
-    """``taskiq flow simulate``: play a run through on a clock that jumps."""
+    """``taskiq flow simulate``: rehearse a run on a clock that jumps."""
 
     name: ClassVar[str] = "simulate"
     help: ClassVar[str] = "Play a run through with any scheduler and pool, and show how long it takes."

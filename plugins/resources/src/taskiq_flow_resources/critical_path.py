@@ -1,4 +1,4 @@
-"""Critical path: what most of a run still waits for goes first."""
+"""Critical path: the cells at the beginning of the longest remaining path go first."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["CriticalPathScheduler"]
 
 
 class CriticalPathScheduler(Scheduler):
-    """Places cells by their upward rank, the longest first, each where it leaves the least room.
+    """Places cells by their upward rank, the longest first, each where it leaves the least free capacity.
 
-    The rank is the time from a cell's start to the end of its run along the longest path, from the mean of the recorded
+    The rank is the time from a cell's start to the end of its run along the longest path, from the mean recorded
     durations of its tasks: HEFT (Topcuoglu, Hariri, Wu, *Performance-effective and low-complexity task scheduling for
-    heterogeneous computing*, IEEE TPDS 13(3), 2002), decided anew in each turn with what is known by then. A priority
-    goes above the rank. While a cell waits its rank grows, so that runs which keep coming do not pass it over for ever.
+    heterogeneous computing*, IEEE TPDS 13(3), 2002), computed anew in each turn with the latest durations. Priority
+    comes before rank. The rank of a waiting cell grows, so that new runs do not pass it over for ever.
 
-    :param max_in_flight: How many cells may be dispatched or running at once, over all runs of the pool.
-    :param ageing: Seconds of rank that a cell gains for each second that it waits.
+    :param max_in_flight: The limit of cells that are dispatched or running at once, over all runs of the pool.
+    :param ageing: Seconds of rank that a cell gains for each second of waiting.
     """
 
     name: ClassVar[str] = "critical-path"
@@ -41,8 +41,8 @@ class CriticalPathScheduler(Scheduler):
         workers: Sequence[WorkerView],
         running: Sequence[RunningCell],
     ) -> Iterable[Placement] | None:
-        """Place what fits, by rank."""
-        # Whenever two cells are compared both have waited until now, so now itself makes no difference.
+        """Place the cells that fit, by rank."""
+        # All cells have waited until now, so the present time cancels out in comparisons.
         ageing = self.ageing
         ordered = sorted(ready, key=lambda each: (-each.priority, each.ready_at * ageing - each.rank))
         return Packing(workers, running, self.max_in_flight).place(ordered)

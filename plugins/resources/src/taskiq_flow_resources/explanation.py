@@ -1,4 +1,4 @@
-"""``taskiq flow explain``: how a run stands, and why its cells wait."""
+"""``taskiq flow explain``: the state of a run, and the reasons why its cells wait."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _MOST_HOLDERS = 3
 
 
 def explain_run(target: str, run: str, *, everything: bool, as_json: bool, app_dir: str | None) -> int:
-    """Write down how a run stands.
+    """Write the state of a run.
 
     :param target: ``MODULE:NAME`` of a flow, a broker or a pipeline.
     :param run: The run's id.
     :param everything: Whether to show all cells that wait, instead of the first ones of each state.
-    :param as_json: As one JSON object.
-    :param app_dir: A folder to look for the module in.
+    :param as_json: Write one JSON object.
+    :param app_dir: A folder to search for the module.
     :returns: The exit code.
     :raises UsageError: there is no such flow, or no such run in its store.
     """
-    # What the module prints must not get into the JSON.
+    # Output of the module must not get into the JSON.
     with reserve_stdout(as_json):
         flow = find_flow(target, app_dir)
         description, now = asyncio.run(_describe(flow, run))
@@ -60,13 +60,13 @@ async def _describe(flow: Flow, run: str) -> tuple[RunDescription, float]:
 
 
 def as_data(description: RunDescription) -> dict[str, Any]:
-    """Give everything as plain data."""
+    """Return everything as plain data."""
     data = asdict(description, recurse=True)
     return {**data, "status": description.status.value}
 
 
 def lines_of(description: RunDescription, now: float, *, everything: bool = False) -> Iterator[str]:
-    """Say how a run stands, in lines that a terminal only shows.
+    """Yield the lines about a run, without control characters.
 
     :param now: Seconds since the epoch.
     :param everything: Whether to show all cells that wait.
@@ -92,7 +92,7 @@ def _all_lines(description: RunDescription, now: float, *, everything: bool) -> 
 
 
 def _lines(cell: WaitingCell, run: str, now: float) -> Iterator[str]:
-    # Of what is pending, and of maps, nobody knows more than when the run began.
+    # For pending cells and for maps only the start of the run is known.
     known = cell.state not in ("pending", "running")
     waited = f" for {seconds(max(0.0, now - cell.since))}" if known else ""
     yield f"{cell.path or 'the run'}  {cell.state}{waited}: {cell.reason}"

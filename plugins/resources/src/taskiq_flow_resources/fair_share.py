@@ -1,4 +1,4 @@
-"""Fair share: who has the least of the pool gets the next place."""
+"""Fair share: the share with the least of the pool gets the next placement."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["FairShareScheduler"]
 class FairShareScheduler(Scheduler):
     """Shares the pool evenly between runs, or between the values of a label of runs.
 
-    What somebody has is measured by that resource of which it is the largest part of the pool, the dominant one:
-    dominant resource fairness (Ghodsi et al., *Dominant Resource Fairness: Fair Allocation of Multiple Resource Types*,
-    NSDI 2011). Cells in flight count as one more resource. Priorities count between cells of one share, and not between
-    shares. Cells go where they leave the least room.
+    A share is measured by its dominant resource, the one of which it has the largest part of the pool: dominant
+    resource fairness (Ghodsi et al., *Dominant Resource Fairness: Fair Allocation of Multiple Resource Types*, NSDI
+    2011). Cells in flight count as one more resource. Priorities count within a share, not between shares. Each cell
+    goes where it leaves the least free capacity.
 
     ::
 
@@ -29,9 +29,9 @@ class FairShareScheduler(Scheduler):
         await flow.submit(graph, inputs, labels={"tenant": "gold"})
 
     :param by: The label to share by; runs without it share as one. ``None`` shares between runs.
-    :param weights: How many times as much as others a run or a value of the label gets; 1 where it is not named.
-    :param max_in_flight: How many cells may be dispatched or running at once, over all runs of the pool.
-    :raises PluginError: a weight is no number above 0.
+    :param weights: The weights of shares, by run or value of the label; 1 for others.
+    :param max_in_flight: The limit of cells that are dispatched or running at once, over all runs of the pool.
+    :raises PluginError: a weight is not a number above 0.
     """
 
     name: ClassVar[str] = "fair-share"
@@ -59,7 +59,7 @@ class FairShareScheduler(Scheduler):
         self.max_in_flight = check_bound(max_in_flight)
 
     def lane_of(self, cell: ReadyCell) -> str:
-        """Let each share wait in a line of its own."""
+        """Give each share a lane of its own."""
         return self._share_of(cell)
 
     def place(
@@ -68,11 +68,11 @@ class FairShareScheduler(Scheduler):
         workers: Sequence[WorkerView],
         running: Sequence[RunningCell],
     ) -> Iterable[Placement] | None:
-        """Give the next place to whoever has the least, again and again."""
+        """Give each next placement to the share that has the least."""
         packing = Packing(workers, running, self.max_in_flight)
         pool = total_of(worker.capacity for worker in workers)
         if not all(worker.capacity for worker in workers):
-            # Of a pool without bounds everybody has the same part: none.
+            # In a pool without a capacity only the cells in flight count.
             pool = {}
         theirs: dict[str, list[Mapping[str, float]]] = defaultdict(list)
         for other in running:
@@ -92,8 +92,8 @@ class FairShareScheduler(Scheduler):
             held[name] += 1
             used[name] = total_of((used.get(name, {}), cell.resources))
 
-        # Who has nothing goes before all who have something, and need not be measured: of hundreds of shares most wait
-        # for their first cell, and only what is left after that is sorted.
+        # A share without cells in flight goes before all others, and need not be measured. Of hundreds of shares most
+        # wait for their first cell, so only the remaining ones are sorted.
         met = set(used)
         left: dict[str, list[ReadyCell]] = defaultdict(list)
         for cell in ready:
@@ -113,7 +113,7 @@ class FairShareScheduler(Scheduler):
         heapify(heap)
         while heap and not packing.full:
             _, number, name, cells = heap[0]
-            # Who gets nothing has no more than before, and so is the next again.
+            # A share whose cells do not fit has no more than before, so it leaves the heap for this turn.
             found = packing.next_of(cells)
             if found is None:
                 heappop(heap)

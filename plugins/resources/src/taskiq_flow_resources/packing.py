@@ -1,4 +1,4 @@
-"""Several resources, several workers: where a cell goes, and what is kept for one that has to wait."""
+"""Packing of cells with several resources onto workers, with a reservation for the first that has to wait."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MAX_IN_FLIGHT = 256
 
 
 def check_bound(max_in_flight: int) -> int:
-    """Give the bound on cells in flight.
+    """Check the limit of cells in flight, and return it.
 
-    :raises PluginError: it is no whole number of at least 1.
+    :raises PluginError: it is not a whole number of at least 1.
     """
     if type(max_in_flight) is not int or max_in_flight < 1:
         raise PluginError(f"max_in_flight must be a whole number of at least 1, found {max_in_flight!r}")
@@ -27,18 +27,18 @@ def check_bound(max_in_flight: int) -> int:
 class Packing:
     """One turn of a scheduler: cells are offered in the order of their importance, and placed where they fit best.
 
-    The best worker is the one that has the fewest kinds of resource which the cell does not ask for, so that a worker
-    with a gpu stays free for those who need it; and of such the one on which the least room stays, each resource
-    measured by what the worker has in total and the mean taken: best fit for vectors, with the sizes normalised, as in
-    Panigrahy et al., *Heuristics for Vector Bin Packing* (2011). Large rooms thus stay whole for large cells.
+    The best worker has the fewest kinds of resources that the cell does not need, so that a worker with a gpu stays
+    free for cells that need one. Among those it has the least free capacity afterwards, as the mean over its resources,
+    each relative to the worker's total: best fit for vectors with normalised sizes, as in Panigrahy et al., *Heuristics
+    for Vector Bin Packing* (2011). So large gaps stay whole for large cells.
 
-    The first cell that does not fit anywhere gets the worker reserved that lacks the least for it. Later cells may take
-    only what it leaves over there, so it waits until what runs there has ended, and no longer: the rule of EASY
-    backfilling (Lifka, *The ANL/IBM SP Scheduling System*, 1995), without estimates of how long cells take.
+    The first cell that does not fit anywhere reserves the worker that lacks the least for it. Later cells may use only
+    the rest of that worker, so the cell waits no longer than for the attempts that run there now: the rule of EASY
+    backfilling (Lifka, *The ANL/IBM SP Scheduling System*, 1995), without estimates of durations.
 
     :param workers: The pool's workers.
-    :param running: What is in use.
-    :param max_in_flight: How many cells may be dispatched or running at once.
+    :param running: The cells in flight.
+    :param max_in_flight: The limit of cells that are dispatched or running at once.
     """
 
     def __init__(
@@ -48,11 +48,12 @@ class Packing:
         self._free_capacity = FreeCapacity(workers, running)
         self._left = max_in_flight - len(running)
         self._reserved = False
-        # Room only gets less, so what did not fit once need not be tried again. Equal demands are mostly one object.
+        # Capacity only shrinks within a turn, so a demand that did not fit is not tried again. Equal demands are mostly
+        # one object.
         self._hopeless: set[tuple[int, str]] = set()
 
     def place(self, cells: Iterable[ReadyCell]) -> list[Placement]:
-        """Offer cells one after the other, and give what came of it."""
+        """Offer cells one after the other, and return the placements."""
         placements: list[Placement] = []
         rest = iter(cells)
         while self._left > 0 and (found := self.next_of(rest)) is not None:
@@ -60,10 +61,10 @@ class Packing:
         return placements
 
     def next_of(self, cells: Iterator[ReadyCell]) -> tuple[ReadyCell, Placement] | None:
-        """Offer cells until one is placed, and give that; ``None`` when all have to wait."""
+        """Offer cells until one is placed, and return it; ``None`` when all have to wait."""
         hopeless = self._hopeless
         for cell in cells:
-            # Most of the cells that are looked at, in a pool that has more than enough to do.
+            # In a busy pool this is true of most cells, so it comes first.
             if (id(cell.resources), cell.queue) in hopeless:
                 continue
             placement = self.offer(cell)
@@ -73,7 +74,7 @@ class Packing:
 
     @property
     def full(self) -> bool:
-        """Whether no cell at all can be placed any more."""
+        """Whether the limit of cells in flight is reached."""
         return self._left <= 0
 
     def offer(self, cell: ReadyCell) -> Placement | None:
@@ -97,7 +98,7 @@ class Packing:
         return Placement(run=cell.run, path=cell.path, worker=best.id)
 
     def _waste_on(self, worker: WorkerView, cell: ReadyCell) -> tuple[float, float]:
-        """Give how many kinds of resource a cell would leave unused, and the share of all that would stay free."""
+        """Return the number of resources that a cell would not use, and the mean share that would stay free."""
         free = self._free_capacity.free[worker.id]
         if free is None:
             return inf, inf
@@ -110,7 +111,7 @@ class Packing:
         return unused, left / len(worker.capacity)
 
     def _reserve(self, cell: ReadyCell) -> None:
-        """Keep the worker for a cell that will have room for it soonest, as far as that can be told."""
+        """Reserve the worker that lacks the least for a cell, which probably is free for it soonest."""
         possible = [worker for worker in self._workers if self._free_capacity.fits_when_empty(cell, worker)]
         if possible:
             self._reserved = True
@@ -120,7 +121,7 @@ class Packing:
 
     def _lacking(self, worker: WorkerView, cell: ReadyCell) -> float:
         free = self._free_capacity.free[worker.id]
-        # A worker without bounds has room for everything, so it is never asked.
+        # A worker without a capacity fits every cell, so it is never reserved.
         assert free is not None
         shares = [
             (amount - free.get(name, 0.0)) / (worker.capacity.get(name) or amount)

@@ -1,4 +1,4 @@
-"""What this distribution offers; light, because it is imported whenever a flow is made."""
+"""The plugin of this distribution; light, because every flow imports it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def flow_register_commands() -> Iterable[type[Command]]:
 
 @hookimpl
 def flow_worker_capacity() -> Mapping[str, float]:
-    """Say what the control group, or else the machine, lets this process use."""
+    """Return the capacity that the control group, or else the machine, gives this process."""
     from taskiq_flow_resources.capacity import detect
 
     return detect()

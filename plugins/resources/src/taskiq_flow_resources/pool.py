@@ -1,4 +1,4 @@
-"""Pools that say what their workers have."""
+"""Pools with the capacity of their workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taskiq_flow.scheduler import WorkerView
 __all__ = ["ResourceAwareWorkerPool"]
 
 _KEYS = ("cpu_cores", "ram_gb", "queue", "name")
-# What people write instead; as names of resources they would count nothing that any task asks for.
+# Names that people write by mistake; as resources of their own they would match no task's demand.
 _MEANT = {
     "cpu": "cpu_cores",
     "cpus": "cpu_cores",
@@ -34,7 +34,7 @@ _MEANT = {
 
 @frozen(kw_only=True, init=False)
 class ResourceAwareWorkerPool(WorkerPool):
-    """A pool of workers, each with what it has; cells go only where there is room for what their tasks ask for.
+    """A pool of workers with capacities; a cell goes only to a worker with enough free capacity for its task.
 
     ::
 
@@ -47,13 +47,12 @@ class ResourceAwareWorkerPool(WorkerPool):
         )
         flow = Flow(broker, pool=pool)
 
-    :param workers: For each worker ``cpu_cores``; ``ram_gb``, none if it is not said; ``queue``, the broker's queue it
-        reads; ``name``, by default ``worker-1`` and so on; and amounts of whatever else tasks ask for by name, such
-        as ``gpu``.
-    :param limits: How much of these names all runs of the pool together may occupy at once.
+    :param workers: For each worker ``cpu_cores``; ``ram_gb``, 0 by default; ``queue``, the broker's queue that it
+        reads; ``name``, by default ``worker-1`` and so on; and amounts of other resources by name, such as ``gpu``.
+    :param limits: The amounts, by name, that all runs of the pool together may occupy at once.
     :param name: The pool's name.
     :param scheduler: The name of the scheduler, unless the configuration selects one.
-    :raises PluginError: with everything that is wrong.
+    :raises PluginError: arguments are invalid; all problems are listed.
     """
 
     def __init__(
@@ -126,6 +125,6 @@ def _suggest(key: str) -> str | None:
     plain = key.lower().replace("-", "_")
     if plain in _KEYS:
         return plain
-    # A name may well look like one of ours and be another resource, as vram_gb is; a slip begins with the same letter.
+    # A similar name may be another resource, such as vram_gb; a typing error usually keeps the first letter.
     close = [each for each in get_close_matches(plain, _KEYS, n=3, cutoff=0.8) if each[0] == plain[0]]
     return _MEANT.get(plain) or (close[0] if close else None)

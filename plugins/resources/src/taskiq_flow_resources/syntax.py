@@ -1,4 +1,4 @@
-"""What ``taskiq flow explain`` takes. The work is elsewhere and imported when it is called for."""
+"""The command-line syntax of ``taskiq flow explain``; its work is imported when it is called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def register_explain(app: typer.Typer, name: str, help: str) -> None:  # noqa: A
     """Add the command.
 
     :param name: Its name.
-    :param help: What the list of commands says.
+    :param help: Its line in the list of commands.
     """
 
     @app.command(name, help=help)

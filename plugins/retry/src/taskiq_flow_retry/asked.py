@@ -1,4 +1,4 @@
-"""The wait that an exception itself asks for."""
+"""The wait that an exception requests."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["delay_asked_for", "retry_after"]
 def delay_asked_for(
     exception: BaseException | None, now: float, *, respect_retry_after: bool
 ) -> float | None:
-    """Give the seconds that an exception asks to wait; ``None`` when it asks for nothing that makes sense.
+    """Return the seconds that an exception requests; ``None`` when it has no valid request.
 
-    :param exception: The exception; a :class:`~taskiq_flow.RetryException` is asked for its ``delay``.
+    :param exception: The exception; a :class:`~taskiq_flow.RetryException` requests its ``delay``.
     :param now: Seconds since the epoch.
-    :param respect_retry_after: Whether others are asked as well.
+    :param respect_retry_after: Whether the requests of other exceptions count.
     """
     try:
         if isinstance(exception, RetryException):
@@ -32,17 +32,17 @@ def delay_asked_for(
 
 
 def retry_after(exception: BaseException, now: float) -> float | None:
-    """Give the seconds that an exception has in ``retry_after``, or in the header ``Retry-After`` of its response.
+    """Return the seconds in an exception's ``retry_after``, or in the header ``Retry-After`` of its response.
 
-    The header has seconds or an HTTP date (RFC 9110, section 10.2.3), and is looked for in ``exception.headers`` and
-    ``exception.response.headers``, where HTTP clients keep it. What is over by now is 0.
+    The header has seconds or an HTTP date (RFC 9110, section 10.2.3). HTTP clients keep it in ``exception.headers`` or
+    ``exception.response.headers``. A time in the past is 0.
     """
-    for asked in (
+    for requested in (
         getattr(exception, "retry_after", None),
         _header(getattr(exception, "headers", None)),
         _header(getattr(getattr(exception, "response", None), "headers", None)),
     ):
-        seconds = _read(asked, now)
+        seconds = _read(requested, now)
         if seconds is not None:
             return max(0.0, seconds)
     return None
@@ -52,36 +52,36 @@ def _header(headers: Any) -> Any:
     get = getattr(headers, "get", None)
     if get is None:
         return None
-    # Plain dictionaries are not case-insensitive as the mappings of HTTP clients are.
+    # The mappings of HTTP clients ignore case; plain dictionaries do not.
     found = get("Retry-After")
     return get("retry-after") if found is None else found
 
 
-def _read(asked: Any, now: float) -> float | None:
-    if isinstance(asked, datetime.timedelta):
-        return asked.total_seconds()
-    if isinstance(asked, datetime.datetime):
-        return asked.timestamp() - now
-    if isinstance(asked, bytes):
-        asked = asked.decode("latin-1")
-    if not isinstance(asked, str):
-        return _seconds(asked)
+def _read(requested: Any, now: float) -> float | None:
+    if isinstance(requested, datetime.timedelta):
+        return requested.total_seconds()
+    if isinstance(requested, datetime.datetime):
+        return requested.timestamp() - now
+    if isinstance(requested, bytes):
+        requested = requested.decode("latin-1")
+    if not isinstance(requested, str):
+        return _seconds(requested)
     try:
-        return _seconds(float(asked))
+        return _seconds(float(requested))
     except ValueError:
         pass
-    from email.utils import parsedate_to_datetime  # with a good part of the package, for dates only
+    from email.utils import parsedate_to_datetime  # imports much of the package, so only for dates
 
     try:
-        date = parsedate_to_datetime(asked)
+        date = parsedate_to_datetime(requested)
     except (TypeError, ValueError, IndexError):
         return None
-    # HTTP dates are in GMT, and so is one that says no zone.
+    # HTTP dates are in GMT, so a date without a zone is too.
     return (date if date.tzinfo else date.replace(tzinfo=datetime.timezone.utc)).timestamp() - now
 
 
 def _seconds(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    # Not by math.isfinite(), which raises where a whole number is too large; NaN is less than nothing.
+    # Not math.isfinite(), which raises for an integer that is too large. A NaN fails every comparison.
     return float(value) if abs(value) <= sys.float_info.max else None

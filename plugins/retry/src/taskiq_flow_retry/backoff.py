@@ -1,4 +1,4 @@
-"""How long to wait between two attempts: exponential backoff, bounded, with jitter where it is asked for."""
+"""The wait between two attempts: exponential backoff, bounded, with optional jitter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from taskiq_flow.retry import LONGEST_DELAY
 __all__ = ["LONGEST_WAIT", "Backoff"]
 
 LONGEST_WAIT = 365 * 86_400.0
-"""Seconds; where nobody sets a bound, a wait is never longer than a year."""
+"""The default bound of a wait in seconds: a year."""
 
 
 @frozen(kw_only=True)
@@ -23,11 +23,11 @@ class Backoff:
     AWS Architecture Blog, 2015). *Proportional* jitter stays within a fraction of it.
 
     :param delay: Seconds before the second attempt.
-    :param backoff: What the delay is multiplied with for each further attempt.
+    :param backoff: The factor by which the delay grows for each further attempt.
     :param max_delay: The bound in seconds; ``None`` for :data:`LONGEST_WAIT`.
     :param jitter: ``full``, ``proportional``, or empty for none.
     :param fraction: The largest deviation of the proportional jitter, above 0 and up to 1.
-    :param random: Gives numbers from 0 to 1.
+    :param random: A function that returns numbers from 0 to 1.
     """
 
     delay: float
@@ -43,7 +43,7 @@ class Backoff:
         return LONGEST_WAIT if self.max_delay is None else min(float(self.max_delay), LONGEST_DELAY)
 
     def seconds(self, attempt: int) -> float:
-        """Give the wait between an attempt (counted from 1) and the next one."""
+        """Return the wait between an attempt (counted from 1) and the next one."""
         wait = self._exact(attempt)
         if self.jitter == "full":
             wait *= self.random()

@@ -1,4 +1,4 @@
-"""Several policies asked one after the other: the first that has an opinion decides."""
+"""Chains of policies: each is asked in turn, and the first with an opinion decides."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Link = Union[RetryPolicy, Rule]
 
 @frozen
 class On:
-    """A link of a chain that has an opinion about certain failures only.
+    """A link of a chain for certain failures only.
 
     ::
 
         On("RateLimited", StandardRetry(delay=60, max_retries=10))
         On(PermissionError, GiveUp(reason="nobody else may do it"))
 
-    :param failures: An exception class, a name, a kind of failure, or a list of such.
+    :param failures: An exception class, a name, a kind of failure, or a list of them.
     :param then: The decision, or the policy that makes it.
-    :raises PluginError: the failures or the decision are something else.
+    :raises PluginError: the failures or the decision are invalid.
     """
 
     failures: Any
@@ -51,7 +51,7 @@ class On:
         return tuple(self.failures)
 
     def __call__(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision | None:
-        """Decide about the failures that it is for; ``None`` for others."""
+        """Decide about a failure that it names; ``None`` for others."""
         if matching_item(self._items, failed) is None:
             return None
         return self.then.decide(failed, attempt, cell) if isinstance(self.then, RetryPolicy) else self.then
@@ -65,15 +65,15 @@ def _links(given: Any) -> tuple[Any, ...]:
 class Chain(RetryPolicy):
     """Asks policies and rules in order; the first answer that is not ``None`` is the decision.
 
-    A policy always has an opinion, so it is the last that is asked. A rule that wants another attempt every time makes
-    a chain without end, so no chain goes beyond ``max_attempts``.
+    A policy always has an opinion, so links behind it are never asked. A rule that always wants another attempt would
+    retry without end, so no chain goes beyond ``max_attempts``.
 
     ::
 
         Chain([On("RateLimited", StandardRetry(delay=60)), On(PermissionError, GiveUp()), StandardRetry(max_retries=2)])
 
     :param links: The policies and rules.
-    :param max_attempts: Attempts, the first included, past which nobody is asked.
+    :param max_attempts: The limit of attempts, the first included; then the chain gives up without asking.
     :raises PluginError: a link is neither a policy nor a function.
     """
 
@@ -95,15 +95,15 @@ class Chain(RetryPolicy):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> RetryPolicy:
-        """Make an empty chain: its links are objects, which no plain option can be.
+        """Make an empty chain, because plain options cannot describe its links.
 
-        :raises PluginError: there are options.
+        :raises PluginError: options are unknown or invalid.
         """
         refuse(unknown_options(options, ["max_attempts"]))
         return cls(**options)
 
     def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
-        """Give the first decision; where nobody has an opinion, what happens without any policy."""
+        """Return the first decision; where no link has one, that for a task without retries."""
         if attempt >= self.max_attempts:
             return GiveUp(reason=f"gave up: {attempt} of {self.max_attempts} attempts used")
         for link in self.links:

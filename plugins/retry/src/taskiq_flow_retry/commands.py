@@ -1,4 +1,4 @@
-"""The command, as the hook hands it over; light, because the list of commands imports it."""
+"""The command ``dead``; light, because the list of commands imports it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["DeadCommand"]
 
 
 class DeadCommand(Command):
-    """``taskiq flow dead``: what was finally given up."""
+    """``taskiq flow dead``: the dead-letter list."""
 
     name: ClassVar[str] = "dead"
-    help: ClassVar[str] = "List, replay and discard what was finally given up."
+    help: ClassVar[str] = "List, replay and discard dead letters."
 
     def register(self, app: Any) -> None:
         from taskiq_flow_retry.dead.syntax import register_dead

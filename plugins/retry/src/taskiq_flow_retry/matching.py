@@ -1,4 +1,4 @@
-"""Whether a failure is one of those that a policy names: exception classes, their names, or kinds of failure."""
+"""Matching failures with the exception classes, their names, or the kinds of failure that a policy lists."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["asks_for_retry", "exception_of", "item_problems", "matching_item", "
 
 _KINDS = frozenset(kind.value for kind in FailureKind)
 _NAME = re.compile(r"[^\W\d][\w.<>]*(:[^\W\d][\w.<>]*)?")
-# What stands for a failure that no exception was raised for. Rejected values and cancelled attempts fail again every
-# time, so only their own words name them, never a base class that covers nearly everything.
+# The exceptions that stand for failures without one. A rejected value or a cancelled attempt fails again every time,
+# so only its own kind names it, never a base class that covers nearly everything.
 _STAND_INS: dict[FailureKind, tuple[type[BaseException], ...]] = {
     FailureKind.TIMEOUT: (TimeoutError, asyncio.TimeoutError),
 }
@@ -32,21 +32,21 @@ _SUBJECTS = {
 
 
 def exception_of(failed: FailedAttempt) -> BaseException | None:
-    """Give the exception that the task raised, where the one who asks holds it.
+    """Return the task's own exception, where this process has it.
 
-    What is raised in place of it, when its class is unknown in this process or a worker was lost, is not meant.
+    ``None`` where another one stands for it, because its class is not loaded here or the worker was lost.
     """
     exception = failed.exception
     return exception if exception is not None and _full_name(type(exception)) == failed.failure.type else None
 
 
 def asks_for_retry(failed: FailedAttempt) -> bool:
-    """Whether the task itself asked to be tried again."""
+    """Whether the task itself asked for a retry."""
     return isinstance(failed.exception, RetryException) or failed.failure.type == _full_name(RetryException)
 
 
 def matching_item(items: Sequence[Any], failed: FailedAttempt) -> Any | None:
-    """Give the first item that names the failure; ``None`` when none does.
+    """Return the first item that names the failure; ``None`` when none does.
 
     :param items: Exception classes, which their subclasses match as well, their names, or kinds of failure.
     """
@@ -72,7 +72,7 @@ def matching_item(items: Sequence[Any], failed: FailedAttempt) -> Any | None:
 
 
 def subject_of(failed: FailedAttempt) -> str:
-    """Give a few words for what went wrong: the name of the exception's class, or the kind."""
+    """Return a short name of the failure: the exception's class, or the kind."""
     name = failed.failure.type.rpartition(":")[2].rpartition(".")[2]
     if name and failed.failure.kind is FailureKind.EXCEPTION:
         return name
@@ -80,12 +80,12 @@ def subject_of(failed: FailedAttempt) -> str:
 
 
 def text_of(item: Any) -> str:
-    """Give an item as people write it."""
+    """Return an item in the form that people write."""
     return item.__qualname__ if isinstance(item, type) else str(item)
 
 
 def item_problems(option: str, items: Iterable[Any]) -> Iterator[str]:
-    """Say what is wrong with what shall name failures."""
+    """Describe the invalid items in a list of failures."""
     for item in items:
         if isinstance(item, type) and issubclass(item, BaseException):
             continue
@@ -117,13 +117,13 @@ def _names(cls: type[BaseException]) -> Iterator[str]:
 
 
 def _names_of_unknown(failure: Failure) -> set[str]:
-    """Give the names of a class that is not loaded in this process, so that its bases are not known."""
+    """Return the names of a class that is not loaded in this process; its bases are unknown."""
     module, _, qualname = failure.type.partition(":")
     return {failure.type, f"{module}.{qualname}", qualname, qualname.rpartition(".")[2]} - {"", "."}
 
 
 def _class(item: Any) -> type[BaseException] | None:
-    """Give the class that an item is or names, where it is loaded; nothing is imported because an option says so."""
+    """Return the class that an item is or names, where it is loaded; an option never imports anything."""
     if isinstance(item, type):
         return item
     module_name, colon, qualname = item.partition(":")
@@ -131,6 +131,6 @@ def _class(item: Any) -> type[BaseException] | None:
         module_name, _, qualname = item.rpartition(".")
     found: Any = sys.modules.get(module_name)
     for part in qualname.split("."):
-        # Not by getattr(): a module may import when it is asked for a name, and a property runs code.
+        # Not by getattr(): a module's __getattr__ may import, and a property runs code.
         found = vars(found).get(part) if isinstance(found, (type, ModuleType)) else None
     return found if isinstance(found, type) and issubclass(found, BaseException) else None

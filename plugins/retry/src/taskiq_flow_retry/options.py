@@ -1,4 +1,4 @@
-"""The options of the policy ``standard``: what is wrong with them, all of it in one error."""
+"""Checks of the options of the policy ``standard``, with all problems in one error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["JITTERS", "is_plain_function", "refuse", "unknown_options", "value_p
 
 JITTERS = ("full", "proportional")
 
-# What other libraries call the same.
+# Names of these options in other libraries.
 _ELSEWHERE = {
     "attempts": "max_attempts",
     "tries": "max_attempts",
@@ -42,7 +42,7 @@ _ELSEWHERE = {
 
 
 def unknown_options(given: Iterable[Any], known: Iterable[str]) -> list[str]:
-    """Say which options there are not, each with the name that was probably meant."""
+    """Describe each unknown option, with the name that was probably meant."""
     names = list(known)
     unknown = [name for name in given if name not in names]
     if not unknown:
@@ -59,7 +59,7 @@ def unknown_options(given: Iterable[Any], known: Iterable[str]) -> list[str]:
 
 
 def value_problems(options: Mapping[str, Any]) -> list[str]:
-    """Say what is wrong with the values of options; those that are left out are not looked at."""
+    """Describe the invalid values of options; missing options are not checked."""
     problems = [
         f"{name} is {options[name]!r}; give {expected}"
         for name, (right, expected) in _CHECKS.items()
@@ -99,7 +99,7 @@ def _contradictions(given: Mapping[str, Any], problems: list[str]) -> Iterator[s
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    # Not by math.isfinite(), which raises where a whole number is too large.
+    # Not math.isfinite(), which raises for an integer that is too large.
     return abs(value) <= sys.float_info.max
 
 
@@ -108,7 +108,7 @@ def _is_whole(value: Any, least: int) -> bool:
 
 
 def is_plain_function(value: Any) -> bool:
-    """Whether something can be called, and is not asynchronous as far as can be seen."""
+    """Whether something can be called, and is not visibly asynchronous."""
     if not callable(value):
         return False
     return not (inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__))

@@ -1,4 +1,4 @@
-"""What the next attempt shall occupy, where the last one may have had too little."""
+"""Growing resources for the next attempt, where the last one may have had too little."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from taskiq_flow.retry import answer_of
 __all__ = ["Scaling", "scale", "scaling_problems"]
 
 Scaling = Union[Mapping[str, Union[str, float]], Callable[[int, Mapping[str, float]], Mapping[str, float]]]
-"""By resource either ``attempt`` (its first amount times the number of the attempt) or a factor for each retry; or a
-function that is given the number of the next attempt and what the last one occupied."""
+"""For each resource either ``attempt`` (its first amount times the number of the attempt) or a factor for each retry;
+or a function of the number of the next attempt and the resources of the last one."""
 
 BY_ATTEMPT = "attempt"
 
@@ -22,27 +22,27 @@ BY_ATTEMPT = "attempt"
 def scale(
     scaling: Scaling, limits: Mapping[str, float], attempt: int, resources: Mapping[str, float]
 ) -> Mapping[str, float] | None:
-    """Give what the next attempt shall occupy; ``None`` for no change.
+    """Return the resources of the next attempt; ``None`` for no change.
 
-    :param scaling: How the amounts grow.
+    :param scaling: The rules by which the amounts grow.
     :param limits: The largest amounts, by resource.
-    :param attempt: The attempt that failed, counted from 1.
-    :param resources: What it occupied.
-    :raises PluginError: the function gives something else than amounts.
+    :param attempt: The number of the failed attempt, counted from 1.
+    :param resources: The resources that it occupied.
+    :raises PluginError: the function returns something else than amounts.
     """
     if callable(scaling):
         answer = answer_of("resources", scaling(attempt + 1, dict(resources)))
         wanted: dict[str, float] = {**resources, **amounts("the answer of the function resources", answer)}
     else:
-        # A task that says nothing of cores takes one.
+        # A task without a number of cores takes one.
         wanted = dict(resources)
         for name, how in scaling.items():
             had = resources.get(name, 1.0 if name == "cpu" else 0.0)
             if had:
-                # The last attempt had its own number of shares, so one share more is needed.
+                # Attempt n had n shares of the first amount, so the next one needs one share more.
                 factor = (attempt + 1) / attempt if isinstance(how, str) else how
                 wanted[name] = min(round(had * factor, 6), sys.float_info.max)
-    # A limit never takes away what an attempt had already.
+    # A limit never reduces what the last attempt had.
     bounded = {
         name: min(amount, max(limits.get(name, math.inf), resources.get(name, 0.0)))
         for name, amount in wanted.items()
@@ -51,7 +51,7 @@ def scale(
 
 
 def scaling_problems(scaling: Any, limits: Any) -> Iterator[str]:
-    """Say what is wrong with the options ``resources`` and ``max_resources``."""
+    """Describe the problems of the options ``resources`` and ``max_resources``."""
     if isinstance(scaling, Mapping):
         for name, how in scaling.items():
             if not isinstance(name, str) or not (how == BY_ATTEMPT or _is_positive(how)):

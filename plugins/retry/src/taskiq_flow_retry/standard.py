@@ -1,4 +1,4 @@
-"""The policy that is there once this distribution is installed: exponential backoff with everything it takes."""
+"""The policy ``standard``, preferred once this distribution is installed: exponential backoff with all its options."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["OnRetry", "StandardRetry"]
 logger = logging.getLogger("taskiq_flow")
 
 OnRetry = Callable[[FailedAttempt, int, CellView, Retry], object]
-"""What is told of each retry: the failure, the attempt (counted from 1), the cell and the decision."""
+"""A callback for retries: it gets the failure, the attempt (counted from 1), the cell and the decision."""
 
 _RETRIES = 3
 _ATTEMPTS_OF_LOST = 3
@@ -32,7 +32,7 @@ _ATTEMPTS_OF_LOST = 3
 def _list(given: Any) -> Any:
     if given is None or isinstance(given, (str, type)):
         return () if given is None else (given,)
-    # What is no list is refused later, together with all else that is wrong.
+    # Anything else is refused later, together with all other problems.
     return tuple(given) if isinstance(given, Iterable) and not isinstance(given, (Mapping, bytes)) else given
 
 
@@ -40,33 +40,33 @@ def _list(given: Any) -> Any:
 class StandardRetry(RetryPolicy):
     """Tries again after growing waits, until the attempts or the time are used up.
 
-    Everything but the functions can be said as plain options as well, with names for exception classes::
+    All parameters but the functions can also be given as plain options, with names for exception classes::
 
         @broker.task(retry_policy={"max_retries": 5, "delay": 2, "retry_on": ["ConnectionError"]})
         @broker.task(retry_policy=StandardRetry(max_retries=5, retry_if=lambda error: error.status >= 500))
 
-    Wait ``k`` is ``delay * backoff ** (k - 1)`` seconds, exactly, unless jitter is asked for.
+    Wait ``k`` is exactly ``delay * backoff ** (k - 1)`` seconds, unless there is jitter.
 
-    :param max_retries: Attempts after the first one; 3 where nothing is said, 0 for none.
-    :param max_attempts: The same said otherwise: the first one included.
+    :param max_retries: The limit of attempts after the first one; 3 by default, 0 for none.
+    :param max_attempts: The limit of attempts with the first one included, instead of ``max_retries``.
     :param delay: Seconds before the second attempt.
-    :param backoff: What the delay is multiplied with for each further attempt.
-    :param max_delay: No wait is longer, whoever asks for it.
-    :param jitter: ``full`` waits a random part of it, ``proportional`` deviates by up to a fraction of it.
+    :param backoff: The factor by which the delay grows for each further attempt.
+    :param max_delay: The longest wait, even where an exception asks for a longer one.
+    :param jitter: ``full`` waits a random part of the delay, ``proportional`` deviates by up to a fraction of it.
     :param jitter_fraction: That fraction.
-    :param budget: Seconds since the first attempt's start, past which no attempt is begun.
-    :param retry_on: Only these exceptions and timeouts are tried again; classes (subclasses count), names, or kinds of
+    :param budget: Seconds since the first attempt's start after which no attempt begins.
+    :param retry_on: Only these exceptions and timeouts are tried again: classes (subclasses count), names, or kinds of
         failure. ``rejected`` and ``cancelled`` are tried again only where they are named here.
-    :param never_on: These are not tried again, whatever else says so.
-    :param retry_if: Whether an exception is to be tried again.
-    :param respect_retry_after: Whether exceptions say how long to wait (``retry_after``, header ``Retry-After``).
-    :param resources: How the next attempt's resources grow, such as ``{"ram_mb": "attempt"}`` for amount x attempt.
-    :param max_resources: What they do not grow beyond.
+    :param never_on: Failures that are never tried again, whatever the other options say.
+    :param retry_if: A function that says whether an exception is tried again.
+    :param respect_retry_after: Whether exceptions may set the wait (``retry_after``, header ``Retry-After``).
+    :param resources: Growth of the next attempt's resources, such as ``{"ram_mb": "attempt"}`` for amount x attempt.
+    :param max_resources: The largest amounts after growing.
     :param queue: The queue of further attempts.
     :param priority: The priority of further attempts.
-    :param on_retry: Is told of each retry, in the process that decides; what it raises is logged.
-    :param random: Gives numbers from 0 to 1.
-    :raises PluginError: a value is impossible; all of them are listed.
+    :param on_retry: A callback for each retry, in the process that decides; its exceptions are logged.
+    :param random: A function that returns numbers from 0 to 1.
+    :raises PluginError: values are invalid; all of them are listed.
     """
 
     name: ClassVar[str] = "standard"
@@ -102,9 +102,9 @@ class StandardRetry(RetryPolicy):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> RetryPolicy:
-        """Make the policy of plain options; one that is ``None`` counts as not given.
+        """Make the policy from plain options; ``None`` counts as not given.
 
-        :raises PluginError: options are unknown or have impossible values; all of them are listed.
+        :raises PluginError: options are unknown or have invalid values; all of them are listed.
         """
         names = [name for name in fields_dict(StandardRetry) if name != "random"]
         known = {name: value for name, value in options.items() if name in names and value is not None}
@@ -113,16 +113,16 @@ class StandardRetry(RetryPolicy):
 
     @property
     def retries(self) -> int:
-        """How many attempts there are after the first one."""
+        """The limit of attempts after the first one."""
         if self.max_retries is not None:
             return self.max_retries
         return _RETRIES if self.max_attempts is None else self.max_attempts - 1
 
     def decide(self, failed: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
-        """Answer for an attempt that failed, with a reason that people understand.
+        """Decide about a failed attempt, with a reason that people understand.
 
-        Where nobody asked for retries, only a task that raises a :class:`~taskiq_flow.RetryException` gets them. That a
-        worker is lost is not the task's fault, so there are two more attempts, at once.
+        Where no retries are configured, only a task that raises a :class:`~taskiq_flow.RetryException` gets them. A
+        lost worker is not the task's fault, so then there are two more attempts, at once.
         """
         if not cell.asked and not asks_for_retry(failed):
             return _answer_loss(attempt) if failed.failure.kind is FailureKind.WORKER_LOST else GiveUp()
@@ -156,7 +156,7 @@ class StandardRetry(RetryPolicy):
         return retry
 
     def should_retry(self, attempt: int, exception: BaseException | None) -> bool:
-        """Whether there is another attempt after this one (counted from 1), as far as the exception says."""
+        """Whether there is another attempt after this one (counted from 1) and this exception."""
         if attempt > self.retries:
             return False
         if exception is None or isinstance(exception, RetryException):
@@ -166,7 +166,7 @@ class StandardRetry(RetryPolicy):
         return not self._objection(FailedAttempt(failure=failure, exception=exception))
 
     def get_delay(self, attempt: int) -> float:
-        """Seconds between this attempt (counted from 1) and the next, where the exception does not ask for others."""
+        """Seconds between this attempt (counted from 1) and the next, unless the exception sets the wait."""
         return self._waits.seconds(attempt)
 
     @property
@@ -181,7 +181,7 @@ class StandardRetry(RetryPolicy):
         )
 
     def _objection(self, failed: FailedAttempt) -> str:
-        """Say what speaks against another attempt; empty when nothing does."""
+        """Return the reason against another attempt; empty when there is none."""
         kind, subject = failed.failure.kind, subject_of(failed)
         never = matching_item(self.never_on, failed)
         if never is not None:
@@ -193,7 +193,7 @@ class StandardRetry(RetryPolicy):
                 return f"{subject} would be rejected again every time"
             if kind is FailureKind.CANCELLED:
                 return "the attempt was cancelled"
-            # Whoever lists exceptions speaks of what tasks raise; that a worker dies is nobody's exception.
+            # A list of exceptions is about exceptions of tasks; a lost worker is none of them.
             if self.retry_on and kind is not FailureKind.WORKER_LOST:
                 return f"{subject} is not in retry_on"
         exception = exception_of(failed)

@@ -1,4 +1,4 @@
-"""tenacity's strategies as a retry policy: they answer, and the wait is a timer in the run's log instead of a sleep."""
+"""tenacity's strategies as a retry policy; the wait becomes a timer in the run's log instead of a sleep."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from taskiq_flow_retry.options import is_plain_function, refuse, unknown_options
 
 __all__ = ["AttemptLost", "TenacityRetry"]
 
-# Those before are so long ago that nobody asks; and a strategy that never stops must not cost more and more.
+# Only the last attempts are replayed to the wait strategy, so that an endless policy does not cost more and more.
 _MOST_WAITS = 1_000
 
 
 class AttemptLost(Exception):
-    """Stands for a lost worker, where a strategy asks for the exception."""
+    """Stands for a lost worker where a strategy looks at the exception."""
 
 
 @frozen(kw_only=True)
 class TenacityRetry(RetryPolicy):
     """Asks tenacity's ``retry``, ``wait`` and ``stop`` strategies about each failed attempt.
 
-    They see a :class:`tenacity.RetryCallState` with the attempt's number, its exception and the time since the first
-    attempt's start, and may be combined as tenacity has it. A lost worker or a timeout asks them as an exception too
+    They get a :class:`tenacity.RetryCallState` with the attempt's number, its exception and the time since the first
+    attempt's start, and may be combined as in tenacity. A lost worker or a timeout appears as an exception too
     (:class:`AttemptLost`, :class:`TimeoutError`)::
 
         TenacityRetry(
@@ -41,10 +41,10 @@ class TenacityRetry(RetryPolicy):
             retry=retry_if_exception_type(OSError),
         )
 
-    :param wait: How long to wait; 1, 2, 4 … seconds where nothing is said.
-    :param stop: When to stop; after the fourth attempt where nothing is said.
-    :param retry: What to try again; any exception where nothing is said.
-    :raises PluginError: a strategy is no function of the state, or is asynchronous.
+    :param wait: The strategy for waiting; 1, 2, 4 … seconds by default.
+    :param stop: The strategy for stopping; after the fourth attempt by default.
+    :param retry: The strategy for what to try again; any exception by default.
+    :raises PluginError: a strategy is not a function of the state, or is asynchronous.
     """
 
     name: ClassVar[str] = "tenacity"
@@ -62,7 +62,7 @@ class TenacityRetry(RetryPolicy):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> RetryPolicy:
-        """Make the policy with its usual strategies: others are objects, which no plain option can be.
+        """Make the policy with its default strategies, because plain options cannot describe others.
 
         :raises PluginError: there are options.
         """
@@ -77,7 +77,7 @@ class TenacityRetry(RetryPolicy):
         exception = _exception_for(failed)
         asked = asks_for_retry(failed) or isinstance(exception, tenacity.TryAgain)
         state = self._state(exception, attempt, cell)
-        # That a worker is lost is nobody's exception: only the stop strategy can be against it.
+        # A lost worker is no exception of the task, so only the stop strategy can end it.
         if not asked and kind is not FailureKind.WORKER_LOST and not _answer(self.retry, state):
             return GiveUp(reason=f"gave up: the retry strategy does not want {subject_of(failed)} again")
         delay = delay_asked_for(failed.exception, cell.now, respect_retry_after=False)
@@ -90,8 +90,8 @@ class TenacityRetry(RetryPolicy):
     def _state(self, exception: BaseException, attempt: int, cell: CellView) -> tenacity.RetryCallState:
         state = _new_state(self, attempt)
         for earlier in range(max(1, attempt - _MOST_WAITS), attempt):
-            # How long was waited is in the log and not known here, so the wait strategy is asked again. What it drew by
-            # chance is another number now, and more than has passed it cannot have been.
+            # The past waits are in the log and not known here, so the wait strategy is asked again. With jitter its
+            # answers differ, so the sum is cut to the time that has passed.
             state.attempt_number = earlier
             _fail(state, exception, earlier, cell.elapsed)
             state.idle_for += self._seconds(state)

@@ -1,1 +1,1 @@
-"""Serializers for Taskiq-Flow, and codecs for what they write."""
+"""Serializers and codecs for Taskiq-Flow."""

@@ -1,4 +1,4 @@
-"""Sentences and errors that several serializers share."""
+"""Errors and checks that several serializers share."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ __all__ = ["KEY_AT_RISK", "MOST_DIGITS", "MissingPackage", "check_bounds", "impo
 
 KEY_AT_RISK = "a record ({}) cannot be read back as a key"
 
-#: How many digits a decimal may have, and how large its exponent may be.
+#: The most digits of a decimal, and its largest exponent.
 MOST_DIGITS = 100_000
 
 
 class MissingPackage(PluginError, PayloadError):
-    """A package is not installed: a flow cannot use what needs it, and a worker cannot read what that wrote."""
+    """A package is not installed, so a flow cannot select its serializer, and a worker cannot read its payloads."""
 
 
-def import_extra(module: str, what: str, extra: str) -> Any:
-    """Give a module that an extra of this distribution installs.
+def import_extra(module: str, user: str, extra: str) -> Any:
+    """Import a module that an extra of this distribution installs.
 
-    :param what: What needs it, for people.
+    :param user: The serializer or codec that needs it, for people.
     :raises MissingPackage: it is not installed, or cannot be imported.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingPackage(
-            f"{what} needs {module.partition('.')[0]}, which cannot be imported ({error}); "
+            f"{user} needs {module.partition('.')[0]}, which cannot be imported ({error}); "
             f'install "taskiq-flow-serializers[{extra}]"'
         ) from error
 
 
 def check_bounds(value: Decimal) -> Decimal:
-    """Give a decimal that is not out of all measure: as an integer, it would fill the memory, or take minutes.
+    """Return a decimal of a reasonable size: a larger one would fill the memory as an integer, or take minutes.
 
     :raises ValueError: its exponent is too large, or it has too many digits.
     """

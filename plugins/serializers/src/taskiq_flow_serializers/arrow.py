@@ -14,18 +14,18 @@ from taskiq_flow_serializers.msgpack import MsgpackSerializer
 
 __all__ = ["ArrowSerializer"]
 
-# The codes of the extensions. They are the format: never give one another meaning.
+# The codes of the extensions are part of the format: never change the meaning of one.
 TABLE, BATCH, ARRAY, CHUNKED_ARRAY = 32, 33, 34, 35
 _COLUMN = "values"
-# How the first versions of Arrow that compressed said so; they are still understood.
+# The key by which the first compressing versions of Arrow marked compression; readers still understand it.
 _OLD_COMPRESSION = b"ARROW:experimental_compression"
 
 
 class ArrowSerializer(MsgpackSerializer):
     """Arrow tables, record batches and arrays, alone or anywhere in plain data.
 
-    DataFrames of pandas and of polars travel as tables, and come back where the annotation says so; without one they
-    are tables. Nothing is ever pickled: a column of Python objects is refused.
+    DataFrames of pandas and of polars are written as tables. They come back as DataFrames by annotation, and as tables
+    without one. Nothing is ever pickled: a column of Python objects is refused.
     """
 
     name: ClassVar[str] = "arrow"
@@ -38,7 +38,7 @@ class ArrowSerializer(MsgpackSerializer):
         self._arrow = import_extra("pyarrow", "serializer 'arrow'", "arrow")
 
     def extension(self, value: Any) -> tuple[int, bytes] | None:
-        """Give the code and the data that stand for an object; ``None`` where the format has no extension for it."""
+        """Return the code and the data of an object's extension; ``None`` where the format has none for it."""
         arrow = self._arrow
         if isinstance(value, arrow.Table):
             return TABLE, self._stream(value.schema, value.to_batches())
@@ -57,7 +57,7 @@ class ArrowSerializer(MsgpackSerializer):
         return super().extension(value)
 
     def object(self, code: int, data: bytes) -> Any:
-        """Give the object that an extension stands for.
+        """Return the object of an extension.
 
         :raises ValueError: there is no such extension, or its data is damaged.
         """
@@ -70,7 +70,7 @@ class ArrowSerializer(MsgpackSerializer):
             table = reader.read_all()
             if source.tell() != len(data):
                 raise ValueError("there is more behind the table")
-        # What was changed on its way could make reading a cell reach beyond the buffers.
+        # In tampered data, reading a cell could reach beyond the buffers.
         table.validate(full=True)
         if code == TABLE:
             return table
@@ -84,7 +84,7 @@ class ArrowSerializer(MsgpackSerializer):
         return batches[0] if code == BATCH else batches[0].column(0)
 
     def special(self, kind: type[Any]) -> Any:
-        """Give the annotation that a class is read by: DataFrames are made of tables."""
+        """Return the annotation for a DataFrame class, which is read as a table."""
         if kind.__name__ != "DataFrame":
             return None
         package = kind.__module__.partition(".")[0]
@@ -113,13 +113,13 @@ class ArrowSerializer(MsgpackSerializer):
 
 
 def _is_frame(package: str, value: Any) -> bool:
-    # A value of a package that nobody has imported cannot exist.
+    # A package that is not imported has no values.
     found = getattr(sys.modules.get(package), "DataFrame", None)
     return isinstance(found, type) and isinstance(value, found)
 
 
 def _is_compressed(message: Any) -> bool:
-    """Whether the buffers of a message are compressed, which only its description (a FlatBuffer) tells."""
+    """Whether the buffers of a message are compressed; only its description (a FlatBuffer) shows that."""
     if message.type == "schema":
         return False
     data = memoryview(message.metadata)
@@ -132,13 +132,13 @@ def _is_compressed(message: Any) -> bool:
 
 
 def _table(data: memoryview, place: int) -> int:
-    """Give where a table begins that a field refers to."""
+    """Return the beginning of the table that a field refers to."""
     (distance,) = struct.unpack_from("<I", data, place)
     return place + int(distance)
 
 
 def _field(data: memoryview, table: int, number: int) -> int:
-    """Give where a field of a table is; 0 for one that is not there."""
+    """Return the place of a table's field; 0 for a missing one."""
     (distance,) = struct.unpack_from("<i", data, table)
     fields = table - int(distance)
     (size,) = struct.unpack_from("<H", data, fields)

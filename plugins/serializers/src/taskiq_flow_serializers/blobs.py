@@ -26,8 +26,8 @@ class FsspecBlobs(BlobStore):
         Flow(broker, blobs="s3://bucket/flows")
         Flow(broker, blobs=FsspecBlobs("s3://bucket/flows", endpoint_url="http://minio:9000"))
 
-    :param url: The folder; each run gets one in it. Two stores must not share it.
-    :param options: What fsspec gives to the file system.
+    :param url: The folder, with a subfolder for each run. Two stores must not share it.
+    :param options: Options for the file system, passed on by fsspec.
     :raises PluginError: fsspec, or what it needs for this URL, is not installed; or the URL cannot be used.
     """
 
@@ -45,7 +45,7 @@ class FsspecBlobs(BlobStore):
             )
         protocol = url.partition("://")[0]
         try:
-            # What is missing is found out now, and not when the first large value comes.
+            # A missing package is found now, and not when the first large value comes.
             fsspec.get_filesystem_class(protocol)
         except (ImportError, ValueError) as error:
             raise PluginError(f"large values cannot be kept at {self.place!r}: {error}") from error
@@ -58,7 +58,7 @@ class FsspecBlobs(BlobStore):
 
     @classmethod
     def from_url(cls, url: str) -> FsspecBlobs:
-        """Make one from its URL, without connecting yet."""
+        """Make the place from its URL, without connecting yet."""
         return cls(url)
 
     async def put(self, run: str, key: str, data: bytes) -> None:
@@ -66,14 +66,14 @@ class FsspecBlobs(BlobStore):
         await asyncio.to_thread(self._put, run, key, data)
 
     async def get(self, run: str, key: str) -> bytes:
-        """Give the bytes.
+        """Return the bytes.
 
         :raises BlobNotFound: there is nothing under that key of that run.
         """
         return await asyncio.to_thread(self._get, run, key)
 
     async def delete_run(self, run: str) -> None:
-        """Forget all blobs of a run.
+        """Delete all blobs of a run.
 
         :raises StoreError: some are still there.
         """
@@ -85,7 +85,7 @@ class FsspecBlobs(BlobStore):
         try:
             files.pipe_file(path, data)
         except FileNotFoundError:
-            # Only some file systems have folders that must be made, and the run's may have gone meanwhile.
+            # Only some file systems need folders to be made, and the run's folder may have been deleted meanwhile.
             files.makedirs(folder, exist_ok=True)
             files.pipe_file(path, data)
 
@@ -100,14 +100,14 @@ class FsspecBlobs(BlobStore):
     def _delete_run(self, run: str) -> None:
         files, folder = self._folder(run)
         for tries in range(1, _TRIES + 1):
-            # A file system may remember what was there before others wrote to it.
+            # A file system may cache a listing from before other processes wrote.
             files.invalidate_cache()
             try:
                 files.rm(folder, recursive=True)
             except FileNotFoundError:
                 return
             except Exception as error:
-                # Somebody may put a blob while its folder is emptied.
+                # Another process may put a blob while its folder is emptied.
                 if tries == _TRIES:
                     raise StoreError(
                         f"cannot delete the blobs of run {run!r} in {self.place}: {error}"
@@ -122,7 +122,7 @@ class FsspecBlobs(BlobStore):
 
 
 def _safe(name: str) -> str:
-    """Give a file name that is readable, allowed everywhere, and another one for each name."""
+    """Return a file name that is readable, allowed everywhere, and unique for each name."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return f"{_UNSAFE.sub('_', name)[:80].strip('._') or '_'}.{digest}"
 

@@ -1,4 +1,4 @@
-"""Values as CBOR (RFC 8949), with the registered tags for what its core lacks."""
+"""Values as CBOR (RFC 8949), with registered tags for types that its core lacks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = ["CborSerializer"]
 
 _SET = 258
 _DECIMAL = 4
-# No integer of so many decimal digits has more; 3.33 is a little above the logarithm of ten.
+# An upper bound of the bits of an integer with so many decimal digits; 3.33 is a little above log2(10).
 _MOST_BITS = int(3.33 * MOST_DIGITS)
-# References make cycles and bombs, patterns and messages make objects that nobody asked for.
+# Refused tags: references can make cycles and bombs; patterns and messages make objects that are never written here.
 _REFUSED = {
     5: "big float",
     25: "string reference",
@@ -42,11 +42,11 @@ _REFUSED = {
 
 
 class CborSerializer(TypedSerializer):
-    """CBOR: like MessagePack, and a standard whose tags name dates, decimals, UUIDs, sets and large integers.
+    """CBOR: like MessagePack, but a standard, with tags for dates, decimals, UUIDs, sets and large integers.
 
-    What has a tag comes back without an annotation too; all else by annotation. The bytes are always the same: lengths
-    are definite, integers as short as they can be, floats 64 bit, maps in their own order, sets in the order of their
-    encoded elements.
+    Types with a tag come back without an annotation too; all others by annotation. Equal values have equal bytes:
+    lengths are definite, integers as short as possible, floats 64 bit, maps in their own order, sets in the order of
+    their encoded elements.
     """
 
     name: ClassVar[str] = "cbor"
@@ -59,7 +59,7 @@ class CborSerializer(TypedSerializer):
         keys_at_risk: dict[type, None] = {}
         data = _pack(value, keys_at_risk)
         if keys_at_risk:
-            # A frozen record may stand as a key, where a map would not come back as the record.
+            # A frozen record may be a key. It is written as a map, which could not be read back as the record there.
             try:
                 _unpack(data, object_hook=_no_key)
             except Exception as error:
@@ -76,7 +76,7 @@ class CborSerializer(TypedSerializer):
         return _unpack(data)
 
     def split(self, data: bytes) -> list[bytes]:
-        """Give the encoded elements of an encoded list.
+        """Return the encoded elements of an encoded list.
 
         :raises PayloadError: the data is not a list.
         """
@@ -86,7 +86,7 @@ class CborSerializer(TypedSerializer):
         return [self.dumps(element) for element in value]
 
     def join(self, parts: Iterable[bytes]) -> bytes:
-        """Give the encoded list of encoded elements."""
+        """Return the encoded list of encoded elements."""
         elements = list(parts)
         stream = io.BytesIO()
         cbor2.CBOREncoder(stream).encode_length(4, len(elements))
@@ -131,14 +131,14 @@ def _as_text(encoder: Any, value: Any) -> None:
 
 def _at(encoder: Any, value: datetime) -> None:
     if value.utcoffset() is None:
-        # The tag is for moments; what says no zone is read by its annotation.
+        # The tag is for moments; a datetime without a zone is written as text, and read by its annotation.
         encoder.encode(value.isoformat())
     else:
         encoder.encode_datetime(value)
 
 
 def _decimal(encoder: Any, value: Decimal) -> None:
-    # The tag has no words for a negative zero either.
+    # The tag cannot express a negative zero either.
     if value.is_finite() and (value or not value.is_signed()):
         encoder.encode_decimal(check_bounds(value))
     else:
@@ -170,7 +170,7 @@ def _set(value: Any, immutable: bool) -> Any:
     try:
         found = frozenset(map(_freeze, value))
     except TypeError:
-        # Records, which the annotation makes into something that has a place in a set.
+        # Records, which the annotation turns into hashable objects.
         return value
     return found if immutable else set(found)
 
@@ -186,7 +186,7 @@ def _decimal_fraction(value: Any, immutable: bool) -> Decimal:
     if type(exponent) is not int or type(mantissa) is not int:
         raise ValueError("a decimal is written as two integers")
     if mantissa.bit_length() > _MOST_BITS:
-        # Before it becomes a decimal: that alone takes time as the square of its length.
+        # Checked before it becomes a decimal, because that takes time quadratic in its length.
         raise ValueError(f"a decimal has more than {MOST_DIGITS} digits")
     sign, digits, _ = Decimal(mantissa).as_tuple()
     return check_bounds(Decimal((sign, digits, exponent)))
@@ -194,13 +194,13 @@ def _decimal_fraction(value: Any, immutable: bool) -> Decimal:
 
 def _refuse_tag(tag: int) -> Any:
     def refuse(value: Any, immutable: bool) -> Any:
-        raise ValueError(f"tag {tag} ({_REFUSED[tag]}) is not of what is written here")
+        raise ValueError(f"tag {tag} ({_REFUSED[tag]}) is never written by this serializer")
 
     return refuse
 
 
 def _unknown(tag: Any, immutable: bool) -> Any:
-    raise ValueError(f"tag {tag.tag} is not of what is written here")
+    raise ValueError(f"tag {tag.tag} is never written by this serializer")
 
 
 _DECODERS: dict[int, Any] = {

@@ -1,11 +1,11 @@
 """Encryption of values, so that neither store nor broker can read them, or change them unnoticed.
 
-AES-256 in Galois/Counter mode (NIST SP 800-38D), by the library ``cryptography``. What is written::
+AES-256 in Galois/Counter mode (NIST SP 800-38D), by the library ``cryptography``. The format::
 
-    1 byte     1, the version of this form
-    4 bytes    which key: the beginning of a hash of it
+    1 byte     1, the version of this format
+    4 bytes    the id of the key: the beginning of its hash
     12 bytes   a random nonce
-    the rest   the encrypted bytes, and 16 bytes that tell whether anything was changed
+    the rest   the encrypted bytes, and 16 bytes that authenticate all of it
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def generate_key() -> str:
 
 
 class EncryptedCodec(ByteCodec):
-    """Encrypts values with the first of its keys, and decrypts with whichever key they were encrypted with.
+    """Encrypts values with the first of its keys, and decrypts with the key that a value was encrypted with.
 
     To change keys: add the new one behind the others everywhere, then put it first everywhere, and remove the old one
-    when the runs that were written with it are gone. One key is good for four billion values.
+    when the runs that used it are gone. One key is good for four billion values.
 
     ::
 
@@ -50,7 +50,7 @@ class EncryptedCodec(ByteCodec):
         Flow(broker, codecs=["zstd", EncryptedCodec([key, old])])
 
     :param keys: As :func:`generate_key` makes them; by default those in the environment.
-    :raises PluginError: there are no keys, some are none, or ``cryptography`` is not installed.
+    :raises PluginError: there are no keys, some are invalid, or ``cryptography`` is not installed.
     """
 
     name: ClassVar[str] = "encrypted"
@@ -110,7 +110,7 @@ class EncryptedCodec(ByteCodec):
 
 def _bytes_of(key: object, number: int) -> bytes:
     wrong = f"key {number} of codec 'encrypted' is not one; expected 32 bytes in base64, "
-    # The key itself must not stand in an error.
+    # An error must not contain the key itself.
     if not isinstance(key, str):
         raise PluginError(f"{wrong}found {type(key).__name__}; make one with {_MAKE_ONE}")
     try:
@@ -128,7 +128,7 @@ def _id_of(key: bytes) -> bytes:
 
 @functools.lru_cache(maxsize=1)
 def _library() -> tuple[Any, Any]:
-    """Give the cipher, and what it raises for what was changed."""
-    module = functools.partial(import_extra, what="codec 'encrypted'", extra="encryption")
+    """Return the cipher, and its exception for changed data."""
+    module = functools.partial(import_extra, user="codec 'encrypted'", extra="encryption")
     cipher = module("cryptography.hazmat.primitives.ciphers.aead").AESGCM
     return cipher, module("cryptography.exceptions").InvalidTag

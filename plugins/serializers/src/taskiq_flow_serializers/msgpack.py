@@ -1,4 +1,4 @@
-"""Values as MessagePack, with the types of the standard library that it lacks as extensions."""
+"""Values as MessagePack, with extensions for types of the standard library that it lacks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NATIVE = frozenset(
     {type(None), bool, float, str, bytes, bytearray, list, dict, msgpack.ExtType, msgpack.Timestamp}
 )
 
-# The codes of the extensions. They are the format: never give one another meaning.
+# The codes of the extensions are part of the format: never change the meaning of one.
 DATETIME, DATE, TIME, DURATION, DECIMAL, IDENTIFIER, INTEGER, SET, FROZEN_SET, COMPLEX = range(1, 11)
 
 
@@ -47,7 +47,7 @@ class MsgpackSerializer(TypedSerializer):
         keys_at_risk: dict[type, None] = {}
         data = self._pack(value, keys_at_risk)
         if keys_at_risk:
-            # A frozen record may stand as a key, where a map cannot be read.
+            # A frozen record may be a key. It is written as a map, which cannot be read as a key.
             try:
                 self.read(data)
             except Exception as error:
@@ -64,11 +64,11 @@ class MsgpackSerializer(TypedSerializer):
         try:
             return self._unpack(data)
         except TypeError:
-            # A key is a list, which must have been a tuple.
+            # A key is a list, so it was a tuple.
             return _thaw(self._unpack(data, hashable=True))
 
     def split(self, data: bytes) -> list[bytes]:
-        """Give the encoded elements of an encoded list, none of them decoded.
+        """Return the encoded elements of an encoded list, none of them decoded.
 
         :raises PayloadError: the data is not a list.
         """
@@ -87,12 +87,12 @@ class MsgpackSerializer(TypedSerializer):
         return [data[begin:end] for begin, end in itertools.pairwise(ends)]
 
     def join(self, parts: Iterable[bytes]) -> bytes:
-        """Give the encoded list of encoded elements."""
+        """Return the encoded list of encoded elements."""
         elements = list(parts)
         return _header(len(elements)) + b"".join(elements)
 
     def extension(self, value: Any) -> tuple[int, bytes] | None:
-        """Give the code and the data that stand for an object; ``None`` where the format has no extension for it."""
+        """Return the code and the data of an object's extension; ``None`` where the format has none for it."""
         found = _EXTENSIONS.get(type(value))
         if found is None and isinstance(value, _BASES) and not isinstance(value, Enum):
             found = next(each for kind, each in _EXTENSIONS.items() if isinstance(value, kind))
@@ -102,7 +102,7 @@ class MsgpackSerializer(TypedSerializer):
         return code, write(value)
 
     def object(self, code: int, data: bytes) -> Any:
-        """Give the object that an extension stands for.
+        """Return the object of an extension.
 
         :raises ValueError: there is no such extension, or its data is damaged.
         """
@@ -117,7 +117,7 @@ class MsgpackSerializer(TypedSerializer):
         return data
 
     def _plainer(self, keys_at_risk: dict[type, None], value: Any) -> Any:
-        """Give what MessagePack has words for instead of a value that it has none for."""
+        """Return a value that MessagePack can write, in place of one that it cannot."""
         while True:
             kind = type(value)
             if kind is tuple:
@@ -159,16 +159,16 @@ class MsgpackSerializer(TypedSerializer):
                 return frozenset(elements)
             return _HashableSet(elements) if hashable else set(elements)
         except TypeError:
-            # Records, which the annotation makes into something that has a place in a set.
+            # Records, which the annotation turns into hashable objects.
             return elements if hashable else [_thaw(each) for each in elements]
 
 
 class _HashableSet(frozenset[Any]):
-    """A set where a key may stand, which it cannot be."""
+    """Stands for a set within a key, because a set cannot be a key."""
 
 
 def _thaw(value: Any) -> Any:
-    """Give lists in place of tuples, and sets where they were written, except in keys."""
+    """Return lists in place of tuples, and sets in place of hashable ones, except in keys."""
     if type(value) is tuple or type(value) is list:
         return [_thaw(each) for each in value]
     if type(value) is dict:

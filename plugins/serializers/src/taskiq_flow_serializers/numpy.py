@@ -12,15 +12,15 @@ from taskiq_flow_serializers.msgpack import MsgpackSerializer
 
 __all__ = ["NumpySerializer"]
 
-# The codes of the extensions. They are the format: never give one another meaning.
+# The codes of the extensions are part of the format: never change the meaning of one.
 ARRAY, SCALAR = 16, 17
 
 
 class NumpySerializer(MsgpackSerializer):
     """NumPy arrays and scalars, alone or anywhere in plain data; nothing is ever pickled.
 
-    Each keeps its type, shape and order in memory. An array that was read is one's own to change. Where a consumer
-    wants plain lists or numbers, it gets them.
+    Each keeps its type, shape and order in memory. An array that was read may be changed. A consumer whose annotation
+    wants plain lists or numbers gets them.
     """
 
     name: ClassVar[str] = "numpy"
@@ -34,7 +34,7 @@ class NumpySerializer(MsgpackSerializer):
         self._format = import_extra("numpy.lib.format", "serializer 'numpy'", "numpy")
 
     def extension(self, value: Any) -> tuple[int, bytes] | None:
-        """Give the code and the data that stand for an object; ``None`` where the format has no extension for it."""
+        """Return the code and the data of an object's extension; ``None`` where the format has none for it."""
         if isinstance(value, self._numpy.generic):
             return SCALAR, self._file(self._numpy.asarray(value))
         if isinstance(value, self._numpy.ndarray):
@@ -46,7 +46,7 @@ class NumpySerializer(MsgpackSerializer):
         return super().extension(value)
 
     def object(self, code: int, data: bytes) -> Any:
-        """Give the object that an extension stands for.
+        """Return the object of an extension.
 
         :raises ValueError: there is no such extension, or its data is damaged.
         """
@@ -57,7 +57,7 @@ class NumpySerializer(MsgpackSerializer):
         return super().object(code, data)
 
     def split(self, data: bytes) -> list[bytes]:
-        """Give the encoded elements of an encoded list, or of an array along its first axis.
+        """Return the encoded elements of an encoded list, or of an array along its first axis.
 
         :raises PayloadError: the data is neither.
         """
@@ -69,9 +69,9 @@ class NumpySerializer(MsgpackSerializer):
         return [self.dumps(element) for element in array]
 
     def fit(self, value: Any, type_: Any) -> Any:
-        """Give plain data as an annotation says, with lists and numbers in place of arrays where it wants those.
+        """Convert data to the type of an annotation, with lists and numbers in place of arrays where it wants those.
 
-        :raises PayloadError: it does not fit.
+        :raises PayloadError: the data does not fit.
         """
         try:
             return super().fit(value, type_)
@@ -94,7 +94,7 @@ class NumpySerializer(MsgpackSerializer):
             raise TypeError(f"an array of {dtype} would come back as one of {described}")
         stream = io.BytesIO()
         self._format.write_array(stream, array, allow_pickle=False)
-        # Readers refuse descriptions that are longer than this, because parsing them may take for ever.
+        # Readers refuse longer descriptions, because parsing them may take for ever.
         if stream.getbuffer().nbytes - array.nbytes > 10_000:
             raise TypeError("the description of its type is too long to be read back")
         return stream.getvalue()
@@ -123,7 +123,7 @@ class NumpySerializer(MsgpackSerializer):
         return flat.reshape(shape, order="F" if fortran else "C")
 
     def _plain(self, value: Any) -> Any:
-        """Give lists and numbers in place of arrays; the same object where there are none."""
+        """Return lists and numbers in place of arrays; the same object where there are none."""
         if isinstance(value, (self._numpy.ndarray, self._numpy.generic)):
             return value.tolist()
         if type(value) is list:

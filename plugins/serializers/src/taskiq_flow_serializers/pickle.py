@@ -1,4 +1,4 @@
-"""Values as signed pickles: any object that Python can pickle, from those who hold the key."""
+"""Values as signed pickles: any object that Python can pickle, from processes with the key."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _PROTOCOL = 5
 
 
 class PickleNotAllowed(PluginError, PayloadError):
-    """There is no key to sign and check pickles with, or not one that is good enough."""
+    """There is no key to sign and check pickles with, or a key is too short."""
 
 
 class PickleSerializer(TypedSerializer):
-    """Pickles, each signed with a key: reading one runs whatever code its writer wanted, so writers must be known.
+    """Pickles, each signed with a key: unpickling can run any code of the writer, so only known writers are trusted.
 
-    Nothing is unpickled before its signature is checked. The first key signs, and all are accepted, so that a new key
-    can be put in front of the old one until nothing that the old one signed is left.
+    Nothing is unpickled before its signature is checked. The first key signs, and all keys are accepted. So a new key
+    can be put in front of the old one until no payload of the old one is left.
 
     :param key: A key of at least 16 bytes, or several; by default those of ``TASKIQ_FLOW_PICKLE_KEY``, with commas
         between them.
@@ -69,7 +69,7 @@ class PickleSerializer(TypedSerializer):
     def read(self, data: bytes) -> Any:
         """Check the signature, then unpickle.
 
-        :raises PayloadError: no key of ours has signed it.
+        :raises PayloadError: none of the keys has signed it.
         :raises Exception: it cannot be unpickled.
         """
         start = len(_MAGIC) + _SIGNATURE
@@ -79,7 +79,7 @@ class PickleSerializer(TypedSerializer):
         if not any(hmac.compare_digest(_signature(key, pickled), signature) for key in self._keys):
             raise PayloadError(
                 "cannot decode as pickle: none of the keys here has signed it, so it was not unpickled; "
-                f"it was changed, or {KEY_VARIABLE} lacks the key of whoever wrote it"
+                f"it was changed, or {KEY_VARIABLE} lacks the key of its writer"
             )
         return pickle.load(io.BytesIO(pickled))
 

@@ -1,4 +1,4 @@
-"""What this distribution offers; light, because it is imported whenever a flow is made."""
+"""The plugin of this distribution; light, because every flow imports it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def flow_register_codecs() -> Iterable[type[ByteCodec]]:
 
 @hookimpl
 def flow_register_blob_stores() -> Iterable[type[BlobStore]]:
-    """Offer what fsspec knows."""
+    """Offer the file systems that fsspec knows."""
     from taskiq_flow_serializers.blobs import FsspecBlobs
 
     return [FsspecBlobs]

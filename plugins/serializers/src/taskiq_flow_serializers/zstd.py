@@ -14,7 +14,7 @@ _LEVELS = range(1, 23)
 
 
 class ZstdCodec(ByteCodec):
-    """Compresses values; those that are short, or do not get shorter, stay as they are.
+    """Compresses values; a value that is short, or does not get shorter, stays as it is.
 
     ::
 
@@ -22,8 +22,8 @@ class ZstdCodec(ByteCodec):
         Flow(broker, codecs=[ZstdCodec(level=10)])
 
     :param level: From 1, the fastest, to 22, the smallest.
-    :param min_bytes: How long a value must be to be compressed.
-    :param max_bytes: How many bytes a compressed value may become again; by default what the flow allows a value.
+    :param min_bytes: The size in bytes from which values are compressed.
+    :param max_bytes: The largest size of a decompressed value; by default the flow's limit for values.
     :raises PluginError: zstandard is not installed, or a value is impossible.
     """
 
@@ -60,7 +60,7 @@ class ZstdCodec(ByteCodec):
         """
         zstd = _library()
         try:
-            # A frame says how long its content is, so that nothing is made of one that would fill the memory.
+            # A frame contains the length of its content, so one that would fill the memory is refused first.
             length: int = zstd.frame_content_size(data)
             if length < 0:
                 raise PayloadError("the data does not say how long it was, and was not written by this codec")

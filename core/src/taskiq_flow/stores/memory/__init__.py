@@ -1,4 +1,4 @@
-"""The store of embedded runs: everything in this process, and gone with it."""
+"""The store for embedded runs: all data is in this process, and is lost with it."""
 
 from __future__ import annotations
 

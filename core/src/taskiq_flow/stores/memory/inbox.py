@@ -37,7 +37,7 @@ class MemoryInbox(Inbox):
                 box.waiters.ring()
 
     async def take(self, pool: str, limit: int = 1000) -> Sequence[tuple[Any, Notice]]:
-        """Give the oldest notices that are not acknowledged, with a token each."""
+        """Return the oldest notices that are not acknowledged, with a token each."""
         state = self._state
         with state.lock:
             box = state.boxes.get(pool)
@@ -46,7 +46,7 @@ class MemoryInbox(Inbox):
             gone, notices = box.acknowledged, box.notices
             if not gone:
                 return [*notices] if len(notices) <= limit else list(islice(notices, max(0, limit)))
-            return list(islice((kept for kept in box.notices if kept[0] not in gone), max(0, limit)))
+            return list(islice((each for each in box.notices if each[0] not in gone), max(0, limit)))
 
     async def acknowledge(self, pool: str, tokens: Iterable[Any]) -> None:
         """Forget notices that were taken."""
@@ -77,7 +77,7 @@ class MemoryInbox(Inbox):
         try:
             await state.wait(box.waiters, waiter, timeout)
         except asyncio.CancelledError:
-            # Not when it is collected, which may be while somebody else has the lock and this very box.
+            # Done here, not when the waiting is garbage-collected: another caller may hold the lock and this box then.
             with state.lock:
                 state.forget_unused(pool)
             raise

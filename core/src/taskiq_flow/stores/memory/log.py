@@ -39,12 +39,12 @@ class MemoryRunLog(RunLog):
                     entry.readers.ring()
 
     async def read(self, run: str, offset: int = 0) -> Sequence[Event]:
-        """Give a run's events from an offset."""
+        """Return a run's events from an offset."""
         with self._state.lock:
             return self._state.entry(run).history.since(offset)
 
     async def follow(self, run: str, offset: int = 0) -> AsyncIterator[Event]:
-        """Give a run's events from an offset as they come."""
+        """Yield a run's events from an offset, as they come."""
         state = self._state
         entry = state.hold(run)
         try:

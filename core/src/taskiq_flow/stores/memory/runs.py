@@ -16,7 +16,7 @@ __all__ = ["MemoryRunTable"]
 
 @frozen(eq=False)
 class MemoryRunTable(RunTable):
-    """Runs as they were handed over."""
+    """Runs as they were created, not encoded."""
 
     _state: State
 
@@ -26,7 +26,7 @@ class MemoryRunTable(RunTable):
         with state.lock:
             if record.id in state.runs:
                 return False
-            # A copy, so that the caller's own record lives exactly as long as somebody holds it.
+            # A copy, so that the caller's own record lives only as long as a caller holds it.
             entry = Entry(evolve(record), weakref.ref(record))
             state.runs[record.id] = entry
             if record.outcome is not None:
@@ -35,14 +35,14 @@ class MemoryRunTable(RunTable):
             return True
 
     async def get(self, run: str) -> RunRecord:
-        """Give a run."""
+        """Return a run."""
         with self._state.lock:
             return self._state.entry(run).record
 
     async def list(
         self, *, pool: str | None = None, active: bool | None = None, limit: int = 100
     ) -> Sequence[RunRecord]:
-        """Give runs, the newest first."""
+        """Return runs, the newest first."""
         with self._state.lock:
             found = [
                 entry.record
@@ -54,7 +54,7 @@ class MemoryRunTable(RunTable):
         return found[: max(0, limit)]
 
     async def finish(self, run: str, outcome: RunOutcome, *, lease: Lease) -> None:
-        """Write down how a run ended, and wake those who wait or follow."""
+        """Store the outcome of a run, and wake waiters and followers."""
         state = self._state
         with state.lock:
             state.fence(lease)
@@ -67,7 +67,7 @@ class MemoryRunTable(RunTable):
             state.trim()
 
     async def wait(self, run: str) -> RunRecord:
-        """Give the run once it has an outcome."""
+        """Return the run once it has an outcome."""
         state = self._state
         entry = state.hold(run)
         try:

@@ -25,7 +25,7 @@ class MemoryBlobs(Blobs):
             self._state.blobs.setdefault(run, {})[key] = bytes(data)
 
     async def get(self, run: str, key: str) -> bytes:
-        """Give the bytes."""
+        """Return the bytes."""
         with self._state.lock:
             data = self._state.blobs.get(run, {}).get(key)
         if data is None:
@@ -40,7 +40,7 @@ class MemoryBlobs(Blobs):
 
 @frozen(eq=False)
 class MemoryLeases(Leases):
-    """Leases by name; the numbers stay when the leases go."""
+    """Leases by name; a name keeps its last number when the lease is released."""
 
     _state: State
 
@@ -71,7 +71,7 @@ class MemoryLeases(Leases):
             return renewed
 
     async def release(self, lease: Lease) -> None:
-        """Give a lease back."""
+        """Release a lease."""
         with self._state.lock:
             if self._holds(lease):
                 del self._state.leases[lease.name]
@@ -88,12 +88,12 @@ class MemoryWorkerTable(WorkerTable):
     _state: State
 
     async def announce(self, worker: WorkerInfo) -> None:
-        """Say that a worker is there."""
+        """Store a worker's announcement."""
         with self._state.lock:
             self._state.workers[worker.id] = worker
 
     async def list(self, pool: str) -> Sequence[WorkerInfo]:
-        """Give the pool's workers, expired ones too, by id."""
+        """Return the pool's workers, expired ones too, by id."""
         with self._state.lock:
             found = [worker for worker in self._state.workers.values() if worker.pool == pool]
         return sorted(found, key=lambda worker: worker.id)

@@ -1,9 +1,9 @@
-"""What the parts of a memory store share: the data, one lock, and those who wait.
+"""The shared state of a memory store's parts: the data, one lock, and the waiters.
 
-Every method of the parts does its work under the lock and without awaiting in it, so each is one
-step for every thread and event loop. The lock is a reentrant one, because an abandoned coroutine that
-waits here may be collected at any allocation, and its clean-up needs the lock too. Futures belong to
-whoever waits; they are made on the running loop, which may be another one for every call.
+Every method of the parts does its work under the lock, without awaiting in it, so each is one step for
+every thread and event loop. The lock is reentrant, because an abandoned coroutine that waits here may be
+garbage-collected at any allocation, and its clean-up needs the lock too. A waiter's future belongs to the
+event loop of its caller, which may be another one for every call.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from taskiq_flow.stores.memory.history import History
 __all__ = ["Claims", "Entry", "NoticeBox", "State", "Waiters"]
 
 Claims = dict[tuple[str, int], "str | None"]
-"""Who has claimed which attempt, by cell and number; ``None`` where it was revoked."""
+"""The worker that claimed each attempt, by cell and number; ``None`` for a revoked attempt."""
 
-KEPT_PER_TURN = 8
-"""How many runs that are still in use one finishing run looks past, so that trimming stays cheap."""
+_IN_USE_PER_TRIM = 8
+"""The most runs in use that trimming passes over at a time, so that it stays cheap."""
 
 
 @define(eq=False)
 class Waiters:
-    """Futures of those who wait for one thing."""
+    """Futures that wait for one thing."""
 
     # Most runs have two of these where nobody waits, which is what a shared empty tuple is enough for.
     _futures: list[asyncio.Future[bool]] | tuple[()] = ()
 
     def __len__(self) -> int:
-        """Give how many wait."""
+        """Return the number of waiters."""
         return len(self._futures)
 
     def enlist(self) -> asyncio.Future[bool]:
-        """Make a future on the running loop, which the next :meth:`ring` makes true."""
+        """Make a future on the running loop, which the next :meth:`ring` sets to true."""
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if self._futures:
             self._futures.append(waiter)
@@ -51,7 +51,7 @@ class Waiters:
         return waiter
 
     def ring(self) -> None:
-        """Wake everybody."""
+        """Wake all waiters."""
         if self._futures:
             woken, self._futures = self._futures, ()
             for waiter in woken:
@@ -65,7 +65,7 @@ class Waiters:
 
 @define(eq=False)
 class Entry:
-    """One run."""
+    """One run with its log, claims and waiters."""
 
     record: RunRecord
     created_with: weakref.ref[RunRecord]
@@ -77,18 +77,18 @@ class Entry:
 
     @property
     def in_use(self) -> bool:
-        """Whether somebody waits for it, follows it, or holds the record that it was created with."""
+        """Whether a caller waits for it, follows it, or holds the record that it was created with."""
         return self.uses > 0 or self.created_with() is not None
 
     def ring(self) -> None:
-        """Wake all who wait for the run or read its log."""
+        """Wake all that wait for the run or follow its log."""
         self.readers.ring()
         self.watchers.ring()
 
 
 @define(eq=False)
 class NoticeBox:
-    """The notices of one pool, each after its token; the first of them is never an acknowledged one."""
+    """The notices of one pool, each with its token; the first is never an acknowledged one."""
 
     notices: deque[tuple[int, Notice]] = field(factory=deque)
     next_token: int = 0
@@ -117,7 +117,10 @@ class State:
     workers: dict[str, WorkerInfo] = field(factory=dict)
 
     def entry(self, run: str) -> Entry:
-        """Give a run, or say that there is none."""
+        """Return a run.
+
+        :raises RunNotFound: there is none of that id.
+        """
         entry = self.runs.get(run)
         if entry is None:
             raise RunNotFound(run)
@@ -138,7 +141,7 @@ class State:
     async def wait(
         self, waiters: Waiters, waiter: asyncio.Future[bool], timeout: float | None = None
     ) -> None:
-        """Wait as one who was enlisted; the only place where a part awaits."""
+        """Wait with an enlisted future; the only place where a part awaits."""
         try:
             if timeout is None:
                 await waiter
@@ -149,23 +152,26 @@ class State:
                 waiters.dismiss(waiter)
 
     def box(self, pool: str) -> NoticeBox:
-        """Give the notices of a pool."""
+        """Return the notices of a pool."""
         box = self.boxes.get(pool)
         if box is None:
             box = self.boxes[pool] = NoticeBox()
         return box
 
     def forget_unused(self, pool: str) -> None:
-        """Forget a box that never had a notice and where nobody waits.
+        """Forget a box that never had a notice and has no waiter.
 
-        Each event loop's worker has an address of its own, and few of them ever get a notice.
+        Each event loop's worker has an inbox of its own, and few of them ever get a notice.
         """
         box = self.boxes.get(pool)
         if box is not None and not box.next_token and not box.waiters:
             del self.boxes[pool]
 
     def fence(self, lease: Lease) -> None:
-        """Refuse a writer whose lease is lost."""
+        """Refuse a lost lease.
+
+        :raises LeaseLost: another holder took it over, or it was released.
+        """
         current = self.leases.get(lease.name)
         if current is None:
             raise LeaseLost(
@@ -179,7 +185,7 @@ class State:
             )
 
     def drop(self, run: str) -> bool:
-        """Forget a run and all that hangs on it."""
+        """Delete a run with its blobs, and wake its waiters; return whether it was there."""
         self.blobs.pop(run, None)
         self.finished.pop(run, None)
         entry = self.runs.pop(run, None)
@@ -189,12 +195,12 @@ class State:
         return True
 
     def trim(self) -> None:
-        """Forget the runs that finished first beyond the number that is kept; those in use count as new."""
-        kept = 0
-        while len(self.finished) > self.max_finished_runs and kept < KEPT_PER_TURN:
+        """Delete the runs that finished first, beyond ``max_finished_runs``; a run in use counts as new."""
+        in_use = 0
+        while len(self.finished) > self.max_finished_runs and in_use < _IN_USE_PER_TRIM:
             run, entry = next(iter(self.finished.items()))
             if entry.in_use:
                 self.finished.move_to_end(run)
-                kept += 1
+                in_use += 1
             else:
                 self.drop(run)

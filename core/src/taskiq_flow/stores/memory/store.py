@@ -20,15 +20,15 @@ __all__ = ["MemoryStore"]
 class MemoryStore(RunStore):
     """Keeps runs in this process, for as long as it lives.
 
-    It may be used from several threads and event loops. Two flows share runs by being given the same object;
-    a URL always makes a store of its own.
+    Several threads and event loops may use it. Two flows share runs when they get the same object; a URL always
+    makes a new store.
 
-    Embedded runs are rarely deleted, so the runs that finished first are dropped beyond
-    ``max_finished_runs``. A run is kept all the same while somebody waits for it or follows it, or holds
-    the very :class:`~taskiq_flow.store.RunRecord` that it was created with, as a handle does.
+    Embedded runs are rarely deleted, so the runs that finished first are dropped beyond ``max_finished_runs``. A run
+    is not dropped while a caller waits for it, follows it, or holds the same
+    :class:`~taskiq_flow.store.RunRecord` object that it was created with, as a handle does.
 
-    :param clock: Tells the time for leases, and waits.
-    :param max_finished_runs: How many finished runs are kept.
+    :param clock: The clock for leases and for waiting.
+    :param max_finished_runs: The number of finished runs to keep.
     """
 
     schemes: ClassVar[tuple[str, ...]] = ("memory",)
@@ -48,9 +48,9 @@ class MemoryStore(RunStore):
 
     @classmethod
     def from_url(cls, url: str) -> MemoryStore:
-        """Make a store of its own from ``memory://``, or from ``memory://?max_finished_runs=50``.
+        """Make a new store from ``memory://``, or from ``memory://?max_finished_runs=50``.
 
-        :raises StoreError: the URL has a name, or an option that there is not.
+        :raises StoreError: the URL has a name, or an unknown option.
         """
         parts = urlsplit(url)
         if parts.scheme not in cls.schemes:

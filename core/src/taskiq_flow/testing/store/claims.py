@@ -27,7 +27,7 @@ def _notice(cell: str = "listing", attempt: int = 1, *, worker: str = "w1", run:
 
 
 async def a_claim_puts_its_notice_and_wakes(rig: Rig) -> None:
-    """The first ``claim`` gives ``True``, puts the notice and wakes the driver."""
+    """The first ``claim`` returns ``True``, puts the notice and wakes the driver."""
     await rig.run()
     waiting = await rig.start(rig.store.inbox.wait("pool", None))
     claim = _notice()
@@ -37,7 +37,7 @@ async def a_claim_puts_its_notice_and_wakes(rig: Rig) -> None:
 
 
 async def a_claim_is_never_given_back(rig: Rig) -> None:
-    """``claim`` again gives ``False`` and puts no notice: to others, to the same worker, after acknowledging too."""
+    """A second ``claim`` returns ``False`` and puts no notice, for any worker, and after acknowledging too."""
     await rig.run()
     assert await rig.store.inbox.claim("pool", _notice(), worker="w1")
     again = await rig.reopen()
@@ -53,7 +53,7 @@ async def a_claim_is_never_given_back(rig: Rig) -> None:
 
 
 async def claims_are_for_one_attempt_of_one_cell(rig: Rig) -> None:
-    """Another attempt, another cell and another run are other claims."""
+    """Another attempt, cell or run is another claim."""
     for run in ("run", "run2"):
         await rig.run(run)
     claims = [
@@ -70,7 +70,7 @@ async def claims_are_for_one_attempt_of_one_cell(rig: Rig) -> None:
 
 
 async def many_claimers_one_wins(rig: Rig) -> None:
-    """Of many who claim one attempt at the same time exactly one is told ``True``, and one notice is put."""
+    """Of many simultaneous claims of one attempt exactly one returns ``True``, and one notice is put."""
     await rig.run()
     stores = (rig.store, await rig.reopen())
     for attempt in range(1, 6):
@@ -81,7 +81,7 @@ async def many_claimers_one_wins(rig: Rig) -> None:
                 for place, claim in enumerate(claims)
             )
         )
-        assert sum(answers) == 1, f"{sum(answers)} of 8 workers were told to execute one attempt"
+        assert sum(answers) == 1, f"{sum(answers)} of 8 workers could claim one attempt"
         taken = await rig.store.inbox.take("pool")
         winner = claims[answers.index(True)]
         assert [notice for _, notice in taken] == [winner], (
@@ -102,7 +102,7 @@ async def a_revoked_attempt_cannot_be_claimed(rig: Rig) -> None:
 
 
 async def revoking_tells_whether_it_came_first(rig: Rig) -> None:
-    """``revoke`` gives ``True`` when no worker had claimed the attempt, also the second time, otherwise ``False``."""
+    """``revoke`` returns ``True`` when no worker had claimed the attempt, also the second time, otherwise ``False``."""
     await rig.run()
     assert await rig.store.inbox.claim("pool", _notice("a"), worker="w1")
     for _ in range(2):
@@ -111,7 +111,7 @@ async def revoking_tells_whether_it_came_first(rig: Rig) -> None:
 
 
 async def claiming_and_revoking_race(rig: Rig) -> None:
-    """Of a claim and a revocation at the same time exactly one comes first."""
+    """Of a simultaneous claim and revocation exactly one wins."""
     await rig.run()
     again = await rig.reopen()
     for attempt in range(1, 9):
@@ -125,7 +125,7 @@ async def claiming_and_revoking_race(rig: Rig) -> None:
 
 
 async def a_claim_needs_a_run_that_goes_on(rig: Rig) -> None:
-    """``claim`` gives ``False`` and puts nothing when the run has its outcome, and when there is no such run."""
+    """``claim`` returns ``False`` and puts nothing when the run has an outcome or does not exist."""
     await rig.run()
     await rig.finish("run", await rig.lease())
     for run in ("run", "nowhere"):

@@ -41,7 +41,7 @@ async def _fill(rig: Rig, count: int, *, pool: str = "pool") -> list[str]:
 
 
 async def notices_come_back_whole(rig: Rig) -> None:
-    """``take`` gives each notice as it was put, also one about a run that is not there."""
+    """``take`` returns each notice as it was put, also one about an unknown run."""
     notices = [Notice(run="nowhere", event=event) for event in samples.one_of_each_event()]
     await rig.store.inbox.put("pool", notices)
     again = await rig.reopen()
@@ -52,13 +52,13 @@ async def notices_come_back_whole(rig: Rig) -> None:
 
 
 async def notices_come_oldest_first(rig: Rig) -> None:
-    """``take`` gives the oldest first; the letters of one call, and the calls of one caller, stay in order."""
+    """``take`` returns the oldest first; the notices of one call, and the calls of one caller, stay in order."""
     expected = await _fill(rig, 30)
     assert _cells(await rig.store.inbox.take("pool")) == expected
 
 
 async def a_taker_can_be_limited(rig: Rig) -> None:
-    """``take`` gives as many as it is asked for, the oldest ones."""
+    """``take`` returns at most as many notices as the limit, the oldest ones."""
     expected = await _fill(rig, 7)
     for limit in (1, 3, 7, 100):
         found = _cells(await rig.store.inbox.take("pool", limit))
@@ -66,7 +66,7 @@ async def a_taker_can_be_limited(rig: Rig) -> None:
 
 
 async def notices_survive_a_takeover(rig: Rig) -> None:
-    """Until they are acknowledged the same letters come again, to whoever takes: nothing is lost with a driver."""
+    """Until they are acknowledged, the same notices are taken again by any driver: none is lost with a driver."""
     await rig.lease()
     expected = await _fill(rig, 5)
     first = await rig.store.inbox.take("pool", 4)
@@ -82,7 +82,7 @@ async def notices_survive_a_takeover(rig: Rig) -> None:
 
 
 async def acknowledged_notices_are_gone(rig: Rig) -> None:
-    """``acknowledge`` forgets notices; those that came meanwhile stay, and tokens are not used again."""
+    """``acknowledge`` deletes notices; those that came meanwhile stay, and tokens are not used again."""
     await _fill(rig, 4)
     taken = await rig.store.inbox.take("pool")
     late = samples.notice(99)
@@ -111,7 +111,7 @@ async def some_of_the_notices_can_be_acknowledged(rig: Rig) -> None:
 
 
 async def acknowledging_again_is_no_error(rig: Rig) -> None:
-    """A token that is gone already is no error, and forgets nothing else."""
+    """Acknowledging a token again is no error, and deletes nothing else."""
     await _fill(rig, 3)
     tokens = [token for token, _ in await rig.store.inbox.take("pool", 2)]
     for _ in range(2):
@@ -143,7 +143,7 @@ async def notices_of_a_deleted_run_stay(rig: Rig) -> None:
 
 
 async def notices_race_with_taking(rig: Rig) -> None:
-    """While many put, one who takes, acknowledges and waits gets each notice once, each sender's in order."""
+    """While many senders put, a driver takes each notice once, and the notices of one sender in their order."""
     stores: list[RunStore] = [rig.store, await rig.reopen()]
     senders, each = 4, 30
 
@@ -168,11 +168,11 @@ async def notices_race_with_taking(rig: Rig) -> None:
     for sender in range(senders):
         found = [number for number in numbers if number // 1000 == sender]
         expected = [sender * 1000 + number for number in range(each)]
-        assert found == expected, f"the letters of sender {sender} came as {found}"
+        assert found == expected, f"the notices of sender {sender} came as {found}"
 
 
 async def waiting_with_notices_ends_at_once(rig: Rig) -> None:
-    """``wait`` returns at once while there is a notice that is not acknowledged, also one that was taken."""
+    """``wait`` returns at once while there is an unacknowledged notice, even one that was taken."""
     await _fill(rig, 1)
     await rig.soon(rig.store.inbox.wait("pool", None), "wait with a notice in the inbox")
     taken = await rig.store.inbox.take("pool")
@@ -189,7 +189,7 @@ async def a_notice_wakes_who_waits(rig: Rig) -> None:
         waiting = await rig.start(rig.store.inbox.wait("pool", 3600.0))
         rig.waits(waiting, "wait returned without a notice")
         await store.inbox.put("pool", [samples.notice(round_)])
-        await rig.soon(waiting, "put did not wake who waits")
+        await rig.soon(waiting, "put did not wake a waiter")
         taken = await rig.store.inbox.take("pool")
         assert _cells(taken) == [f"cell{round_}"]
         await rig.store.inbox.acknowledge("pool", [taken[0][0]])
@@ -216,15 +216,15 @@ async def waiting_without_limit_goes_on(rig: Rig) -> None:
     await rig.rest()
     rig.waits(waiting, "wait without a timeout returned without a notice")
     await _fill(rig, 1)
-    await rig.soon(waiting, "put did not wake who waits")
+    await rig.soon(waiting, "put did not wake a waiter")
 
 
 async def a_waiting_that_is_cancelled_takes_nothing(rig: Rig) -> None:
-    """Who stops waiting takes no notice along, and does not stop others from being woken."""
+    """A cancelled ``wait`` takes no notice along, and does not keep others from being woken."""
     leaver = await rig.start(rig.store.inbox.wait("pool", None))
     waiting = await rig.start(rig.store.inbox.wait("pool", None))
     leaver.cancel()
     await rig.rest()
     await _fill(rig, 1)
-    await rig.soon(waiting, "put did not wake who waits after somebody else left")
+    await rig.soon(waiting, "put did not wake a waiter after another waiter left")
     assert len(await rig.store.inbox.take("pool")) == 1

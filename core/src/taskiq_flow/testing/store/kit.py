@@ -29,7 +29,7 @@ STORE_CHECKS: Mapping[str, Check] = _checks_of(runs, log, inbox, claims, leases,
 """Every check by name; each is ``async def check(rig)`` and raises :class:`AssertionError`."""
 
 FOR_SHARING = frozenset(threads.__all__)
-"""The checks that only a store which is shared by event loops has to pass."""
+"""The checks only for stores that several event loops share."""
 
 
 class StoreKit(ABC):
@@ -46,16 +46,16 @@ class StoreKit(ABC):
 
     Without pytest: ``await check_store(TestMyStore())``.
 
-    The tests cannot be overridden. What a store cannot do is declared below, and what it does not do yet is
-    listed in ``waived``, where everybody sees it.
+    The tests cannot be overridden. The class variables below declare the limits of a store; ``waived`` lists the
+    promises that it does not keep yet, where everybody sees them.
 
-    :cvar fake_time: Whether leases expire and waits end by the clock that ``make_store`` was given.
+    :cvar fake_time: Whether leases expire and waits end by the clock that is given to ``make_store``.
     :cvar in_process: Whether the store answers without waiting for anything outside the event loop; then it must
         wake without any time passing, and must not poll.
-    :cvar shared_by_loops: Whether one store object may be used from several event loops in several threads; what the
-        store itself says, so that whoever writes a kit has thought of it.
-    :cvar patience: How long a store that is not ``in_process`` may take to answer or wake, in seconds.
-    :cvar ttl: A time to live that can be waited for, in seconds; used where time is not fake.
+    :cvar shared_by_loops: Whether one store object may be used from several event loops in several threads; equal to
+        the store's own attribute, so that the author of a kit has thought of it.
+    :cvar patience: The time in which a store that is not ``in_process`` must answer or wake, in seconds.
+    :cvar ttl: A time to live that is short enough to wait for, in seconds; used where time is not fake.
     :cvar waived: The reason for each check that is skipped, by its name.
     """
 
@@ -69,7 +69,7 @@ class StoreKit(ABC):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         kits = [base for base in cls.__mro__[1:] if issubclass(base, StoreKit)]
-        # Also by a class that stands beside the kit; and what runs the checks is as much a part of them.
+        # Another base class must not override either; the methods that run the checks are protected too.
         others = {name for base in cls.__mro__ if base not in kits for name in vars(base)}
         overridden = sorted(
             name
@@ -91,15 +91,15 @@ class StoreKit(ABC):
         """
 
     async def reopen(self, store: RunStore, clock: Clock) -> RunStore:
-        """Make another store object on the data of this one, as another process would have it.
+        """Make another store object on the same data, as another process would.
 
-        The default gives the same object, which is right only for what lives in one process. The kit starts it up
-        and shuts it down.
+        The default returns the same object, which is right only for a store that lives in one process. The kit starts
+        it up and shuts it down.
         """
         return store
 
     async def residue(self, store: RunStore, run: str) -> Iterable[str]:
-        """Name what the raw data still holds of a run, looking past the store's own methods (notices do not count)."""
+        """Name the remains of a run in the raw data, read without the store's own methods; notices do not count."""
         return ()
 
     async def check(self, name: str) -> None:
@@ -152,13 +152,13 @@ class StoreKit(ABC):
                     f"the store did not answer within {10 * self.patience} seconds"
                 ) from None
             except AssertionError as error:
-                # A bare assert says nothing outside pytest; the promise says what it was about.
+                # Outside pytest a bare assert has no message, so the promise becomes the message.
                 if str(error):
                     raise
                 raise AssertionError(STORE_CHECKS[name].__doc__) from error
 
     async def failures(self) -> dict[str, BaseException]:
-        """Run every check, and give what went wrong by the check's name."""
+        """Run every check, and return the errors by the check's name."""
         found = {name: await self._error(name) for name in STORE_CHECKS}
         return {name: error for name, error in found.items() if error is not None}
 

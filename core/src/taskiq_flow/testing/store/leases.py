@@ -20,11 +20,11 @@ __all__ = [
 ]
 
 SLACK = 5.0
-"""How far a real clock may have moved on meanwhile, in seconds."""
+"""The tolerance for a real clock that moves on meanwhile, in seconds."""
 
 
 async def a_lease_has_one_holder(rig: Rig) -> None:
-    """``acquire`` gives a free lease with its term, and ``None`` while somebody else has it."""
+    """``acquire`` returns a free lease with its term, and ``None`` while somebody else holds it."""
     before = rig.clock.now()
     lease = await rig.lease("a")
     assert (lease.name, lease.holder) == ("pool:pool", "a")
@@ -35,7 +35,7 @@ async def a_lease_has_one_holder(rig: Rig) -> None:
 
 
 async def leases_of_other_names_are_free(rig: Rig) -> None:
-    """Leases of different names have nothing to do with each other."""
+    """Leases of different names are independent."""
     lease = await rig.lease("a")
     other = await rig.lease("b", name="pool:other")
     await rig.store.leases.release(other)
@@ -43,7 +43,7 @@ async def leases_of_other_names_are_free(rig: Rig) -> None:
 
 
 async def a_holder_gets_its_lease_again(rig: Rig) -> None:
-    """Who has a lease and acquires it gets the same number and a new term, expired or not."""
+    """A holder that acquires its lease again gets the same number and a new term, expired or not."""
     first = await rig.lease("a")
     await rig.pass_time(rig.ttl * 0.3)
     second = await rig.lease("a")
@@ -55,7 +55,7 @@ async def a_holder_gets_its_lease_again(rig: Rig) -> None:
 
 
 async def a_lease_expires(rig: Rig) -> None:
-    """Somebody else gets a lease once it has expired, not before, under a higher number."""
+    """Another holder gets a lease once it has expired, not before, under a higher number."""
     first = await rig.lease("a")
     await rig.pass_time(rig.ttl * 0.5)
     await rig.check_held(first, "b", "a lease was taken before its time")
@@ -63,7 +63,7 @@ async def a_lease_expires(rig: Rig) -> None:
     second = await rig.store.leases.acquire("pool:pool", "b", rig.ttl)
     assert second is not None, "an expired lease could not be acquired"
     assert second.number > first.number, f"number {first.number} was followed by {second.number}"
-    await rig.check_held(second, "a", "who lost a lease took it back")
+    await rig.check_held(second, "a", "a holder took back a lease that it had lost")
 
 
 async def a_renewed_lease_lasts(rig: Rig) -> None:
@@ -72,7 +72,7 @@ async def a_renewed_lease_lasts(rig: Rig) -> None:
     for _ in range(3):
         await rig.pass_time(rig.ttl * 0.6)
         renewed = await rig.store.leases.renew(lease, rig.ttl)
-        assert renewed is not None, "a lease that nobody took could not be renewed"
+        assert renewed is not None, "a lease that no other holder took could not be renewed"
         assert renewed.number == lease.number
         assert renewed.expires_at > lease.expires_at
         await rig.check_held(renewed, "b", "a renewed lease was taken")
@@ -84,16 +84,16 @@ async def a_renewed_lease_lasts(rig: Rig) -> None:
 
 
 async def an_expired_lease_can_be_renewed_until_it_is_taken(rig: Rig) -> None:
-    """``renew`` gives ``None`` when the lease is lost, which it is not by expiring alone."""
+    """``renew`` returns ``None`` only for a lost lease; an expired lease is lost when another holder takes it."""
     lease = await rig.lease("a")
     await rig.pass_time(rig.ttl * 1.1)
     renewed = await rig.store.leases.renew(lease, rig.ttl)
-    assert renewed is not None, "a lease that nobody took could not be renewed"
+    assert renewed is not None, "a lease that no other holder took could not be renewed"
     await rig.check_held(renewed, "b", "a renewed lease was taken")
 
 
 async def a_lost_lease_cannot_be_renewed_or_released(rig: Rig) -> None:
-    """``renew`` gives ``None`` and ``release`` is without effect when the lease is lost."""
+    """``renew`` returns ``None`` and ``release`` is without effect when the lease is lost."""
     old = await rig.lease("a")
     new = await rig.takeover("b")
     assert await rig.store.leases.renew(old, rig.ttl * 10) is None, "a lease that was taken over was renewed"
@@ -108,7 +108,7 @@ async def a_lost_lease_cannot_be_renewed_or_released(rig: Rig) -> None:
 
 
 async def a_released_lease_is_free_at_once(rig: Rig) -> None:
-    """``release`` gives a lease back, so that anybody can acquire it at once, under a higher number."""
+    """``release`` frees a lease, so that anybody can acquire it at once, under a higher number."""
     first = await rig.lease("a")
     await rig.store.leases.release(first)
     await rig.store.leases.release(first)
@@ -117,7 +117,7 @@ async def a_released_lease_is_free_at_once(rig: Rig) -> None:
 
 
 async def numbers_only_grow(rig: Rig) -> None:
-    """Each new holding has a higher number than any before it, for ever; after releases and long pauses too."""
+    """Each new holder gets a higher number than any before, for ever; after releases and long pauses too."""
     numbers = []
     for holder in ("a", "a", "b", "a"):
         lease = await rig.lease(holder)
@@ -130,7 +130,7 @@ async def numbers_only_grow(rig: Rig) -> None:
 
 
 async def many_who_acquire_one_gets_it(rig: Rig) -> None:
-    """Of many who acquire at the same time exactly one gets the lease, when it is new and when it has expired."""
+    """Of many simultaneous ``acquire`` calls exactly one gets the lease, when it is new and when it has expired."""
     stores = (rig.store, await rig.reopen())
     for round_ in range(3):
         answers = await asyncio.gather(

@@ -59,7 +59,7 @@ async def events_stay_in_order(rig: Rig) -> None:
 
 
 async def a_reading_starts_at_its_offset(rig: Rig) -> None:
-    """``read`` gives a run's events from an offset, counted from 0; past the end there are none."""
+    """``read`` returns a run's events from an offset, counted from 0; past the end there are none."""
     await rig.run()
     events = samples.some_events(5)
     await rig.store.log.append({"run": events}, lease=await rig.lease())
@@ -69,7 +69,7 @@ async def a_reading_starts_at_its_offset(rig: Rig) -> None:
 
 
 async def reading_an_unknown_run_is_refused(rig: Rig) -> None:
-    """``read`` raises ``RunNotFound`` for an unknown run, and gives nothing for one without events."""
+    """``read`` raises ``RunNotFound`` for an unknown run, and returns nothing for one without events."""
     await rig.expect_refusal(rig.store.log.read("nowhere"), RunNotFound, "read of an unknown run")
     await rig.run()
     assert list(await rig.store.log.read("run")) == []
@@ -90,7 +90,7 @@ async def a_lost_lease_writes_nothing(rig: Rig) -> None:
 
 
 async def an_empty_batch_tells_of_a_lost_lease(rig: Rig) -> None:
-    """``append`` of nothing raises ``LeaseLost`` after a takeover: a driver asks by it whether it still is one."""
+    """``append`` of nothing raises ``LeaseLost`` after a takeover: a driver checks its lease with it."""
     await rig.run()
     old = await rig.lease()
     await rig.store.log.append({}, lease=old)
@@ -119,7 +119,7 @@ async def a_lease_that_was_given_back_writes_nothing(rig: Rig) -> None:
 
 
 async def an_expired_lease_still_writes_until_it_is_taken(rig: Rig) -> None:
-    """A lease that has merely expired is good for writing until somebody takes it; so is one from before a renewal."""
+    """An expired lease can still write until another holder takes it; so can a lease object from before a renewal."""
     await rig.run()
     lease = await rig.lease()
     await rig.pass_time(rig.ttl * 1.1)
@@ -130,7 +130,7 @@ async def an_expired_lease_still_writes_until_it_is_taken(rig: Rig) -> None:
 
 
 async def a_batch_with_an_unknown_run_writes_nothing(rig: Rig) -> None:
-    """``append`` is all or nothing: a run that is not there raises ``RunNotFound``, which names it."""
+    """``append`` is all or nothing: an unknown run raises ``RunNotFound``, which names it."""
     for run in ("a", "z"):
         await rig.run(run)
     batch = {run: samples.some_events(2) for run in ("a", "nowhere", "z")}
@@ -145,7 +145,7 @@ async def a_batch_with_an_unknown_run_writes_nothing(rig: Rig) -> None:
 
 
 async def nothing_is_written_behind_a_takeover(rig: Rig) -> None:
-    """Once ``acquire`` has given the lease to another driver, what it reads is all that the older one ever wrote."""
+    """Once another driver has acquired the lease, the older one writes nothing more."""
     await rig.run()
     again = await rig.reopen()
     old = await rig.lease()
@@ -175,7 +175,7 @@ async def nothing_is_written_behind_a_takeover(rig: Rig) -> None:
 
 
 async def a_follower_gets_what_is_there_and_ends(rig: Rig) -> None:
-    """``follow`` of a finished run gives all events and ends."""
+    """``follow`` of a finished run yields all events and ends."""
     await rig.run()
     lease, events = await rig.lease(), samples.some_events(7)
     await rig.store.log.append({"run": events}, lease=lease)
@@ -185,7 +185,7 @@ async def a_follower_gets_what_is_there_and_ends(rig: Rig) -> None:
 
 
 async def a_follower_gets_what_comes_and_ends(rig: Rig) -> None:
-    """``follow`` gives events as they come, without delay, and ends only after the run has an outcome."""
+    """``follow`` yields events as they come, without delay, and ends only after the run has an outcome."""
     await rig.run()
     lease, events = await rig.lease(), samples.some_events(12)
     await rig.store.log.append({"run": events[:2]}, lease=lease)
@@ -209,7 +209,7 @@ async def a_follower_gets_what_comes_and_ends(rig: Rig) -> None:
 
 
 async def a_follower_starts_at_its_offset(rig: Rig) -> None:
-    """``follow`` starts at an offset, also at one that is not written yet."""
+    """``follow`` starts at an offset, even one that is not written yet."""
     await rig.run()
     lease, events = await rig.lease(), samples.some_events(6)
     await rig.store.log.append({"run": events[:3]}, lease=lease)
@@ -222,7 +222,7 @@ async def a_follower_starts_at_its_offset(rig: Rig) -> None:
 
 
 async def followers_are_independent(rig: Rig) -> None:
-    """Every follower gets every event, one that is slow too; one that leaves disturbs nobody."""
+    """Every follower gets every event, even a slow one; a follower that leaves disturbs no other."""
     await rig.run()
     lease, events = await rig.lease(), samples.some_events(40)
     again = await rig.reopen()
@@ -243,11 +243,11 @@ async def followers_are_independent(rig: Rig) -> None:
             await rig.rest()
     await rig.finish("run", lease)
     for task in tasks:
-        assert await rig.soon(task, "follow while somebody else left") == events
+        assert await rig.soon(task, "follow while another follower left") == events
 
 
 async def nothing_is_missed_between_reading_and_waiting(rig: Rig) -> None:
-    """Events that come while a follower is busy with the ones before are given next, and end with the outcome."""
+    """Events that come while a follower is busy are yielded next, and the following ends with the outcome."""
     await rig.run()
     lease, events = await rig.lease(), samples.some_events(3)
     await rig.store.log.append({"run": events[:1]}, lease=lease)
@@ -261,7 +261,7 @@ async def nothing_is_missed_between_reading_and_waiting(rig: Rig) -> None:
             else:
                 await rig.finish("run", lease)
 
-    await rig.soon(following(), "follow of what its own reader causes")
+    await rig.soon(following(), "follow of events that its own reader causes")
     assert found == events
 
 

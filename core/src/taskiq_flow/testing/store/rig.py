@@ -1,4 +1,4 @@
-"""What a check works with: a store, a clock, and ways to wait that end when the store never answers."""
+"""The rig of a check: a store, a clock, and ways to wait that end even when the store never answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Rig"]
 T = TypeVar("T")
 
 REST = 0.05
-"""How long a store outside the process gets to do what it should not, in seconds."""
+"""The time in which a store outside the process could do something forbidden, in seconds."""
 
 
 @define(kw_only=True)
@@ -28,13 +28,13 @@ class Rig:
     """A store under test.
 
     :param store: The store, started.
-    :param clock: What it was made with.
+    :param clock: The store's clock.
     :param in_process: Whether it answers without waiting for anything outside the event loop.
     :param shared_by_loops: Whether it may be used from several event loops in several threads.
-    :param patience: How long a store that is not ``in_process`` may take to wake somebody, in seconds.
+    :param patience: The time in which a store that is not ``in_process`` must wake a waiter, in seconds.
     :param ttl: A time to live for leases and workers that a check can let pass, in seconds.
-    :param reopen: Gives another store object on the same data.
-    :param residue: Gives the names of what is left of a run in the raw data.
+    :param reopen: Returns another store object on the same data.
+    :param residue: Returns the names of a run's remains in the raw data.
     """
 
     store: RunStore
@@ -73,7 +73,7 @@ class Rig:
     async def check_held(self, lease: Lease, other: str, promise: str) -> None:
         """Check that another holder does not get a lease that has not expired.
 
-        :param promise: What is broken when it does.
+        :param promise: The message of the failure when it does.
         :raises unittest.SkipTest: a real clock went past the lease's term meanwhile.
         """
         found = await self.store.leases.acquire(lease.name, other, self.ttl)
@@ -89,14 +89,14 @@ class Rig:
             await asyncio.sleep(seconds)
 
     async def rest(self) -> None:
-        """Let everybody else come as far as they can."""
+        """Let all other tasks run as far as they can."""
         if self.in_process:
             await settle()
         else:
             await asyncio.sleep(REST)
 
     async def start(self, awaitable: Awaitable[T]) -> asyncio.Future[T]:
-        """Begin something that waits, and let it come to where it waits."""
+        """Start a task, and let it run until it waits."""
         task = asyncio.ensure_future(awaitable)
         self._tasks.append(task)
         await self.rest()
@@ -105,7 +105,7 @@ class Rig:
     async def soon(self, awaitable: Awaitable[T], promise: str) -> T:
         """Await something that must need no time.
 
-        :param promise: What is broken when it does not come.
+        :param promise: The message of the failure when it still waits.
         """
         task = asyncio.ensure_future(awaitable)
         self._tasks.append(task)
@@ -120,9 +120,9 @@ class Rig:
         return await task
 
     def waits(self, task: asyncio.Future[Any], promise: str) -> None:
-        """Check that something that must not happen has not happened.
+        """Check that a task still waits.
 
-        :param promise: What is broken when it has.
+        :param promise: The message of the failure when it does not.
         """
         if task.done():
             found = f"raised {task.exception()!r}" if task.exception() else f"gave {task.result()!r}"
@@ -133,7 +133,7 @@ class Rig:
     ) -> StoreError:
         """Await something that must raise.
 
-        :param promise: What is broken when it does not.
+        :param promise: The message of the failure when it does not.
         """
         try:
             found = await self.soon(awaitable, promise)
@@ -142,7 +142,7 @@ class Rig:
         raise AssertionError(f"{promise}: expected {error.__name__}, found {found!r}")
 
     async def close(self) -> None:
-        """End what a check left waiting."""
+        """Cancel the tasks that a check left waiting."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -29,7 +29,7 @@ __all__ = [
 
 
 async def a_run_comes_back_whole(rig: Rig) -> None:
-    """What is created is what ``get`` gives, in this object and in another one on the same data."""
+    """``get`` returns the record that ``create`` got, from this object and from another one on the same data."""
     made = await rig.run()
     assert await rig.store.runs.get("run") == made
     again = await rig.reopen()
@@ -40,7 +40,7 @@ async def a_run_comes_back_whole(rig: Rig) -> None:
 
 
 async def creating_twice_changes_nothing(rig: Rig) -> None:
-    """``create`` gives ``False`` for an id that is taken, and changes nothing."""
+    """``create`` returns ``False`` for an id that is taken, and changes nothing."""
     made = await rig.run()
     other = samples.record("run", pool="elsewhere", created_at=999.0)
     assert await rig.store.runs.create(other) is False, "create of an id that is taken did not give False"
@@ -48,18 +48,18 @@ async def creating_twice_changes_nothing(rig: Rig) -> None:
 
 
 async def many_creators_make_one_run(rig: Rig) -> None:
-    """Of many who create one id at the same time, exactly one is told ``True``."""
+    """Of many simultaneous ``create`` calls with one id exactly one returns ``True``."""
     stores = [rig.store, await rig.reopen()]
     records = [samples.record("run", created_at=float(number)) for number in range(10)]
     answers = await asyncio.gather(
         *(stores[place % 2].runs.create(record) for place, record in enumerate(records))
     )
-    assert sum(answers) == 1, f"{sum(answers)} of 10 creators of one id were told True"
+    assert sum(answers) == 1, f"{sum(answers)} of 10 creators of one id got True"
     assert await rig.store.runs.get("run") == records[answers.index(True)]
 
 
 async def unknown_runs_are_not_found(rig: Rig) -> None:
-    """``get``, ``wait`` and ``finish`` raise ``RunNotFound`` for an unknown id; ``delete`` gives ``False``."""
+    """``get``, ``wait`` and ``finish`` raise ``RunNotFound`` for an unknown id; ``delete`` returns ``False``."""
     lease = await rig.lease()
     error = await rig.expect_refusal(rig.store.runs.get("nowhere"), RunNotFound, "get of an unknown run")
     assert isinstance(error, RunNotFound)
@@ -71,7 +71,7 @@ async def unknown_runs_are_not_found(rig: Rig) -> None:
 
 
 async def runs_are_listed_newest_first(rig: Rig) -> None:
-    """``list`` gives the newest first by ``created_at``, whatever the order of creation."""
+    """``list`` returns the newest first by ``created_at``, whatever the order of creation."""
     for number in (3, 1, 4, 2):
         await rig.run(f"run{number}", created_at=float(number))
     found = [record.id for record in await rig.store.runs.list()]
@@ -81,7 +81,7 @@ async def runs_are_listed_newest_first(rig: Rig) -> None:
 
 
 async def the_list_can_be_narrowed(rig: Rig) -> None:
-    """``list`` can be asked for a pool, and for runs with or without an outcome."""
+    """``list`` can be limited to a pool, and to runs with or without an outcome."""
     lease = await rig.lease()
     for number, pool in enumerate(("a", "b", "a", "b")):
         await rig.run(f"run{number}", pool=pool, created_at=float(number))
@@ -123,7 +123,7 @@ async def an_outcome_is_final(rig: Rig) -> None:
 
 
 async def finishing_needs_the_lease(rig: Rig) -> None:
-    """``finish`` with a lease that was taken over or given back raises ``LeaseLost`` and writes nothing."""
+    """``finish`` with a lease that was taken over or released raises ``LeaseLost`` and writes nothing."""
     await rig.run()
     old = await rig.lease()
     new = await rig.takeover()
@@ -138,7 +138,7 @@ async def finishing_needs_the_lease(rig: Rig) -> None:
 
 
 async def an_outcome_wakes_who_waits(rig: Rig) -> None:
-    """``wait`` gives the run once it has an outcome; everybody who waits is woken, and nobody before."""
+    """``wait`` returns the run once it has an outcome; then all waiters are woken, and none before."""
     await rig.run()
     await rig.run("other")
     lease = await rig.lease()
@@ -151,12 +151,12 @@ async def an_outcome_wakes_who_waits(rig: Rig) -> None:
         rig.waits(task, "wait returned before the run had an outcome")
     await rig.finish("run", lease)
     for task in waiting:
-        found = await rig.soon(task, "finish did not wake somebody who waits for the run")
+        found = await rig.soon(task, "finish did not wake a waiter for the run")
         assert found.outcome == samples.outcome()
 
 
 async def waiting_for_a_finished_run_ends_at_once(rig: Rig) -> None:
-    """``wait`` for a run that has an outcome gives it at once."""
+    """``wait`` for a finished run returns at once."""
     await rig.run()
     await rig.finish("run", await rig.lease())
     found = await rig.soon(rig.store.runs.wait("run"), "wait for a finished run")
@@ -172,7 +172,7 @@ async def deleting_wakes_who_waits(rig: Rig) -> None:
 
 
 async def deleting_a_run_leaves_nothing(rig: Rig) -> None:
-    """``delete`` forgets the run with its log, claims and blobs; a new run of that id starts from nothing."""
+    """``delete`` removes the run with its log, claims and blobs; a new run of that id starts from nothing."""
     store, lease = rig.store, await rig.lease()
     made = await rig.run()
     await store.log.append({"run": samples.some_events(3)}, lease=lease)
@@ -200,7 +200,7 @@ async def deleting_a_run_leaves_nothing(rig: Rig) -> None:
 async def deleting_a_run_leaves_others(rig: Rig) -> None:
     """``delete`` touches no other run."""
     store, lease = rig.store, await rig.lease()
-    kept = await rig.run("run/2")
+    other = await rig.run("run/2")
     await rig.run("run")
     events = samples.some_events(2)
     await store.log.append({"run/2": events}, lease=lease)
@@ -208,7 +208,7 @@ async def deleting_a_run_leaves_others(rig: Rig) -> None:
     claim = Notice(run="run/2", event=samples.start())
     assert await store.inbox.claim("pool", claim, worker="w1")
     await store.runs.delete("run")
-    assert await store.runs.get("run/2") == kept
+    assert await store.runs.get("run/2") == other
     assert list(await store.log.read("run/2")) == events
     assert await store.blobs.get("run/2", "key") == b"data"
     assert not await store.inbox.claim("pool", claim, worker="w2"), (
@@ -217,7 +217,7 @@ async def deleting_a_run_leaves_others(rig: Rig) -> None:
 
 
 async def deleting_by_age_spares_the_young_and_the_active(rig: Rig) -> None:
-    """``delete_finished`` forgets runs whose outcome's ``at`` is before a time, and says how many."""
+    """``delete_finished`` removes runs whose outcome's ``at`` is before a time, and returns their number."""
     lease = await rig.lease()
     for number in range(4):
         await rig.run(f"run{number}", created_at=float(number))

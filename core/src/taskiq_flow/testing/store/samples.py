@@ -1,4 +1,4 @@
-"""Things to put into a store: small, and complete enough that a field that gets lost is noticed."""
+"""Sample objects for stores: small, but complete, so that a lost field is noticed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FAILURE = Failure(
 
 
 def graph() -> Graph:
-    """Give a graph with both kinds of node, a guard, options and literals."""
+    """Return a graph with both kinds of node, a guard, options and literals."""
     body = Graph(
         nodes={
             "size": TaskNode(name="size", task="lib:size", params={"path": Input("item")}, outputs=("size",))
@@ -83,7 +83,7 @@ def graph() -> Graph:
 
 
 def record(run: str = "run", *, pool: str = "pool", created_at: float = 100.0) -> RunRecord:
-    """Give a run that has just begun."""
+    """Return a run that has just begun."""
     return RunRecord(
         id=run,
         pool=pool,
@@ -97,7 +97,7 @@ def record(run: str = "run", *, pool: str = "pool", created_at: float = 100.0) -
 
 
 def outcome(status: RunStatus = RunStatus.FAILED, *, at: float = 200.0) -> RunOutcome:
-    """Give a way to end."""
+    """Return an outcome."""
     return RunOutcome(
         status=status,
         outputs={"sizes": VALUE},
@@ -109,25 +109,25 @@ def outcome(status: RunStatus = RunStatus.FAILED, *, at: float = 200.0) -> RunOu
 
 
 def start(cell: str = "listing", attempt: int = 1, *, worker: str = "w1") -> ev.CellStarted:
-    """Give the news that a worker has an attempt."""
+    """Return the event that a worker began an attempt."""
     return ev.CellStarted(cell=cell, attempt=attempt, worker=worker, at=101.0)
 
 
 def notice(number: int = 0, run: str = "run") -> Notice:
-    """Give a notice that differs from those with another number."""
+    """Return a notice that is unique to its number."""
     return Notice(
         run=run, event=ev.CellSucceeded(cell=f"cell{number}", attempt=1, outputs=(VALUE,), at=102.0)
     )
 
 
 def some_events(count: int, *, start: int = 0) -> list[ev.Event]:
-    """Give events that can be told from each other."""
+    """Return events that all differ."""
     numbers = range(start, start + count)
     return [ev.CellProgressed(cell="listing", attempt=1, progress=number / 8, at=103.0) for number in numbers]
 
 
 def one_of_each_event() -> list[ev.Event]:
-    """Give an event of every type, with every field away from its default."""
+    """Return an event of every type, with every field away from its default."""
     cell, attempt, at = "sizes[3]/size", 2, 1_700_000_000.125
     failed = ev.AttemptFailed(
         cell=cell,

@@ -23,7 +23,7 @@ __all__ = [
 
 
 async def blobs_come_back_whole(rig: Rig) -> None:
-    """``get`` gives the bytes that ``put`` was given: any bytes, none at all, a mebibyte."""
+    """``get`` returns the bytes of ``put``: any bytes, none at all, a mebibyte."""
     await rig.run()
     blobs = {"bytes": bytes(range(256)), "empty": b"", "a/b[1]:größe": b"x", "large": b"\0\xff" * 2**19}
     for key, data in blobs.items():
@@ -34,7 +34,7 @@ async def blobs_come_back_whole(rig: Rig) -> None:
 
 
 async def blobs_are_told_apart(rig: Rig) -> None:
-    """Another case is another key, and a run and a key are two words, however one would join them."""
+    """Keys are case-sensitive, and no way of joining run and key mixes up two pairs."""
     blobs = {("run", "key"): b"1", ("run", "KEY"): b"2", ("run", " key"): b"3"}
     for joint in "/:-_.":
         blobs |= {("a", f"b{joint}c"): b"4", (f"a{joint}b", "c"): b"5"}
@@ -53,7 +53,7 @@ async def a_blob_can_be_replaced(rig: Rig) -> None:
 
 
 async def a_blob_can_come_before_its_run(rig: Rig) -> None:
-    """A blob may be put before its run is created, and is there afterwards."""
+    """A blob may be put before its run is created, and stays."""
     await rig.store.blobs.put("run", "key", b"data")
     await rig.run()
     assert await rig.store.blobs.get("run", "key") == b"data"
@@ -71,7 +71,7 @@ async def unknown_blobs_are_refused(rig: Rig) -> None:
 
 
 async def blobs_of_a_run_go_together(rig: Rig) -> None:
-    """``delete_run`` forgets all blobs of one run, and of no other; without any it is no error."""
+    """``delete_run`` removes all blobs of one run, and of no other; without any it is no error."""
     for run in ("run", "run2"):
         for key in ("a", "b"):
             await rig.store.blobs.put(run, key, b"data")
@@ -100,7 +100,7 @@ def _workers(rig: Rig) -> list[WorkerInfo]:
 
 
 async def workers_are_listed_by_pool_and_id(rig: Rig) -> None:
-    """``list`` gives a pool's workers by id, each as it was announced; no tasks is not the same as unknown tasks."""
+    """``list`` returns a pool's workers by id, each as announced; no tasks is not the same as unknown tasks."""
     workers = _workers(rig)
     other = WorkerInfo(id="w0", pool="other", expires_at=1.0)
     for worker in (workers[2], other, workers[0], workers[1]):
@@ -112,7 +112,7 @@ async def workers_are_listed_by_pool_and_id(rig: Rig) -> None:
 
 
 async def the_last_announcement_counts(rig: Rig) -> None:
-    """``announce`` again replaces what was said before, as a heartbeat does."""
+    """A second ``announce`` replaces the first, as a heartbeat does."""
     first = _workers(rig)[0]
     second = evolve(first, capacity={"cpu": 1.0}, expires_at=first.expires_at + 10, tasks=frozenset({"a"}))
     for worker in (first, second):
@@ -121,7 +121,7 @@ async def the_last_announcement_counts(rig: Rig) -> None:
 
 
 async def expired_workers_are_listed_too(rig: Rig) -> None:
-    """``list`` gives expired workers too: the driver must see whom it lost."""
+    """``list`` returns expired workers too: the driver must see which workers are lost."""
     workers = _workers(rig)
     for worker in workers:
         await rig.store.workers.announce(worker)
@@ -130,7 +130,7 @@ async def expired_workers_are_listed_too(rig: Rig) -> None:
 
 
 async def workers_can_be_removed(rig: Rig) -> None:
-    """``remove`` forgets a worker; without one of that id it is without effect."""
+    """``remove`` deletes a worker; an unknown id is without effect."""
     workers = _workers(rig)
     for worker in workers:
         await rig.store.workers.announce(worker)

@@ -30,57 +30,53 @@ class _Elsewhere(threading.Thread):
     def run(self) -> None:
         try:
             asyncio.run(self.coroutine)
-        except BaseException as error:  # noqa: BLE001 - handed to the check, which raises it
+        except BaseException as error:  # noqa: BLE001 - the check raises it
             self.error = error
 
 
 @contextmanager
-def _watching_for_strangers() -> Iterator[list[object]]:
-    """Note, and make good, callbacks that another thread hands to the running loop without its knowledge.
+def _watch_foreign_callbacks() -> Iterator[list[object]]:
+    """Record and repair calls of the running loop's ``call_soon`` from other threads.
 
-    Such a callback is usually seen too late, and sometimes in time; noted here, it is a defect every time.
+    Without ``call_soon_threadsafe`` the loop may notice such a callback too late. Recorded, it is a defect every time.
     """
-    loop, home, strangers = asyncio.get_running_loop(), threading.get_ident(), list[object]()
+    loop, home, foreign = asyncio.get_running_loop(), threading.get_ident(), list[object]()
     call_soon: Any = loop.call_soon
 
     def watch(callback: Any, *args: Any, **context: Any) -> asyncio.Handle:
         if threading.get_ident() == home:
             handle: asyncio.Handle = call_soon(callback, *args, **context)
             return handle
-        strangers.append(callback)
+        foreign.append(callback)
         return loop.call_soon_threadsafe(callback, *args, **context)
 
     loop.call_soon = watch  # type: ignore[method-assign, assignment]
     try:
-        yield strangers
+        yield foreign
     finally:
         del loop.call_soon
 
 
 async def _check_waking(rig: Rig, waiting: asyncio.Future[Any], doing: Coroutine[Any, Any, object]) -> None:
-    with _watching_for_strangers() as strangers:
+    with _watch_foreign_callbacks() as foreign:
         thread = _Elsewhere(doing)
         thread.start()
         await asyncio.wait({waiting}, timeout=rig.patience)
         thread.join(rig.patience)
-    assert thread.error is None, (
-        f"what another thread does to a store with somebody waiting: {thread.error!r}"
-    )
-    assert not strangers, (
-        "a waiter's event loop was called from another thread; use loop.call_soon_threadsafe"
-    )
-    assert waiting.done(), "somebody who waits was not woken from another thread"
+    assert thread.error is None, f"a call from another thread failed while a caller waited: {thread.error!r}"
+    assert not foreign, "a waiter's event loop was called from another thread; use loop.call_soon_threadsafe"
+    assert waiting.done(), "a waiter was not woken from another thread"
 
 
 async def a_notice_from_another_thread_wakes(rig: Rig) -> None:
-    """``put`` in another thread's event loop wakes who waits in this one, safely."""
+    """``put`` in another thread's event loop wakes a waiter in this one, safely."""
     waiting = await rig.start(rig.store.inbox.wait("pool", None))
     await _check_waking(rig, waiting, rig.store.inbox.put("pool", [samples.notice(1)]))
     assert len(await rig.store.inbox.take("pool")) == 1
 
 
 async def an_outcome_from_another_thread_wakes(rig: Rig) -> None:
-    """``finish`` in another thread's event loop wakes who waits in this one."""
+    """``finish`` in another thread's event loop wakes a waiter in this one."""
     await rig.run()
     lease = await rig.lease()
     waiting = await rig.start(rig.store.runs.wait("run"))
@@ -103,7 +99,7 @@ async def events_from_another_thread_wake(rig: Rig) -> None:
 
 
 async def a_closed_loop_disturbs_nobody(rig: Rig) -> None:
-    """An event loop that was closed while somebody waited in it keeps nobody else from putting or waiting."""
+    """An event loop that was closed with a waiter in it does not keep others from putting or waiting."""
 
     def abandon() -> None:
         loop = asyncio.new_event_loop()
@@ -120,7 +116,7 @@ async def a_closed_loop_disturbs_nobody(rig: Rig) -> None:
     thread.join(rig.patience)
     waiting = await rig.start(rig.store.inbox.wait("pool", None))
     await rig.store.inbox.put("pool", [samples.notice(1)])
-    await rig.soon(waiting, "put with somebody of a closed loop waiting")
+    await rig.soon(waiting, "put while a caller in a closed loop waits")
 
 
 async def _forsake(rig: Rig) -> None:

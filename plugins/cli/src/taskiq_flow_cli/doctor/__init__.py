@@ -1,1 +1,1 @@
-"""What ``taskiq flow doctor`` looks at, and how it tells of it."""
+"""``taskiq flow doctor``: examinations and their findings."""

@@ -1,4 +1,4 @@
-"""What an application has: its store, its broker, its workers, and their tasks."""
+"""Findings about an application: its store, its broker, its workers, and their tasks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _START = "start `taskiq worker MODULE:BROKER`"
 async def application_findings(
     target: str, app_dir: str | None = None, traceback: bool = False
 ) -> AsyncIterator[Finding]:
-    """Look at an application from outside, without starting a run.
+    """Examine an application from outside, without starting a run.
 
     :param target: ``MODULE:NAME`` of a flow, a broker or a pipeline.
     :param app_dir: A folder that is searched before the working directory.
@@ -40,7 +40,7 @@ async def application_findings(
     except UsageError as error:
         if traceback and error.__cause__ is not None:
             print_exception(type(error.__cause__), error.__cause__, error.__cause__.__traceback__)
-        yield problem("application", target, str(error), "correct the name, or what goes wrong in the module")
+        yield problem("application", target, str(error), "correct the name, or the error in the module")
         return
     missing = sorted(name for name in tasks if flow.broker.find_task(name) is None)
     if missing:
@@ -74,7 +74,7 @@ _BROKER_ADVICE = "see that its server runs, and that the address is right where 
 
 
 def _tasks(target: str, app_dir: str | None, flow: Flow) -> Sequence[str]:
-    """Give the names of the tasks of a pipeline, or else of all that the broker has."""
+    """Return the names of a pipeline's tasks, or else of all tasks of the broker."""
     found = find_object(target, app_dir)
     if isinstance(found, (DataflowPipeline, Pipeline)):
         return sorted({node.task for _, node in task_nodes(graph_of(found, ()))})
@@ -84,7 +84,7 @@ def _tasks(target: str, app_dir: str | None, flow: Flow) -> Sequence[str]:
 def _name_of(flow: Flow) -> str:
     url = flow.plugins.selection("store").name
     scheme = url.partition("://")[0]
-    # A store that was given as an object says nothing of its URL.
+    # A store that was given as an object does not know its URL.
     return without_password(url) if scheme in type(flow.store).schemes else type(flow.store).__name__
 
 
@@ -93,19 +93,19 @@ async def _try(area: str, subject: str, attempt: Callable[[], Awaitable[str]], a
         return fine(area, subject, await asyncio.wait_for(attempt(), _SECONDS))
     except asyncio.TimeoutError:
         return problem(area, subject, f"does not answer within {_SECONDS:g} s", advice)
-    except Exception as error:  # noqa: BLE001 - whatever the client of a server raises
-        said = str(error) if isinstance(error, FlowError) else f"{type(error).__name__}: {error}"
-        return problem(area, subject, f"cannot be used: {said}", advice)
+    except Exception as error:  # noqa: BLE001 - the client of a server may raise anything
+        text = str(error) if isinstance(error, FlowError) else f"{type(error).__name__}: {error}"
+        return problem(area, subject, f"cannot be used: {text}", advice)
 
 
 async def _round_trip(flow: Flow) -> str:
-    """Start the flow's part, and let the store keep something for a moment."""
+    """Start the flow, and store a lease and a blob for a moment."""
     await flow.startup()
     began = time.perf_counter()
     mark = f"doctor-{uuid.uuid4().hex}"
     lease = await flow.store.leases.acquire("doctor", mark, _TTL_SECONDS)
     if lease is not None:
-        # None says that somebody else is looking just now, which is an answer too.
+        # None means that another doctor holds the lease right now; that is an answer too.
         await flow.store.leases.release(lease)
     try:
         await flow.store.blobs.put(mark, "look", b"well")
@@ -122,11 +122,11 @@ async def _start(flow: Flow) -> str:
 
 
 async def _leave(flow: Flow) -> None:
-    """Shut down what was started; what cannot be reached cannot be left either."""
+    """Shut down the flow; a server that cannot be reached cannot be left either."""
     for part in (flow.broker.shutdown, flow.shutdown):
         try:
             await asyncio.wait_for(part(), _SECONDS)
-        except Exception:  # noqa: BLE001 - it was told when it was started
+        except Exception:  # noqa: BLE001 - the start has reported it
             continue
 
 
@@ -151,18 +151,18 @@ async def _pool(flow: Flow, tasks: Sequence[str]) -> AsyncIterator[Finding]:
         )
         yield (problem if waiting else note)("workers", flow.pool, text, _START)
     if driven:
-        yield fine("pool", flow.pool, f"somebody drives it; {_runs(waiting, 'is active', 'are active')}")
+        yield fine("pool", flow.pool, f"it has a driver; {_runs(waiting, 'is active', 'are active')}")
     elif waiting:
-        yield problem("pool", flow.pool, f"nobody drives it, and {_runs(waiting, 'waits', 'wait')}", _START)
+        yield problem("pool", flow.pool, f"it has no driver, and {_runs(waiting, 'waits', 'wait')}", _START)
     else:
-        yield note("pool", flow.pool, "nobody drives it, and no run waits", _START)
+        yield note("pool", flow.pool, "it has no driver, and no run waits", _START)
     if live:
         for finding in _check_workers(flow, tasks, live):
             yield finding
 
 
 async def _is_driven(flow: Flow) -> bool:
-    """Whether somebody holds the right to drive: it can be had only where nobody does."""
+    """Whether a driver holds the pool's lease: only a free lease can be acquired."""
     lease = await flow.store.leases.acquire(f"pool:{flow.pool}", f"doctor-{uuid.uuid4().hex}", 1.0)
     if lease is None:
         return True
@@ -200,7 +200,7 @@ def _other_versions(flow: Flow, name: str, live: Sequence[WorkerInfo]) -> Mappin
 
 
 def _release(flow: Flow, name: str) -> str:
-    """Give the distribution and version that a task was discovered in; empty for one of the application."""
+    """Return the distribution and version of a discovered task; empty for a task of the application."""
     task = flow.broker.find_task(name)
     origin = None if task is None else origin_of(task)
     return "" if origin is None else origin.release

@@ -1,4 +1,4 @@
-"""What is selected, and whether it can be made."""
+"""Findings about the selections, and whether they can be made."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from taskiq_flow_cli.plugins import Inventory, without_password
 
 __all__ = ["configuration_findings"]
 
-_ADVICE = "do what it says, or select another"
+_ADVICE = "follow the error, or select another"
 
 
 def configuration_findings(inventory: Inventory, config: FlowConfig) -> Iterator[Finding]:
-    """Make whatever is selected, as a flow does, without connecting to anything."""
+    """Make every selected object, as a flow does, without connecting to anything."""
     try:
         plugins = Plugins.load(config)
         makers = _makers(plugins, config)
     except PluginError:
-        # What is wrong is told where the plugins are looked at.
+        # The findings about plugins report the problem.
         for axis, choice in inventory.selected.items():
-            said = f"{choice['name']} ({choice['source']})"
+            label = f"{choice['name']} ({choice['source']})"
             yield note(
-                "configuration", axis, f"{said}; not tried, because the plugins cannot be used together"
+                "configuration", axis, f"{label}; not tried, because the plugins cannot be used together"
             )
         return
     for axis, choice in inventory.selected.items():
@@ -60,10 +60,10 @@ def _policy(plugins: Plugins, config: FlowConfig, name: str) -> object:
     return policies.from_options(config.retry_options or {})
 
 
-def _make(axis: str, said: str, make: Callable[[], object]) -> Finding:
+def _make(axis: str, label: str, make: Callable[[], object]) -> Finding:
     try:
         make()
-    except Exception as error:  # noqa: BLE001 - whatever somebody else's constructor raises
+    except Exception as error:  # noqa: BLE001 - a foreign constructor may raise anything
         why = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-        return problem("configuration", axis, f"{said} cannot be used: {why}", _ADVICE)
-    return fine("configuration", axis, said)
+        return problem("configuration", axis, f"{label} cannot be used: {why}", _ADVICE)
+    return fine("configuration", axis, label)

@@ -1,4 +1,4 @@
-"""Whether what third parties offer does what the core relies on."""
+"""Findings about conformance: whether third-party implementations keep the promises that the core relies on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SECONDS = 30.0
 
 
 def _scheduler(offered: type[Any]) -> None:
-    # Whether large cells may starve is for the author to say, in the kit; it breaks nothing.
+    # Only the author's kit declares whether large cells may starve; nothing breaks by it.
     check_scheduler(offered(), may_starve=True)
 
 
@@ -56,14 +56,14 @@ _CHECKS: Mapping[str, tuple[str, str, Callable[[type[Any]], None]]] = {
 
 
 def conformance_findings() -> Iterator[Finding]:
-    """Make the checks of the kits with what is offered by others than this project.
+    """Run the checks of the kits on the implementations of third parties.
 
-    What is not selected and fails is told as a note: nobody uses it.
+    A failing implementation that is not selected is only a note, because it is not used.
     """
     try:
         plugins = Plugins.load()
     except PluginError:
-        # Told where the plugins are looked at; which of them could be used is not known.
+        # The findings about plugins report this; the usable plugins are not known then.
         return
     for axis, (kind, setting, check) in _CHECKS.items():
         table: OfferTable[Any] = getattr(plugins, axis)
@@ -94,11 +94,13 @@ def _check(subject: str, check: Callable[[type[Any]], None], offered: type[Any],
         return note(
             "conformance", subject, f"is not checked, because it cannot be made without options: {error}"
         )
-    except Exception as error:  # noqa: BLE001 - whatever somebody else's code raises
-        said = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-        said = said if len(said) <= 400 else f"{said[:399]}…"
-        advice = "tell its author, who finds the same with the kit of taskiq_flow.testing, or select another"
-        return (problem if selected else note)("conformance", subject, said, advice)
+    except Exception as error:  # noqa: BLE001 - foreign code may raise anything
+        text = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        text = text if len(text) <= 400 else f"{text[:399]}…"
+        advice = (
+            "tell its author, who can reproduce it with the kit of taskiq_flow.testing, or select another"
+        )
+        return (problem if selected else note)("conformance", subject, text, advice)
     return fine("conformance", subject, "passes the kit")
 
 
@@ -111,7 +113,7 @@ def _is_selected(plugins: Plugins, setting: str, name: str) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the logs of what is meant to go wrong away from people."""
+    """Suppress logs, because the checks provoke errors on purpose."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

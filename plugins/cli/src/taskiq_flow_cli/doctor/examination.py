@@ -1,4 +1,4 @@
-"""``taskiq flow doctor``: look at everything, and tell of it."""
+"""``taskiq flow doctor``: run all examinations, and write the findings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARKS = {State.FINE: ("✓", "green"), State.NOTE: ("•", "yellow"), State.PRO
 
 
 def examine(target: str | None, *, as_json: bool, app_dir: str | None, traceback: bool = False) -> int:
-    """Look at the installation, and at an application where one is named.
+    """Examine the installation, and an application where one is named.
 
     :param target: ``MODULE:NAME`` of a flow, a broker or a pipeline; ``None`` for none.
     :param as_json: Write one JSON object to the standard output, and nothing else.
@@ -73,9 +73,9 @@ def _write(findings: Sequence[Finding], stdout: TextIO) -> None:
             area = each.area
             console.print(Text(f"{'' if each is findings[0] else newline}{area}", style="bold"))
         mark, style = _MARKS[each.state]
-        # Names and errors are somebody else's; what they have for the terminal is shown, not obeyed.
-        said = printable(f" {each.subject}: {each.text}", lines=True)
-        line = Text.assemble("  ", (mark, style), said)
+        # Names and errors are foreign text; control characters in them are shown, not obeyed.
+        text = printable(f" {each.subject}: {each.text}", lines=True)
+        line = Text.assemble("  ", (mark, style), text)
         console.print(line, soft_wrap=True)
     todo = [each for each in findings if each.state is not State.FINE and each.advice]
     problems = sum(each.state is State.PROBLEM for each in findings)

@@ -1,4 +1,4 @@
-"""What was found, and what to do about it."""
+"""Findings of the doctor, with advice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Finding", "State", "fine", "note", "problem"]
 
 
 class State(str, enum.Enum):
-    """How something is."""
+    """The state of an examined thing."""
 
     FINE = "fine"
     NOTE = "note"
@@ -19,13 +19,13 @@ class State(str, enum.Enum):
 
 @frozen(kw_only=True)
 class Finding:
-    """Something that was looked at.
+    """The result of one examination.
 
-    :param area: What it belongs to, as a word.
-    :param subject: What was looked at.
-    :param state: How it is.
-    :param text: What was found.
-    :param advice: What to do next; empty where nothing needs to be done.
+    :param area: The area of the subject, in one or two words.
+    :param subject: The examined thing.
+    :param state: Its state.
+    :param text: The finding itself.
+    :param advice: The next step; empty where nothing needs to be done.
     """
 
     area: str
@@ -36,15 +36,15 @@ class Finding:
 
 
 def fine(area: str, subject: str, text: str) -> Finding:
-    """Make a finding that is as it should be."""
+    """Make a finding without a problem."""
     return Finding(area=area, subject=subject, state=State.FINE, text=text)
 
 
 def note(area: str, subject: str, text: str, advice: str = "") -> Finding:
-    """Make a finding that somebody should know of."""
+    """Make a finding that is worth knowing, but not a problem."""
     return Finding(area=area, subject=subject, state=State.NOTE, text=text, advice=advice)
 
 
 def problem(area: str, subject: str, text: str, advice: str) -> Finding:
-    """Make a finding that somebody should do something about."""
+    """Make a finding that needs action."""
     return Finding(area=area, subject=subject, state=State.PROBLEM, text=text, advice=advice)

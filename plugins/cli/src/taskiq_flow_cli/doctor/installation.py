@@ -1,4 +1,4 @@
-"""What is installed: distributions, plugins, configuration."""
+"""Findings about the installation: distributions, plugins, configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STANDARD = frozenset(
     {_CORE, "taskiq-flow", *(f"taskiq-flow-{part}" for part in ("cli", "discovery", "redis", "resources"))}
     | {f"taskiq-flow-{part}" for part in ("retry", "serializers", "sql")}
 )
-"""The distributions that this project makes."""
+"""The distributions of this project."""
 
 _GROUPS = ("taskiq_flow", "taskiq_flow.tasks", "taskiq_flow.names")
 _SEPARATORS = re.compile(r"[-_.]+")
@@ -35,7 +35,7 @@ class _Distribution:
 
 
 def distribution_findings() -> Iterator[Finding]:
-    """Look at the versions of what belongs together."""
+    """Check that the versions of this project's distributions fit together."""
     found = dict(_distributions())
     core = found.get(_CORE)
     if core is None:
@@ -54,7 +54,7 @@ def distribution_findings() -> Iterator[Finding]:
             "repair or remove it",
         )
     for name, each in found.items():
-        # Without a bound of its own, one of ours belongs to the core of its own version.
+        # A distribution of this project without a requirement on the core needs the core of its own version.
         wanted = each.needs or (_minor(each.version) if name in STANDARD else "")
         if wanted and wanted != _minor(core.version):
             yield problem(
@@ -70,7 +70,7 @@ def distribution_findings() -> Iterator[Finding]:
 
 
 def plugin_findings() -> Iterator[Finding]:
-    """Look at each plugin alone, at all of them together, and at what is selected among them."""
+    """Check each plugin alone, all of them together, and the selections among them."""
     try:
         config = FlowConfig.load()
         inventory = take_stock(config)
@@ -95,14 +95,14 @@ def plugin_findings() -> Iterator[Finding]:
     made = list(configuration_findings(inventory, config))
     wrong = {each.text for each in made if each.state is State.PROBLEM}
     for text in inventory.problems:
-        # What is selected and cannot be made is told once.
+        # A selection that cannot be made is reported once, with the configuration.
         if not any(text.rpartition("cannot be used: ")[2] in each for each in wrong):
             yield problem("plugins", "all together", text, _way_out(text, inventory.plugins))
     yield from made
 
 
 def _way_out(text: str, plugins: Sequence[InstalledPlugin]) -> str:
-    """Say how to leave out one of the plugins that a sentence names."""
+    """Return the advice how to leave out one of the plugins that a sentence names."""
     others = [each for each in plugins[1:] if f"{each.distribution} {each.version}" in text]
     ways = " or ".join(f"TASKIQ_FLOW_BLOCK={each.distribution}" for each in others)
     return f"block one of them: {ways}; or select another name" if ways else "select another name"
@@ -113,7 +113,7 @@ def _distributions() -> Iterator[tuple[str, _Distribution]]:
     found: Mapping[str, _Distribution] = {
         name: each for distribution in metadata.distributions() for name, each in _ours(distribution, seen)
     }
-    # The core first: the others are measured by it.
+    # The core first, because the others are compared with it.
     yield from sorted(found.items(), key=lambda item: (item[0] != _CORE, item[0]))
 
 
@@ -121,13 +121,13 @@ def _ours(distribution: metadata.Distribution, seen: set[str]) -> Iterator[tuple
     try:
         name = _SEPARATORS.sub("-", distribution.metadata["Name"]).lower()
         if name in seen:
-            # Of two the first on the path counts, as for imports.
+            # Of two installed copies the first on the path counts, as for imports.
             return
         seen.add(name)
         if name in STANDARD or any(each.group in _GROUPS for each in distribution.entry_points):
             required = next(filter(None, map(_NEEDS_CORE.match, distribution.requires or ())), None)
             yield name, _Distribution(distribution.version, required[1] if required else "")
-    except Exception:  # noqa: BLE001 - the metadata of anybody's distribution; who loads plugins logs it
+    except Exception:  # noqa: BLE001 - foreign metadata may raise anything; loading plugins logs it
         return
 
 

@@ -1,4 +1,4 @@
-"""Whether the tasks of installed distributions can be used."""
+"""Findings about the tasks of installed distributions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["task_findings"]
 
 
 def task_findings() -> Iterator[Finding]:
-    """Import all that is let in, as a worker does that discovers tasks."""
+    """Import all allowed sources, as a worker that discovers tasks does."""
     try:
         discoverer = Plugins.load().make_discoverer()
         catalogue = Catalogue.load(find_sources(discoverer))
     except PluginError:
-        # Told where the plugins, and what is selected of them, are looked at.
+        # The findings about plugins and the configuration report this.
         return
     broken: dict[str, list[str]] = {}
     for each in catalogue.problems:
@@ -27,7 +27,7 @@ def task_findings() -> Iterator[Finding]:
         count = sum(task.origin.release == release for task in catalogue.tasks.values())
         if release in broken:
             name = release.rpartition(" ")[0]
-            # Other discoverers may have no such setting.
+            # Other discoverers may not have this setting.
             denied = f", or deny it: TASKIQ_FLOW_TASKS_DENY={name}" if discoverer.name == "installed" else ""
             yield problem(
                 "installed tasks",
@@ -38,7 +38,7 @@ def task_findings() -> Iterator[Finding]:
         else:
             yield fine("installed tasks", f"tasks of {release}", f"{count} task{'s' * (count != 1)}")
     for name in catalogue.clashes:
-        # A worker that discovers tasks does not start then.
+        # With such names a worker that discovers tasks does not start.
         yield problem(
             "installed tasks",
             name,

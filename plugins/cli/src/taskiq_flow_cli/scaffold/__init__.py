@@ -1,1 +1,1 @@
-"""What ``taskiq flow new-plugin`` does: a distribution from a name and a kind."""
+"""``taskiq flow new-plugin``: makes a distribution from a name and a kind."""

@@ -1,4 +1,4 @@
-"""The kinds of plugin that can be begun, and the words that go into their files."""
+"""The kinds of plugins that can be written, and the words for their files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["KINDS", "Kind"]
 class Kind:
     """A kind of plugin.
 
-    :param word: What people call it.
+    :param word: Its name for people.
     :param base: The protocol that it implements.
     :param base_module: The module of the protocol.
     :param hook: The hook that offers it.
-    :param table: The attribute of ``Plugins`` that has what is offered.
+    :param table: The attribute of ``Plugins`` with the offers.
     :param setting: The setting that selects it.
     :param argument: The argument of ``Flow`` that selects it.
-    :param more: What else its README says.
+    :param more: A further paragraph for its README.
     """
 
     word: str
@@ -39,7 +39,7 @@ class Kind:
 
     @property
     def suffix(self) -> str:
-        """What the class's name ends with."""
+        """The end of the class's name."""
         return self.module.capitalize()
 
 

@@ -1,4 +1,4 @@
-"""The one name that is given, and all those that are made of it."""
+"""The names of a new plugin, all derived from one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taskiq_flow_cli.scaffold.kinds import Kind
 
 __all__ = ["Names", "make_names"]
 
-# A distribution's name, and its one spelling (PEP 508, PEP 503).
+# A distribution's name, and its normal form (PEP 508, PEP 503).
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _RUNS = re.compile(r"[-_.]+")
 _LONGEST = 60
@@ -23,12 +23,12 @@ _LONGEST = 60
 
 @frozen(kw_only=True)
 class Names:
-    """What the files call things.
+    """The names in the files.
 
-    :param distribution: The distribution, in its one spelling; also the plugin's name and what selects it.
-    :param package: What is imported.
-    :param camel: The same for classes.
-    :param cls: The class that is written.
+    :param distribution: The distribution, in its normal form; also the name of the plugin and of its offer.
+    :param package: The package to import.
+    :param camel: The package's name in camel case, for classes.
+    :param cls: The name of the class.
     """
 
     distribution: str
@@ -40,8 +40,8 @@ class Names:
 def make_names(given: str, kind: Kind) -> Names:
     """Make the names of a new plugin.
 
-    :param given: What somebody wants to call it.
-    :raises UsageError: it cannot be called that; says everything that is wrong with it.
+    :param given: The wanted name.
+    :raises UsageError: the name cannot be used; all problems are listed.
     """
     if not _NAME.fullmatch(given) or len(given) > _LONGEST:
         raise UsageError(
@@ -65,7 +65,7 @@ def make_names(given: str, kind: Kind) -> Names:
 
 def _package_problems(package: str) -> list[str]:
     if not package.isidentifier():
-        return [f"nobody could import a package {package!r}, which does not begin with a letter"]
+        return [f"a package {package!r} cannot be imported, because it does not begin with a letter"]
     if keyword.iskeyword(package) or keyword.issoftkeyword(package):
         return [f"{package!r} is a word of Python"]
     if package in sys.stdlib_module_names or package in ("tests", "test", "src"):
@@ -87,13 +87,13 @@ def _problems_with_installed(distribution: str, package: str, kind: Kind) -> lis
 
 
 def _find_owner(name: str, kind: Kind) -> str:
-    """Say who has the name already; empty when nobody has."""
+    """Describe the present owner of the name; empty when it is free."""
     from taskiq_flow.plugins import Plugins
 
     try:
         plugins = Plugins.load()
     except FlowError:
-        # Something else is broken, which is no reason not to begin with a plugin.
+        # Another plugin is broken, which is no reason not to write a new one.
         return ""
     table = getattr(plugins, kind.table)
     if name in table:

@@ -1,4 +1,4 @@
-"""From templates to a folder."""
+"""Writing a distribution from templates."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _ASYNC_TESTS = 'asyncio_mode = "auto"\nasyncio_default_fixture_loop_scope = "fun
 
 
 def new_plugin(name: str, kind: str, directory: str | None) -> int:
-    """Write a distribution, and say what to do with it.
+    """Write a distribution, and print the next steps.
 
     :param name: Its name.
     :param kind: One of :data:`~taskiq_flow_cli.scaffold.kinds.KINDS`.
-    :param directory: The folder that its own folder is made in; the working directory when it is not given.
+    :param directory: The parent of the new folder; the working directory when it is not given.
     :returns: The exit code.
-    :raises UsageError: there is no such kind, the name cannot be used, or something is in the way.
+    :raises UsageError: there is no such kind, the name cannot be used, or the folder exists already.
     """
     if kind not in KINDS:
         close = difflib.get_close_matches(kind, KINDS, n=1)
@@ -45,7 +45,7 @@ def new_plugin(name: str, kind: str, directory: str | None) -> int:
 
 
 def render(names: Names, kind: str) -> Mapping[str, str]:
-    """Give the text of each file, by its path in the distribution.
+    """Return the text of each file, by its path in the distribution.
 
     :param kind: One of :data:`~taskiq_flow_cli.scaffold.kinds.KINDS`.
     """
@@ -107,7 +107,7 @@ def _core_version() -> str:
 
 
 def _write(target: Path, texts: Mapping[str, str]) -> None:
-    """Write all files, or none: what is there already is never touched."""
+    """Write all files, or none; existing files are never touched."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is there already; nothing was written, remove it or choose --directory")
     try:
@@ -127,7 +127,7 @@ def _write(target: Path, texts: Mapping[str, str]) -> None:
 
 def _farewell(target: Path, texts: Mapping[str, str], names: Names, kind: Kind) -> str:
     selected = f"{names.distribution}://" if kind.base == "RunStore" else names.distribution
-    said = {
+    purposes = {
         "pyproject.toml": "the distribution, and the entry point that is the door",
         "README.md": "how to install, test and select it",
         "plugin.py": "the hook that offers the class",
@@ -137,7 +137,7 @@ def _farewell(target: Path, texts: Mapping[str, str], names: Names, kind: Kind) 
     width = max(map(len, texts)) + 2
     return (
         f"{target}: {kind.word} {names.distribution!r}\n"
-        + "".join(f"  {place:{width}}{said.get(Path(place).name, '')}".rstrip() + "\n" for place in texts)
+        + "".join(f"  {place:{width}}{purposes.get(Path(place).name, '')}".rstrip() + "\n" for place in texts)
         + f"""
 next:
   cd {target}

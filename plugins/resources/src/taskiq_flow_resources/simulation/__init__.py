@@ -1,4 +1,4 @@
-"""Simulating runs: any graph, any pool, any scheduler, on a clock that jumps."""
+"""Simulation of runs with any graph, pool and scheduler, on a clock that jumps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How short a run could be at best, whatever places its cells."""
+"""Lower bounds of a run's duration, for any scheduler."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MOST_NAMED = 5
 
 @frozen
 class Bound:
-    """Seconds that no placing of the cells can go below.
+    """A lower bound of the makespan.
 
     :param seconds: The seconds.
-    :param reason: ``critical path``, or what there is too little of: ``work: cpu``, ``work: gpu of w3``, ``limit: db``.
+    :param reason: ``critical path``, or the scarce resource: ``work: cpu``, ``work: gpu of w3``, ``limit: db``.
     """
 
     seconds: float
@@ -28,9 +28,9 @@ class Bound:
 
 
 def critical_path(ideal: Sequence[RehearsedAttempt]) -> tuple[str, ...]:
-    """Give the cells that follow one after the other for as long as the run takes at best.
+    """Return the chain of cells that determines the shortest possible duration of the run.
 
-    :param ideal: The attempts where each cell had a worker of its own.
+    :param ideal: The attempts of a run in which each cell has a worker of its own.
     """
     by_cell = {attempt.cell: attempt for attempt in ideal}
     path: list[str] = []
@@ -44,12 +44,12 @@ def critical_path(ideal: Sequence[RehearsedAttempt]) -> tuple[str, ...]:
 def lower_bounds(
     ideal: Sequence[RehearsedAttempt], workers: Sequence[WorkerView], limits: Mapping[str, float]
 ) -> list[Bound]:
-    """Give the bounds, the largest first.
+    """Return the bounds, the largest first.
 
-    Work over capacity: the cells that only some of the workers are large enough for must all be done by these, whatever
-    else they do; with cells that fit everywhere, that is all workers together.
+    Work over capacity: cells that only some workers are large enough for must all run on these. For cells that fit
+    everywhere, these are all workers together.
 
-    :param ideal: The attempts where each cell had a worker of its own.
+    :param ideal: The attempts of a run in which each cell has a worker of its own.
     :param workers: The workers.
     :param limits: The pool's limits.
     """
@@ -80,11 +80,11 @@ def _work(ideal: Sequence[RehearsedAttempt], workers: Sequence[WorkerView]) -> I
             work[key] = work.get(key, 0.0) + attempt.seconds * amount
     for resource, group in sorted(work, key=lambda key: (key[0], sorted(key[1]))):
         if not all(capacity[worker] for worker in group):
-            continue  # one of them takes whatever comes
-        room = sum(capacity[worker].get(resource, 0.0) for worker in group)
+            continue  # one of them has unlimited capacity
+        total = sum(capacity[worker].get(resource, 0.0) for worker in group)
         theirs = sum(amount for (name, part), amount in work.items() if name == resource and part <= group)
-        if theirs and room:
-            yield Bound(theirs / room, f"work: {resource}{_few(group, workers)}")
+        if theirs and total:
+            yield Bound(theirs / total, f"work: {resource}{_few(group, workers)}")
 
 
 def _few(group: frozenset[str], workers: Sequence[WorkerView]) -> str:

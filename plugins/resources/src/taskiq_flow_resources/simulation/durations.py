@@ -1,4 +1,4 @@
-"""How long tasks take: given, read from a file, or as a past run measured."""
+"""Durations of tasks: given, read from a file, or measured by a past run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from taskiq_flow.graph import Graph, TaskNode, node_path, task_nodes
 __all__ = ["Durations", "Seconds", "is_number"]
 
 Seconds = Union[float, Sequence[float]]
-"""How long each attempt takes, or one number per item of a map; where there are more items it starts over."""
+"""The seconds of each attempt, or one number per item of a map; for more items the numbers are repeated."""
 
 _LAST_NUMBER = re.compile(r"\[(\d+)\][^\[\]]*$")
-# Thirty million years; sums of what is below stay numbers.
+# Thirty million years; sums of smaller numbers stay finite.
 _MOST = 1e15
 
 
@@ -37,7 +37,7 @@ def _all_numbers(table: Mapping[str, Seconds]) -> dict[str, tuple[float, ...]]:
 
 @frozen
 class Durations:
-    """Seconds by name. The most particular name counts: a cell, a node's path, a node, a task.
+    """Seconds by name. The most specific name counts: a cell, a node's path, a node, a task.
 
     ::
 
@@ -45,8 +45,8 @@ class Durations:
 
     :param table: Seconds by the name of a task, a node, a node's path, or a cell's path.
     :param default: Seconds of everything else.
-    :param beneath: Where those are looked up that the table does not name, however particular the names there are.
-    :raises UsageError: something is no number of seconds; every offender is listed.
+    :param beneath: Further durations, for cells that the table does not name at all.
+    :raises UsageError: durations are not numbers of seconds; all of them are listed.
     """
 
     table: Mapping[str, tuple[float, ...]] = field(factory=dict, converter=_all_numbers)
@@ -64,11 +64,11 @@ class Durations:
             raise UsageError("\n".join(problems))
 
     def over(self, others: Durations) -> Durations:
-        """Give the same durations, with others for what these do not name."""
+        """Return the same durations, with others for cells that these do not name."""
         return evolve(self, beneath=others if self.beneath is None else self.beneath.over(others))
 
     def of(self, cell: str, node: TaskNode) -> float:
-        """Say how long a cell's attempt takes."""
+        """Return the seconds of a cell's attempt."""
         layer: Durations | None = self
         while layer is not None:
             for name in (cell, node_path(cell), node.name, node.task):
@@ -82,7 +82,7 @@ class Durations:
     def check(self, graph: Graph) -> None:
         """Refuse names that the graph does not have.
 
-        :raises UsageError: there are such names; all of them are listed, with the closest ones that there are.
+        :raises UsageError: there are such names; all of them are listed, each with the closest known ones.
         """
         known: dict[str, None] = {}
         for path, node in task_nodes(graph):
@@ -100,11 +100,11 @@ class Durations:
 
     @classmethod
     def from_measurements(cls, seconds: Mapping[str, float], graph: Graph) -> Durations:
-        """Make them of what was measured by cell; cells that were not get the mean of their node, or of their task.
+        """Make durations from measured cells; a cell that was not measured gets the mean of its node, or of its task.
 
         :param seconds: Seconds by cell.
-        :param graph: The graph that the cells are of.
-        :raises UsageError: none of the cells is of the graph.
+        :param graph: The graph with the cells.
+        :raises UsageError: none of the cells belongs to the graph.
         """
         tasks = {path: node.task for path, node in task_nodes(graph)}
         if seconds and not any(node_path(cell) in tasks for cell in seconds):
@@ -125,9 +125,9 @@ class Durations:
     def read(cls, path: Path, *, default: float = 1.0) -> Durations:
         """Read a file: JSON (an object of names) or CSV (lines of a name and seconds).
 
-        A name that has several lines of CSV has one number per item.
+        A name with several lines of CSV has one number per item.
 
-        :raises UsageError: it cannot be read, or has something else in it.
+        :raises UsageError: the file cannot be read, or contains something else.
         """
         try:
             text = path.read_text(encoding="utf-8-sig")
@@ -181,7 +181,7 @@ def _number(text: str) -> float | None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether something is a number, 0 or more, that can be counted with."""
+    """Whether something is a finite number, 0 or more."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 

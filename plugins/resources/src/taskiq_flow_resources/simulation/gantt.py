@@ -1,4 +1,4 @@
-"""Gantt charts as SVG: what ran when on which worker, one panel for each scheduler, all on one time axis."""
+"""Gantt charts as SVG: the attempts on each worker, one panel for each scheduler, all on one time axis."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LANES_HEIGHT = 560
 _TALLEST, _LOWEST, _LINED = 18.0, 2.0, 2.0
 _LEGEND_WIDTH = 290
 _MOST_IN_LEGEND = 20
-# Told apart by people who see few colours, too: Okabe and Ito's, then paler and darker ones.
+# Distinct for colour-blind people too: Okabe and Ito's colours, then paler and darker ones.
 _COLOURS = (
     "#0072b2",
     "#e69f00",
@@ -48,7 +48,7 @@ rect.a{stroke:#fff;stroke-width:.4}
 
 @frozen
 class _Lane:
-    """A line of a worker: attempts that do not overlap."""
+    """A lane of a worker: attempts that do not overlap."""
 
     attempts: tuple[RehearsedAttempt, ...]
 
@@ -62,7 +62,7 @@ def draw_gantt(reports: Sequence[SimulationReport]) -> str:
     work: dict[str, float] = {}
     for each in _by_time(reports[0].attempts) if reports else ():
         work[each.task] = work.get(each.task, 0.0) + each.seconds
-    # Those that can be seen best get colours of their own.
+    # The tasks with the most visible bars get colours of their own.
     tasks = sorted(work, key=lambda task: -work[task])
     colours = {task: _COLOURS[place % len(_COLOURS)] for place, task in enumerate(tasks)}
     end = max((max(report.makespan, report.lower_bound) for report in reports), default=0.0) or 1.0
@@ -82,12 +82,12 @@ def draw_gantt(reports: Sequence[SimulationReport]) -> str:
 
 
 def _by_time(attempts: Iterable[RehearsedAttempt]) -> list[RehearsedAttempt]:
-    # What takes no time was over before what began at the same moment.
+    # An attempt without duration comes before others that began at the same moment.
     return sorted(attempts, key=lambda each: (each.began, each.ended, each.cell))
 
 
 def _lanes(attempts: Iterable[RehearsedAttempt]) -> list[_Lane]:
-    """Lay attempts out on as few lines as they need."""
+    """Lay attempts out on as few lanes as possible."""
     lanes: list[list[RehearsedAttempt]] = []
     free: list[int] = []
     busy: list[tuple[float, int]] = []
@@ -115,13 +115,13 @@ def _panel(
     tallest = [max(14.0 if len(rows) <= 60 else 3.0, height * len(lanes)) for _, lanes in rows]
     bottom = top + _TITLE + sum(tallest) + _GAP * len(rows)
     named = f"{_shorten(report.graph, 90)}: {report.scheduler}" if report.graph else report.scheduler
-    said = (
+    subtitle = (
         f"makespan {seconds(report.makespan)}, {ratio(report.ratio)} the lower bound of "
         f"{seconds(report.lower_bound)} ({report.bound.reason})"
     )
     lines = [
         f'<text x="{_MARGIN}" y="{top + 14:.1f}" class="t">{escape(named)}</text>',
-        f'<text x="{_MARGIN}" y="{top + 32:.1f}" class="s">{escape(said)}</text>',
+        f'<text x="{_MARGIN}" y="{top + 32:.1f}" class="s">{escape(subtitle)}</text>',
         f'<text x="{_WIDTH - _RIGHT + 10}" y="{top + 32:.1f}" class="s">used</text>',
         *_axis(end, scale, top + _TITLE, bottom),
     ]
@@ -169,7 +169,7 @@ def _worker(
     for place, lane in enumerate(lanes):
         for each in lane.attempts:
             wide = max(0.6, each.seconds * scale)
-            # Around thin bars a line would be all that is seen of them.
+            # An outline would hide thin bars.
             drawn = ' class="a"' if min(wide, height) >= _LINED else ""
             yield (
                 f'<rect{drawn} x="{_LEFT + each.began * scale:.2f}" y="{y + place * height:.2f}" '
@@ -179,15 +179,15 @@ def _worker(
 
 
 def _draw_use(use: WorkerUse, band: float, middle: float) -> Iterator[str]:
-    """Say how much of a worker was used, each resource in a line of its own where there is room for that."""
+    """Draw the use of a worker, each resource on its own line where the height allows it."""
     parts = [f"{share(part)} {name}" for name, part in use.used.items()] or [f"{share(use.busy)} busy"]
-    told = ", ".join(parts)
-    lines = parts if len(parts) * _TEXT_LINE <= band else [told]
+    summary = ", ".join(parts)
+    lines = parts if len(parts) * _TEXT_LINE <= band else [summary]
     top = middle - (len(lines) - 1) * _TEXT_LINE / 2
     for place, line in enumerate(lines):
         yield (
             f'<text x="{_WIDTH - _RIGHT + 10}" y="{top + place * _TEXT_LINE:.1f}" class="s">'
-            f"{escape(_shorten(line, 16))}<title>{escape(told)}</title></text>"
+            f"{escape(_shorten(line, 16))}<title>{escape(summary)}</title></text>"
         )
 
 
@@ -209,7 +209,7 @@ def _axis(end: float, scale: float, top: float, bottom: float) -> Iterator[str]:
 
 
 def _step(least: float) -> float:
-    """Give the smallest round number of seconds, minutes or hours that is not below another."""
+    """Return the smallest round number of seconds, minutes or hours that is at least as large as the given one."""
     rounds = (60.0, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
     if least <= 30:
         power = 10.0 ** math.floor(math.log10(least))
@@ -254,5 +254,5 @@ def _shorten(text: str, length: int) -> str:
 
 
 def _shorten_front(text: str, length: int) -> str:
-    # What tells tasks apart stands at the end of their names.
+    # Names of tasks differ at their ends.
     return text if len(text) <= length else f"…{text[1 - length :]}"

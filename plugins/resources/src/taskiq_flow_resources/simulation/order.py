@@ -1,4 +1,4 @@
-"""``taskiq flow simulate``: from what was written on the command line to what is shown."""
+"""``taskiq flow simulate``: from the arguments of the command line to the output."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ _MOST_COMPLAINTS = 3
 
 @frozen(kw_only=True)
 class SimulationRequest:
-    """What was ordered.
+    """The arguments of the command.
 
     :param target: ``MODULE:PIPELINE``, or a file: a graph, or a workflow trace.
     :param schedulers: Names of schedulers, or ``MODULE:NAME``.
-    :param workers: What each group of workers has.
+    :param workers: Groups of workers with their capacity.
     :param pool: ``MODULE:NAME`` of a pool.
     :param limits: Limits of the pool.
     :param durations: A file with durations.
-    :param default: Seconds of what has no duration.
+    :param default: Seconds of tasks without a duration.
     :param run: The id of a past run in the flow's store.
     :param events: A file with the events of a past run.
     :param items: ``NAME=N`` for lists.
     :param values: ``NAME=JSON`` for inputs and outputs.
-    :param outputs: The outputs that are wanted; none for all of them.
+    :param outputs: The wanted outputs; none for all of them.
     :param gantt: A file to write a chart to.
     :param as_json: Write one JSON object to the standard output.
-    :param app_dir: A folder to look for modules in.
-    :param traceback: Show where a scheduler raised.
+    :param app_dir: A folder to search for modules.
+    :param traceback: Show the tracebacks of schedulers.
     """
 
     target: str
@@ -77,7 +77,7 @@ class SimulationRequest:
 
 @frozen(kw_only=True)
 class _Subject:
-    """What is simulated, and what is known of it beforehand."""
+    """The subject of a simulation, with its durations and its past run."""
 
     graph: Graph
     flow: Flow | None = None
@@ -86,13 +86,13 @@ class _Subject:
 
 
 def carry_out(request: SimulationRequest) -> int:
-    """Simulate and show what comes out.
+    """Simulate, and show the reports.
 
-    :returns: The exit code: 1 when a scheduler answered what the core does not accept.
-    :raises UsageError: the order cannot be carried out.
+    :returns: The exit code: 1 when the core refused an answer of a scheduler.
+    :raises UsageError: the request cannot be carried out.
     """
     _check_combinations(request)
-    # What the modules that it names print must not get into the JSON.
+    # Output of the named modules must not get into the JSON.
     with reserve_stdout(request.as_json):
         reports = _simulate(request)
     if request.gantt is not None:
@@ -105,7 +105,7 @@ def _simulate(request: SimulationRequest) -> Sequence[SimulationReport]:
     subject = _subject(request)
     pool = _pool(request, subject)
     schedulers = [_scheduler(word, request.app_dir) for word in request.schedulers] or [_usual(subject, pool)]
-    # What is wrong with a scheduler's answers is in the report; where it raised, only the log has it.
+    # The report has the problems of a scheduler's answers; only the log has the tracebacks.
     logger = logging.getLogger("taskiq_flow")
     before, logger.disabled = logger.disabled, not request.traceback
     try:
@@ -153,7 +153,7 @@ def _subject(request: SimulationRequest) -> _Subject:
     try:
         found: Flow | None = Flow.of(pipeline.broker)
     except FlowError:
-        # A graph can be simulated before there is a store to run it with.
+        # A graph can be simulated before there is a store to run it in.
         found = None
     graph = graph_of(pipeline, request.outputs)
     return _Subject(graph=graph, flow=found, durations=durations, past=past)
@@ -163,7 +163,7 @@ def _from_file(path: Path, request: SimulationRequest, durations: Durations, pas
     document = read_document(path)
     if isinstance(document, dict) and "schemaVersion" in document:
         trace = trace_of(document, str(path))
-        # What is said beside the trace counts more than the trace.
+        # Given durations override those of the trace.
         graph, durations = trace.graph, durations.over(trace.durations)
     else:
         try:
@@ -298,7 +298,7 @@ def _show(reports: Sequence[SimulationReport], *, as_json: bool) -> None:
 def _write_complaints(scheduler: str, complaints: Sequence[str]) -> None:
     if not complaints:
         return
-    _write(f"\n{scheduler} answered what the core does not accept; the default placed cells in its stead:")
+    _write(f"\n{scheduler} gave answers that the core refused; the default placed cells in its stead:")
     for complaint in complaints[:_MOST_COMPLAINTS]:
         _write(f"  {complaint}")
     if len(complaints) > _MOST_COMPLAINTS:

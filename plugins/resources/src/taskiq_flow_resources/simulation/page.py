@@ -1,4 +1,4 @@
-"""A simulation as a page: the comparison, the chart, and what each worker did. One file that needs nothing else."""
+"""A simulation as a self-contained HTML page: the comparison, the chart, and the use of each worker."""
 
 from __future__ import annotations
 

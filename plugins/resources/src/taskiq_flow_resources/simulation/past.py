@@ -1,4 +1,4 @@
-"""What a past run tells a simulation: how long its cells took, how many items its maps had, what guards saw."""
+"""Data of a past run for simulations: the durations of cells, the items of maps, and the values of guards."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["Past", "read_events"]
 
 @frozen(kw_only=True)
 class Past:
-    """A run that took place.
+    """A past run.
 
-    :param seconds: How long the attempt took that succeeded, by cell.
+    :param seconds: The duration of the successful attempt, by cell.
     :param items: The items of each map that had to be read, by cell.
-    :param outputs: What was returned, by cell.
+    :param outputs: The outputs, by cell.
     :param inputs: The run's inputs.
     """
 
@@ -51,7 +51,7 @@ class Past:
 def read_events(path: Path) -> list[Event]:
     """Read a file that ``taskiq flow run --events FILE`` has written.
 
-    :raises UsageError: it cannot be read, or is something else.
+    :raises UsageError: the file cannot be read, or is not such a file.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""What came of a simulation, as data."""
+"""Reports of simulations, as data."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["SimulationReport", "WorkerUse"]
 
 @frozen(kw_only=True)
 class WorkerUse:
-    """What a worker did.
+    """The use of a worker.
 
     :param worker: The worker.
-    :param attempts: How many attempts it executed.
-    :param busy: The share of the makespan during which it executed something.
+    :param attempts: The number of attempts that it executed.
+    :param busy: The share of the makespan with at least one attempt.
     :param used: The share of its capacity that was occupied over the makespan, by resource.
     """
 
@@ -32,19 +32,19 @@ class WorkerUse:
 
 @frozen(kw_only=True)
 class SimulationReport:
-    """A run that was simulated with one scheduler.
+    """The simulation of a run with one scheduler.
 
     :param graph: The graph's name.
     :param scheduler: The scheduler's name.
     :param makespan: Seconds from the start of the run to its end.
-    :param bounds: What no scheduler can go below, and why; the largest first.
-    :param critical_path: The cells that follow one after the other for as long as the run takes at best.
+    :param bounds: The lower bounds of the makespan, the largest first.
+    :param critical_path: The chain of cells that determines the shortest possible duration of the run.
     :param serial: Seconds that all attempts take one after the other.
-    :param waited: Seconds that a cell waited on average between being ready and being begun.
-    :param workers: What each worker did.
+    :param waited: The mean seconds of a cell between being ready and its start.
+    :param workers: The use of each worker.
     :param limits: The pool's limits.
-    :param attempts: Every attempt, in the order in which they ended.
-    :param complaints: What the core did not accept of the scheduler's answers; the default scheduler was asked then.
+    :param attempts: Every attempt, in the order of their ends.
+    :param complaints: The problems of answers that the core refused; the default scheduler was used in these turns.
     """
 
     graph: str
@@ -66,7 +66,7 @@ class SimulationReport:
 
     @property
     def lower_bound(self) -> float:
-        """Seconds that no scheduler can go below: the critical path, or work over capacity, whichever is larger."""
+        """The largest lower bound in seconds: the critical path, or work over capacity."""
         return self.bound.seconds
 
     @property
@@ -86,7 +86,7 @@ class SimulationReport:
         return {name: work[name] / amount for name, amount in room.items() if amount}
 
     def to_data(self) -> dict[str, Any]:
-        """Give everything as plain data that JSON can hold; seconds are rounded to microseconds."""
+        """Return everything as plain data that JSON can hold; seconds are rounded to microseconds."""
         data = asdict(self, value_serializer=_round)
         return {**data, "lower_bound": round(self.lower_bound, 6), "ratio": round(self.ratio, 6)}
 

@@ -1,4 +1,4 @@
-"""What happens in a simulation: how long attempts take, what they return, how many items lists have."""
+"""The scenario of a simulation: durations of attempts, their outputs, and the lengths of lists."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def _payload(value: Any) -> Payload:
 class Scenario(Script):
     """A script made of durations, numbers of items, values, and a past run.
 
-    What a task returns is what is said here, else what the past run's cell returned, else whatever makes the first
-    guard hold that looks at it, else true. So of two sides of a branch the one that was declared first is taken, and a
-    filter keeps everything.
+    A task returns its given value, or else that of the past run's cell, or else the value that makes the first guard
+    on it hold, or else true. So of two sides of a branch the one that was declared first is taken, and a filter keeps
+    everything.
 
-    :param graph: What is simulated.
-    :param durations: How long attempts take.
-    :param counts: How many items a list has, by the name of the map, its path, or the name of what it goes over.
-    :param values: What inputs and outputs are, by name.
+    :param graph: The graph to simulate.
+    :param durations: The durations of attempts.
+    :param counts: The number of items of a list, by the name of the map, its path, or the name of its list.
+    :param values: The values of inputs and outputs, by name.
     :param past: A past run of the graph.
-    :raises UsageError: names are unknown, or counts are no numbers; every offender is listed.
+    :raises UsageError: names are unknown, or counts are not numbers; all problems are listed.
     """
 
     graph: Graph
@@ -93,17 +93,17 @@ class Scenario(Script):
             return [self.read(part) for part in value.parts]
         if isinstance(value, Payload) and value.serializer == "json":
             return json.loads(value.data)
-        raise PayloadError("a simulation reads JSON only; say what the value is")
+        raise PayloadError("a simulation reads JSON only; give the value")
 
     def check(self) -> None:
-        """Refuse to go on when there were maps over lists of which nobody knows how long they are.
+        """Refuse maps over lists of unknown length.
 
-        :raises UsageError: there were; all of them are named.
+        :raises UsageError: there are such maps; all of them are listed.
         """
         if self.unknown:
             raise UsageError(
                 "\n".join(
-                    f"nobody knows how many items map {path!r} goes over; say it: --items {source}=N"
+                    f"the number of items of map {path!r} is unknown; give it: --items {source}=N"
                     for path, source in self.unknown.items()
                 )
             )
@@ -136,7 +136,7 @@ def _source_name(source: Source) -> str:
 
 
 def _nodes(graph: Graph, prefix: str = "") -> Iterator[tuple[str, Node, Graph]]:
-    """Give every node with its scope, such as ``tracks[]/``, and the graph it stands in."""
+    """Yield every node with its scope, such as ``tracks[]/``, and the graph around it."""
     for node in graph.nodes.values():
         yield prefix, node, graph
         if isinstance(node, MapNode):
@@ -144,7 +144,7 @@ def _nodes(graph: Graph, prefix: str = "") -> Iterator[tuple[str, Node, Graph]]:
 
 
 def _list_wanted(graph: Graph, prefix: str) -> Iterator[tuple[str, Payload]]:
-    """Give what makes guards hold, the first one of each value last."""
+    """Yield the values that make guards hold; of several guards on one value the first comes last."""
     for scope, node, _ in reversed(list(_nodes(graph, prefix))):
         if node.when is not None and isinstance(node.when.source, (Input, Output)):
             yield f"{scope}{node.when.source.name}", _payload(node.when.equals)

@@ -1,4 +1,4 @@
-"""Simulating a run: the one function of it, and the same for several schedulers."""
+"""Simulating a run with one scheduler, or with several for comparison."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from taskiq_flow_resources.simulation.scenario import Scenario
 __all__ = ["AnyScheduler", "compare", "simulate"]
 
 AnyScheduler = Union[str, Scheduler, type[Scheduler]]
-"""A scheduler, its class, or the name of one that is installed."""
+"""A scheduler, its class, or the name of an installed one."""
 
 _WINDOW = 256
 _MOST_NODES = 10
@@ -38,23 +38,23 @@ def simulate(
     past: Past | None = None,
     window: int = _WINDOW,
 ) -> SimulationReport:
-    """Play a run through on a clock that jumps; the same arguments give the same report.
+    """Simulate a run on a clock that jumps; the same arguments give the same report.
 
     ::
 
         report = simulate(pipeline.graph, pool, "best-fit", durations={"features": 12.0}, items={"tracks": 50})
         print(report.makespan, report.lower_bound, report.bound.reason)
 
-    :param graph: What is run.
+    :param graph: The graph to run.
     :param pool: A pool, or its workers.
-    :param scheduler: A scheduler, its class, or the name of one that is installed.
-    :param durations: Seconds by task, node or cell; what is not named takes 1 s, or what ``past`` says.
-    :param items: How many items lists have, by the name of the map or of what it goes over.
-    :param values: What inputs and outputs are, by name, where a guard, a filter or a map looks at them.
-    :param past: A run that took place, to take all that from.
-    :param window: How many items of maps are open at once, where a map does not say.
+    :param scheduler: A scheduler, its class, or the name of an installed one.
+    :param durations: Seconds by task, node or cell; others take their time in ``past``, or 1 s.
+    :param items: The number of items of lists, by the name of the map or of its list.
+    :param values: The values of inputs and outputs, by name, where a guard, a filter or a map reads them.
+    :param past: A past run with default durations, items and values.
+    :param window: The number of items that a map opens at once, where the map does not set it.
     :raises UsageError: names are unknown, a number of items is missing, or the scheduler cannot be made.
-    :raises UnschedulableError: cells have room on no worker, or are left waiting for ever.
+    :raises UnschedulableError: cells fit no worker, or are left waiting for ever.
     :raises PluginError: no scheduler of that name is installed, or several workers have one name.
     """
     return compare(
@@ -80,15 +80,15 @@ def compare(
     past: Past | None = None,
     window: int = _WINDOW,
 ) -> list[SimulationReport]:
-    """Simulate the same run with several schedulers; as :func:`simulate`.
+    """Simulate the same run with several schedulers; for the arguments see :func:`simulate`.
 
-    :returns: A report for each, in the given order.
+    :returns: A report for each scheduler, in the given order.
     """
     made = [_scheduler(each) for each in schedulers]
     past = Past() if past is None else past
     table = durations if isinstance(durations, Durations) else Durations(durations or {})
     if past.seconds:
-        # What is said here counts more than what was.
+        # Given durations override those of the past run.
         table = table.over(Durations.from_measurements(past.seconds, graph))
     scenario = Scenario(graph=graph, durations=table, counts=items or {}, values=values or {}, past=past)
     pool = pool if isinstance(pool, WorkerPool) else WorkerPool(workers=tuple(pool))

@@ -1,4 +1,4 @@
-"""What ``taskiq flow simulate`` takes. The work is elsewhere and imported when it is called for."""
+"""The command-line syntax of ``taskiq flow simulate``; its work is imported when it is called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def register_simulate(app: typer.Typer, name: str, help: str) -> None:  # noqa: 
     """Add the command.
 
     :param name: Its name.
-    :param help: What the list of commands says.
+    :param help: Its line in the list of commands.
     """
 
     # ``Optional`` because typer reads these annotations at run time, on Python 3.10 too.
@@ -69,7 +69,7 @@ def register_simulate(app: typer.Typer, name: str, help: str) -> None:  # noqa: 
         events: Annotated[
             Optional[str],
             typer.Option(
-                "--events", metavar="FILE", help="The same from what `taskiq flow run --events` wrote."
+                "--events", metavar="FILE", help="The same from a file of `taskiq flow run --events`."
             ),
         ] = None,
         items: Annotated[
@@ -90,7 +90,7 @@ def register_simulate(app: typer.Typer, name: str, help: str) -> None:  # noqa: 
         ] = None,
         gantt: Annotated[
             Optional[str],
-            typer.Option("--gantt", metavar="FILE", help="Draw what ran when and where: .svg or .html."),
+            typer.Option("--gantt", metavar="FILE", help="Draw the attempts on each worker: .svg or .html."),
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object to stdout.")] = False,
         app_dir: Annotated[

@@ -1,4 +1,4 @@
-"""What is said of simulations in words and tables, on a terminal and on a page."""
+"""Texts and tables about simulations, for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_BOUNDS, _MOST_CELLS = 5, 6
 
 
 def description(report: SimulationReport) -> list[str]:
-    """Say what was simulated, and how good it can get: the same for every scheduler."""
+    """Return lines about the simulated run and its lower bounds, the same for every scheduler."""
     kinds: dict[str, int] = {}
     for use in report.workers:
         has = amounts(use.worker.capacity) or "no bound"
@@ -36,7 +36,7 @@ def description(report: SimulationReport) -> list[str]:
 
 
 def comparison(reports: Sequence[SimulationReport]) -> list[list[str]]:
-    """Give a row for each scheduler, below a heading."""
+    """Return a row for each scheduler, below a heading."""
     resources = list(dict.fromkeys(name for report in reports for name in report.used))
     rows = [["scheduler", "makespan", "of the bound", *(f"{name} used" for name in resources), "mean wait"]]
     for report in reports:
@@ -54,7 +54,7 @@ def comparison(reports: Sequence[SimulationReport]) -> list[list[str]]:
 
 
 def use_of_workers(report: SimulationReport) -> list[list[str]]:
-    """Give a row for each worker, below a heading."""
+    """Return a row for each worker, below a heading."""
     resources = list(dict.fromkeys(name for use in report.workers for name in use.used))
     rows = [["worker", "cells", "busy", *(f"{name} used" for name in resources)]]
     for use in report.workers:

@@ -21,17 +21,17 @@ __all__ = ["Trace", "read_document", "read_trace", "trace_of"]
 _VERSIONS = ("1.5", "1.6")
 _MEBIBYTE = 2.0**20
 _MOST_PROBLEMS = 10
-# Separators of a cell's path, which ids of tasks may have.
+# Separators of a cell's path, which may occur in ids of tasks.
 _UNFIT = str.maketrans("/[]", "_()")
 
 
 @frozen(kw_only=True)
 class Trace:
-    """A workflow that ran somewhere.
+    """The trace of a workflow's execution.
 
-    :param graph: Its tasks: one node each, whose task is the program's name; ``cpu`` is the number of cores, ``ram_mb``
-        the memory where it was measured.
-    :param durations: How long each took.
+    :param graph: The graph with one node for each task, whose task is the program's name; ``cpu`` is the number of
+        cores, ``ram_mb`` the memory where it was measured.
+    :param durations: The duration of each task.
     """
 
     graph: Graph
@@ -41,7 +41,7 @@ class Trace:
 def read_trace(path: Path) -> Trace:
     """Read an instance from a file, ``.json`` or ``.json.gz``.
 
-    :raises UsageError: the file cannot be read, or is no instance of a version that is known.
+    :raises UsageError: the file cannot be read, or is not an instance of a known version.
     """
     return trace_of(read_document(path), str(path))
 
@@ -49,7 +49,7 @@ def read_trace(path: Path) -> Trace:
 def read_document(path: Path) -> Any:
     """Read a JSON file, compressed or not.
 
-    :raises UsageError: it cannot be read, or is no JSON.
+    :raises UsageError: it cannot be read, or is not JSON.
     """
     try:
         data = path.read_bytes()
@@ -61,11 +61,11 @@ def read_document(path: Path) -> Any:
 
 
 def trace_of(document: Any, name: str = "") -> Trace:
-    """Make a graph of an instance.
+    """Make a graph from an instance.
 
     :param document: The instance, as parsed JSON.
-    :param name: Where it comes from, for errors.
-    :raises UsageError: it is no instance of a version that is known, or its parts do not fit together.
+    :param name: The name of its source, for errors.
+    :raises UsageError: it is not an instance of a known version, or its parts do not fit together.
     """
     version = str(document.get("schemaVersion", "")) if isinstance(document, dict) else ""
     workflow = document.get("workflow") if isinstance(document, dict) else None
@@ -139,7 +139,7 @@ def _problems(declared: Sequence[dict[str, Any]], measured: Sequence[dict[str, A
                 if not isinstance(other, str) or other not in specified:
                     yield f"task {name!r} has {other!r} among its {relation}, which is not specified"
         if name and name not in executed:
-            yield f"task {name!r} is not in workflow.execution.tasks, so nobody knows how long it took"
+            yield f"task {name!r} is not in workflow.execution.tasks, so its duration is unknown"
     for task in measured:
         name = _id(task)
         if not is_number(task.get("runtimeInSeconds")):

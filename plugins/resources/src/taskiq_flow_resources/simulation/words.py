@@ -1,4 +1,4 @@
-"""Numbers as people read them, in tables, charts and errors."""
+"""Numbers in the form that people read, for tables, charts and errors."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def share(part: float) -> str:
 
 
 def ratio(value: float) -> str:
-    """Write how many times something it is: ``1.17 ×``."""
+    """Write a ratio: ``1.17 ×``."""
     return f"{value:.2f} ×"
 
 
 def amounts(table: Mapping[str, float]) -> str:
-    """Write amounts as they are given: ``cpu=4, ram_mb=8192``."""
+    """Write amounts in the form of the command line: ``cpu=4, ram_mb=8192``."""
     return ", ".join(f"{name}={amount:.12g}" for name, amount in table.items())
 
 
 def columns(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    """Set rows in columns, the first ones to the left and the others to the right.
+    """Align rows in columns, the first columns to the left and the others to the right.
 
-    :param rows: The first one is the heading.
-    :param left: How many columns are set to the left.
+    :param rows: The rows, with the heading first.
+    :param left: The number of columns to align to the left.
     """
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return [

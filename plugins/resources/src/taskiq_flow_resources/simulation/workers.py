@@ -1,4 +1,4 @@
-"""Workers as they are written on a command line, and some where none are given."""
+"""Workers from the command line, and default workers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _USUAL_COUNT, _USUAL_CORES = 4, 4.0
 
 
 def read_workers(words: Iterable[str]) -> tuple[WorkerView, ...]:
-    """Read ``4x cpu=4,ram_mb=8192``, or several of that; the workers are named ``w1``, ``w2`` and so on.
+    """Read groups of workers such as ``4x cpu=4,ram_mb=8192``; the workers are named ``w1``, ``w2`` and so on.
 
-    :param words: What was written. Without a number it is one worker, with a number alone these have 4 cores each.
-    :raises UsageError: it cannot be read.
+    :param words: The groups. A group without a number is one worker; a number alone means workers with 4 cores each.
+    :raises UsageError: a group cannot be read.
     """
     workers: list[WorkerView] = []
     for word in words:
@@ -42,8 +42,8 @@ def read_workers(words: Iterable[str]) -> tuple[WorkerView, ...]:
 def read_amounts(text: str, option: str) -> dict[str, float]:
     """Read ``cpu=4,ram_mb=8192``.
 
-    :param option: Where it was written, for the error.
-    :raises UsageError: it cannot be read.
+    :param option: The name of the option, for the error.
+    :raises UsageError: the text cannot be read.
     """
     amounts: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -66,7 +66,7 @@ def read_amounts(text: str, option: str) -> dict[str, float]:
 
 
 def usual_workers(graph: Graph, limits: Mapping[str, float]) -> tuple[WorkerView, ...]:
-    """Give four workers with four cores, and with room for four of the largest cells in everything else."""
+    """Return four workers with four cores, and with enough of other resources for four of the largest cells."""
     largest: dict[str, float] = {}
     for _, node in task_nodes(graph):
         for name, amount in node.options.resources.items():

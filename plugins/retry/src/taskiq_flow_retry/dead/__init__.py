@@ -1,1 +1,1 @@
-"""The dead-letter list: what was finally given up, and what becomes of it."""
+"""The dead-letter list: failures that get no further attempt, to be replayed or discarded."""

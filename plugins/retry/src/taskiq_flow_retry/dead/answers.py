@@ -33,12 +33,12 @@ _IN_MEMORY = (
 
 @frozen(kw_only=True)
 class Query:
-    """What all three commands are told.
+    """The options that all three commands share.
 
     :param target: ``MODULE:NAME``.
     :param task: Only letters of this task.
     :param as_json: Write one JSON object to the standard output, and nothing else.
-    :param app_dir: A folder to look for the module in.
+    :param app_dir: A folder to search for the module.
     """
 
     target: str
@@ -50,10 +50,10 @@ class Query:
 def list_letters(query: Query, *, run: str | None, limit: int, replayed: bool, traceback: bool) -> int:
     """List letters.
 
-    :param run: Only those of this run.
-    :param limit: How many at most.
-    :param replayed: Those that were replayed as well.
-    :param traceback: Whether to show where each was raised.
+    :param run: Only letters of this run.
+    :param limit: The most letters to list.
+    :param replayed: Include letters of replayed runs.
+    :param traceback: Whether to show tracebacks.
     :returns: The exit code.
     :raises UsageError: there is no such flow.
     """
@@ -72,16 +72,16 @@ def list_letters(query: Query, *, run: str | None, limit: int, replayed: bool, t
 
 
 def replay_runs(query: Query, runs: tuple[str, ...], *, everything: bool, wait: bool) -> int:
-    """Replay runs, and say which runs these are now.
+    """Replay runs, and write the ids of the new runs.
 
     :param runs: Their ids.
-    :param everything: Every run that has letters.
-    :param wait: Wait for their ends.
+    :param everything: Replay every run that has letters.
+    :param wait: Wait for the new runs to end.
     :returns: The exit code.
     :raises UsageError: there is no such flow, or it is not clear what to replay.
     """
     _check_choice("replay", runs[0] if runs else None, query, everything=everything)
-    # taskiq logs the exceptions of tasks, which are on the list afterwards.
+    # taskiq would log the exceptions of tasks, but the list shows them afterwards.
     logging.getLogger("taskiq.receiver.receiver").addHandler(logging.NullHandler())
     with _flow_of(query) as (flow, stdout):
         answers = _answer(flow, lambda: _replay(flow, runs, query.task, wait=wait))
@@ -96,10 +96,10 @@ def replay_runs(query: Query, runs: tuple[str, ...], *, everything: bool, wait: 
 def discard_letters(query: Query, run: str | None, cell: str | None, *, everything: bool) -> int:
     """Discard letters.
 
-    :param run: The run whose letters these are.
+    :param run: The run with the letters.
     :param cell: Only the letter of this cell.
-    :param everything: Every letter there is.
-    :returns: The exit code: 1 when a letter that was named is not there.
+    :param everything: Discard every letter.
+    :returns: The exit code: 1 when a named letter does not exist.
     :raises UsageError: there is no such flow, or it is not clear what to discard.
     """
     _check_choice("discard", run, query, everything=everything)
@@ -132,10 +132,10 @@ def _check_choice(verb: str, run: str | None, query: Query, *, everything: bool)
 
 @contextlib.contextmanager
 def _flow_of(query: Query) -> Iterator[tuple[Flow, TextIO]]:
-    """Give the flow and the standard output; what modules and tasks print goes elsewhere where JSON is wanted."""
+    """Yield the flow and the standard output; with JSON, output of modules and tasks goes to the standard error."""
     with reserve_stdout(query.as_json) as stdout:
         flow = find_flow(query.target, query.app_dir)
-        # With another place for its blobs, a store is the inner one of two.
+        # With another place for blobs, the store itself is the inner one of two.
         if "memory" in getattr(flow.store, "store", flow.store).schemes:
             sys.stderr.write(f"{_IN_MEMORY.format(target=query.target)}\n")
         yield flow, stdout
@@ -165,7 +165,7 @@ async def _replay(flow: Flow, runs: tuple[str, ...], task: str | None, *, wait: 
         row: dict[str, Any] = {"run": run, "resumed_as": None, "status": None, "error": ""}
         if isinstance(answer, RunHandle):
             row["resumed_as"] = answer.id
-            # An in-memory broker's runs end with this process.
+            # Runs of an in-memory broker end with this process, so wait for them.
             if wait or flow.in_memory:
                 await answer.wait_result()
                 row["status"] = (await answer.status()).value

@@ -1,4 +1,4 @@
-"""One dead letter, and how a run that is over is read for them."""
+"""Dead letters, and reading them from a finished run."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = ["DeadLetter", "cells_given_up", "letters_of", "task_of"]
 
 @frozen(kw_only=True)
 class DeadLetter:
-    """Something that gets no further attempt.
+    """A failure that gets no further attempt.
 
     :param run: The run's id.
-    :param pipeline: The name of its pipeline, or of the task where that was sent on its own.
-    :param cell: The cell's path; empty where the run as a whole was given up, because its time was up.
-    :param task: The task's name; empty where no task is to blame.
-    :param attempt: The last attempt, counted from 1; 0 where there was none.
+    :param pipeline: The name of its pipeline, or of a task that was sent on its own.
+    :param cell: The cell's path; empty for a run that failed as a whole, at its time limit.
+    :param task: The task's name; empty where no task failed.
+    :param attempt: The number of the last attempt, counted from 1; 0 where there was none.
     :param kind: One of exception, timeout, worker_lost, rejected, cancelled.
     :param type: ``module:qualname`` of the exception's class; empty where there was no exception.
     :param message: The exception's text, or a sentence.
-    :param traceback: As the worker formatted it; empty where there was none.
-    :param reason: Why the retry policy gave up, in its words; empty where it said nothing.
-    :param at: When, in seconds since the epoch.
+    :param traceback: The traceback as the worker formatted it; empty where there was none.
+    :param reason: The retry policy's reason to give up; empty where it gave none.
+    :param at: The time of the failure, in seconds since the epoch.
     :param labels: The run's labels.
-    :param left_out: Whether a map left the item out because of it, and the run went on.
-    :param resumed_as: The run in which it was replayed; empty where it was not.
+    :param left_out: Whether a map left the item out, and the run went on.
+    :param resumed_as: The run that replays it; empty where there is none.
     """
 
     run: str
@@ -51,16 +51,16 @@ class DeadLetter:
 
     @property
     def summary(self) -> str:
-        """The class and the text in one line, with the kind where it was no exception."""
+        """The class and the text in one line, with the kind where it was not an exception."""
         kind = FailureKind(self.kind)
-        said = Failure(kind=kind, type=self.type, message=self.message).summary
-        return said if kind is FailureKind.EXCEPTION else f"{kind.value}: {said}"
+        text = Failure(kind=kind, type=self.type, message=self.message).summary
+        return text if kind is FailureKind.EXCEPTION else f"{kind.value}: {text}"
 
 
 def cells_given_up(record: RunRecord) -> Iterator[str]:
-    """Give the paths of the cells that a run has given up, an empty one for the run as a whole.
+    """Yield the paths of the failed cells of a run; an empty path stands for the run as a whole.
 
-    A run that was cancelled has none: somebody wanted it to end.
+    A cancelled run has none, because it was meant to end.
     """
     outcome = record.outcome
     if outcome is None or outcome.status is RunStatus.CANCELLED:
@@ -74,11 +74,11 @@ def cells_given_up(record: RunRecord) -> Iterator[str]:
 def letters_of(
     record: RunRecord, log: Iterable[Event], cells: Iterable[str], *, resumed_as: str = ""
 ) -> list[DeadLetter]:
-    """Give the dead letters of a run, the newest first.
+    """Return the dead letters of a run, the newest first.
 
-    :param record: The run, which is over.
+    :param record: The finished run.
     :param log: Its log.
-    :param cells: Those that are wanted of :func:`cells_given_up`.
+    :param cells: The wanted ones of :func:`cells_given_up`.
     :param resumed_as: The run that resumes it.
     """
     outcome = record.outcome
@@ -86,7 +86,7 @@ def letters_of(
     ends: dict[tuple[str, int], AttemptFailed] = {}
     for event in log:
         if isinstance(event, AttemptFailed):
-            # The first one counts; an attempt that was given up may come to another end later.
+            # The first end of an attempt counts; an attempt that was given up may report another one later.
             ends.setdefault((event.cell, event.attempt), event)
     found = [_letter(record, outcome, cell, ends, resumed_as) for cell in cells]
     return sorted(found, key=lambda letter: letter.at, reverse=True)
@@ -131,7 +131,7 @@ def _letter(
 
 
 def task_of(graph: Graph, cell: str) -> str:
-    """Give the name of the task that a cell applies; empty for a map, and for the run as a whole."""
+    """Return the name of a cell's task; empty for a map, and for the run as a whole."""
     *scopes, name = cell.split("/")
     for scope in scopes:
         node = graph.nodes[scope.partition("[")[0]]

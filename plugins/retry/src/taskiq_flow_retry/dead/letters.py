@@ -24,10 +24,10 @@ _TEXTS = {
 
 
 class DeadLetters:
-    """What the runs of a flow's pool have finally given up.
+    """The failures that the runs of a flow's pool have given up.
 
-    It is read from the runs themselves, so nothing has to be written when something is given up, and nothing can be
-    lost; a letter is there for as long as its run is.
+    The list is read from the runs themselves, so no letter has to be written, and none can be lost. A letter exists as
+    long as its run does.
 
     ::
 
@@ -46,14 +46,14 @@ class DeadLetters:
     async def list(
         self, *, limit: int = 100, task: str | None = None, run: str | None = None, replayed: bool = False
     ) -> Sequence[DeadLetter]:
-        """Give letters: the newest run first, and in a run the newest letter.
+        """Return letters: the newest run first, and in a run the newest letter.
 
-        :param limit: How many at most.
-        :param task: Only of this task.
-        :param run: Only of this run.
-        :param replayed: Those that were replayed as well.
+        :param limit: The most letters to return.
+        :param task: Only letters of this task.
+        :param run: Only letters of this run.
+        :param replayed: Include letters of replayed runs.
         :raises RunNotFound: there is no run of that id.
-        :raises UsageError: the limit is no whole number, or a name is no text; the other methods raise it as well.
+        :raises UsageError: the limit is not a whole number, or a name is not a text; the other methods raise it too.
         """
         if isinstance(limit, bool) or not isinstance(limit, int):
             raise UsageError(f"limit is {limit!r}; give a whole number of letters")
@@ -68,15 +68,15 @@ class DeadLetters:
         return found
 
     async def replay(self, run: str) -> RunHandle[dict[str, Any]]:
-        """Resume a run; its letters go from the list. What is given up again is a letter of the new run.
+        """Resume a run; its letters leave the list. A cell that fails again becomes a letter of the new run.
 
-        What had succeeded is not executed again, as :meth:`taskiq_flow.Flow.resume` says. All cells that the run has
-        given up are tried again, those whose letters were discarded too.
+        Cells that succeeded are not executed again; see :meth:`taskiq_flow.Flow.resume`. All failed cells are tried
+        again, also those with discarded letters.
 
         :param run: The run's id.
         :raises ResumeError: it has no dead letters, or was replayed already.
         :raises RunNotFound: there is no run of that id.
-        :raises FlowError: it cannot be run any more, for instance because a task of it is gone.
+        :raises FlowError: it cannot run any more, for instance because one of its tasks is gone.
         """
         _check_texts(run=run)
         await self._flow.startup()
@@ -92,10 +92,10 @@ class DeadLetters:
     async def replay_all(
         self, *, task: str | None = None
     ) -> Mapping[str, RunHandle[dict[str, Any]] | FlowError]:
-        """Replay every run that has letters, the oldest first; one that cannot be replayed keeps no other from it.
+        """Replay every run that has letters, the oldest first; a run that cannot be replayed does not stop the others.
 
         :param task: Only runs with letters of this task.
-        :returns: For each run its new run, or why there is none.
+        :returns: For each run its new run, or the error.
         """
         _check_texts(task=task)
         letters = [letter.run async for letter in self._open(None, task)]
@@ -156,7 +156,7 @@ class DeadLetters:
                     yield letter
 
     async def _records(self, run: str | None) -> AsyncIterator[RunRecord]:
-        """Give one run, or all that are over, as far as somebody looks at them."""
+        """Yield one run, or all finished ones, read page by page as they are needed."""
         if run is not None:
             yield await self._store.runs.get(run)
             return
@@ -181,7 +181,7 @@ class DeadLetters:
 
 
 def _check_texts(**given: object) -> None:
-    """Refuse an object where its name is asked for: nothing goes by it, so it would count as something that is gone."""
+    """Refuse an object in place of its name, which would otherwise count as an unknown name."""
     for name, value in given.items():
         if value is not None and not isinstance(value, str):
             raise UsageError(f"{name} is {value!r:.200}; give {_TEXTS[name]}")

@@ -1,6 +1,6 @@
-"""Which dead letters were discarded: a small blob of the run for each, which goes with the run.
+"""Marks of discarded dead letters: a small blob for each, which is deleted with its run.
 
-A blob has a key of its own, so two processes that discard at the same time do not undo each other's work.
+Each blob has its own key, so two processes that discard at the same time do not undo each other's work.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ async def mark_discarded(store: RunStore, run: str, cell: str | None, at: float)
     """Remember that a letter was discarded.
 
     :param cell: The letter's cell; ``None`` for all letters of the run.
-    :param at: When, in seconds since the epoch.
+    :param at: The time, in seconds since the epoch.
     :raises RunNotFound: the run was deleted meanwhile.
     """
     await store.blobs.put(run, _key(cell), str(at).encode())

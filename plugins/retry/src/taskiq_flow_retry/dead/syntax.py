@@ -1,4 +1,4 @@
-"""What ``taskiq flow dead`` takes."""
+"""The command-line syntax of ``taskiq flow dead``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def register_dead(app: typer.Typer, name: str, summary: str) -> None:
         ] = False,
         app_dir: AppDir = None,
     ) -> None:
-        """List what was finally given up, the newest run first."""
+        """List the dead letters, the newest run first."""
         from taskiq_flow_retry.dead.answers import Query, list_letters
 
         query = Query(target=target, task=task, as_json=as_json, app_dir=app_dir)
@@ -73,7 +73,7 @@ def register_dead(app: typer.Typer, name: str, summary: str) -> None:
         app_dir: AppDir = None,
         traceback: Trace = False,
     ) -> None:
-        """Let runs go on where they have ended. What had succeeded in them is not executed again.
+        """Resume runs with dead letters. Cells that succeeded are not executed again.
 
         The exit code is 1 when a run cannot be replayed or, where it is waited for, does not succeed.
         """

@@ -22,8 +22,8 @@ _LONGEST_MESSAGE = 300
 def write_letters(letters: Sequence[DeadLetter], stdout: TextIO, *, limit: int, traceback: bool) -> None:
     """Write a table for each run.
 
-    :param limit: How many were asked for at most.
-    :param traceback: Whether to show where each was raised.
+    :param limit: The limit of the list, for the hint that there may be more.
+    :param traceback: Whether to show tracebacks.
     """
     console = Console(file=stdout)
     for number, (_, group) in enumerate(groupby(letters, key=lambda letter: letter.run)):
@@ -62,10 +62,10 @@ def _table(letters: Sequence[DeadLetter]) -> Table:
         cell = Text(letter.cell or "the run")
         if letter.left_out:
             cell.append("\nleft out", style="yellow")
-        said = printable(letter.summary) or "without a message"
-        said = said if len(said) <= _LONGEST_MESSAGE else f"{said[:_LONGEST_MESSAGE]}…"
+        summary = printable(letter.summary) or "without a message"
+        summary = summary if len(summary) <= _LONGEST_MESSAGE else f"{summary[:_LONGEST_MESSAGE]}…"
         attempt = str(letter.attempt) if letter.attempt else ""
-        table.add_row(cell, attempt, Text(said, style="red"), Text(printable(letter.reason)))
+        table.add_row(cell, attempt, Text(summary, style="red"), Text(printable(letter.reason)))
     return table
 
 
