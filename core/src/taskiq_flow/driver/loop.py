@@ -18,8 +18,8 @@ __all__ = ["DriverLoop", "revoke"]
 logger = logging.getLogger("taskiq_flow")
 
 _LEASE_SECONDS = 15.0
-# Tasks that never wait, called here or by an in-memory broker, would otherwise keep the event loop from everything else.
-_SECONDS_WITHOUT_A_BREATH = 0.005
+# Tasks that never wait, called here or by an in-memory broker, would otherwise block the event loop.
+_SECONDS_BETWEEN_YIELDS = 0.005
 
 
 class DriverLoop:
@@ -152,13 +152,13 @@ class _Driving:
         self._task = asyncio.current_task()
         driver, yield_at = self._driver, 0.0
         while True:
-            await self._persist(self._turn)
-            if driver.now >= breath_at:
+            await self._retry(self._turn)
+            if driver.now >= yield_at:
                 await asyncio.sleep(0)
                 self._check_companions()
-                breath_at = self._clock.now() + _SECONDS_WITHOUT_A_BREATH
+                yield_at = self._clock.now() + _SECONDS_BETWEEN_YIELDS
             if driver.executes:
-                await self._persist(partial(driver.execute, breath_at))
+                await self._retry(partial(driver.execute, yield_at))
                 self._check_companions()
                 continue
             if self._is_done is not None and driver.idle and await self._is_done():
