@@ -90,11 +90,11 @@ def _problems_of(world: World, run: SimulatedRun) -> Iterator[str]:
     if outcome is None:
         yield "it has no outcome"
         return
-    if entry.events != world.watch.events[run.record.id]:
+    if list(entry.history.since(0)) != world.watch.events[run.record.id]:
         yield "its log has other events than were appended"
     again = world.watch.machine(run.record)
     try:
-        for event in entry.events:
+        for event in entry.history.since(0):
             again.apply(event)
     except InvalidTransition as error:
         yield f"its log cannot be applied again: {error}"

@@ -115,9 +115,13 @@ def late_outcomes_count(patch: Patch) -> None:
 
 
 @mutant()
-def what_was_dispatched_stays_in_the_queue(patch: Patch) -> None:
+def a_cell_that_waits_for_room_is_forgotten(patch: Patch) -> None:
+    original = ArrivalQueue.pop
+
     def pop(self: ArrivalQueue) -> Any:
-        return self.first(1)[0]
+        if len(self) > 1:
+            original(self)
+        return original(self)
 
     patch.setattr(ArrivalQueue, "pop", pop)
 

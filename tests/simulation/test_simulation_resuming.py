@@ -88,7 +88,7 @@ def test_every_resumed_run_comes_to_its_fault_free_result(
             if entry is not None and world.watch.machines[run].status is RunStatus.SUCCEEDED:
                 taken = {
                     each.cell
-                    for each in entry.events
+                    for each in entry.history.since(0)
                     if isinstance(each, ev.CellSucceeded) and each.taken_from
                 }
                 assert taken == cells, f"seed {seed}: {taken ^ cells} of {run}"

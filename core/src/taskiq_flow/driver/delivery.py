@@ -111,8 +111,11 @@ class Delivery:
     def _queue_inline(self, run: ActiveRun, instruction: do.Dispatch, inline: InlineQueue) -> bool:
         """Queue an attempt for inline execution if it has the usual envelope; whether it was queued."""
         node = instruction.node
+        # A retry, or an adopted run, may have had its outcome by now; the thorough way looks.
+        if node.options is not DEFAULT_OPTIONS or instruction.attempt > 1 or run.record.labels:
+            return False
         function = direct_function(self._broker, node.task, node.options.labels)
-        if function is None or not function.is_async or node.options is not DEFAULT_OPTIONS:
+        if function is None or not function.is_async:
             return False
         envelope = self._writer.usual_envelope(run, instruction)
         if envelope is not None:

@@ -18,7 +18,7 @@ __all__ = ["DriverLoop", "revoke"]
 logger = logging.getLogger("taskiq_flow")
 
 _LEASE_SECONDS = 15.0
-# Tasks that never wait would otherwise keep the event loop from everything else, whoever calls them.
+# Tasks that never wait, called here or by an in-memory broker, would otherwise block the event loop.
 _SECONDS_BETWEEN_YIELDS = 0.005
 
 
