@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from taskiq import InMemoryBroker
 
+from again import Again
 from taskiq_flow import Flow, Pipeline
 from taskiq_flow.driver.inline import UncertainStarts
 from taskiq_flow.errors import RunNotFound
@@ -22,11 +22,6 @@ from taskiq_flow.stores.memory.inbox import MemoryInbox
 from taskiq_flow.stores.memory.log import MemoryRunLog
 from taskiq_flow.stores.memory.small import MemoryLeases
 from taskiq_flow.worker.worker import Worker
-
-# The core alone has no policy that tries a cell again.
-retries = pytest.mark.skipif(
-    find_spec("taskiq_flow_retry") is None, reason="taskiq-flow-retry is not installed"
-)
 
 SECONDS = 20
 
@@ -288,7 +283,6 @@ async def test_more_outcomes_than_a_turn_reads_are_not_done_again(
     assert begun == count
 
 
-@retries
 async def test_a_store_that_cannot_say_whether_there_are_notices_loses_no_outcome(
     broker: InMemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,7 +295,9 @@ async def test_a_store_that_cannot_say_whether_there_are_notices_loses_no_outcom
 
     monkeypatch.setattr(MemoryInbox, "has_notices", fail)
 
-    @broker.task(max_retries=2, retry_delay=0)
+    Flow(broker, retry=Again)
+
+    @broker.task
     async def step(value: int, waiting: bool = False) -> int:
         if waiting:
             await asyncio.sleep(0)

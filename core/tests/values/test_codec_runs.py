@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from again import Again
 from carried_values import Codecs, Listening, Masked, Recording, Shorter
-from taskiq_flow import DataflowPipeline, Flow, Pipeline, PluginError, Retry, RetryPolicy, pipeline_task
-from taskiq_flow.retry import CellView, FailedAttempt, RetryDecision
+from taskiq_flow import DataflowPipeline, Flow, Pipeline, PluginError, pipeline_task
 
 SECRET = "the-secret-word"
 CHAIN = ["shorter", "masked"]
@@ -19,15 +19,6 @@ CHAIN = ["shorter", "masked"]
 class Person(BaseModel):
     name: str
     notes: list[str] = []
-
-
-class Again(RetryPolicy):
-    """One more attempt."""
-
-    name = "again"
-
-    def decide(self, failure: FailedAttempt, attempt: int, cell: CellView) -> RetryDecision:
-        return Retry(delay=0.0)
 
 
 class Tasks:

@@ -5,21 +5,16 @@ from __future__ import annotations
 import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from taskiq import InMemoryBroker, TaskiqMessage, TaskiqMiddleware
 from taskiq.exceptions import SendTaskError
 
+from again import Again
 from taskiq_flow import Flow, Pipeline, RetryException
 from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.execution import CURRENT
-
-# The core alone has no policy that tries a cell again.
-retries = pytest.mark.skipif(
-    find_spec("taskiq_flow_retry") is None, reason="taskiq-flow-retry is not installed"
-)
 
 
 class Unlucky(TaskiqMiddleware):
@@ -61,7 +56,7 @@ async def value_of(task: Any, *args: Any, **kwargs: Any) -> Any:
 async def made(request: pytest.FixtureRequest) -> Any:
     """A broker with a flow whose threads have a name of their own."""
     broker = InMemoryBroker(await_inplace=request.param)
-    Flow(broker)
+    Flow(broker, retry=Again)
     yield broker
     await broker.shutdown()
 
@@ -122,7 +117,6 @@ async def test_what_somebody_has_put_around_a_task_stays_around_it(made: InMemor
     assert calls == [(1,), (3,), ()]
 
 
-@retries
 @pytest.mark.parametrize("by_name", [True, False], ids=["by name", "by position"])
 async def test_what_is_sent_again_is_what_was_sent(made: InMemoryBroker, by_name: bool) -> None:
     seen: list[Any] = []
@@ -143,8 +137,7 @@ async def test_what_is_sent_again_is_what_was_sent(made: InMemoryBroker, by_name
     assert seen == [([1, 2], {"a": []}, "w")] * 2
 
 
-@retries
-async def test_a_task_without_a_policy_is_tried_again_when_it_asks_for_that(made: InMemoryBroker) -> None:
+async def test_a_task_without_a_policy_of_its_own_is_tried_again_when_it_asks_for_that(made: InMemoryBroker) -> None:
     calls: list[int] = []
 
     @made.task
@@ -158,10 +151,9 @@ async def test_a_task_without_a_policy_is_tried_again_when_it_asks_for_that(made
     assert calls == [7, 7]
 
 
-@retries
 async def test_what_failed_around_an_inner_task_does_not_cost_the_outer_one_its_retry() -> None:
     broker = InMemoryBroker(await_inplace=True)
-    Flow(broker)
+    Flow(broker, retry=Again)
     broker.add_middlewares(Unlucky("inner"))
     seen: list[int] = []
 
