@@ -13,6 +13,7 @@ from taskiq import InMemoryBroker
 from again import Again
 from taskiq_flow import Flow, Pipeline
 from taskiq_flow.driver.inline import UncertainStarts
+from taskiq_flow.driver.loop import revoke
 from taskiq_flow.errors import RunNotFound
 from taskiq_flow.machine.events import AttemptFailed, CellDispatched, CellStarted, CellSucceeded
 from taskiq_flow.messages.envelope import address_of
@@ -441,3 +442,30 @@ async def test_cells_that_never_wait_give_way_to_the_event_loop(broker: InMemory
     finally:
         breathing.cancel()
     assert breaths - before > 5
+
+
+async def test_an_attempt_that_others_were_given_before_it_began_is_executed_once(
+    broker: InMemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event loop may stand still between the start in the log and the call; then another one revokes it."""
+    flow = Flow(broker)
+    note, calls = note_calls(broker)
+    append, met = MemoryRunLog.append, False
+
+    async def write(log: MemoryRunLog, batch: Any, *, lease: Lease) -> None:
+        nonlocal met
+        await append(log, batch, lease=lease)
+        if not met and any(type(event) is CellStarted for events in batch.values() for event in events):
+            met = True
+            other, worker = await take_over(flow), flow.host.worker
+            worker.revoked = True
+            await revoke(worker.id, pool=flow.pool, store=flow.store)
+            await give_back(flow, other)
+
+    monkeypatch.setattr(MemoryRunLog, "append", write)
+    handle = await Pipeline(broker, note).kiq(1)
+    assert await handle.result(timeout=SECONDS) == 2
+    assert met
+    assert calls == [1]
+    log = await flow.store.log.read(handle.id)
+    assert [event.attempt for event in log if isinstance(event, CellSucceeded)] == [2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Mapping
@@ -147,15 +148,16 @@ def test_an_observer_may_take_fewer_arguments_in_another_order_and_come_first_or
     assert log == [("early", "gpu"), ("usual",), ("late", "gpu", "w1")]
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError])
 def test_what_an_observer_raises_is_logged_with_its_origin_and_the_others_are_told(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, error: type[BaseException]
 ) -> None:
     log: list[tuple[str, str, tuple[Any, ...]]] = []
 
     class Failing:
         @hookimpl
         def flow_worker_lost(self, worker: str) -> None:
-            raise ZeroDivisionError(worker)
+            raise error(worker)
 
     plugins = Plugins.load(CONFIG, explicit=[Recorder("first", log), Failing(), Recorder("last", log)])
     assert plugins.notify.worker_lost is not None
@@ -167,7 +169,7 @@ def test_what_an_observer_raises_is_logged_with_its_origin_and_the_others_are_to
     assert record.getMessage().startswith("flow_worker_lost() of given in code (")
     assert "Failing" in record.getMessage()
     assert record.exc_info is not None
-    assert record.exc_info[0] is ZeroDivisionError
+    assert record.exc_info[0] is error
 
 
 def test_a_plain_function_that_gives_a_coroutine_is_found_out(caplog: pytest.LogCaptureFixture) -> None:

@@ -137,7 +137,9 @@ async def test_what_is_sent_again_is_what_was_sent(made: InMemoryBroker, by_name
     assert seen == [([1, 2], {"a": []}, "w")] * 2
 
 
-async def test_a_task_without_a_policy_of_its_own_is_tried_again_when_it_asks_for_that(made: InMemoryBroker) -> None:
+async def test_a_task_without_a_policy_of_its_own_is_tried_again_when_it_asks_for_that(
+    made: InMemoryBroker,
+) -> None:
     calls: list[int] = []
 
     @made.task

@@ -319,12 +319,15 @@ def test_queue_and_priority_of_further_attempts() -> None:
     assert decision == Retry(delay=1, reason="retry 1 of 3 in 1 s", queue="slow", priority=-5)
 
 
-def test_on_retry_is_told_of_retries_and_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+def test_on_retry_is_told_of_retries_and_may_fail(
+    caplog: pytest.LogCaptureFixture, error: type[BaseException]
+) -> None:
     told: list[Any] = []
 
     def on_retry(failed: FailedAttempt, attempt: int, view: CellView, decision: Retry) -> None:
         told.append((failed.exception, attempt, view.path, decision.delay))
-        raise RuntimeError("the pager is broken")
+        raise error("the pager is broken")
 
     policy = StandardRetry(max_retries=2, on_retry=on_retry)
     assert story(policy, ERROR) == [1, 2, "gave up: 2 of 2 retries used"]

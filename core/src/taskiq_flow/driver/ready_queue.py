@@ -170,7 +170,9 @@ class ReadyQueue:
         assert self._lane_of is not None
         try:
             return str(self._lane_of(cell))
-        except Exception:  # a plugin's fault must not stop the pool
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # a plugin's fault must not stop the pool, not even by a cancellation
             if not self._complained:
                 self._complained = True
                 logger.exception("the scheduler cannot name the lane of cell %r", cell.path)

@@ -42,7 +42,7 @@ class Call:
 
 
 def observer(calls: Sequence[Call]) -> Callable[..., None] | None:
-    """Return a function that calls all observers and never raises; ``None`` when there are none."""
+    """Return a function that calls all observers and raises none of their errors; ``None`` when there are none."""
     if not calls:
         return None
     targets = tuple((call.positional(), call) for call in calls)
@@ -51,7 +51,10 @@ def observer(calls: Sequence[Call]) -> Callable[..., None] | None:
         for function, call in targets:
             try:
                 result = function(*arguments)
-            except Exception:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException:
+                # Nothing is awaited here, so even a CancelledError is the observer's own.
                 logger.exception("%s() of %s failed", call.hook, call.plugin.origin)
             else:
                 if result is not None:
@@ -76,7 +79,9 @@ def decider(
         for function, call in targets:
             try:
                 answer = function(*arguments)
-            except Exception:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException:
                 logger.exception("%s() of %s failed; using the default", call.hook, call.plugin.origin)
                 break
             if answer is None:

@@ -17,6 +17,7 @@ from attrs import field, frozen
 from taskiq_flow.errors import PayloadError, PluginError
 from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, has_claim_checks
 from taskiq_flow.serializer import ByteCodec, Serializer
+from taskiq_flow.values.failures import text_of
 from taskiq_flow.values.sizes import describe_size
 
 __all__ = ["UNFETCHED_BLOB", "Codec", "CodecRecipe", "make_codec"]
@@ -143,7 +144,7 @@ class Codec:
         """
         name = serializer or self.default
         made = self._made.get(name) or self.serializer(name)
-        data = made.dumps(value)
+        data: bytes = _call(name, "encode", made.dumps, value)
         if self.max_value_bytes is not None and len(data) > self.max_value_bytes:
             raise PayloadError(
                 f"the value has {describe_size(len(data))} as {name}, more than the "
@@ -159,7 +160,7 @@ class Codec:
         """
         name, data = self._open(value) if type(value) is Payload else self._join(value)
         made = self._made.get(name) or self.serializer(name)
-        return made.loads(data, type_)
+        return _call(name, "decode", made.loads, data, type_)
 
     def reader(self, id_: str, type_: Any) -> Callable[[bytes], Any] | None:
         """Return a function that decodes payloads of an id by an annotation; it may raise anything.
@@ -220,7 +221,7 @@ class Codec:
         name = names.pop()
         if names or "+" in name:
             return None
-        return name, self.serializer(name).join([part.data for part in payloads])
+        return name, _call(name, "join", self.serializer(name).join, [part.data for part in payloads])
 
     def items(self, value: Value) -> tuple[Value, ...]:
         """Return the elements of an encoded list.
@@ -232,7 +233,7 @@ class Codec:
         if isinstance(value, ClaimCheck):
             raise PayloadError(f"the blob {value.key!r} must be fetched before it can be mapped over")
         name, data = self._open(value)
-        parts = self.serializer(name).split(data)
+        parts = _call(name, "split", _split, self.serializer(name), data)
         chain = self._chain_over((value.serializer,))
         return tuple([self._seal(name, part, chain) for part in parts])
 
@@ -280,7 +281,7 @@ class Codec:
 
     def _seal(self, name: str, data: bytes, chain: Iterable[str]) -> Payload:
         for codec in chain:
-            changed = _call(codec, "encode", self._codecs[codec].encode, data)
+            changed = _recode(codec, "encode", self._codecs[codec].encode, data)
             if changed is not data:
                 name, data = f"{name}+{codec}", changed
         return Payload(name, data)
@@ -292,7 +293,7 @@ class Codec:
         name, *chain = payload.serializer.split("+")
         data = payload.data
         for codec in reversed(chain):
-            data = _call(codec, "decode", self._codec(codec, payload.serializer).decode, data)
+            data = _recode(codec, "decode", self._codec(codec, payload.serializer).decode, data)
         return name, data
 
     def _join(self, value: Value) -> tuple[str, bytes]:
@@ -309,9 +310,9 @@ class Codec:
         names = {name for name, _ in parts}
         if len(names) == 1:
             name = names.pop()
-            return name, self.serializer(name).join(data for _, data in parts)
-        elements = [self.serializer(name).loads(data) for name, data in parts]
-        return self.default, self.serializer(self.default).dumps(elements)
+            return name, _call(name, "join", self.serializer(name).join, [data for _, data in parts])
+        elements = [_call(name, "decode", self.serializer(name).loads, data) for name, data in parts]
+        return self.default, _call(self.default, "encode", self.serializer(self.default).dumps, elements)
 
     def _chain_over(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Return the codecs for a payload that is made of others: our own, then the others' that we do not have.
@@ -357,18 +358,38 @@ def _ids(value: Value) -> Iterable[str]:
         yield value.serializer
 
 
-def _call(name: str, verb: str, function: Callable[[bytes], bytes], data: bytes) -> bytes:
+def _call(name: str, verb: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a method of a serializer; whatever it raises fails what reads or writes the value, and nothing else."""
+    try:
+        return function(*arguments)
+    except (PayloadError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        # Nothing is awaited here, so even a CancelledError is the serializer's own.
+        raise PayloadError(f"serializer {name!r} cannot {verb} the value: {_told(error)}") from error
+
+
+def _split(serializer: Serializer, data: bytes) -> list[bytes]:
+    # It may be a generator, which raises only when it is read.
+    return list(serializer.split(data))
+
+
+def _recode(name: str, verb: str, function: Callable[[bytes], bytes], data: bytes) -> bytes:
     try:
         changed = function(data)
     except PayloadError as error:
         raise PayloadError(f"codec {name!r} cannot {verb} the value: {error}") from error
-    except Exception as error:
-        raise PayloadError(
-            f"codec {name!r} cannot {verb} the value: {type(error).__name__}: {error}"
-        ) from error
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise PayloadError(f"codec {name!r} cannot {verb} the value: {_told(error)}") from error
     if type(changed) is not bytes:
         raise PayloadError(f"codec {name!r} must {verb} to bytes, found {type(changed).__name__}")
     return changed
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {text_of(error)}"
 
 
 def _there(names: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from taskiq_flow.errors import CellFailed, PayloadError
 from taskiq_flow.payloads import Failure, FailureKind
 
-__all__ = ["failure_of", "plain_attributes", "revive"]
+__all__ = ["failure_of", "plain_attributes", "revive", "text_of"]
 
 # An exception's text may contain a whole response or a data frame, so stored text is bounded.
 _LONGEST_TEXT = 20_000
@@ -30,7 +30,7 @@ def failure_of(exception: BaseException, kind: FailureKind | None = None) -> Fai
     return Failure(
         kind=kind or _kind_of(exception),
         type=f"{cls.__module__}:{cls.__qualname__}",
-        message=_shorten(_text_of(exception)),
+        message=_shorten(text_of(exception)),
         traceback=_shorten("".join(lines)),
         args=_plain_args(exception),
     )
@@ -86,7 +86,8 @@ def _kind_of(exception: BaseException) -> FailureKind:
     return FailureKind.EXCEPTION
 
 
-def _text_of(exception: BaseException) -> str:
+def text_of(exception: BaseException) -> str:
+    """Return the text of an exception, whose own code may raise anything."""
     try:
         return str(exception)
     except BaseException as broken:  # noqa: BLE001 - a task's own __str__ may raise anything, SystemExit too

@@ -210,7 +210,10 @@ class StandardRetry(RetryPolicy):
             return
         try:
             answer_of("on_retry", self.on_retry(failed, attempt, cell, retry))
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
+            # Nothing is awaited here, so even a CancelledError is the callback's own.
             logger.exception("on_retry of cell %r failed; it is tried again all the same", cell.path)
 
 
