@@ -232,41 +232,50 @@ def test_an_event_loop_that_ends_while_it_starts_a_store_keeps_nobody_waiting() 
 # Who drives
 
 
+class Held:
+    """Runs of one task, which tells where it has begun and then waits."""
+
+    def __init__(self) -> None:
+        self.broker = InMemoryBroker()
+        Flow(self.broker)
+        self.begun: list[int] = []
+        self.go = threading.Event()
+        self._begins = threading.Semaphore(0)
+
+        @self.broker.task
+        async def wait(x: int) -> int:
+            self.begun.append(threading.get_ident())
+            self._begins.release()
+            while not self.go.is_set():
+                await asyncio.sleep(0.005)
+            return x
+
+        self._task = wait
+
+    async def result(self) -> Any:
+        return await (await Pipeline(self.broker, self._task).kiq(7)).result(timeout=20)
+
+    def wait_until_begun(self, times: int) -> None:
+        for _ in range(times):
+            assert self._begins.acquire(timeout=20)
+
+
 def test_a_run_is_driven_by_whoever_is_left() -> None:
     """Three event loops: one drives and stands still, the next drives and ends, the last one has to go on."""
-    broker = InMemoryBroker()
-    Flow(broker)
-    begun: list[int] = []
-    changed = threading.Semaphore(0)
-    go = threading.Event()
-
-    @broker.task
-    async def wait(x: int) -> int:
-        begun.append(threading.get_ident())
-        changed.release()
-        while not go.is_set():
-            await asyncio.sleep(0.005)
-        return x
-
-    async def result() -> Any:
-        return await (await Pipeline(broker, wait).kiq(7)).result(timeout=20)
-
+    held = Held()
     with event_loops(3) as loops:
-        calls = [asyncio.run_coroutine_threadsafe(result(), each.loop) for each in loops]
-        for _ in range(3):
-            assert changed.acquire(timeout=20)
-        [at_work] = [each for each in loops if each.do(ident()) == begun[0]]
+        calls = [asyncio.run_coroutine_threadsafe(held.result(), each.loop) for each in loops]
+        held.wait_until_begun(3)
+        [at_work] = [each for each in loops if each.do(ident()) == held.begun[0]]
         others = [each for each in loops if each is not at_work]
         at_work.stop()
-        for _ in range(3):
-            assert changed.acquire(timeout=20)
-        [next_one] = [each for each in others if each.do(ident()) == begun[-1]]
+        held.wait_until_begun(3)
+        [next_one] = [each for each in others if each.do(ident()) == held.begun[-1]]
         [last] = [each for each in others if each is not next_one]
         next_one.end()
-        for _ in range(3):
-            assert changed.acquire(timeout=20)
-        assert begun[-1] == last.do(ident())
-        go.set()
+        held.wait_until_begun(3)
+        assert held.begun[-1] == last.do(ident())
+        held.go.set()
         assert calls[loops.index(last)].result(20) == 7
 
 
@@ -275,37 +284,19 @@ async def ident() -> int:
 
 
 def test_an_event_loop_that_goes_on_after_it_stood_still_takes_over_again() -> None:
-    broker = InMemoryBroker()
-    Flow(broker)
-    begun: list[int] = []
-    changed = threading.Semaphore(0)
-    go = threading.Event()
-
-    @broker.task
-    async def wait(x: int) -> int:
-        begun.append(threading.get_ident())
-        changed.release()
-        while not go.is_set():
-            await asyncio.sleep(0.005)
-        return x
-
-    async def result() -> Any:
-        return await (await Pipeline(broker, wait).kiq(7)).result(timeout=20)
-
+    held = Held()
     with ThreadPoolExecutor(4) as threads:
         first, second = Loop(threads), Loop(threads)
-        call = asyncio.run_coroutine_threadsafe(result(), first.loop)
-        assert changed.acquire(timeout=20)
-        other = asyncio.run_coroutine_threadsafe(result(), second.loop)
+        call = asyncio.run_coroutine_threadsafe(held.result(), first.loop)
+        held.wait_until_begun(1)
+        other = asyncio.run_coroutine_threadsafe(held.result(), second.loop)
         first.stop()
-        for _ in range(2):
-            assert changed.acquire(timeout=20)
+        held.wait_until_begun(2)
         # Nobody asks for a driver any more; who waits for the result all the same was told that somebody drives.
         first.go_on(threads)
         second.end()
-        for _ in range(2):
-            assert changed.acquire(timeout=20)
-        go.set()
+        held.wait_until_begun(2)
+        held.go.set()
         assert call.result(20) == 7
         assert other.cancelled() or other.done()
         first.end()
