@@ -366,7 +366,7 @@ def _call(name: str, verb: str, function: Callable[..., Any], *arguments: Any) -
         raise
     except BaseException as error:
         # Nothing is awaited here, so even a CancelledError is the serializer's own.
-        raise PayloadError(f"serializer {name!r} cannot {verb} the value: {_told(error)}") from error
+        raise PayloadError(f"serializer {name!r} cannot {verb} the value: {_describe(error)}") from error
 
 
 def _split(serializer: Serializer, data: bytes) -> list[bytes]:
@@ -382,13 +382,13 @@ def _recode(name: str, verb: str, function: Callable[[bytes], bytes], data: byte
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
-        raise PayloadError(f"codec {name!r} cannot {verb} the value: {_told(error)}") from error
+        raise PayloadError(f"codec {name!r} cannot {verb} the value: {_describe(error)}") from error
     if type(changed) is not bytes:
         raise PayloadError(f"codec {name!r} must {verb} to bytes, found {type(changed).__name__}")
     return changed
 
 
-def _told(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text_of(error)}"
 
 
