@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from taskiq_flow.handle import RunHandle
     from taskiq_flow.hookspecs import hookimpl
     from taskiq_flow.machine.transitions import RunStatus
+    from taskiq_flow.payloads import Failure
     from taskiq_flow.retry import GiveUp, Retry, RetryPolicy
     from taskiq_flow.scheduler import Placement, Scheduler
     from taskiq_flow.serializer import ByteCodec, Serializer
@@ -73,6 +74,7 @@ __all__ = [
     "CellFailed",
     "DataflowPipeline",
     "DataflowRegistry",
+    "Failure",
     "Flow",
     "FlowError",
     "GiveUp",
@@ -119,6 +121,7 @@ __getattr__, __dir__ = lazy_names(
         "CellFailed": ".errors",
         "DataflowPipeline": ".builders.dataflow",
         "DataflowRegistry": ".wiring.registry",
+        "Failure": ".payloads",
         "Flow": ".flow",
         "FlowError": ".errors",
         "GiveUp": ".retry",

@@ -173,7 +173,7 @@ def _class(kind: type[Any], known: Known) -> WireForm:
     hints = get_type_hints(kind)
     # Fields that take no part in equality are caches or build-time data, and do not travel.
     described = [field for field in attrs.fields(kind) if field.eq and field.init]
-    fields = {field.name: wire_form(hints[field.name], known) for field in described}
+    fields: dict[str, WireForm] = {}
     defaults = {field.name: _default(field) for field in described}
     required = [name for name, default in defaults.items() if default is attrs.NOTHING]
 
@@ -202,7 +202,11 @@ def _class(kind: type[Any], known: Known) -> WireForm:
             raise misfit.within(f".{name}") from None
         return kind(**found)
 
-    return WireForm(write, read)
+    form = WireForm(write, read)
+    # A class may have fields of its own kind.
+    known = (*known, (kind, form))
+    fields.update((field.name, wire_form(hints[field.name], known)) for field in described)
+    return form
 
 
 def _default(field: attrs.Attribute[Any]) -> Any:

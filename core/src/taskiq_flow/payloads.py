@@ -7,7 +7,7 @@ it, and a :class:`Failure` keeps an exception as text and plain arguments.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Union
 
 from attrs import field
@@ -99,11 +99,20 @@ class FailureKind(str, enum.Enum):
 class Failure:
     """The failure of an attempt, as data that is safe to store and to read back.
 
+    A task gets one in the place of a value that is not there, where its annotation has a place for it, such as
+    ``list[int | Failure]``.
+
     :param kind: The kind of failure.
     :param type: ``module:qualname`` of the exception's class; empty if there was no exception.
     :param message: The exception's text, or a sentence.
-    :param traceback: The formatted traceback; empty if there was none.
-    :param args: The exception's arguments if they are plain JSON values, otherwise ``None``.
+    :param traceback: The formatted traceback, with the exceptions that it came from; empty if there was none.
+    :param args: The exception's arguments, as :mod:`taskiq_flow.values.plain` writes them; ``None`` if they cannot be
+        kept.
+    :param attributes: The exception's attributes, written in the same way.
+    :param notes: The notes that were added to the exception.
+    :param members: The exceptions of a group of exceptions.
+    :param cell: The path of the cell that failed; empty within an event, which names the cell itself.
+    :param attempt: The number of the attempt that failed, counted from 1; 0 within an event.
     """
 
     kind: FailureKind
@@ -111,6 +120,11 @@ class Failure:
     type: str = ""
     traceback: str = field(default="", repr=False)
     args: tuple[Any, ...] | None = field(default=None, repr=False)
+    attributes: Mapping[str, Any] = field(factory=dict, repr=False, hash=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
+    members: tuple[Failure, ...] = field(default=(), repr=False)
+    cell: str = ""
+    attempt: int = 0
 
     @property
     def summary(self) -> str:
