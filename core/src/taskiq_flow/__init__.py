@@ -10,6 +10,7 @@ from taskiq_flow._taskiq import offer_retry_exception
 
 if TYPE_CHECKING:
     from taskiq_flow.builders.dataflow import DataflowPipeline
+    from taskiq_flow.builders.kicker import RunKicker
     from taskiq_flow.builders.pipeline import Pipeline
     from taskiq_flow.errors import (
         BlobNotFound,
@@ -97,6 +98,7 @@ __all__ = [
     "RunCancelled",
     "RunError",
     "RunHandle",
+    "RunKicker",
     "RunNotFound",
     "RunStatus",
     "RunStore",
@@ -144,6 +146,7 @@ __getattr__, __dir__ = lazy_names(
         "RunCancelled": ".errors",
         "RunError": ".errors",
         "RunHandle": ".handle",
+        "RunKicker": ".builders.kicker",
         "RunNotFound": ".errors",
         "RunStatus": ".machine.transitions",
         "RunStore": ".store",

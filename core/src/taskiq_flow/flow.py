@@ -17,7 +17,7 @@ from taskiq_flow.discoverer import Discoverer
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.driver.host import Host
 from taskiq_flow.driver.hosts import Hosts
-from taskiq_flow.errors import PluginError, ResumeError
+from taskiq_flow.errors import GraphError, PluginError, ResumeError, RunNotFound
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.handle import RunHandle
 from taskiq_flow.machine.events import RunStarted
@@ -33,6 +33,8 @@ from taskiq_flow.submission.admission import Admission
 from taskiq_flow.submission.resumption import error_of_second_resumption, resumption_of
 from taskiq_flow.values.claim_checks import ClaimChecks
 from taskiq_flow.values.codec import Codec
+from taskiq_flow.wiring.restoring import restore_annotations
+from taskiq_flow.wiring.values import annotation_of
 from taskiq_flow.worker.decorated import FlowTask, wrap_tasks
 from taskiq_flow.worker.middleware import WorkerMiddleware
 from taskiq_flow.worker.processes import Processes
@@ -270,16 +272,22 @@ class Flow:
         returns: Mapping[str, Any] | None = None,
         labels: Mapping[str, str] | None = None,
         serializer: str | None = None,
+        run_id: str | None = None,
+        name: str = "",
     ) -> RunHandle[Any]:
         """Start a run.
 
         :param graph: The graph to run.
         :param inputs: A value for each of the graph's required inputs.
         :param single: The name of the output that is the run's value; ``None`` for a dictionary of all outputs.
-        :param returns: The annotation to decode each output by.
+        :param returns: The annotation to decode each output by; by default that of the graph.
         :param labels: Labels of the run, for people, tenants and schedulers.
         :param serializer: The serializer of the inputs; by default the flow's.
-        :raises GraphError: inputs are missing or unknown, or tasks are not registered with the broker.
+        :param run_id: The run's id, by default a new one. If there is a run of the same graph with that id, no
+            other one is started and the handle is that of the run that is there, whatever its inputs were.
+        :param name: The run's name, for people.
+        :raises GraphError: inputs are missing or unknown, tasks are not registered with the broker, or the id is that
+            of a run of another graph.
         :raises PayloadError: an input cannot be encoded.
         :raises PluginError: no installed policy reads a node's retry options, or a serializer cannot be used.
         :raises StoreError: a large input cannot be stored.
@@ -287,31 +295,46 @@ class Flow:
             demands more than any worker or limit has.
         """
         await self.host.enter()
+        if run_id is not None and (known := await self._find_run(run_id)) is not None:
+            return self._handle_of_known(known, graph, returns)
         record = RunRecord(
-            id=uuid.uuid4().hex,
+            id=uuid.uuid4().hex if run_id is None else run_id,
             pool=self.pool,
             graph=graph,
             origins=await self._admission.check(graph, inputs),
             inputs=self._admission.encode_inputs(inputs, serializer),
             created_at=self.clock.now(),
             labels={} if labels is None else dict(labels),
+            name=name,
+            single=single,
         )
         async with self.claim_checks.new_run(record.id):
             record = evolve(record, inputs=await self.claim_checks.check_in_inputs(record.id, record.inputs))
-            await self._announce(record)
-        return self.handle_of(record, single=single, returns=returns)
+            created = await self._announce(record)
+        if not created:
+            return self._handle_of_known(await self.store.runs.get(record.id), graph, returns)
+        return self.handle_of(record, returns=returns)
+
+    async def run(self, run_id: str) -> RunHandle[Any]:
+        """Return the handle of a run that exists, with the shape that its start gave to its value.
+
+        :param run_id: The run's id.
+        :raises RunNotFound: there is no run with that id, or the store has forgotten it.
+        """
+        await self.host.enter()
+        return self.handle_of(await self.store.runs.get(run_id))
 
     @overload
     async def resume(self, run: RunHandle[T]) -> RunHandle[T]: ...
     @overload
-    async def resume(self, run: str) -> RunHandle[dict[str, Any]]: ...
+    async def resume(self, run: str) -> RunHandle[Any]: ...
     async def resume(self, run: str | RunHandle[Any]) -> RunHandle[Any]:
         """Resume a run that is over: a new run executes only the cells that had not succeeded.
 
         Cells that depend on a map with left-out items are executed again. The new id follows from the old one
         (``3f2a``, ``3f2a~2``, ``3f2a~3``), and a run is resumed once at most.
 
-        :param run: The run that is over, or its id; with the id alone, the value is a dictionary of all outputs.
+        :param run: The run that is over, or its id.
         :raises ResumeError: it is not over, has nothing left to do, was resumed already, or belongs to another pool.
         :raises FlowError: there is no run with that id, or :meth:`submit` would refuse its graph now.
         """
@@ -331,16 +354,37 @@ class Flow:
             return self.handle_of(record)
         return run.handle_of_resumption(record)
 
-    def handle_of(
-        self, record: RunRecord, *, single: str | None = None, returns: Mapping[str, Any] | None = None
-    ) -> RunHandle[Any]:
+    def handle_of(self, record: RunRecord, *, returns: Mapping[str, Any] | None = None) -> RunHandle[Any]:
         """Return a handle of a run that exists.
 
         :param record: The run's record in the store.
-        :param single: The name of the output that is the run's value; ``None`` for a dictionary of all outputs.
-        :param returns: The annotation to decode each output by.
+        :param returns: The annotation to decode each output by; by default those of the graph, or of the tasks that the
+            broker has under the names in it.
         """
-        return RunHandle(self.runtime, record, drive=self.drive, single=single, returns=returns)
+        if returns is None:
+            graph = restore_annotations(record.graph, self.broker)
+            returns = {name: annotation_of(graph, source) for name, source in graph.outputs.items()}
+        return RunHandle(self.runtime, record, drive=self.drive, returns=returns)
+
+    async def _find_run(self, run_id: str) -> RunRecord | None:
+        try:
+            return await self.store.runs.get(run_id)
+        except RunNotFound:
+            return None
+
+    def _handle_of_known(
+        self, record: RunRecord, graph: Graph, returns: Mapping[str, Any] | None
+    ) -> RunHandle[Any]:
+        """Return the handle of the run that has the id of a start already.
+
+        :raises GraphError: it is a run of another graph or pool.
+        """
+        if record.pool != self.pool or record.graph.digest != graph.digest:
+            raise GraphError(
+                f"there is a run {record.id!r} of another pipeline ({record.graph.name or 'without a name'!r} in pool "
+                f"{record.pool!r}); choose another id, or get that run with `await flow.run({record.id!r})`"
+            )
+        return self.handle_of(record, returns=returns)
 
     async def _announce(self, record: RunRecord) -> bool:
         """Create a run and notify its driver; ``False`` when there is a run with that id already."""

@@ -35,8 +35,11 @@ class RunHandle(Generic[T]):
     :param runtime: The parts of the run's flow.
     :param record: The run.
     :param drive: Callback that makes sure that the pool is driven.
-    :param single: The name of the output that is the run's value; ``None`` for a dictionary of all outputs.
     :param returns: The annotation to decode each output by.
+
+    :ivar graph: The run's graph.
+    :ivar labels: The labels of the run.
+    :ivar name: The name of the run, for people; empty for none.
     """
 
     def __init__(
@@ -45,16 +48,16 @@ class RunHandle(Generic[T]):
         record: RunRecord,
         *,
         drive: Callable[[], Awaitable[None]],
-        single: str | None = None,
         returns: Mapping[str, Any] | None = None,
     ) -> None:
         self.id = record.id
         self.graph = record.graph
+        self.labels = record.labels
+        self.name = record.name
         self._runtime = runtime
         self._drive = drive
         # A store in memory keeps a finished run as long as its record is referenced.
         self._record = record
-        self._single = single
         self._returns = {} if returns is None else returns
 
     @property
@@ -63,11 +66,12 @@ class RunHandle(Generic[T]):
         return self.id
 
     def __repr__(self) -> str:
-        return f"<RunHandle {self.id}>"
+        named = f" {self.name!r}" if self.name else ""
+        return f"<RunHandle {self.id}{named} of {self.graph.name or 'a pipeline'}, {len(self.graph.nodes)} nodes>"
 
     def handle_of_resumption(self, record: RunRecord) -> RunHandle[T]:
         """Return the handle of a run that resumes this one; its value is decoded in the same way."""
-        return RunHandle(self._runtime, record, drive=self._drive, single=self._single, returns=self._returns)
+        return RunHandle(self._runtime, record, drive=self._drive, returns=self._returns)
 
     async def result(self, timeout: float | None = None) -> T:
         """Wait for the run and return its value.
@@ -205,10 +209,11 @@ class RunHandle(Generic[T]):
         return machine
 
     async def _value_of(self, outcome: RunOutcome) -> Any:
-        if self._single is None:
+        single = self._record.single
+        if single is None:
             return {name: await self._decode(name, value) for name, value in outcome.outputs.items()}
-        value = outcome.outputs.get(self._single)
-        return None if value is None else await self._decode(self._single, value)
+        value = outcome.outputs.get(single)
+        return None if value is None else await self._decode(single, value)
 
     async def _decode(self, name: str, value: Value) -> Any:
         whole = await self._runtime.claim_checks.redeem(self.id, value)

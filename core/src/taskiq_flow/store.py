@@ -78,6 +78,8 @@ class RunRecord:
     :param inputs: The encoded inputs.
     :param created_at: Seconds since the epoch.
     :param labels: Free words for people, tenants and schedulers.
+    :param name: For people.
+    :param single: The name of the output that is the run's value; ``None`` for a dictionary of all outputs.
     :param origins: The origins of its discovered tasks, by the task's name: distribution, version and function. Tasks
         of the application itself are not in it.
     :param resumes: The id of the run that it resumes, whose results it reuses; empty for none.
@@ -90,6 +92,8 @@ class RunRecord:
     inputs: Mapping[str, Value] = field(factory=dict)
     created_at: float = 0.0
     labels: Mapping[str, str] = field(factory=dict)
+    name: str = ""
+    single: str | None = None
     origins: Mapping[str, str] = field(factory=dict)
     resumes: str = ""
     outcome: RunOutcome | None = None

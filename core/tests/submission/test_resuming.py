@@ -74,7 +74,7 @@ async def test_only_what_had_not_succeeded_is_executed() -> None:
     shop.broken = {3}
     old = await shop.failed(shop.pipeline(max_parallel=1), count=6)
     new = await shop.flow.resume(old)
-    assert (await new.result())["report"] == {"total": 30}
+    assert (await new.result())["report"] == Report(total=30)
     # Items that had not been started are not passed over.
     assert shop.calls == {"double 3": 1, "double 4": 1, "double 5": 1, "report": 1}
     record = await shop.flow.store.runs.get(new.id)
@@ -106,7 +106,7 @@ async def test_with_the_id_alone_the_value_is_all_outputs() -> None:
     shop.broken = {"report"}
     old = await shop.failed(shop.pipeline(), count=2)
     new = await shop.flow.resume(old.id)
-    assert await new.result() == {"numbers": [0, 1], "doubled": [0, 2], "report": {"total": 2}}
+    assert await new.result() == {"numbers": [0, 1], "doubled": [0, 2], "report": Report(total=2)}
     assert shop.calls == {"report": 1}
 
 
@@ -137,14 +137,14 @@ async def test_what_waits_for_items_that_were_left_out_is_done_again() -> None:
     shop = Shop()
     shop.broken = {1}
     old = await shop.flow.submit(shop.pipeline(skip_errors=True).graph, {"count": 3})
-    assert (await old.result())["report"] == {"total": 4}
+    assert (await old.result())["report"] == Report(total=4)
     outcome = (await shop.flow.store.runs.get(old.id)).outcome
     assert outcome is not None
     assert list(outcome.left_out) == ["double[1]/double"]
     shop.calls.clear()
     shop.broken.clear()
     new = await shop.flow.resume(old)
-    assert (await new.result())["report"] == {"total": 6}
+    assert (await new.result())["report"] == Report(total=6)
     assert shop.calls == {"double 1": 1, "report": 1}
 
 
@@ -205,7 +205,7 @@ async def test_what_a_resumed_run_did_not_come_to_is_still_done() -> None:
     await shop.flow.store.runs.delete(first.id)
     shop.calls.clear()
     third = await shop.flow.resume(second)
-    assert (await third.result())["report"] == {"total": 6}
+    assert (await third.result())["report"] == Report(total=6)
     assert shop.calls == {"double 0": 1, "report": 1}
     origins = {
         event.cell: event.taken_from

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
+from taskiq_flow.builders.kicker import RunKicker, StartOptions
 from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph.model import ErrorMode, Graph
 from taskiq_flow.retry import option_problems, plain_options
@@ -17,6 +19,7 @@ from taskiq_flow.wiring.options import graph_with_defaults
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
 
+    from taskiq_flow.handle import RunHandle
     from taskiq_flow.pools import WorkerPool
 
 __all__ = ["Builder"]
@@ -163,12 +166,56 @@ class Builder(ABC):
         """Return the graph as the body of a map: its nodes carry the error mode that was chosen for them."""
         return graph_with_defaults(self.graph, None, self._on_error)
 
+    def copy(self) -> Self:
+        """Return a pipeline of the same steps and settings; what is added to one of them does not reach the other."""
+        twin = copy.copy(self)
+        twin._detach()
+        return twin
+
+    def kicker(self) -> RunKicker[..., Any]:
+        """Return what starts runs with an own id, labels or a name."""
+        return RunKicker(self)
+
+    async def start(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: StartOptions
+    ) -> RunHandle[Any]:
+        """Start a run; ``kiq`` and :class:`~taskiq_flow.RunKicker` call this.
+
+        :param args: Inputs by position.
+        :param kwargs: Inputs by name.
+        :param options: What the start says beside its inputs.
+        :raises GraphError: the graph has problems, or inputs are missing or unknown.
+        """
+        from taskiq_flow.flow import Flow  # imported late, because the flow imports the builders
+
+        flow = Flow.of(self.broker)
+        graph, inputs, single = self._prepare(args, kwargs)
+        return await flow.submit(
+            graph,
+            inputs,
+            single=single,
+            serializer=self._serializer,
+            run_id=options.run_id,
+            labels=options.labels,
+            name=options.name,
+        )
+
     def _copy(self) -> Self:
         self._compiled = None
         return self
 
     @abstractmethod
+    def _detach(self) -> None:
+        """Make what a copy shares with its original its own."""
+
+    @abstractmethod
     def _compile(self) -> Graph: ...
+
+    @abstractmethod
+    def _prepare(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[Graph, Mapping[str, Any], str | None]:
+        """Return the graph of a run, its inputs by name, and the output that is its value (``None`` for all)."""
 
 
 def _is_number(value: object, kind: type | tuple[type, ...] = (int, float)) -> bool:

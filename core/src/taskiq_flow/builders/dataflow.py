@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from typing_extensions import Self
 
 from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.builders.builder import Builder
+from taskiq_flow.builders.kicker import StartOptions
 from taskiq_flow.builders.maps import map_outputs, read_body
 from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph.build import check_inputs
@@ -20,7 +22,6 @@ from taskiq_flow.wiring.naming import Names
 from taskiq_flow.wiring.options import broker_problem
 from taskiq_flow.wiring.places import MapPlace, Place, TaskPlace
 from taskiq_flow.wiring.registry import DataflowRegistry, read_outputs
-from taskiq_flow.wiring.values import annotation_of
 
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
@@ -274,16 +275,7 @@ class DataflowPipeline(Builder):
         :returns: A handle; its result is a dictionary of the outputs.
         :raises GraphError: the graph has problems, or inputs are missing or unknown.
         """
-        from taskiq_flow.flow import Flow  # imported late, because the flow imports the builders
-
-        flow = Flow.of(self.broker)
-        graph = self.graph
-        if not inputs.keys() <= graph.inputs.keys():
-            self._refuse_unknown(graph, inputs)
-        returns = {name: annotation_of(graph, source) for name, source in graph.outputs.items()}
-        handle: RunHandle[dict[str, Any]] = await flow.submit(
-            graph, inputs, returns=returns, serializer=self._serializer
-        )
+        handle: RunHandle[dict[str, Any]] = await self.start((), inputs, StartOptions())
         return handle
 
     async def kiq_dataflow(self, /, **inputs: Any) -> dict[str, Any]:
@@ -297,6 +289,37 @@ class DataflowPipeline(Builder):
         handle = await self.kiq(**inputs)
         outputs: dict[str, Any] = await handle.result()
         return outputs
+
+    def run(self, /, **inputs: Any) -> dict[str, Any]:
+        """Run the pipeline from a script without an event loop, and return its outputs by name.
+
+        The broker is started before and shut down after the run.
+
+        :param inputs: A value for each input; those of parameters with a default may be left out.
+        :raises GraphError: the graph has problems, or inputs are missing or unknown.
+        :raises RuntimeError: an event loop runs in this thread.
+        :raises Exception: the exception of the failed task, if its class can be imported.
+        """
+        outputs: dict[str, Any] = self.kicker().run(**inputs)
+        return outputs
+
+    def _prepare(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[Graph, Mapping[str, Any], str | None]:
+        if args:
+            raise GraphError(
+                f"a DataflowPipeline takes its inputs by name, found {len(args)} by position; "
+                f"its inputs are {quote(self.graph.inputs) or '(none)'}"
+            )
+        graph = self.graph
+        if not kwargs.keys() <= graph.inputs.keys():
+            self._refuse_unknown(graph, kwargs)
+        return graph, kwargs, None
+
+    def _detach(self) -> None:
+        self._registry = self._registry.copy()
+        self._names = copy.deepcopy(self._names)
+        self._foreign = [*self._foreign]
 
     def _refuse_unknown(self, graph: Graph, inputs: Mapping[str, Any]) -> None:
         """Raise an error for unknown inputs; for a parameter's default it says how to make it an input."""

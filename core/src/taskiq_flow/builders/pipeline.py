@@ -11,6 +11,7 @@ from typing_extensions import ParamSpec
 from taskiq_flow._words import quote
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.chain import Compiled, compile_chain
+from taskiq_flow.builders.kicker import RunKicker, StartOptions
 from taskiq_flow.builders.steps import (
     BranchStep,
     CallStep,
@@ -24,7 +25,7 @@ from taskiq_flow.builders.steps import (
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Graph, Literal
 from taskiq_flow.tasks.annotations import name_of, task_of
-from taskiq_flow.wiring.values import annotation_of, literal
+from taskiq_flow.wiring.values import literal
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -270,17 +271,34 @@ class Pipeline(Builder, Generic[_P, _R]):
         :returns: A handle; its result is the value of the last step.
         :raises GraphError: the graph has problems, or inputs are missing or unknown.
         """
-        from taskiq_flow.flow import Flow  # imported late, because the flow imports the builders
-
-        flow = Flow.of(self.broker)
-        graph = self.graph
-        inputs = _by_name(self._positional, args, kwargs)
-        (single, source), *_ = graph.outputs.items()
-        returns = {single: annotation_of(graph, source)}
-        handle: RunHandle[_R] = await flow.submit(
-            graph, inputs, single=single, returns=returns, serializer=self._serializer
-        )
+        handle: RunHandle[_R] = await self.start(args, kwargs, StartOptions())
         return handle
+
+    def kicker(self) -> RunKicker[_P, _R]:
+        """Return what starts runs with an own id, labels or a name."""
+        return RunKicker(self)
+
+    def run(self, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        """Run the pipeline from a script without an event loop, and return its value.
+
+        The broker is started before and shut down after the run.
+
+        :param args: Inputs by position, in the order of the first task's parameters.
+        :param kwargs: Inputs by name.
+        :raises GraphError: the graph has problems, or inputs are missing or unknown.
+        :raises RuntimeError: an event loop runs in this thread.
+        :raises Exception: the exception of the failed task, if its class can be imported.
+        """
+        return self.kicker().run(*args, **kwargs)
+
+    def _prepare(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[Graph, Mapping[str, Any], str | None]:
+        graph = self.graph
+        return graph, _by_name(self._positional, args, kwargs), next(iter(graph.outputs))
+
+    def _detach(self) -> None:
+        self._steps = [*self._steps]
 
     def _compile(self) -> Graph:
         compiled: Compiled = compile_chain(self.broker, self._chain())

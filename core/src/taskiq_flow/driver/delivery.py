@@ -22,6 +22,7 @@ from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.store import Notice
 from taskiq_flow.values.failures import failure_of
+from taskiq_flow.worker.adoption import ADOPTED
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.ways import direct_function, needs_messages
 
@@ -112,7 +113,7 @@ class Delivery:
         """Queue an attempt for inline execution if it has the usual envelope; whether it was queued."""
         node = instruction.node
         # A retry, or an adopted run, may have had its outcome by now; the thorough way looks.
-        if node.options is not DEFAULT_OPTIONS or instruction.attempt > 1 or run.record.labels:
+        if node.options is not DEFAULT_OPTIONS or instruction.attempt > 1 or ADOPTED in run.record.labels:
             return False
         function = direct_function(self._broker, node.task, node.options.labels)
         if function is None or not function.is_async:

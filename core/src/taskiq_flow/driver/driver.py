@@ -125,6 +125,11 @@ class Driver:
         """Whether no run is being driven."""
         return not self._runs
 
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The ids of the runs that are being driven."""
+        return tuple(self._runs)
+
     async def resume(self) -> None:
         """Take over the runs that another driver has left unfinished."""
         self._now = self._clock.now()

@@ -67,6 +67,7 @@ class DriverLoop:
                 try:
                     await self._drive(driver)
                 except asyncio.CancelledError:
+                    self._warn_of_unfinished(driver)
                     await self._give_back(lease)
                     raise
                 await self._store.leases.release(lease)
@@ -87,6 +88,19 @@ class DriverLoop:
             if lease is not None:
                 return lease
             await self._stand_by()
+
+    def _warn_of_unfinished(self, driver: Driver) -> None:
+        """Say which runs an event loop leaves behind that is not there to drive: that of a client in memory."""
+        if self._is_done is None or not driver.runs:
+            return
+        first, *others = driver.runs
+        logger.warning(
+            "pool %r is left with unfinished runs (%s), because the event loop ends or the flow is shut down; await "
+            "result() of their handles before. They go on when the flow is used in another event loop; a memory store "
+            "loses them with the process",
+            self._pool,
+            first if not others else f"{first} and {len(others)} more",
+        )
 
     async def _give_back(self, lease: Lease) -> None:
         """Release the lease, so that a standby begins at once; if that fails, it begins when the lease expires."""

@@ -111,7 +111,7 @@ async def follow(
     :raises FlowError: the run was lost.
     """
     try:
-        handle = await flow.submit(graph, inputs, serializer=serializer)
+        handle = await flow.submit(graph, inputs, serializer=serializer, returns={})
     except FlowError as error:
         raise UsageError(str(error)) from error
     began = time.monotonic()

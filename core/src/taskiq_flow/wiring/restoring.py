@@ -1,0 +1,45 @@
+"""Annotations of a graph that was read from a store: those of the tasks that this process has."""
+
+from __future__ import annotations
+
+from attrs import evolve
+from taskiq import AsyncBroker
+
+from taskiq_flow.graph.model import Graph, MapNode, Node
+from taskiq_flow.tasks.annotations import signature_of
+
+__all__ = ["restore_annotations"]
+
+
+def restore_annotations(graph: Graph, broker: AsyncBroker) -> Graph:
+    """Return a graph whose nodes have the annotations of their tasks, where the graph itself has none.
+
+    Annotations are no part of a graph's identity and are not written with it, so a graph that comes from another
+    process has lost them. A task that the broker does not have leaves its node without annotations.
+
+    :param graph: The graph.
+    :param broker: The broker whose tasks are looked up.
+    """
+    nodes = {name: _restore(node, broker) for name, node in graph.nodes.items()}
+    if all(nodes[name] is node for name, node in graph.nodes.items()):
+        return graph
+    return evolve(graph, nodes=nodes)
+
+
+def _restore(node: Node, broker: AsyncBroker) -> Node:
+    if isinstance(node, MapNode):
+        body = restore_annotations(node.body, broker)
+        return node if body is node.body else evolve(node, body=body)
+    if node.returns or node.accepts:
+        return node
+    task = broker.find_task(node.task)
+    if task is None:
+        return node
+    signature = signature_of(task)
+    try:
+        returns = signature.returns_for(len(node.outputs))
+    except ValueError:
+        returns = ()  # the task has changed since, and its result has no such parts any more
+    if not returns and not signature.accepts:
+        return node
+    return evolve(node, accepts=signature.accepts, returns=returns)
