@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from taskiq_flow.graph import (
     DEFAULT_OPTIONS,
+    Conditional,
     FirstOf,
     Graph,
     Guard,
@@ -130,11 +131,13 @@ def _some(pool: list[Any], most: int) -> st.SearchStrategy[Any]:
 @st.composite
 def _value(draw: st.DrawFn, scope: _Scope) -> Source:
     """Give the source of a single value, or of anything where that is as good."""
-    kind = draw(st.sampled_from(["one", "one", "one", "any", "literal", "first", "list"]))
+    kind = draw(st.sampled_from(["one", "one", "one", "any", "literal", "first", "list", "conditional"]))
     if kind == "literal" or not scope.values:
         return Literal(draw(plain_values))
     if kind == "first":
         return FirstOf(tuple(draw(st.lists(st.sampled_from(scope.values), min_size=1, max_size=3))))
+    if kind == "conditional":
+        return Conditional(draw(st.sampled_from(scope.values)), draw(st.sampled_from(scope.values)))
     if kind == "list":
         return draw(_listed(scope))
     if kind == "any":

@@ -11,6 +11,7 @@ from random import Random
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph import (
     DEFAULT_OPTIONS,
+    Conditional,
     FirstOf,
     Graph,
     Guard,
@@ -95,6 +96,8 @@ class _Maker:
         if random.random() < 0.2:
             chosen = random.sample(names, random.randint(1, min(3, len(names))))
             return FirstOf(tuple(found[name] for name in chosen))
+        if random.random() < 0.1:
+            return Conditional(found[random.choice(names)], found[random.choice(names)])
         # The latest most often, so that there are long ways through the graph and not just wide ones.
         return found[names[-1] if random.random() < 0.4 else random.choice(names)]
 

@@ -13,7 +13,19 @@ from typing import Any
 from attrs import define, field
 
 from graph_strategies import is_list
-from taskiq_flow.graph import FirstOf, Graph, Input, ListOf, Literal, MapNode, Node, Output, Source, TaskNode
+from taskiq_flow.graph import (
+    Conditional,
+    FirstOf,
+    Graph,
+    Input,
+    ListOf,
+    Literal,
+    MapNode,
+    Node,
+    Output,
+    Source,
+    TaskNode,
+)
 from taskiq_flow.payloads import ListedValue, Payload, Value
 
 __all__ = ["ABSENT", "Expected", "encode", "evaluate", "input_values", "plain", "task_outputs"]
@@ -189,6 +201,8 @@ class _Walk:
             return self.inputs.get(source.name, ABSENT)
         if isinstance(source, Output):
             return self.values.get((source.node, source.name), ABSENT)
+        if isinstance(source, Conditional):
+            return ABSENT if self.value(source.given) is ABSENT else self.value(source.source)
         values = [self.value(each) for each in source.sources]
         if isinstance(source, FirstOf):
             return next((value for value in values if value is not ABSENT), ABSENT)
@@ -201,4 +215,6 @@ def _nodes(source: Source) -> list[str]:
         return [source.node]
     if isinstance(source, (FirstOf, ListOf)):
         return [name for each in source.sources for name in _nodes(each)]
+    if isinstance(source, Conditional):
+        return [*_nodes(source.source), *_nodes(source.given)]
     return []

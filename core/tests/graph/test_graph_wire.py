@@ -20,6 +20,7 @@ from graph_strategies import graphs
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph import (
     FORMATS,
+    Conditional,
     FirstOf,
     Graph,
     Guard,
@@ -72,7 +73,9 @@ FULL = build_graph(
         MapNode(
             name="m",
             body=FULL_BODY,
-            items=ListOf((Output("a", "p"), FirstOf((Output("a", "q"), Literal(0))))),
+            items=ListOf(
+                (Output("a", "p"), FirstOf((Conditional(Input("i"), Output("a", "q")), Literal(0))))
+            ),
             item="x",
             outputs=("ys",),
             collects=("y",),
@@ -278,7 +281,7 @@ def changed(path: str, value: Any) -> str:
     return json.dumps(data)
 
 
-SOURCE = "a source, which is one of input, output, literal, first_of, list_of"
+SOURCE = "a source, which is one of input, output, literal, first_of, list_of, conditional"
 DAMAGED = [
     ("", "cannot read a graph: the text is not JSON"),
     ("{", "cannot read a graph: the text is not JSON"),

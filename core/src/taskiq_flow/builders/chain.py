@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import evolve, frozen
@@ -24,6 +24,7 @@ from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.build import build_graph
 from taskiq_flow.graph.model import (
     DEFAULT_OPTIONS,
+    Conditional,
     ErrorMode,
     FirstOf,
     Graph,
@@ -250,12 +251,14 @@ class _GraphDraft:
         answer = self._call(step.predicate, tail, defaults)
         check_predicate(self.uses.of(step.predicate.task), self.uses.problems)
         # The predicate waits for all side effects before the branch, so the sides need not.
-        start = _Tail(tail.value)
+        start, first = _Tail(tail.value), len(self.nodes)
         then = self.apply(step.then, start, evolve(defaults, when=Guard(answer.value, True)))
+        side = tuple(node.name for node in self.nodes[first:])
         other = start
         if step.otherwise is not None:
             other = self.apply(step.otherwise, start, evolve(defaults, when=Guard(answer.value, False)))
-        return _Tail(_first_of(then.value, other.value), _together((then, other)))
+        free = frozenset(() if step.otherwise else _alternatives(tail.value))
+        return _Tail(_first_of(*_only_after(side, then.value, free), other.value), _together((then, other)))
 
     def finish(
         self, value: Source, *, name: str, on_error: ErrorMode, timeout: float | None = None
@@ -319,6 +322,37 @@ def _nodes_of(source: Source) -> tuple[str, ...]:
 def _together(results: Sequence[_Tail]) -> tuple[str, ...]:
     """Return the side effects of several results, each once."""
     return tuple(dict.fromkeys(name for result in results for name in result.after))
+
+
+def _alternatives(value: Source) -> tuple[Source, ...]:
+    return value.sources if isinstance(value, FirstOf) else (value,)
+
+
+def _only_after(side: tuple[str, ...], value: Source, free: frozenset[Source]) -> Iterator[Source]:
+    """Yield the alternatives of a side's value, each so that it is skipped where the side does not run.
+
+    :param side: The names of the side's nodes, its first node first.
+    :param free: Alternatives that are right even where the side does not run.
+    """
+    inside = frozenset(side)
+    for each in _alternatives(value):
+        if side and each not in free and not _is_skipped_with(inside, each):
+            # The first node of a side runs whenever the side does.
+            each = Conditional(each, Output(side[0], side[0]))
+        yield each
+
+
+def _is_skipped_with(nodes: frozenset[str], source: Source) -> bool:
+    """Whether a source is skipped for certain where all of some nodes are."""
+    if isinstance(source, Output):
+        return source.node in nodes
+    if isinstance(source, ListOf):
+        return any(_is_skipped_with(nodes, each) for each in source.sources)
+    if isinstance(source, FirstOf):
+        return all(_is_skipped_with(nodes, each) for each in source.sources)
+    if isinstance(source, Conditional):
+        return _is_skipped_with(nodes, source.given) or _is_skipped_with(nodes, source.source)
+    return False
 
 
 def _first_of(*sources: Source) -> Source:

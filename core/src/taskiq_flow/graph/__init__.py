@@ -9,6 +9,7 @@ from __future__ import annotations
 from taskiq_flow.graph.build import build_graph, check_inputs
 from taskiq_flow.graph.model import (
     DEFAULT_OPTIONS,
+    Conditional,
     ErrorMode,
     FirstOf,
     Graph,
@@ -33,6 +34,7 @@ from taskiq_flow.graph.wire import digest, from_json, to_data, to_json
 __all__ = [
     "DEFAULT_OPTIONS",
     "FORMATS",
+    "Conditional",
     "ErrorMode",
     "FirstOf",
     "Graph",

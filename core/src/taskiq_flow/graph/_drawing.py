@@ -9,7 +9,18 @@ from typing import Union
 
 from attrs import define, field, frozen
 
-from taskiq_flow.graph.model import FirstOf, Graph, Input, ListOf, Literal, MapNode, Node, Output, Source
+from taskiq_flow.graph.model import (
+    Conditional,
+    FirstOf,
+    Graph,
+    Input,
+    ListOf,
+    Literal,
+    MapNode,
+    Node,
+    Output,
+    Source,
+)
 
 __all__ = ["Arrow", "Box", "Drawing", "Group", "as_text", "draw", "limits"]
 
@@ -207,6 +218,8 @@ def _ends(
         word = "choice" if isinstance(source, FirstOf) else "part"
         for number, one in enumerate(source.sources, start=1):
             yield from _ends(one, ids, inputs, f"{remark}, {word} {number}")
+    elif isinstance(source, Conditional):
+        yield from _ends(source.source, ids, inputs, remark)
 
 
 def _task_line(node: Node) -> tuple[str, ...]:

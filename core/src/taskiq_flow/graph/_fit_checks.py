@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from taskiq_flow.graph.model import FirstOf, Graph, Input, ListOf, MapNode, Output, Source, TaskNode
+from taskiq_flow.graph.model import (
+    Conditional,
+    FirstOf,
+    Graph,
+    Input,
+    ListOf,
+    MapNode,
+    Output,
+    Source,
+    TaskNode,
+)
 from taskiq_flow.graph.types import can_fit, describe, list_of, tuple_of, union_of
 
 __all__ = ["misfits"]
@@ -62,6 +72,8 @@ def _name_source(source: Source) -> str:
         return f"{source.name!r} of node {source.node!r}"
     if isinstance(source, ListOf):
         return "the list of its sources"
+    if isinstance(source, Conditional):
+        return _name_source(source.source)
     return "each of its sources" if isinstance(source, FirstOf) else f"the value {source.value!r}"
 
 
@@ -90,6 +102,8 @@ class _Types:
         if isinstance(source, Input):
             spec = self._graph.inputs.get(source.name)
             return spec.annotation if spec else Any
+        if isinstance(source, Conditional):
+            return self.of(source.source)
         if isinstance(source, FirstOf):
             return union_of(map(self.of, _alternatives(source)))
         if isinstance(source, ListOf):

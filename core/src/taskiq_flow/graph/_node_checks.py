@@ -11,6 +11,7 @@ from typing import Any
 from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.graph.model import (
     DEFAULT_OPTIONS,
+    Conditional,
     FirstOf,
     Graph,
     Input,
@@ -134,6 +135,8 @@ def _source_problems(place: str, source: Source) -> Iterator[str]:
             if isinstance(top, FirstOf) and not top.sources:
                 yield f"{place} is the first of no sources; name one at least"
             stack.extend(reversed(top.sources))
+        elif isinstance(top, Conditional):
+            stack.extend((top.given, top.source))
 
 
 def _comparison_problems(name: str, value: Any) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from taskiq_flow.graph._drawing import as_text, limits
-from taskiq_flow.graph.model import FirstOf, Graph, Input, Literal, MapNode, Node, Output, Source
+from taskiq_flow.graph.model import Conditional, FirstOf, Graph, Input, Literal, MapNode, Node, Output, Source
 from taskiq_flow.graph.order import topological_order
 from taskiq_flow.terminal import printable
 
@@ -85,6 +85,8 @@ def _source(source: Source, graph: Graph) -> str:
         return printable(source.node) if alone else f"{printable(source.node)}.{printable(source.name)}"
     if isinstance(source, Literal):
         return printable(as_text(source.value))
+    if isinstance(source, Conditional):
+        return f"{_source(source.source, graph)} if {_source(source.given, graph)} ran"
     parts = [_source(one, graph) for one in source.sources]
     return f"first of ({', '.join(parts)})" if isinstance(source, FirstOf) else f"[{', '.join(parts)}]"
 

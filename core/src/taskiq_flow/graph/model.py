@@ -17,6 +17,7 @@ from attrs import field, frozen
 
 __all__ = [
     "DEFAULT_OPTIONS",
+    "Conditional",
     "ErrorMode",
     "FirstOf",
     "Graph",
@@ -95,7 +96,21 @@ class ListOf:
     sources: tuple[Source, ...]
 
 
-Source = Union[Input, Output, Literal, FirstOf, ListOf]
+@frozen
+class Conditional:
+    """A source: another source, on the condition that a second one was not skipped.
+
+    It lets a side of a branch pass on a value that was there before the branch.
+
+    :param source: The source of the value.
+    :param given: What must not have been skipped, such as an output of the side's first node.
+    """
+
+    source: Source
+    given: Source
+
+
+Source = Union[Input, Output, Literal, FirstOf, ListOf, Conditional]
 
 
 @frozen

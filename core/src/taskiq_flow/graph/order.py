@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from taskiq_flow._words import Suggestions
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import (
+    Conditional,
     FirstOf,
     Graph,
     Input,
@@ -43,6 +44,8 @@ def leaves(source: Source) -> Iterator[Leaf]:
         top = stack.pop()
         if isinstance(top, (FirstOf, ListOf)):
             stack.extend(reversed(top.sources))
+        elif isinstance(top, Conditional):
+            stack.extend((top.given, top.source))
         else:
             yield top
 

@@ -23,6 +23,7 @@ from taskiq_flow.errors import GraphError
 from taskiq_flow.graph._name_checks import circular_waits, unknown_references
 from taskiq_flow.graph._node_checks import map_problems
 from taskiq_flow.graph.model import (
+    Conditional,
     FirstOf,
     Graph,
     Guard,
@@ -139,6 +140,7 @@ _SOURCES: dict[str, tuple[type[Any], Callable[[Any], Any], Any]] = {
     "literal": (Literal, attrgetter("value"), Any),
     "first_of": (FirstOf, attrgetter("sources"), tuple[Source, ...]),
     "list_of": (ListOf, attrgetter("sources"), tuple[Source, ...]),
+    "conditional": (Conditional, attrgetter("source", "given"), tuple[Source, Source]),
 }
 _WORDS = {kind: word for word, (kind, _, _) in _SOURCES.items()}
 
@@ -156,7 +158,7 @@ def _read_source(data: Any) -> Source:
     except Misfit as misfit:
         raise misfit.within(f".{word}") from None
     kind = _SOURCES[word][0]
-    source: Source = kind(*content) if kind is Output else kind(content)
+    source: Source = kind(*content) if kind in (Output, Conditional) else kind(content)
     return source
 
 

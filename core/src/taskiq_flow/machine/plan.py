@@ -9,11 +9,11 @@ from typing import Any, Union
 
 from attrs import frozen
 
-from taskiq_flow.graph.model import FirstOf, Graph, Input, Literal, MapNode, Node, Output, Source
+from taskiq_flow.graph.model import Conditional, FirstOf, Graph, Input, Literal, MapNode, Node, Output, Source
 from taskiq_flow.graph.order import leaves, predecessors
 from taskiq_flow.payloads import ListedValue, Payload, Value
 
-__all__ = ["Each", "First", "Param", "Place", "Plan", "Slot", "plan_of", "resolve"]
+__all__ = ["Each", "First", "OnlyIf", "Param", "Place", "Plan", "Slot", "plan_of", "resolve"]
 
 
 @frozen
@@ -42,7 +42,15 @@ class Each:
     places: tuple[Place, ...]
 
 
-Place = Union[Slot, First, Each, str, Value]
+@frozen
+class OnlyIf:
+    """A place that counts only if another place has a value."""
+
+    place: Place
+    given: Place
+
+
+Place = Union[Slot, First, Each, OnlyIf, str, Value]
 """The place of a value in a scope; a text is the name of an input, a value stands for itself."""
 
 
@@ -154,6 +162,8 @@ def _place(source: Source, graph: Graph, index: Mapping[str, int]) -> Place:
         return source.name
     if isinstance(source, Literal):
         return Payload("json", json.dumps(source.value, separators=(",", ":")).encode())
+    if isinstance(source, Conditional):
+        return OnlyIf(_place(source.source, graph, index), _place(source.given, graph, index))
     places = tuple(_place(member, graph, index) for member in source.sources)
     return First(places) if isinstance(source, FirstOf) else Each(places)
 
@@ -179,6 +189,9 @@ def resolve(
     if isinstance(place, First):
         found = (resolve(each, inputs, outputs) for each in place.places)
         return next((value for value in found if value is not None), None)
+    if isinstance(place, OnlyIf):
+        given = resolve(place.given, inputs, outputs)
+        return None if given is None else resolve(place.place, inputs, outputs)
     if isinstance(place, Each):
         members = [resolve(each, inputs, outputs) for each in place.places]
         there = tuple(member for member in members if member is not None)

@@ -9,7 +9,18 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from taskiq_flow.errors import GraphError
-from taskiq_flow.graph.model import FirstOf, Graph, Input, ListOf, Literal, MapNode, Node, Output, Source
+from taskiq_flow.graph.model import (
+    Conditional,
+    FirstOf,
+    Graph,
+    Input,
+    ListOf,
+    Literal,
+    MapNode,
+    Node,
+    Output,
+    Source,
+)
 from taskiq_flow.graph.types import union_of
 
 __all__ = ["annotation_of", "input_annotations", "literal"]
@@ -37,6 +48,8 @@ def annotation_of(graph: Graph, source: Source) -> Any:
     if isinstance(source, Input):
         spec = graph.inputs.get(source.name)
         return Any if spec is None or spec.annotation is None else spec.annotation
+    if isinstance(source, Conditional):
+        return annotation_of(graph, source.source)
     if isinstance(source, ListOf):
         return _list_of([annotation_of(graph, each) for each in source.sources])
     if isinstance(source, FirstOf):
