@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import enum
+import re
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, Union
+from uuid import UUID
 
 import pytest
 
@@ -47,12 +52,35 @@ def graph(annotation: Any = None) -> Graph:
         ("x:=1", str, 1),
         ('x:="1"', int, "1"),
         ("x:=null", Optional[str], None),
+        ("x=1.10", Decimal, "1.10"),
+        ("x=12345678901234567890.12", Optional[Decimal], "12345678901234567890.12"),
+        ("x=null", Optional[Decimal], None),
+        ("x=12345678123456781234567812345678", UUID, "12345678123456781234567812345678"),
+        ("x=20240131", date, "2024-01-31"),
+        ("x=20240131", Optional[datetime], "2024-01-31"),
+        ("x=2024-01-31T09:30", datetime, "2024-01-31T09:30"),
+        ("x=90", timedelta, 90),
+        ("x=16909060", IPv4Address, "16909060"),
+        ("x=5", Union[int, Decimal], 5),
+        ("x=[1.10]", list[Decimal], [Decimal("1.10")]),
+        ("x:=1.10", Decimal, Decimal("1.10")),
+        ("x=[1.5]", list[float], [1.5]),
+        (f"x={'[' * 99_999}", None, "[" * 99_999),
     ],
 )
 def test_a_value_is_json_or_text(word: str, annotation: Any, value: Any) -> None:
     found = read_inputs([word], graph(annotation))
     assert found == {"x": value}
     assert type(found["x"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "annotation"),
+    [("1706659200", datetime), ("1.5", date), ("-1", datetime), ("1030", time), ("20240131", time)],
+)
+def test_digits_alone_are_no_moment(text: str, annotation: Any) -> None:
+    with pytest.raises(UsageError, match=rf"input 'x' is {re.escape(text)}, .*2024-01-31T09:30; .*x:=…"):
+        read_inputs([f"x={text}"], graph(annotation))
 
 
 def test_names_are_left_to_the_check_at_submit() -> None:

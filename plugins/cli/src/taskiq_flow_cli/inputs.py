@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import re
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
+from uuid import UUID
 
 from taskiq_flow import Graph
 from taskiq_flow.errors import GraphError, PayloadError, UsageError
@@ -17,12 +22,31 @@ if TYPE_CHECKING:
 
 __all__ = ["check_inputs_fit", "read_inputs"]
 
+_TEXTS = (str, PurePath)
+# JSON has no values of these types, and its numbers would lose digits, or stand for seconds.
+_WRITTEN_AS_TEXT = (
+    *_TEXTS,
+    Decimal,
+    UUID,
+    datetime.date,
+    datetime.time,
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DAY = re.compile(r"(\d{4})(\d\d)(\d\d)")
+
 
 def read_inputs(words: Iterable[str], graph: Graph) -> Mapping[str, Any]:
     """Read inputs.
 
-    The value of ``name=value`` is JSON where it can be read as that, and text otherwise; for an input that is annotated
-    as text it is always text. ``name:=value`` is always JSON.
+    The value of ``name=value`` is JSON where it can be read as that, and text otherwise; for an input whose annotation
+    is that of a text, or of something that is written as one (decimal numbers, moments, ids, addresses), it is always
+    text. ``name:=value`` is always JSON.
 
     :param words: The words of the command line.
     :param graph: The graph of the run; submitting it checks the names of inputs.
@@ -38,13 +62,16 @@ def read_inputs(words: Iterable[str], graph: Graph) -> Mapping[str, Any]:
             problems.append(f"expected name=value, found {word!r}")
         elif name in values:
             problems.append(f"input {name!r} is given twice; give it once")
-        elif exact:
-            try:
-                values[name] = _json(text)
-            except ValueError as error:
-                problems.append(f"input {name!r} is no JSON: {error}; write {name}=… for text")
         else:
-            values[name] = _value(text, graph.inputs[name].annotation if name in graph.inputs else None)
+            annotation = graph.inputs[name].annotation if name in graph.inputs else None
+            try:
+                values[name] = (_json if exact else _value)(text, annotation)
+            except ValueError as error:
+                problems.append(
+                    f"input {name!r} is no JSON: {error}; write {name}=… for text"
+                    if exact
+                    else f"input {name!r} {error}; for JSON write {name}:=…"
+                )
     if problems:
         raise UsageError("\n".join(problems))
     return values
@@ -80,16 +107,36 @@ def check_inputs_fit(inputs: Mapping[str, Any], graph: Graph, codec: Codec, seri
 
 
 def _value(text: str, annotation: Any) -> Any:
-    if _is_text(annotation):
-        return text
+    kinds = [*_kinds_of(annotation)]
+    if not all(map(_is_written_as_text, kinds)):
+        try:
+            return _json(text, annotation)
+        except ValueError:
+            return text
+    if text == "null" and type(None) in kinds and not any(issubclass(kind, _TEXTS) for kind in kinds):
+        return None
+    if any(issubclass(kind, (datetime.date, datetime.time)) for kind in kinds) and _NUMBER.fullmatch(text):
+        return _day(text, kinds)
+    return text
+
+
+def _day(text: str, kinds: Iterable[type]) -> str:
+    """Write a day of digits alone with hyphens; the same digits would be read as seconds since the epoch.
+
+    :raises ValueError: they are no day.
+    """
+    digits = _DAY.fullmatch(text)
+    if digits is None or not any(issubclass(kind, datetime.date) for kind in kinds):
+        raise ValueError(f"is {text}, which is a day or a time only with its signs, such as 2024-01-31T09:30")
+    return "-".join(digits.groups())
+
+
+def _json(text: str, annotation: Any) -> Any:
+    parse_float: Callable[[str], Any] = Decimal if Decimal in _kinds_within(annotation) else float
     try:
-        return _json(text)
-    except ValueError:
-        return text
-
-
-def _json(text: str) -> Any:
-    return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=parse_float)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -97,15 +144,29 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _is_text(annotation: Any) -> bool:
-    """Whether every value that fits an annotation is written as text."""
-    if isinstance(annotation, type) and not get_args(annotation):
-        return issubclass(annotation, (str, PurePath))
+def _is_written_as_text(kind: type) -> bool:
+    return issubclass(kind, (*_WRITTEN_AS_TEXT, type(None)))
+
+
+def _kinds_of(annotation: Any) -> Iterator[type]:
+    """Yield the classes of the values that fit an annotation, :class:`object` where that is anything."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _is_text(args[0])
-    if origin is Literal:
-        return all(isinstance(each, str) for each in args)
-    if origin in (Union, types.UnionType):
-        return all(_is_text(each) for each in args if each is not type(None))
-    return False
+        yield from _kinds_of(args[0])
+    elif origin is Literal:
+        yield from map(type, args)
+    elif origin in (Union, types.UnionType):
+        for each in args:
+            yield from _kinds_of(each)
+    elif isinstance(annotation, type) and not args:
+        yield annotation
+    else:
+        yield object
+
+
+def _kinds_within(annotation: Any) -> Iterator[type]:
+    """Yield the classes that an annotation names, at any depth."""
+    if isinstance(annotation, type):
+        yield annotation
+    for each in get_args(annotation):
+        yield from _kinds_within(each)
