@@ -18,11 +18,12 @@ from taskiq_flow.builders.pipeline import Pipeline
 from taskiq_flow.errors import FlowError, UsageError
 from taskiq_flow.flow import Flow
 from taskiq_flow.graph import Graph
+from taskiq_flow.wiring.given import find_known_names, graph_given
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["AnyPipeline", "find_flow", "find_object", "find_pipeline", "graph_of"]
+__all__ = ["AnyPipeline", "find_flow", "find_known_inputs", "find_object", "find_pipeline", "graph_of"]
 
 AnyPipeline = Union[DataflowPipeline, "Pipeline[..., Any]"]
 
@@ -81,17 +82,32 @@ def find_object(target: str, app_dir: str | None = None) -> Any:
     return found
 
 
-def graph_of(pipeline: AnyPipeline, outputs: Iterable[str]) -> Graph:
+def graph_of(pipeline: AnyPipeline, outputs: Iterable[str], given: Iterable[str] = ()) -> Graph:
     """Return a pipeline's graph, or the part of it that the outputs need.
 
     :param outputs: Names of outputs; none for all of them.
+    :param given: Names of the inputs of a run. A parameter with a default becomes an input, and what only data that is
+        given needs is left out; unknown names change nothing.
     :raises UsageError: the graph has problems, or there is no such output.
     """
     wanted = tuple(outputs)
     try:
-        return pipeline.graph.subgraph_for(wanted) if wanted else pipeline.graph
+        return (
+            graph_given(pipeline.graph.subgraph_for(wanted), given, wanted)
+            if wanted
+            else pipeline.graph_given(given)
+        )
     except FlowError as error:
         raise UsageError(str(error)) from error
+
+
+def find_known_inputs(pipeline: AnyPipeline, outputs: Iterable[str]) -> frozenset[str]:
+    """Return everything that a run may be given: inputs, parameters left at a default, and what tasks produce.
+
+    :param outputs: Names of outputs; none for all of them.
+    :raises UsageError: the graph has problems, or there is no such output.
+    """
+    return find_known_names(graph_of(pipeline, outputs))
 
 
 def _import(name: str) -> ModuleType:

@@ -342,3 +342,25 @@ def test_modules_are_found_in_the_folder_that_is_given(
     monkeypatch.setattr(sys, "path", [*sys.path])
     assert main(["graph", "boutique:pipeline", "--app-dir", "inside"]) == 0
     assert "measure: map over" in capfd.readouterr().out
+
+
+def test_defaults_and_produced_data_can_be_given(taskiq_flow: Any, shop: Path) -> None:
+    (shop / "free.py").write_text(
+        "from shop import broker, pipeline_task, DataflowPipeline\n"
+        "@broker.task\n"
+        "def words(text: str, limit: int = 2) -> list[str]:\n    return text.split()[:limit]\n"
+        "@broker.task\n"
+        "def line(words: list[str], mark: str = '-', *, upper: bool = False) -> str:\n"
+        "    found = mark.join(words)\n    return found.upper() if upper else found\n"
+        "pipeline = DataflowPipeline.from_tasks(broker, [words, line])\n"
+    )
+    done = taskiq_flow(
+        "run", "free:pipeline", "text=a b c", "limit=3", "mark=1", "--outputs", "line", "--quiet"
+    )
+    assert done.stdout.splitlines()[-1:] == ["line = 'a1b1c'"]
+    done = taskiq_flow("run", "free:pipeline", 'words=["x", "y"]', "text=unneeded", "upper=true", "--quiet")
+    assert done.stdout.splitlines()[1:] == ["words = ['x', 'y']", "line = 'X-Y'"]
+    done = taskiq_flow("run", "free:pipeline", "text=a", "limit=many", "uper=true")
+    assert done.returncode == 2
+    assert "has no input 'uper'; it takes 'text', 'limit' (did you mean 'upper'?)" in done.stderr
+    assert "input 'limit': " in done.stderr

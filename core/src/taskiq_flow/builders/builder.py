@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
 from taskiq_flow.builders.kicker import RunKicker, StartOptions
 from taskiq_flow.errors import GraphError, PluginError
-from taskiq_flow.graph.model import ErrorMode, Graph
+from taskiq_flow.graph.model import ErrorMode, Graph, InputSpec
 from taskiq_flow.retry import option_problems, plain_options
+from taskiq_flow.wiring.given import free_inputs, graph_given, read_given
 from taskiq_flow.wiring.options import graph_with_defaults
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from taskiq_flow.pools import WorkerPool
 
 __all__ = ["Builder"]
+
+_MOST_GIVEN = 64
 
 
 class Builder(ABC):
@@ -43,6 +47,7 @@ class Builder(ABC):
         self._timeout: float | None = None
         self._on_error: ErrorMode | None = None
         self._compiled: Graph | None = None
+        self._given: dict[frozenset[str], Graph] = {}
 
     @property
     def graph(self) -> Graph:
@@ -53,6 +58,36 @@ class Builder(ABC):
         if self._compiled is None:
             self._compiled = self._compile()
         return self._compiled
+
+    @property
+    def inputs(self) -> Mapping[str, InputSpec]:
+        """Everything that a run may be given: first the inputs of the graph, then the parameters left at a default.
+
+        :raises GraphError: with every problem of the graph.
+        """
+        return MappingProxyType({**self.graph.inputs, **free_inputs(self.graph)})
+
+    def graph_given(self, names: Iterable[str]) -> Graph:
+        """Return the graph of a run that is given some inputs.
+
+        A parameter with a default becomes an input of every node that has one of that name. Data that a task would
+        produce becomes an input in its place, and nodes that only it needs are left out. An unknown name changes
+        nothing; starting a run refuses it.
+
+        :param names: Names of inputs, of parameters with a default, or of produced data.
+        :raises GraphError: the graph has problems, or a name means two things; all of them are listed.
+        """
+        graph = self.graph
+        given = frozenset(names)
+        if given <= graph.inputs.keys():
+            return graph
+        found = self._given.get(given)
+        if found is None:
+            self._check_given(graph, given)
+            if len(self._given) >= _MOST_GIVEN:
+                self._given.clear()
+            found = self._given[given] = graph_given(graph, given, self._name_wanted())
+        return found
 
     @property
     def serializer(self) -> str | None:
@@ -200,8 +235,25 @@ class Builder(ABC):
             name=options.name,
         )
 
+    def _read_inputs(self, inputs: Mapping[str, Any]) -> tuple[Graph, Mapping[str, Any]]:
+        """Return the graph of a run, and those of its inputs that it needs.
+
+        :raises GraphError: the graph has problems, or inputs are missing or unknown.
+        """
+        graph = self.graph_given(inputs)
+        if inputs.keys() <= graph.inputs.keys():
+            return graph, inputs
+        return graph, read_given(self.graph, graph, inputs)
+
+    def _check_given(self, graph: Graph, names: Iterable[str]) -> None:  # noqa: B027 - most builders have nothing to check
+        """Check the names that a run is given, before there is a graph for them.
+
+        :raises GraphError: a name means two things.
+        """
+
     def _copy(self) -> Self:
         self._compiled = None
+        self._given = {}
         return self
 
     @abstractmethod
@@ -216,6 +268,10 @@ class Builder(ABC):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[Graph, Mapping[str, Any], str | None]:
         """Return the graph of a run, its inputs by name, and the output that is its value (``None`` for all)."""
+
+    @abstractmethod
+    def _name_wanted(self) -> Iterable[str] | None:
+        """Return the outputs that every run has; ``None`` if those that only replaced data needs may be missing."""
 
 
 def _is_number(value: object, kind: type | tuple[type, ...] = (int, float)) -> bool:

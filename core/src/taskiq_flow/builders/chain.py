@@ -210,6 +210,7 @@ class _GraphDraft:
                 description=use.description,
                 accepts=use.signature.accepts,
                 returns=use.returns,
+                free=_free(use, params),
             )
         )
         return output
@@ -313,6 +314,13 @@ def _name_body(body: Runnable) -> str:
 def _optional(use: TaskUse, step: CallStep, params: Mapping[str, Source]) -> frozenset[str]:
     """Return the parameters that fall back to their default; one with an argument never does."""
     return use.optional.intersection(params) - step.extra.keys()
+
+
+def _free(use: TaskUse, params: Mapping[str, Source]) -> Mapping[str, str]:
+    """Return the parameters that stay at their default."""
+    if len(params) == 1 and use.first in params:
+        return use.free_behind_first  # one mapping for all such nodes
+    return {each: each for each in use.signature.names if each in use.optional and each not in params}
 
 
 def _nodes_of(source: Source) -> tuple[str, ...]:

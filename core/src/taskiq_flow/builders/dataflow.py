@@ -14,7 +14,6 @@ from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.kicker import StartOptions
 from taskiq_flow.builders.maps import map_outputs, read_body
 from taskiq_flow.errors import GraphError, PluginError
-from taskiq_flow.graph.build import check_inputs
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of
 from taskiq_flow.tasks.names import check_declared_names
@@ -271,7 +270,8 @@ class DataflowPipeline(Builder):
     async def kiq(self, /, **inputs: Any) -> RunHandle[dict[str, Any]]:
         """Start a run.
 
-        :param inputs: A value for each input; those of parameters with a default may be left out.
+        :param inputs: A value for each input; those of parameters with a default may be left out. Data that a task
+            would produce may be given too: then what only it needs is not run.
         :returns: A handle; its result is a dictionary of the outputs.
         :raises GraphError: the graph has problems, or inputs are missing or unknown.
         """
@@ -281,7 +281,8 @@ class DataflowPipeline(Builder):
     async def kiq_dataflow(self, /, **inputs: Any) -> dict[str, Any]:
         """Run the pipeline and wait for it.
 
-        :param inputs: A value for each input; those of parameters with a default may be left out.
+        :param inputs: A value for each input; those of parameters with a default may be left out. Data that a task
+            would produce may be given too: then what only it needs is not run.
         :returns: The outputs, by name.
         :raises GraphError: the graph has problems, or inputs are missing or unknown.
         :raises Exception: the exception of the failed task, if its class can be imported.
@@ -311,30 +312,12 @@ class DataflowPipeline(Builder):
                 f"a DataflowPipeline takes its inputs by name, found {len(args)} by position; "
                 f"its inputs are {quote(self.graph.inputs) or '(none)'}"
             )
-        graph = self.graph
-        if not kwargs.keys() <= graph.inputs.keys():
-            self._refuse_unknown(graph, kwargs)
-        return graph, kwargs, None
+        return *self._read_inputs(kwargs), None
 
     def _detach(self) -> None:
         self._registry = self._registry.copy()
         self._names = copy.deepcopy(self._names)
         self._foreign = [*self._foreign]
-
-    def _refuse_unknown(self, graph: Graph, inputs: Mapping[str, Any]) -> None:
-        """Raise an error for unknown inputs; for a parameter's default it says how to make it an input."""
-        unknown = inputs.keys() - graph.inputs.keys() - self._registry.producers.keys()
-        defaults = [
-            f"node {place.name!r} keeps its default for {need.data!r}; to make that an input, name everything that the "
-            "task takes, this too, in @pipeline_task(inputs=[...])"
-            for place in self._registry.places
-            for need in place.needs
-            if need.data in unknown and place.name in graph.nodes
-        ]
-        try:
-            check_inputs(graph, inputs)
-        except GraphError as error:
-            raise GraphError([*error.problems, *defaults]) from None
 
     def _compile(self) -> Graph:
         if self._foreign:
@@ -347,6 +330,9 @@ class DataflowPipeline(Builder):
             retry=self._retry,
             serializer=self._serializer,
         )
+
+    def _name_wanted(self) -> tuple[str, ...] | None:
+        return self._outputs
 
     def _add(self, place: Place) -> Self:
         self._registry.add(place)

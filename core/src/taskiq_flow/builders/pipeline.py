@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, overload
 from typing import Literal as OneOf
 
@@ -25,6 +25,7 @@ from taskiq_flow.builders.steps import (
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Graph, Literal
 from taskiq_flow.tasks.annotations import name_of, task_of
+from taskiq_flow.wiring.given import refuse_ambiguous
 from taskiq_flow.wiring.values import literal
 
 if TYPE_CHECKING:
@@ -267,7 +268,8 @@ class Pipeline(Builder, Generic[_P, _R]):
         """Start a run.
 
         :param args: Inputs by position, in the order of the first task's parameters.
-        :param kwargs: Inputs by name.
+        :param kwargs: Inputs by name. A parameter of a later step that has a default can be given too, and so can
+            the value of a step by the step's name: then what only it needs is not run.
         :returns: A handle; its result is the value of the last step.
         :raises GraphError: the graph has problems, or inputs are missing or unknown.
         """
@@ -294,16 +296,22 @@ class Pipeline(Builder, Generic[_P, _R]):
     def _prepare(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[Graph, Mapping[str, Any], str | None]:
-        graph = self.graph
-        return graph, _by_name(self._positional, args, kwargs), next(iter(graph.outputs))
+        single = next(iter(self.graph.outputs))  # compiles, which finds the order of the inputs
+        return *self._read_inputs(_by_name(self._positional, args, kwargs)), single
 
     def _detach(self) -> None:
         self._steps = [*self._steps]
+
+    def _check_given(self, graph: Graph, names: Iterable[str]) -> None:
+        refuse_ambiguous(graph, names)
 
     def _compile(self) -> Graph:
         compiled: Compiled = compile_chain(self.broker, self._chain())
         self._positional = compiled.positional
         return compiled.graph
+
+    def _name_wanted(self) -> tuple[str, ...]:
+        return tuple(self.graph.outputs)
 
     def _chain(self) -> Chain:
         return Chain(

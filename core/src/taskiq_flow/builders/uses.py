@@ -30,6 +30,7 @@ class TaskUse:
     :param first: The parameter that takes the value by default.
     :param unfed_behind_first: The other required parameters.
     :param optional_first: The first parameter, if it has a default.
+    :param free_behind_first: The other parameters with a default, each with its name as an input of a run.
     """
 
     name: str
@@ -41,6 +42,7 @@ class TaskUse:
     first: str | None
     unfed_behind_first: tuple[str, ...]
     optional_first: frozenset[str]
+    free_behind_first: Mapping[str, str]
 
 
 @define
@@ -103,4 +105,5 @@ class TaskUses:
             first=first,
             unfed_behind_first=tuple(each for each in signature.required if each != first),
             optional_first=optional & {first} if first is not None else frozenset(),
+            free_behind_first={each: each for each in signature.names if each in optional and each != first},
         )

@@ -77,16 +77,18 @@ def build_graph(
     return graph
 
 
-def check_inputs(graph: Graph, given: Iterable[str]) -> None:
+def check_inputs(graph: Graph, given: Iterable[str], *, others: Iterable[str] = ()) -> None:
     """Check the names of a run's inputs.
 
     :param graph: The run's graph.
     :param given: The names.
+    :param others: Further names that may be given.
     :raises GraphError: required ones are missing, or some are unknown; all of them are listed.
     """
     names = dict.fromkeys(given)
     missing = [name for name, spec in graph.inputs.items() if spec.required and name not in names]
-    unknown = [name for name in names if name not in graph.inputs]
+    known = {**graph.inputs, **dict.fromkeys(others)}
+    unknown = [name for name in names if name not in known]
     if not missing and not unknown:
         return
     subject = f"pipeline {graph.name!r}" if graph.name else "the pipeline"
@@ -99,9 +101,9 @@ def check_inputs(graph: Graph, given: Iterable[str]) -> None:
     if unknown:
         takes = f"it takes {quote(graph.inputs)}" if graph.inputs else "it takes no inputs"
         # An unknown name is most likely a misspelt missing one.
-        likely, others = Suggestions(missing), Suggestions(graph.inputs)
+        likely, like = Suggestions(missing), Suggestions(known)
         problems += [
-            f"{subject} has no input {name!r}; {takes}{likely.hint(name) or others.hint(name)}"
+            f"{subject} has no input {name!r}; {takes}{likely.hint(name) or like.hint(name)}"
             for name in unknown
         ]
     raise GraphError(problems)

@@ -36,6 +36,8 @@ __all__ = [
 
 ErrorMode = OneOf["stop", "continue"]
 
+_NOTHING: Mapping[str, str] = {}
+
 
 def _as_json(value: Any) -> str:
     """Return the text by which two plain values are compared."""
@@ -169,6 +171,8 @@ class TaskNode:
     :param description: For people.
     :param accepts: Annotation of each annotated parameter; for build-time checks, not part of the graph's identity.
     :param returns: Annotation of each output, in order; empty if unknown.
+    :param free: Parameters that stay at their default, each with the name under which a run can be given a value for
+        it; not part of the graph's identity.
     """
 
     name: str
@@ -182,6 +186,7 @@ class TaskNode:
     description: str = ""
     accepts: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
     returns: tuple[Any, ...] = field(default=(), eq=False, repr=False)
+    free: Mapping[str, str] = field(default=_NOTHING, eq=False, repr=False)
 
 
 @frozen(kw_only=True)
@@ -199,6 +204,8 @@ class MapNode:
         the output is the list of the items for which the body's (single) collected output was true.
     :param max_parallel: How many items may be open at once; ``None`` for the driver's window.
     :param skip_errors: Leave out items whose body failed, instead of failing the map.
+    :param free: Other names for what the body leaves at a default, under which a run can be given a value for it; not
+        part of the graph's identity.
     """
 
     name: str
@@ -216,6 +223,7 @@ class MapNode:
     when: Guard | None = None
     options: NodeOptions = DEFAULT_OPTIONS
     description: str = ""
+    free: Mapping[str, str] = field(default=_NOTHING, eq=False, repr=False)
 
 
 Node = Union[TaskNode, MapNode]

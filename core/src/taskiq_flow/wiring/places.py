@@ -78,7 +78,18 @@ class TaskPlace:
             description=self.description,
             accepts=signature.accepts,
             returns=signature.returns_for(len(self.outputs)),
+            free={
+                parameter: data
+                for parameter, data in self._defaults().items()
+                if data not in wiring and data not in self.outputs
+            },
         )
+
+    def _defaults(self) -> dict[str, str]:
+        """Return the parameters with a default, each with the name of the data that replaces it."""
+        data = {need.parameter: need.data for need in self.needs}
+        parameters = signature_of(self.task).parameters
+        return {each.name: data.get(each.name, each.name) for each in parameters if each.has_default}
 
 
 @frozen(kw_only=True)
@@ -132,6 +143,11 @@ class MapPlace:
             max_parallel=self.max_parallel,
             skip_errors=self.skip_errors,
             description=self.description,
+            free={
+                need.parameter: need.data
+                for need in self.needs
+                if need.data not in wiring and need.data != need.parameter
+            },
         )
 
 

@@ -20,7 +20,13 @@ from taskiq_flow.graph import check_inputs
 if TYPE_CHECKING:
     from taskiq_flow.values.codec import Codec
 
-__all__ = ["check_inputs_fit", "read_inputs"]
+__all__ = ["check_inputs_fit", "names_of", "read_inputs"]
+
+
+def names_of(words: Iterable[str]) -> list[str]:
+    """Return the names in words of the form ``name=value``; what has another form is left to :func:`read_inputs`."""
+    return [word.partition("=")[0].removesuffix(":") for word in words]
+
 
 _TEXTS = (str, PurePath)
 # JSON has no values of these types, and its numbers would lose digits, or stand for seconds.
@@ -77,18 +83,25 @@ def read_inputs(words: Iterable[str], graph: Graph) -> Mapping[str, Any]:
     return values
 
 
-def check_inputs_fit(inputs: Mapping[str, Any], graph: Graph, codec: Codec, serializer: str | None) -> None:
+def check_inputs_fit(
+    inputs: Mapping[str, Any],
+    graph: Graph,
+    codec: Codec,
+    serializer: str | None,
+    known: Iterable[str] = (),
+) -> None:
     """Check inputs as the run and its tasks will, so that a wrong one is found before anything runs.
 
     :param inputs: A value for each name.
     :param graph: The graph of the run.
     :param codec: The codec for values.
     :param serializer: The name of the serializer of inputs; ``None`` for that of the codec.
+    :param known: Further names that may be given.
     :raises UsageError: inputs are missing or unknown, or do not fit their annotations; all of them are listed.
     """
     problems: list[str] = []
     try:
-        check_inputs(graph, inputs)
+        check_inputs(graph, inputs, others=known)
     except GraphError as error:
         problems.append(str(error))
     for name, value in inputs.items():

@@ -13,9 +13,9 @@ from attrs import evolve, frozen
 
 from taskiq_flow import Flow, FlowError, Graph
 from taskiq_flow.errors import UsageError
-from taskiq_flow.targets import find_pipeline, graph_of
+from taskiq_flow.targets import find_known_inputs, find_pipeline, graph_of
 from taskiq_flow_cli.follow import Ending, View, flow_of, follow
-from taskiq_flow_cli.inputs import check_inputs_fit, read_inputs
+from taskiq_flow_cli.inputs import check_inputs_fit, names_of, read_inputs
 from taskiq_flow_cli.leaving import Leaving, leaving_after
 from taskiq_flow_cli.progress import Progress
 from taskiq_flow_cli.streams import EventLines, reserve_stdout
@@ -72,12 +72,15 @@ def run_pipeline(request: RunRequest) -> int:
     logging.getLogger("taskiq.receiver.receiver").addHandler(logging.NullHandler())
     with reserve_stdout(request.as_json or request.events == "-") as stdout:
         pipeline = find_pipeline(request.target, request.app_dir)
-        graph = graph_of(pipeline, request.outputs)
+        graph = graph_of(pipeline, request.outputs, names_of(request.inputs))
         if request.timeout is not None:
             graph = evolve(graph, timeout=request.timeout)
-        inputs = read_inputs(request.inputs, graph)
+        known = find_known_inputs(pipeline, request.outputs)
+        given = read_inputs(request.inputs, graph)
+        # What is given may leave no need for something else that is given.
+        inputs = {name: value for name, value in given.items() if name in graph.inputs or name not in known}
         flow = flow_of(pipeline.broker, request.processes)
-        check_inputs_fit(inputs, graph, flow.codec, pipeline.serializer)
+        check_inputs_fit(inputs, graph, flow.codec, pipeline.serializer, known)
         with EventLines.open(request.events, stdout) as lines:
             return asyncio.run(_run(request, flow, graph, inputs, pipeline.serializer, lines, stdout))
 

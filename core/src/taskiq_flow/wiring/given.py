@@ -1,0 +1,212 @@
+"""The graph of a run that is given more than the inputs it requires: defaults, and data that a task would produce."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph.build import check_inputs
+from taskiq_flow.graph.model import (
+    FirstOf,
+    Graph,
+    Guard,
+    Input,
+    InputSpec,
+    ListOf,
+    MapNode,
+    Node,
+    Output,
+    Source,
+)
+from taskiq_flow.graph.order import leaves, predecessors, sources
+from taskiq_flow.wiring.naming import Names
+from taskiq_flow.wiring.values import annotation_of
+
+__all__ = ["find_known_names", "free_inputs", "graph_given", "read_given", "refuse_ambiguous"]
+
+
+def free_inputs(graph: Graph) -> dict[str, InputSpec]:
+    """Return the inputs that a run may be given although the graph has none of them: parameters left at a default.
+
+    A parameter in the body of a map is among them. A name that is an input already, or that a node produces, is not.
+    """
+    found: dict[str, list[Any]] = {}
+    for node in graph.nodes.values():
+        for name, annotation in _free_of(node):
+            found.setdefault(name, []).append(annotation)
+    taken = graph.inputs.keys() | _products(graph).keys()
+    return {
+        name: InputSpec(required=False, annotation=first if all(each == first for each in others) else None)
+        for name, (first, *others) in found.items()
+        if name not in taken
+    }
+
+
+def graph_given(graph: Graph, names: Iterable[str], wanted: Iterable[str] | None = None) -> Graph:
+    """Return the graph of a run that is given some inputs.
+
+    A parameter with a default becomes an input of every node that has one of that name. Data that a node would produce
+    becomes an input in its place, and nodes that only it needs are left out. Names that are unknown, or inputs anyway,
+    change nothing.
+
+    :param graph: The graph of a run that is given only its inputs.
+    :param names: The names that are given.
+    :param wanted: The outputs to produce in any case; ``None`` leaves out those that only replaced data needs.
+    """
+    produced, free = _products(graph), free_inputs(graph)
+    names = dict.fromkeys(names)
+    replaced = {name: produced[name] for name in names if name in produced}
+    opened = {name: free[name] for name in names if name in free}
+    if opened:
+        inputs = {**graph.inputs, **opened}
+        nodes = {name: _open(node, opened.keys()) for name, node in graph.nodes.items()}
+        graph = evolve(graph, nodes=nodes, inputs=inputs)
+    return _replace(graph, replaced, wanted) if replaced else graph
+
+
+def find_known_names(graph: Graph) -> frozenset[str]:
+    """Return everything that a run may be given: inputs, parameters left at a default, and what nodes produce."""
+    return frozenset((*graph.inputs, *free_inputs(graph), *_products(graph)))
+
+
+def refuse_ambiguous(graph: Graph, names: Iterable[str]) -> None:
+    """Refuse names that could mean produced data as well as the default of another node.
+
+    :raises GraphError: there are such names; all of them are listed.
+    """
+    produced = _products(graph)
+    asked = {name for name in names if name in produced}
+    problems = [
+        f"{name!r} is what node {produced[name].node!r} produces, and also a parameter of node {node.name!r} that is "
+        "left at its default; give that parameter its value where the pipeline is built"
+        for node in graph.nodes.values()
+        for name, _ in (_free_of(node) if asked else ())
+        if name in asked and name not in node.outputs
+    ]
+    if problems:
+        raise GraphError(problems)
+
+
+def read_given(whole: Graph, graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a run's inputs that its graph needs: what is given may leave no need for others.
+
+    :param whole: The graph of a run that is given only its inputs.
+    :param graph: What :func:`graph_given` made of it for these inputs.
+    :raises GraphError: inputs are missing or unknown; all of them are listed.
+    """
+    check_inputs(graph, inputs, others=find_known_names(whole))
+    return {name: value for name, value in inputs.items() if name in graph.inputs}
+
+
+def _products(graph: Graph) -> dict[str, Output]:
+    return {name: Output(node.name, name) for node in graph.nodes.values() for name in node.outputs}
+
+
+def _free_of(node: Node) -> Iterator[tuple[str, Any]]:
+    """Yield the names by which a run can be given the defaults of a node, each with its annotation."""
+    if not isinstance(node, MapNode):
+        for parameter, name in node.free.items():
+            yield name, node.accepts.get(parameter)
+        return
+    for inner, spec in _free_of_body(node).items():
+        yield node.free.get(inner, inner), spec.annotation
+
+
+def _free_of_body(node: MapNode) -> dict[str, InputSpec]:
+    bound = {node.item, *node.params}
+    left = {name: spec for name, spec in node.body.inputs.items() if name not in bound}
+    return {**left, **free_inputs(node.body)}
+
+
+def _open(node: Node, names: Collection[str]) -> Node:
+    """Wire the defaults of a node that are inputs now."""
+    inside = (
+        {inner: node.free.get(inner, inner) for inner in _free_of_body(node)}
+        if isinstance(node, MapNode)
+        else node.free
+    )
+    opened = {parameter: Input(name) for parameter, name in inside.items() if name in names}
+    if not opened:
+        return node
+    changes: dict[str, Any] = {
+        "params": {**node.params, **opened},
+        "optional": node.optional.union(opened),
+        "free": {parameter: name for parameter, name in node.free.items() if parameter not in opened},
+    }
+    if isinstance(node, MapNode):
+        changes["body"] = graph_given(node.body, opened, tuple(node.body.outputs))
+    return evolve(node, **changes)
+
+
+def _replace(graph: Graph, replaced: Mapping[str, Output], wanted: Iterable[str] | None) -> Graph:
+    """Take produced data from the run's inputs, and leave out the nodes that nothing needs any more."""
+    there = {output: Input(name) for name, output in replaced.items()}
+    idle = {
+        node.name for node in graph.nodes.values() if node.outputs and replaced.keys() >= set(node.outputs)
+    }
+    names = Names((*graph.inputs, *_products(graph)))
+    nodes = {
+        name: _rewire(node, there, idle, names) for name, node in graph.nodes.items() if name not in idle
+    }
+    outputs = {name: _redirect(source, there) for name, source in graph.outputs.items()}
+    waited_for = {name for node in graph.nodes.values() for name in predecessors(node)}
+    kept = {name for name in nodes if name not in waited_for}
+    for name in wanted or ():
+        kept.update(_nodes_of(outputs[name]))
+    todo = list(kept)
+    while todo:
+        new = predecessors(nodes[todo.pop()]) - kept
+        kept |= new
+        todo += new
+    nodes = {name: node for name, node in nodes.items() if name in kept}
+    outputs = {name: source for name, source in outputs.items() if kept >= set(_nodes_of(source))}
+    inputs = dict(graph.inputs)
+    for name, output in replaced.items():
+        inputs[name] = InputSpec(annotation=annotation_of(graph, output))
+    read = {
+        leaf.name
+        for source in (*outputs.values(), *(it for node in nodes.values() for it in sources(node)))
+        for leaf in leaves(source)
+        if isinstance(leaf, Input)
+    }
+    inputs = {name: spec for name, spec in inputs.items() if name in read}
+    return evolve(graph, nodes=nodes, inputs=inputs, outputs=outputs)
+
+
+def _nodes_of(source: Source) -> list[str]:
+    return [leaf.node for leaf in leaves(source) if isinstance(leaf, Output)]
+
+
+def _rewire(node: Node, there: Mapping[Output, Input], idle: Collection[str], names: Names) -> Node:
+    changes: dict[str, Any] = {
+        "params": {name: _redirect(source, there) for name, source in node.params.items()},
+        "after": tuple(name for name in node.after if name not in idle),
+        # An output that is given too has to be called something, because results are unpacked by position.
+        "outputs": tuple(
+            names.give(f"unused_{name}") if Output(node.name, name) in there else name
+            for name in node.outputs
+        ),
+    }
+    if node.when is not None:
+        changes["when"] = Guard(_redirect(node.when.source, there), node.when.equals)
+    if isinstance(node, MapNode):
+        changes["items"] = _redirect(node.items, there)
+    return evolve(node, **changes)
+
+
+def _redirect(source: Source, there: Mapping[Output, Input]) -> Source:
+    if isinstance(source, Output):
+        return there.get(source, source)
+    if isinstance(source, ListOf):
+        return ListOf(tuple(_redirect(one, there) for one in source.sources))
+    if isinstance(source, FirstOf):
+        found: list[Source] = []
+        for one in source.sources:
+            found.append(_redirect(one, there))
+            if isinstance(found[-1], Input) and found[-1] != one:
+                break  # what is given is never skipped, so nothing behind it counts
+        return FirstOf(tuple(found))
+    return source
