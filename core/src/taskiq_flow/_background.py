@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 
 from taskiq_flow.clock import Clock
 
-__all__ = ["backoffs", "keep_running"]
+__all__ = ["backoffs", "is_asked_to_stop", "keep_running"]
 
 logger = logging.getLogger("taskiq_flow")
 
@@ -23,6 +24,15 @@ def backoffs() -> Iterator[float]:
         seconds = min(2 * seconds, _LONGEST)
 
 
+def is_asked_to_stop() -> bool:
+    """Whether the running task was asked to stop, and a ``CancelledError`` in it is not just some code's own.
+
+    Before Python 3.11 that cannot be told, and every cancellation counts as asked for.
+    """
+    cancelling = getattr(asyncio.current_task(), "cancelling", None)
+    return cancelling is None or cancelling() > 0
+
+
 async def keep_running(name: str, action: Callable[[], Awaitable[None]], clock: Clock) -> None:
     """Run an action until it returns by itself; when it raises, log that, wait, and run it again.
 
@@ -34,6 +44,8 @@ async def keep_running(name: str, action: Callable[[], Awaitable[None]], clock: 
         try:
             await action()
             return
-        except Exception:
+        except (asyncio.CancelledError, Exception) as error:
+            if isinstance(error, asyncio.CancelledError) and is_asked_to_stop():
+                raise
             logger.exception("%s failed; trying again in %g s", name, seconds)
             await clock.sleep(seconds)

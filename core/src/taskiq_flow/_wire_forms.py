@@ -42,7 +42,10 @@ class Misfit(Exception):
         return self
 
     def __str__(self) -> str:
-        found = repr(self.found)
+        try:
+            found = repr(self.found)
+        except RecursionError:
+            found = f"{type(self.found).__name__} that is nested too deeply"
         found = found if len(found) <= 60 else f"{found[:57]}..."
         place = "".join(reversed(self._steps)).removeprefix(".")
         return f"{f'at {place} ' if place else ''}expected {self.expected}, found {found}"

@@ -21,6 +21,7 @@ from taskiq_flow.builders.steps import (
 )
 from taskiq_flow.builders.uses import TaskUse, TaskUses
 from taskiq_flow.errors import GraphError
+from taskiq_flow.graph._depth_checks import depth_problems
 from taskiq_flow.graph.build import build_graph
 from taskiq_flow.graph.model import (
     DEFAULT_OPTIONS,
@@ -298,10 +299,17 @@ def compile_chain(broker: AsyncBroker, chain: Chain) -> Compiled:
     on_error = chain.on_error or "stop"
     draft = _GraphDraft(TaskUses(broker, on_error))
     # The graph carries the error mode of the outermost pipeline; nodes carry only modes that differ from it.
-    tail = draft.begin(chain, _Defaults(chain.retry, chain.serializer))
-    graph = draft.finish(tail.value, name=chain.name, on_error=on_error, timeout=chain.timeout)
+    try:
+        tail = draft.begin(chain, _Defaults(chain.retry, chain.serializer))
+        graph = draft.finish(tail.value, name=chain.name, on_error=on_error, timeout=chain.timeout)
+    except RecursionError as error:
+        raise GraphError(
+            "pipelines are nested too deep in each other; take steps out of the inner ones"
+        ) from error
     if graph is None:
         raise GraphError(draft.uses.problems)
+    if too_deep := list(depth_problems(graph)):
+        raise GraphError(too_deep)
     return Compiled(graph=graph, positional=tuple(draft.positional))
 
 

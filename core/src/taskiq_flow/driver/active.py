@@ -9,8 +9,9 @@ from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import ClaimCheck, Value
 from taskiq_flow.store import RunOutcome, RunRecord
+from taskiq_flow.values.failures import text_of
 
-__all__ = ["ActiveRun"]
+__all__ = ["ActiveRun", "describe_break"]
 
 
 @define(eq=False)
@@ -77,3 +78,8 @@ class ActiveRun:
             holds_slot=bool(machine.cells.held_slots),
             at=at,
         )
+
+
+def describe_break(error: BaseException) -> str:
+    """Say why a run cannot be driven any further."""
+    return f"internal error: {type(error).__name__}: {text_of(error)}"

@@ -38,6 +38,7 @@ class Delivery:
     :param apply: Gives an event to the machine of a run, and has it logged.
     :param journal: Writes what is to be logged.
     :param decide: Asks the retry policy about a cell that cannot be handed over, and gives its decision.
+    :param end: Ends a run that cannot be driven any further.
 
     :ivar sender: The sender of messages.
     """
@@ -51,6 +52,7 @@ class Delivery:
         apply: Callable[[ActiveRun, ev.Event], None],
         journal: Journal,
         decide: Callable[[ActiveRun, do.Dispatch, Failure], ev.AttemptFailed],
+        end: Callable[[ActiveRun, Exception], None],
     ) -> None:
         self.sender = Sender(runtime, here, watch.lacks)
         self._broker = runtime.broker
@@ -59,6 +61,7 @@ class Delivery:
         self._here = here
         self._journal = journal
         self._decide = decide
+        self._end = end
         self._writer = MessageWriter(runtime, watch)
         self._worker = here.find_worker() if runtime.in_memory else None
         self._inline: InlineQueue | None = None
@@ -84,20 +87,21 @@ class Delivery:
     async def carry_out(self) -> None:
         """Hand over the dispatched cells; a failure in between loses none.
 
+        What a store raises here has the turn tried again. Preparing an attempt asks the store only for blobs, whose
+        failures have an answer of their own, so anything else that is raised there ends that run, and no other.
+
         :raises LeaseLost: another driver has taken the pool over.
         """
         inline = None if self._inline is None or needs_messages(self._broker) else self._inline
         while self._dispatched:
             run, instruction = self._dispatched[0]
-            if inline is not None and self._queue_inline(run, instruction, inline):
-                self._dispatched.popleft()
-                continue
-            if run.awaits(instruction.cell, instruction.attempt):
-                try:
-                    await self._hand_over(run, instruction, inline)
-                except PayloadError as error:
-                    event = self._decide(run, instruction, failure_of(error, FailureKind.REJECTED))
-                    await self._inbox.put(self._pool, [Notice(run=run.id, event=event)])
+            try:
+                rejected = await self._prepare(run, instruction, inline)
+            except Exception as error:  # noqa: BLE001 - logged with the run
+                self._end(run, error)
+                rejected = None
+            if rejected is not None:
+                await self._inbox.put(self._pool, [Notice(run=run.id, event=rejected)])
             self._dispatched.popleft()
         if self._outgoing or self._executions:
             await self._journal.write()
@@ -108,6 +112,19 @@ class Delivery:
                 assert self._worker is not None, "only a driver with a worker executes cells"
                 work = self._worker.execute(envelope, function)
                 self._worker.accompany(start_task(work, self._here.context_of(run.id)))
+
+    async def _prepare(
+        self, run: ActiveRun, instruction: do.Dispatch, inline: InlineQueue | None
+    ) -> ev.AttemptFailed | None:
+        """Have an attempt handed over; where its arguments cannot be, return what the retry policy says."""
+        if inline is not None and self._queue_inline(run, instruction, inline):
+            return None
+        if run.awaits(instruction.cell, instruction.attempt):
+            try:
+                await self._hand_over(run, instruction, inline)
+            except PayloadError as error:
+                return self._decide(run, instruction, failure_of(error, FailureKind.REJECTED))
+        return None
 
     def _queue_inline(self, run: ActiveRun, instruction: do.Dispatch, inline: InlineQueue) -> bool:
         """Queue an attempt for inline execution if it has the usual envelope; whether it was queued."""

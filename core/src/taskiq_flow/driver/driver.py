@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.active import ActiveRun, describe_break
 from taskiq_flow.driver.cancellations import Cancellations
 from taskiq_flow.driver.decisions import Decisions
 from taskiq_flow.driver.delivery import Delivery
 from taskiq_flow.driver.expansions import Expansions
+from taskiq_flow.driver.finishing import Finishing
 from taskiq_flow.driver.inline import UncertainStarts
 from taskiq_flow.driver.journal import Journal
 from taskiq_flow.driver.occupancy import Occupancy
@@ -26,7 +27,8 @@ from taskiq_flow.driver.scheduling import PoolScheduling
 from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.driver.timers import Timers
 from taskiq_flow.driver.watch import WorkerWatch
-from taskiq_flow.errors import InvalidTransition, LeaseLost, ResumeError, RunNotFound
+from taskiq_flow.errors import InvalidTransition, ResumeError, RunNotFound
+from taskiq_flow.graph.model import Graph
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
@@ -35,7 +37,6 @@ from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure
 from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.store import Lease, Notice, RunRecord
-from taskiq_flow.worker.adoption import store_result
 
 __all__ = ["Driver"]
 
@@ -44,6 +45,7 @@ logger = logging.getLogger("taskiq_flow")
 _EVERYTHING = 1_000_000
 _MOST_NOTICES = 1_000
 _RUNNING = RunStatus.RUNNING
+_NOTHING = Graph(nodes={})
 # How many finished runs are searched for given-up attempts that still occupy workers.
 _RECENT = 1_000
 # After so long without an event the store is asked for the run: somebody may have deleted it.
@@ -84,7 +86,14 @@ class Driver:
         self._scheduling = PoolScheduling(self.pool, placer, self._watch, runtime.durations)
         self._cancellations = Cancellations(self.pool, self._store, self._timers, self._watch)
         # The journal collects the events of a turn. Instructions are carried out after it is written.
-        self._journal = Journal(self._store, lease, self._runs, self._drop, self._plugins.notify)
+        self._journal = Journal(
+            self._store,
+            lease,
+            self._runs,
+            notify=self._plugins.notify,
+            deleted=self._drop,
+            refused=self._break,
+        )
         self._decisions = Decisions(runtime, self._here)
         self._delivery = Delivery(
             runtime,
@@ -93,6 +102,7 @@ class Driver:
             apply=self._apply,
             journal=self._journal,
             decide=self._reject,
+            end=self._break,
         )
         self.sender = self._delivery.sender
         self._now = self._clock.now()
@@ -104,7 +114,7 @@ class Driver:
         self._uncertain = UncertainStarts(worker)
         self._expansions = Expansions(self._checks, self._codec)
         self._resumed = ResumedResults(self._store)
-        self._finished: dict[str, ActiveRun] = {}
+        self._finishing = Finishing(runtime, self._journal, forget=self._forget, drop=self._drop)
 
     @property
     def lease(self) -> Lease:
@@ -139,6 +149,8 @@ class Driver:
             events = await self._store.log.read(record.id)
             run = await self._admit(record)
             run.logged = len(events)
+            if run.broken:
+                continue
             if not events:
                 # Its client has died before it could announce the run.
                 await self._begin(run)
@@ -149,8 +161,7 @@ class Driver:
                 self._uncertain.note(run)
                 for instruction in run.machine.outstanding():
                     _PERFORMERS[type(instruction)](self, run, instruction)
-            except Exception as error:
-                logger.exception("run %s is ended, because its log cannot be replayed", run.id)
+            except Exception as error:  # noqa: BLE001 - logged with the run
                 self._break(run, error)
         for record in await self._store.runs.list(pool=self.pool, active=False, limit=_RECENT):
             if record.outcome is not None and record.outcome.holds_slot:
@@ -158,10 +169,14 @@ class Driver:
 
     async def _keep_in_mind(self, record: RunRecord) -> None:
         """Take up a finished run, if given-up attempts of it still occupy their workers."""
-        run = self._active(record)
         events = await self._store.log.read(record.id)
+        try:
+            run = self._active(record)
+            self._replay(run, events)
+        except Exception:
+            logger.exception("run %s, which is over, cannot be taken up", record.id)
+            return
         run.logged = len(events)
-        self._replay(run, events)
         if not run.over:
             self._runs[record.id] = run
             self._occupancy.note(run)
@@ -207,12 +222,12 @@ class Driver:
         self._place()
         if self._journal or taken:
             await self._append()
-        if self._finished:
-            await self._finish_runs()
         if self._delivery:
             await self._delivery.carry_out()
         if self._cancellations:
             await self._cancellations.carry_out(now)
+        if self._finishing:
+            await self._finishing.carry_out(now)
         if self._watch.gone:
             await self._watch.clean_up_lost()
         if taken:
@@ -305,14 +320,19 @@ class Driver:
         return ActiveRun(record, machine, heard_at=self._now)
 
     async def _admit(self, record: RunRecord) -> ActiveRun:
-        run = self._active(record)
+        """Take a run up; one whose graph cannot be driven is broken from the start."""
+        try:
+            run = self._active(record)
+            self._scheduling.admit(run)
+        except Exception as error:  # noqa: BLE001 - logged with the run
+            run = ActiveRun(record, RunMachine(_NOTHING, read=self._read_value), heard_at=self._now)
+            self._break(run, error)
         # Before the run is entered: if the store fails, its notice is read again.
         try:
             await self._resumed.load(run)
         except ResumeError as error:
             self._break(run, error)
         self._runs[record.id] = run
-        self._scheduling.admit(run)
         return run
 
     def _apply(self, run: ActiveRun, event: ev.Event) -> None:
@@ -337,15 +357,18 @@ class Driver:
                 self._occupancy.change(run, occupied)
         except InvalidTransition:
             logger.exception("an event of run %s is dropped", run.id)
-        except Exception as error:
-            logger.exception("run %s is ended, because it cannot be driven any further", run.id)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - nothing is awaited here, so even a cancellation is the run's
             self._break(run, error)
 
-    def _break(self, run: ActiveRun, error: Exception) -> None:
+    def _break(self, run: ActiveRun, error: BaseException) -> None:
         """End a run whose machine may be in an inconsistent state, so that no client waits for it for ever."""
-        run.broken = f"internal error: {type(error).__name__}: {error}"
+        logger.error("run %s is ended, because it cannot be driven any further", run.id, exc_info=error)
+        run.broken = describe_break(error)
+        self._is_asked = True
         self._scheduling.clear(run.id)
-        self._finished[run.id] = run
+        self._finishing.add(run)
 
     # Performing instructions
 
@@ -382,7 +405,7 @@ class Driver:
         self._timers.stop(run.id, instruction.timer)
 
     def _finish(self, run: ActiveRun, instruction: do.FinishRun) -> None:
-        self._finished[run.id] = run
+        self._finishing.add(run)
 
     # The steps of a turn
 
@@ -441,37 +464,15 @@ class Driver:
             run = self._runs.get(run_id)
             if run is None or run.machine.status is _RUNNING:
                 continue
-            if run.over and run_id not in self._finished:
+            if run.over and run_id not in self._finishing:
                 self._forget(run_id)
-
-    async def _finish_runs(self) -> None:
-        """Store the outcomes of finished runs; one whose given-up attempts occupy workers is not forgotten yet."""
-        for run_id, run in list(self._finished.items()):
-            outcome = run.outcome(self._now)
-            try:
-                await store_result(self._broker, run.record, outcome, self._codec, self._checks)
-                await self._store.runs.finish(run_id, outcome, lease=self.lease)
-            except RunNotFound:
-                self._drop(run_id)
-                continue
-            except LeaseLost:
-                raise
-            except Exception:
-                # A result backend or a store that cannot be reached must not hold up other runs.
-                logger.exception("cannot finish run %s; trying again", run_id)
-                continue
-            del self._finished[run_id]
-            if run.over:
-                self._forget(run_id)
-            if (tell := self._plugins.notify.run_finished) is not None:
-                tell(run.record, outcome)
 
     def _drop(self, run_id: str) -> None:
         """Drive a deleted run no further."""
         logger.warning("run %s is not driven any more: it was deleted", run_id)
         if (run := self._runs.get(run_id)) is not None:
             run.broken = "deleted"
-        self._finished.pop(run_id, None)
+        self._finishing.discard(run_id)
         self._forget(run_id)
 
     def _forget(self, run_id: str) -> None:

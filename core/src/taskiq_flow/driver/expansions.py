@@ -8,7 +8,7 @@ from collections import deque
 from attrs import define
 
 from taskiq_flow.driver.active import ActiveRun
-from taskiq_flow.errors import BlobNotFound, PayloadError, StoreError
+from taskiq_flow.errors import BlobNotFound, StoreError
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.payloads import ClaimCheck, FailureKind, Value
@@ -68,9 +68,9 @@ class Expansions:
         run, cell = expansion.run, expansion.instruction.cell
         try:
             items = await self._items(run.id, cell, expansion.instruction.items)
-        except (PayloadError, StoreError) as error:
+        except Exception as error:  # noqa: BLE001 - only a store's errors may pass; others would come again each turn
             expansion.tries += 1
-            lasting = isinstance(error, (PayloadError, BlobNotFound))
+            lasting = isinstance(error, BlobNotFound) or not isinstance(error, StoreError)
             if not lasting and expansion.tries < _TRIES:
                 logger.warning("cannot read the items of %r of run %s yet: %s", cell, run.id, error)
                 expansion.due = now + _SECONDS_BETWEEN_TRIES

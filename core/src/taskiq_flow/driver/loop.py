@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
-from taskiq_flow._background import backoffs
+from taskiq_flow._background import backoffs, is_asked_to_stop
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.errors import LeaseLost
@@ -218,7 +218,9 @@ class _Driving:
                 return
             except LeaseLost:
                 raise
-            except Exception:
+            except (asyncio.CancelledError, Exception) as error:
+                if isinstance(error, asyncio.CancelledError) and is_asked_to_stop():
+                    raise
                 pauses = pauses or backoffs()
                 seconds = next(pauses)
                 logger.exception("a turn of pool %r failed; trying again in %g s", self._pool, seconds)

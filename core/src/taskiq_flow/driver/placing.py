@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from attrs import define, field
 
@@ -12,6 +13,7 @@ from taskiq_flow.driver.ready_queue import CellKey, ReadyQueue, SeenCells
 from taskiq_flow.pools import fits, total_of
 from taskiq_flow.scheduler import Placement, ReadyCell, RunningCell, Scheduler, WorkerView
 from taskiq_flow.schedulers.fifo import FifoScheduler
+from taskiq_flow.values.failures import text_of
 
 __all__ = ["Placer", "ReadyQueue", "SeenCells"]
 
@@ -65,14 +67,15 @@ class Placer:
             answer = self.scheduler.place(shown, workers, running)
             placements, problem = None, None
             if isinstance(answer, Iterable):
-                placements = list(answer)
+                # An iterator without an end would stop the pool as well.
+                placements = list(islice(answer, len(ready) + 1))
                 problem = self._problem(placements, ready, workers, running)
             elif answer is not None:
                 problem = f"it gave {type(answer).__name__} instead of placements"
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a scheduler must not stop the pool, not even by a cancellation
-            placements, problem = None, f"it raised {type(error).__name__}: {error}"
+            placements, problem = None, f"it raised {type(error).__name__}: {text_of(error)}"
             if self._is_news(problem):
                 logger.exception("scheduler %r raised", self.scheduler.name)
         if placements is not None and problem is None:

@@ -16,6 +16,7 @@ from taskiq.exceptions import UnknownTaskError
 from taskiq.labels import prepare_label
 from taskiq.utils import maybe_awaitable
 
+from taskiq_flow._background import is_asked_to_stop
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.contexts import start_task
 from taskiq_flow.driver.surroundings import Surroundings
@@ -159,7 +160,7 @@ class Sender:
             await self._kick_once(outgoing)
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
-            if cancelled and _is_asked_to_stop():
+            if cancelled and is_asked_to_stop():
                 raise
             execution = CURRENT.get()
             if execution is not None and execution is not current:
@@ -214,9 +215,3 @@ class Sender:
             at=self._clock.now(),
         )
         await self._store.inbox.put(envelope.pool, [Notice(run=envelope.run, event=event)])
-
-
-def _is_asked_to_stop() -> bool:
-    """Whether the running task was asked to stop; before Python 3.11 every cancellation counts as that."""
-    cancelling = getattr(asyncio.current_task(), "cancelling", None)
-    return cancelling is None or cancelling() > 0

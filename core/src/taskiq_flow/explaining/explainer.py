@@ -132,15 +132,17 @@ class Explainer:
             del self._runs[gone]
             self._scheduling.forget(gone)
         for record in records.values():
-            if record.id not in self._runs:
-                replayed = self._runs[record.id] = self._replay(record)
-                self._scheduling.admit(replayed.run)
             try:
+                if record.id not in self._runs:
+                    replayed = self._replay(record)
+                    self._scheduling.admit(replayed.run)
+                    self._runs[record.id] = replayed
                 await self._read(self._runs[record.id])
-            except RunNotFound:
-                # The run was deleted during the reading.
+            except Exception as error:
                 if record.id == wanted.id:
                     raise
+                if not isinstance(error, RunNotFound):  # that one was deleted during the reading
+                    logger.exception("run %s cannot be read, and is left out of what is explained", record.id)
 
     async def _read_alone(self, record: RunRecord) -> _Replayed:
         replayed = self._replay(record)
@@ -259,7 +261,9 @@ class Explainer:
         holders = room_holders(cell, workers, running) if scheduler.reads_resources else tuple(running)
         try:
             reason = scheduler.explain(cell, workers, running)
-        except Exception:  # a plugin's fault must not prevent an answer
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # a plugin's fault must not prevent an answer
             logger.exception("scheduler %r cannot explain why cell %r waits", scheduler.name, cell.path)
             reason = ""
         if not isinstance(reason, str) or not reason.strip():

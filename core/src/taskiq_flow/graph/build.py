@@ -32,7 +32,8 @@ def build_graph(
     """Make a graph, and check everything that can be checked before a run.
 
     The bodies of map nodes are graphs, which were checked when they were made. All checks are linear in nodes and
-    edges.
+    edges. How deep maps may be nested is checked where a graph as a whole is needed: by the builders, when a run is
+    submitted, and when a graph is read from text.
 
     Example::
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from taskiq_flow._wire_forms import Misfit, WireForm, wire_form
 from taskiq_flow.errors import GraphError
+from taskiq_flow.graph._depth_checks import depth_problems
 from taskiq_flow.graph._name_checks import circular_waits, unknown_references
 from taskiq_flow.graph._node_checks import map_problems
 from taskiq_flow.graph.model import (
@@ -75,7 +76,8 @@ def from_json(text: str | bytes) -> Graph:
         )
     try:
         graph: Graph = _form(Graph, canonical=False).read(data.get("graph"))
-        damage = [f"cannot read a graph: {problem}" for problem in _damage(graph)]
+        found = list(depth_problems(graph)) or _damage(graph)
+        damage = [f"cannot read a graph: {problem}" for problem in found]
     except Misfit as misfit:
         raise GraphError(f"cannot read a graph: {misfit}") from None
     except RecursionError as error:

@@ -383,5 +383,16 @@ class RunState:
 
 
 def _holds(value: Any, wanted: Any) -> bool:
-    """Whether a value fulfils a guard; a guard that wants a bool takes the truth of any value."""
-    return bool(value) is wanted if isinstance(wanted, bool) else bool(value == wanted)
+    """Whether a value fulfils a guard; a guard that wants a bool takes the truth of any value.
+
+    :raises PayloadError: the value's own code fails to say so, as with an array that is compared.
+    """
+    try:
+        return bool(value) is wanted if isinstance(wanted, bool) else bool(value == wanted)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        # Nothing is awaited here, so even a CancelledError is the value's own.
+        raise PayloadError(
+            f"a {type(value).__name__} cannot be compared with {wanted!r}: {error!r}"
+        ) from error

@@ -102,9 +102,10 @@ class Policies:
     def _make(self, options: Mapping[str, Any]) -> RetryPolicy:
         try:
             return self.selected.from_options(options)
-        except PluginError:
+        except (PluginError, KeyboardInterrupt, SystemExit):
             raise
-        except Exception as error:
+        except BaseException as error:
+            # Nothing is awaited here, so even a CancelledError is the policy's own.
             problem = f"{type(error).__name__}: {_short_repr(error, str)}"
             raise PluginError(
                 f"retry policy {_name_of(self.selected)!r} cannot be made of its options: {problem}"
@@ -214,7 +215,9 @@ def _short_repr(value: object, text_of: Callable[[object], str], longest: int = 
     """Return a short text of a foreign object, whose own code may raise."""
     try:
         text = text_of(value)
-    except Exception as error:  # noqa: BLE001 - foreign code
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - foreign code
         return f"<{type(value).__name__} whose text raises {type(error).__name__}>"
     return text if len(text) <= longest else f"{text[:longest]}…"
 

@@ -12,6 +12,7 @@ from taskiq import AsyncTaskiqDecoratedTask
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.demands import Demands
 from taskiq_flow.errors import GraphError, PayloadError, PluginError, UnschedulableError
+from taskiq_flow.graph._depth_checks import depth_problems
 from taskiq_flow.graph.build import check_inputs
 from taskiq_flow.graph.model import Graph, TaskNode
 from taskiq_flow.graph.order import task_nodes
@@ -82,6 +83,8 @@ class Admission:
         :raises UnschedulableError: no live worker has some of the tasks, or a node demands more than any worker or
             limit has.
         """
+        if too_deep := list(depth_problems(graph)):
+            raise GraphError(too_deep)
         check_inputs(graph, inputs)
         survey = _Survey.of(graph)
         self._check_tasks(survey)

@@ -122,7 +122,7 @@ class Codec:
                     f"a payload was written by serializer {name!r}, which is not installed here; "
                     f"{_there(self._factories)}; install the plugin that offers it (taskiq-flow-serializers?)"
                 )
-            made = self._made[name] = factory()
+            made = self._made[name] = _call(name, "be made to handle", factory)
         return made
 
     def require(self, name: str) -> None:
@@ -180,8 +180,13 @@ class Codec:
         if type(found) not in _PLAIN:
             try:
                 bool(found)
-            except Exception as error:
-                raise PayloadError(f"a {type(found).__name__} is neither true nor false: {error}") from error
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
+                # Nothing is awaited here, so even a CancelledError is the value's own.
+                raise PayloadError(
+                    f"a {type(found).__name__} is neither true nor false: {text_of(error)}"
+                ) from error
         return found
 
     def _decode_here(self, value: Value) -> Any:

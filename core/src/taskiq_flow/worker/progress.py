@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
 from typing import Any
@@ -14,8 +16,11 @@ from taskiq_flow.clock import Clock
 from taskiq_flow.machine.events import CellProgressed
 from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.store import Notice, RunStore
+from taskiq_flow.values.failures import text_of
 
 __all__ = ["Progress", "reporter"]
+
+logger = logging.getLogger("taskiq_flow")
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -61,11 +66,25 @@ def reporter(
 ) -> Callable[[float], Awaitable[None]]:
     """Return a function that puts a task's progress where taskiq has it, and tells the driver of a cell's progress.
 
+    What cannot be reported is logged, once for each attempt, and changes nothing for the task.
+
     :param task_id: The message's id.
     :param envelope: The attempt's envelope; ``None`` for a task that was sent on its own.
     """
+    told = False
 
     async def report(progress: float) -> None:
+        nonlocal told
+        try:
+            if not math.isfinite(progress):
+                raise ValueError(f"expected a number from 0 to 1, found {progress}")
+            await put(progress)
+        except Exception as error:  # noqa: BLE001 - a store or a result backend may raise anything
+            if not told:
+                told = True
+                logger.warning("the progress of task %s is not reported: %s", task_id, text_of(error))
+
+    async def put(progress: float) -> None:
         state: TaskProgress[float] = TaskProgress(state=TaskState.STARTED, meta=progress)
         await broker.result_backend.set_progress(task_id, state)
         if envelope is not None:
