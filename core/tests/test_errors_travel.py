@@ -17,6 +17,8 @@ FAILURE = Failure(kind=FailureKind.TIMEOUT, message="too long", type="builtins:T
 ERRORS: dict[str, Exception] = {
     "BlobNotFound": errors.BlobNotFound("r1", "k7", "the bucket"),
     "CellFailed": errors.CellFailed("tracks[3]/features", 2, FAILURE, "r1"),
+    "CellTimedOut": errors.CellTimedOut("a", 1, FAILURE),
+    "RemoteTraceback": errors.RemoteTraceback("a", 1, FAILURE),
     "FlowError": errors.FlowError("anything", 1),
     "GraphError": errors.GraphError(["node 'a' has no task", "node 'b' has no task"]),
     "InvalidTransition": errors.InvalidTransition("a", "CellStarted", ["pending", "ready"]),

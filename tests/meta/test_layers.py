@@ -32,6 +32,7 @@ LAYERS = (
     "_light",
     "_words",
     "_wire_forms",
+    "_groups",
     "_metadata",
     "clock",
     "_background",

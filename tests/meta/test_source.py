@@ -152,5 +152,5 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
             above[depth:] = [match[2]]
             drawn[match[2]] = above[depth - 1] if depth else "Exception"
     classes = [getattr(errors, name) for name in errors.__all__]
-    real = {c.__name__: c.__base__.__name__ for c in classes if issubclass(c, errors.FlowError)}
+    real = {c.__name__: c.__bases__[0].__name__ for c in classes if issubclass(c, errors.FlowError)}
     assert drawn == real

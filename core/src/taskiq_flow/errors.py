@@ -12,8 +12,10 @@
     │   └── LeaseLost         another holder took the lease over
     ├── RunError              a run did not succeed
     │   ├── CellFailed        one cell's final failure, with its story
+    │   │   ├── CellTimedOut  an attempt's time limit passed; also a TimeoutError
+    │   │   └── RemoteTraceback   the cause of a task's exception: where and how it was raised
     │   ├── RunCancelled      the run was cancelled
-    │   └── RunTimedOut       the run's own time limit passed
+    │   └── RunTimedOut       the run's own time limit passed; also a TimeoutError
     ├── ResumeError           a run cannot be resumed
     ├── UnschedulableError    no worker could ever run what was submitted
     ├── UsageError            a command cannot be carried out as it was given
@@ -31,12 +33,14 @@ if TYPE_CHECKING:
 __all__ = [
     "BlobNotFound",
     "CellFailed",
+    "CellTimedOut",
     "FlowError",
     "GraphError",
     "InvalidTransition",
     "LeaseLost",
     "PayloadError",
     "PluginError",
+    "RemoteTraceback",
     "ResumeError",
     "RetryException",
     "RunCancelled",
@@ -58,7 +62,10 @@ class FlowError(Exception):
 
 
 def _make(kind: type[FlowError], args: tuple[Any, ...]) -> FlowError:
-    return kind.__new__(kind, *args)
+    error = kind.__new__(kind, *args)
+    # A class that is an OSError as well, as TimeoutError is, leaves them to its constructor.
+    error.args = args
+    return error
 
 
 class GraphError(FlowError):
@@ -152,11 +159,22 @@ class CellFailed(RunError):
         return self.failure.traceback
 
 
+class CellTimedOut(CellFailed, TimeoutError):
+    """The final failure of a cell whose attempt took longer than its time limit."""
+
+
+class RemoteTraceback(CellFailed):
+    """The cause of an exception that a task has raised: its text ends with the traceback as the worker saw it."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}\n\n{self.failure.traceback.rstrip()}\n"
+
+
 class RunCancelled(RunError):
     """The run was cancelled before it finished."""
 
 
-class RunTimedOut(RunError):
+class RunTimedOut(RunError, TimeoutError):
     """The run did not finish within its own time limit."""
 
 

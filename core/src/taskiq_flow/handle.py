@@ -19,7 +19,7 @@ from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, Value
 from taskiq_flow.store import Notice, RunOutcome, RunRecord
-from taskiq_flow.values.failures import revive
+from taskiq_flow.values.failures import cell_failed, revive
 from taskiq_flow.waiting import RunDescription, WaitingCell
 
 __all__ = ["RunHandle"]
@@ -163,7 +163,7 @@ class RunHandle(Generic[T]):
         failures: Mapping[str, tuple[int, Failure]] = (
             (await self._replay()).failures if record.outcome is None else record.outcome.failures
         )
-        return [CellFailed(cell, attempt, failure, self.id) for cell, (attempt, failure) in failures.items()]
+        return [cell_failed(cell, attempt, failure, self.id) for cell, (attempt, failure) in failures.items()]
 
     async def cancel(self, reason: str = "") -> None:
         """Cancel the run: nothing more is started, and running attempts are stopped.

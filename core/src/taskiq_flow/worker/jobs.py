@@ -45,7 +45,7 @@ class JobResult:
 
     :param outcome: The encoded outputs, or the failure.
     :param seconds: How long the function ran.
-    :param attributes: The attributes of the exception besides its arguments, if one was raised.
+    :param attributes: What a retry policy needs of the exception besides the failure, if one was raised.
     """
 
     outcome: Union[tuple[Payload, ...], Failure]
@@ -56,7 +56,7 @@ class JobResult:
 def run_job(job: Job) -> JobResult:
     """Run a job in this process: decode, call, encode. Never raises an exception of the task."""
     from taskiq_flow.tasks.signatures import read_signature
-    from taskiq_flow.values.failures import failure_of, plain_attributes
+    from taskiq_flow.values.failures import failure_of, find_retry_after
     from taskiq_flow.worker.arguments import decode_arguments, encode_outputs
 
     started = time.perf_counter()
@@ -73,4 +73,4 @@ def run_job(job: Job) -> JobResult:
         return JobResult(outcome=failure_of(error, FailureKind.REJECTED))
     except BaseException as error:  # noqa: BLE001 - whatever a task raises is its outcome, SystemExit included
         seconds = time.perf_counter() - started
-        return JobResult(outcome=failure_of(error), seconds=seconds, attributes=plain_attributes(error))
+        return JobResult(outcome=failure_of(error), seconds=seconds, attributes=find_retry_after(error))
