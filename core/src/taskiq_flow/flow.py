@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from attrs import evolve
-from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
+from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, InMemoryBroker
 
 from taskiq_flow._assembly import SizeLimit, assemble
 from taskiq_flow._runtime import BrokerTraits, Runtime
 from taskiq_flow.clock import Clock
 from taskiq_flow.discoverer import Discoverer
+from taskiq_flow.driver.attaching import wait_for_runs_too
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.driver.host import Host
 from taskiq_flow.driver.hosts import Hosts
@@ -428,6 +429,8 @@ class Flow:
             middleware.flow = self
             middleware.set_broker(broker)
             broker.middlewares.insert(0, middleware)
+        if isinstance(broker, InMemoryBroker):
+            wait_for_runs_too(broker, self.hosts.here)
         middleware.serve(self.runtime, lambda: self.hosts.here().worker)
         self._middleware = middleware
 

@@ -8,8 +8,10 @@ from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.machine.events import AttemptFailed
 from taskiq_flow.machine.instructions import AskPolicy, Dispatch
 from taskiq_flow.payloads import Failure, FailureKind
+from taskiq_flow.retries.refusals import find_refusal
 from taskiq_flow.retry import CellView, FailedAttempt
-from taskiq_flow.tasks.options import policy_of
+from taskiq_flow.tasks.labels import refuses_retries
+from taskiq_flow.tasks.options import task_options
 
 __all__ = ["Decisions", "do_again"]
 
@@ -60,14 +62,16 @@ class Decisions:
             resources=cell.resources,
             first_started_at=cell.first_started_at,
         )
+        said, options = task_options(self._broker.find_task(instruction.node.task)), instruction.node.options
         return self._policies.decide(
             FailedAttempt(failure=failure),
             view,
-            own=policy_of(self._broker.find_task(instruction.node.task)),
-            options=instruction.node.options.retry,
+            own=said.policy,
+            options=options.retry,
             attempt=instruction.attempt,
             now=now,
             holds_slot=holds_slot,
+            refusal=find_refusal(failure, None, says_no=refuses_retries(options.labels), types=said.types),
         )
 
 

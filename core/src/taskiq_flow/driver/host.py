@@ -91,6 +91,11 @@ class Host(Surroundings):
         """Whether its event loop runs."""
         return self.loop.is_running()
 
+    @property
+    def driving(self) -> asyncio.Task[None] | None:
+        """The task that drives here or stands by while there are runs in memory; ``None`` where there are none."""
+        return None if self._driving is None or self._driving.done() else self._driving
+
     # The surroundings of its driver
 
     def find_worker(self) -> Worker:

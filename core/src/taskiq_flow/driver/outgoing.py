@@ -15,6 +15,7 @@ from taskiq_flow.graph.model import DEFAULT_OPTIONS
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, size_of_value
+from taskiq_flow.tasks.labels import refuses_retries
 from taskiq_flow.values.sizes import describe_size
 from taskiq_flow.worker.adoption import ADOPTED
 
@@ -117,6 +118,8 @@ class MessageWriter:
             extras["serializer"] = options.serializer
         if options.retry is not None:
             extras["retry"] = options.retry
+        if options.labels and refuses_retries(options.labels):
+            extras["retry_on_error"] = False
         if cell.resources:
             extras["resources"] = cell.resources
         if cell.first_started_at is not None:

@@ -25,6 +25,7 @@ from taskiq_flow.machine.events import AttemptFailed
 from taskiq_flow.messages.envelope import ENVELOPE, Envelope
 from taskiq_flow.payloads import FailureKind
 from taskiq_flow.store import Notice
+from taskiq_flow.tasks.labels import from_plain
 from taskiq_flow.values.failures import failure_of
 from taskiq_flow.worker.execution import CURRENT
 from taskiq_flow.worker.ways import speaks_json
@@ -175,7 +176,7 @@ class Sender:
         labels: dict[str, Any] = {}
         types: dict[str, int] = {}
         for name, value in outgoing.labels.items():
-            labels[name], types[name] = prepare_label(value)
+            labels[name], types[name] = prepare_label(from_plain(value))
         fields: dict[str, Any] = {
             "task_id": envelope.message_id,
             "task_name": outgoing.task,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from attrs import field
 
@@ -23,7 +25,8 @@ ENVELOPE = "taskiq_flow"
 """The keyword argument of the taskiq message that holds the envelope."""
 
 _VERSION = 1
-_EXTRAS = frozenset({"serializer", "retry", "resources", "first_started_at", "sender"})
+_IS_PLAIN = re.compile(r"[A-Za-z0-9_-]*").fullmatch
+_EXTRAS = frozenset({"serializer", "retry", "retry_on_error", "resources", "first_started_at", "sender"})
 
 
 @light
@@ -37,6 +40,7 @@ class Envelope:
     :param arguments: The encoded arguments, by parameter name.
     :param outputs: The names of the outputs to unpack the result into.
     :param extras: Fields that differ from their default: ``serializer`` of the outputs, options for ``retry``,
+        ``retry_on_error``, which says no to any,
         ``resources`` that the attempt occupies, ``first_started_at``, the start of the cell's first attempt, and
         ``sender``, the id of the taskiq message that this run was started for.
     """
@@ -51,8 +55,8 @@ class Envelope:
 
     @property
     def message_id(self) -> str:
-        """The id of the message; only people read it."""
-        return f"{self.run}/{self.cell}/{self.attempt}"
+        """The id of the message, for people and for what goes by ids; of letters, digits and ``-_.~`` alone."""
+        return f"{_plain(self.run)}.{_plain(self.cell)}.{self.attempt}"
 
     def to_wire(self) -> list[Any]:
         """Return the envelope as plain JSON data."""
@@ -84,6 +88,16 @@ class Envelope:
             return cls(pool, run, cell, attempt, decoded, tuple(outputs), extras)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise PayloadError(f"the message's envelope is damaged: {error}") from error
+
+
+def _plain(text: str) -> str:
+    """Write other characters than letters, digits, ``-`` and ``_`` as ``~`` and two hexadecimal digits for each byte.
+
+    Ids stand in URLs, file names and keys. Different texts stay different, and a dot separates parts.
+    """
+    if _IS_PLAIN(text) is not None:
+        return text
+    return quote(text, safe="").replace("~", "%7E").replace(".", "%2E").replace("%", "~")
 
 
 def _argument_to_wire(value: Value) -> list[Any]:

@@ -121,6 +121,7 @@ class Policies:
         attempt: int,
         now: float,
         holds_slot: bool = False,
+        refusal: str = "",
     ) -> AttemptFailed:
         """Ask the policy, and return its decision as the event to log.
 
@@ -131,6 +132,7 @@ class Policies:
         :param attempt: The number of the failed attempt, counted from 1.
         :param now: Seconds since the epoch.
         :param holds_slot: Whether the attempt still occupies its worker.
+        :param refusal: Why there is no further attempt, whatever the policy says; empty for nothing of that kind.
         """
         # A copy, so that a policy cannot change the resources that the attempt occupied.
         cell = evolve(
@@ -139,7 +141,9 @@ class Policies:
             resources=dict(cell.resources),
             asked=not (own is None and options is None and self.configured is None),
         )
-        decision = self._ask_policy(own, options, failed, attempt, cell)
+        decision = (
+            GiveUp(reason=refusal) if refusal else self._ask_policy(own, options, failed, attempt, cell)
+        )
         reason = decision.reason
         if not reason and cell.asked:
             reason = self._usual_reason(own, options, decision)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -13,6 +14,7 @@ from taskiq_flow.discoverer import Origin
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import DEFAULT_OPTIONS, NodeOptions
 from taskiq_flow.retry import RetryPolicy, option_problems, plain_options
+from taskiq_flow.tasks.labels import MAX_RETRIES, TYPES_OF_EXCEPTIONS, to_plain
 
 __all__ = [
     "TaskOptions",
@@ -28,8 +30,8 @@ __all__ = [
 
 _OPTIONS = "__taskiq_flow_options__"
 _ORIGIN = "__taskiq_flow_origin__"
-# Brokers and schedule sources read these labels from the task; a node's messages need not carry them.
-_NOT_OF_NODES = ("queue_name", "schedule")
+# Brokers, schedule sources and middlewares read these labels from the task; a node's messages need not carry them.
+_NOT_OF_NODES = ("queue_name", "schedule", MAX_RETRIES, TYPES_OF_EXCEPTIONS)
 
 
 @frozen(kw_only=True)
@@ -40,6 +42,8 @@ class TaskOptions:
     :param former: The task's name in taskiq before that, if ``name`` is given.
     :param node: Options that nodes carry.
     :param policy: A policy object; it stays with the task and is never sent.
+    :param only_counts: Whether retries were asked for by ``max_retries`` alone, a word of taskiq's middlewares too.
+    :param types: The classes in taskiq's ``types_of_exceptions``; ``None`` for any.
     :param labels: The remaining options: the labels that taskiq sends.
     """
 
@@ -47,6 +51,8 @@ class TaskOptions:
     former: str | None = None
     node: NodeOptions = DEFAULT_OPTIONS
     policy: RetryPolicy | None = None
+    only_counts: bool = False
+    types: tuple[type[BaseException], ...] | None = None
     labels: Mapping[str, Any] = field(factory=dict)
 
     @classmethod
@@ -73,7 +79,12 @@ class TaskOptions:
                 f"serializer is {serializer!r}; give the name of one, such as 'json', or leave it out"
             )
         queue = left.pop("queue", None)
-        retry, policy = _retry(left.pop("retry_policy", None), left.pop("max_retries", None), problems)
+        said, count = left.pop("retry_policy", None), _count(left.pop(MAX_RETRIES, None), problems)
+        retry, policy = _retry(said, count, problems)
+        only_counts = said is None and count is not None
+        if only_counts:
+            left[MAX_RETRIES] = count
+        types = _classes(left.get(TYPES_OF_EXCEPTIONS), problems)
         nested = left.pop("labels", None)
         if nested is not None and not (
             isinstance(nested, Mapping) and all(isinstance(key, str) for key in nested)
@@ -94,8 +105,10 @@ class TaskOptions:
             queue=None if queue is None else str(queue),
             priority=priority,
             serializer=serializer,
-            labels={key: value for key, value in labels.items() if key not in _NOT_OF_NODES},
+            labels=_plain_labels(labels, problems),
         )
+        if problems:
+            raise GraphError([f"task {task!r}: {problem}" for problem in problems])
         if queue is not None:
             labels |= {"queue": str(queue), "queue_name": str(queue)}
         if timeout is not None:
@@ -108,6 +121,8 @@ class TaskOptions:
             former=None if name is None else task,
             node=DEFAULT_OPTIONS if node == DEFAULT_OPTIONS else node,
             policy=policy,
+            only_counts=only_counts,
+            types=types,
             labels=labels,
         )
 
@@ -115,6 +130,10 @@ class TaskOptions:
 def _number(name: str, value: Any, problems: list[str]) -> float | None:
     if value is None:
         return None
+    if isinstance(value, str):
+        # As text it is taskiq's label, which its receiver reads as a number.
+        with contextlib.suppress(ValueError):
+            value = float(value)
     # Not by math.isfinite(), which raises where a whole number is too large.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= sys.float_info.max:
         problems.append(f"{name} is {value!r}; give a number of seconds above 0, or None")
@@ -122,14 +141,45 @@ def _number(name: str, value: Any, problems: list[str]) -> float | None:
     return float(value)
 
 
+def _count(value: Any, problems: list[str]) -> int | None:
+    if value is None:
+        return None
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        problems.append(f"max_retries is {value!r}; give a whole number, 0 or more")
+        return None
+    return number
+
+
+def _classes(value: Any, problems: list[str]) -> tuple[type[BaseException], ...] | None:
+    if value is None:
+        return None
+    found = tuple(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else (None,)
+    if not all(isinstance(each, type) and issubclass(each, BaseException) for each in found):
+        problems.append(f"types_of_exceptions is {value!r}; give a tuple of exception classes")
+        return None
+    return found
+
+
+def _plain_labels(labels: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    found = {}
+    for name, value in labels.items():
+        if name in _NOT_OF_NODES:
+            continue
+        try:
+            found[name] = to_plain(value)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the text of somebody else's object
+            problems.append(
+                f"the label {name!r}, a {type(value).__name__}, travels as text, and its text raises {error!r:.200}"
+            )
+    return found
+
+
 def _retry(
-    policy: Any, max_retries: Any, problems: list[str]
+    policy: Any, max_retries: int | None, problems: list[str]
 ) -> tuple[Mapping[str, Any] | None, RetryPolicy | None]:
-    if max_retries is not None and (
-        isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0
-    ):
-        problems.append(f"max_retries is {max_retries!r}; give a whole number, 0 or more")
-        max_retries = None
     if isinstance(policy, RetryPolicy):
         if max_retries is not None:
             problems.append("max_retries and a policy object are both given; say it to the object")

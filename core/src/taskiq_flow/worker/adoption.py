@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from attrs import evolve
@@ -26,19 +26,29 @@ from taskiq_flow.graph.model import Graph, Input, InputSpec, NodeOptions, Output
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import FailureKind, Value
+from taskiq_flow.retries.refusals import find_refusal
 from taskiq_flow.retry import CellView, FailedAttempt
 from taskiq_flow.store import Notice, RunOutcome, RunRecord
+from taskiq_flow.tasks.labels import (
+    MAX_RETRIES,
+    RETRY_ON_ERROR,
+    from_plain,
+    has_retry_middleware,
+    is_kept_from_middlewares,
+    refuses_retries,
+    to_plain,
+)
 from taskiq_flow.tasks.options import options_of, origin_of
 from taskiq_flow.values.claim_checks import ClaimChecks
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.values.failures import failure_of, revive
 from taskiq_flow.worker.decorated import FlowTask
-from taskiq_flow.worker.functions import task_function_of
+from taskiq_flow.worker.functions import TaskFunction, task_function_of
 from taskiq_flow.worker.references import own_name
 from taskiq_flow.worker.sent import read_arguments
 from taskiq_flow.worker.standalone import StandaloneMessage
 
-__all__ = ["ADOPTED", "RETRY_ON_ERROR", "Adoption", "store_result"]
+__all__ = ["ADOPTED", "Adoption", "asks_policy", "store_result"]
 
 logger = logging.getLogger("taskiq_flow")
 
@@ -48,9 +58,8 @@ ADOPTED = "taskiq_flow.adopted"
 ADOPTED_OUTPUT = "result"
 """The name of its one output."""
 
-RETRY_ON_ERROR = "retry_on_error"
-"""The label by which taskiq's own retry middlewares, where there are any, send a message again. Only one decides about
-retries, so it says no where a policy is asked: theirs would execute a cell's task once more outside of its run."""
+# The label by which taskiq's retry middlewares count.
+_RETRIES = "_retries"
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
@@ -72,6 +81,19 @@ def _find_obstacle(task: FlowTask[Any, Any], begun: StandaloneMessage) -> str:
 def _run_id_of(message: TaskiqMessage) -> str:
     """Give the id of the run that a message becomes."""
     return f"adopted-{message.task_id}"
+
+
+def asks_policy(function: TaskFunction, message: TaskiqMessage, broker: AsyncBroker, *, always: bool) -> bool:
+    """Whether a policy of the flow decides about a message that was sent on its own, and no middleware of taskiq's.
+
+    :param always: Whether the configuration has a policy for every task.
+    """
+    if refuses_retries(message.labels):
+        return False
+    if always or (function.asks_policy and not function.only_counts):
+        return True
+    # What asks a middleware of taskiq's, where there is one, asks the policy where there is none.
+    return (function.asks_policy or MAX_RETRIES in message.labels) and not has_retry_middleware(broker)
 
 
 class Adoption:
@@ -98,10 +120,17 @@ class Adoption:
             return False
         task_function, options = task_function_of(task), options_of(task)
         timed_out = options.timeout is not None and isinstance(error, (TimeoutError, asyncio.TimeoutError))
+        failure = failure_of(error, FailureKind.TIMEOUT if timed_out else None)
+        says_no, retry = refuses_retries(message.labels), None
+        refusal = find_refusal(failure, error, says_no=says_no, types=task_function.types)
+        if is_kept_from_middlewares(message) or asks_policy(
+            task_function, message, runtime.broker, always=runtime.policies.configured is not None
+        ):
+            retry = _retry_options(options, message)
+        elif refusal or _RETRIES in message.labels:
+            return False  # the user has said no, or a middleware of taskiq's has decided
         failed = runtime.policies.decide(
-            FailedAttempt(
-                failure=failure_of(error, FailureKind.TIMEOUT if timed_out else None), exception=error
-            ),
+            FailedAttempt(failure=failure, exception=error),
             CellView(
                 run=message.task_id,
                 path=own_name(task_function.function.__name__),
@@ -110,9 +139,10 @@ class Adoption:
                 first_started_at=begun.started_at,
             ),
             own=task_function.policy,
-            options=options.retry,
+            options=retry,
             attempt=1,
             now=runtime.clock.now(),
+            refusal=refusal,
         )
         if failed.retry_at is None and not failed.reason:
             return False  # nobody had asked for a policy
@@ -123,7 +153,7 @@ class Adoption:
         if hindrance:
             return False
         try:
-            adopted = await self._create(task, message, begun, failed)
+            adopted = await self._create(task, message, begun, failed, retry)
         except Exception:  # a store's; the result of what is over anyway must not depend on it
             if failed.retry_at is not None:
                 raise
@@ -143,10 +173,12 @@ class Adoption:
         message: TaskiqMessage,
         begun: StandaloneMessage,
         failed: ev.AttemptFailed,
+        retry: Mapping[str, Any] | None,
     ) -> bool:
         """Make a run of a message whose first attempt failed.
 
         :param failed: The first attempt's failure, with the policy's decision.
+        :param retry: The options of that policy.
         :returns: Whether it was made; ``False`` when there is one of a message with this id.
         """
         runtime = self._runtime
@@ -164,7 +196,7 @@ class Adoption:
             task=task.task_name,
             params={name: Input(name) for name in arguments},
             outputs=(ADOPTED_OUTPUT,),
-            options=_options(task, message),
+            options=evolve(_options(task, message), retry=retry),
         )
         graph = Graph(
             nodes={node.name: node},
@@ -215,11 +247,12 @@ async def store_result(
         except (PayloadError, BlobNotFound) as unreadable:
             # Nothing would come of trying again; and the sender waits.
             error = unreadable
+    node = next(iter(record.graph.nodes.values()))
     result: TaskiqResult[Any] = TaskiqResult(
         is_err=error is not None,
         return_value=found,
         execution_time=round(outcome.at - record.created_at, 2),
-        labels=dict(next(iter(record.graph.nodes.values())).options.labels),
+        labels={name: from_plain(value) for name, value in node.options.labels.items()},
         error=error,
     )
     await broker.result_backend.set_result(task_id, result)
@@ -230,11 +263,20 @@ def _options(task: FlowTask[Any, Any], message: TaskiqMessage) -> NodeOptions:
     options = options_of(task)
     own = {name: value for name, value in message.labels.items() if task.labels.get(name) != value}
     queue = own.pop("queue_name", None)
-    own.pop(RETRY_ON_ERROR, None)
-    if not own and queue is None:
-        return options
+    for name in (RETRY_ON_ERROR, MAX_RETRIES):
+        own.pop(name, None)
     return evolve(
         options,
-        labels={**options.labels, **{name: str(value) for name, value in own.items()}},
+        labels={**options.labels, **{name: to_plain(value) for name, value in own.items()}},
         queue=options.queue if queue is None else str(queue),
     )
+
+
+def _retry_options(options: NodeOptions, message: TaskiqMessage) -> Mapping[str, Any] | None:
+    """Give the retry options of a message: those of its task, unless it was sent with a count of its own."""
+    count = message.labels.get(MAX_RETRIES)
+    if isinstance(count, str) and count.isdecimal():
+        count = int(count)
+    if type(count) is not int or count < 0:
+        return options.retry
+    return {**(options.retry or {}), MAX_RETRIES: count}

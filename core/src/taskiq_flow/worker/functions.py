@@ -31,6 +31,8 @@ class TaskFunction:
     :param accepts: The annotations of its parameters.
     :param policy: The retry policy object that the task was decorated with.
     :param asks_policy: Whether its decorator asked for retries, by such an object or by options.
+    :param only_counts: Whether it did so by ``max_retries`` alone, a word of taskiq's middlewares too.
+    :param types: The classes in taskiq's ``types_of_exceptions``; ``None`` for any.
     :param reference: Where a new process finds it; ``None`` where it has to run in this process, because it cannot be
         imported, has dependencies that taskiq injects, or reports progress.
     :param injected: Whether taskiq injects something.
@@ -44,6 +46,8 @@ class TaskFunction:
     accepts: Mapping[str, Any]
     policy: RetryPolicy | None
     asks_policy: bool
+    only_counts: bool
+    types: tuple[type[BaseException], ...] | None
     reference: tuple[str, str] | None
     injected: bool = False
     readers: dict[tuple[str, str], Callable[[bytes], Any]] = field(factory=dict, eq=False, repr=False)
@@ -66,6 +70,8 @@ def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
         accepts=signature.accepts,
         policy=options.policy,
         asks_policy=options.policy is not None or options.node.retry is not None,
+        only_counts=options.only_counts,
+        types=options.types,
         reference=None if here else reference_of(function),
         injected=bool(signature.dependencies),
     )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from taskiq import AsyncTaskiqDecoratedTask, TaskiqMessage, TaskiqMiddleware, TaskiqResult
 
 from taskiq_flow.messages.envelope import ENVELOPE
+from taskiq_flow.tasks.labels import keep_from_middlewares
 from taskiq_flow.tasks.signatures import PROGRESS_PARAMETER
-from taskiq_flow.worker.adoption import RETRY_ON_ERROR
+from taskiq_flow.worker.adoption import asks_policy
 from taskiq_flow.worker.arguments import is_given
 from taskiq_flow.worker.attempts import Attempt
 from taskiq_flow.worker.decorated import FlowTask
@@ -101,8 +102,10 @@ class WorkerMiddleware(TaskiqMiddleware):
         is_bare = not isinstance(task, FlowTask) or task.is_bare
         if isinstance(task, FlowTask):
             task.is_plain = is_bare and not (function.asks_policy or function.reports_progress)
-        if function.asks_policy or self._always_asked:
-            message.labels[RETRY_ON_ERROR] = False
+        if (function.asks_policy or self._always_asked) and asks_policy(
+            function, message, self.broker, always=self._always_asked
+        ):
+            keep_from_middlewares(message)
         arguments: dict[str, Any] = {}
         if function.reports_progress and not is_given(PROGRESS_PARAMETER, function.function, message):
             arguments = self._worker_here().preparation.progress(function, message.task_id, None)

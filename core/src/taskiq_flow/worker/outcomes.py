@@ -10,6 +10,7 @@ from taskiq_flow.errors import PayloadError
 from taskiq_flow.machine import events as ev
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.retries.policies import Policies
+from taskiq_flow.retries.refusals import find_refusal
 from taskiq_flow.retry import CellView, FailedAttempt
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.values.failures import failure_of
@@ -92,4 +93,10 @@ def failure_event(
         options=envelope.extras.get("retry"),
         attempt=envelope.attempt,
         now=now,
+        refusal=find_refusal(
+            failure,
+            exception,
+            says_no="retry_on_error" in envelope.extras,
+            types=attempt.task_function.types,
+        ),
     )

@@ -20,8 +20,9 @@ from taskiq_flow.machine import events as ev
 from taskiq_flow.messages.envelope import ENVELOPE, Envelope, address_of
 from taskiq_flow.payloads import Failure, FailureKind, Payload
 from taskiq_flow.store import Notice
+from taskiq_flow.tasks.labels import RETRY_ON_ERROR
 from taskiq_flow.values.failures import failure_of
-from taskiq_flow.worker.adoption import RETRY_ON_ERROR, Adoption
+from taskiq_flow.worker.adoption import Adoption
 from taskiq_flow.worker.attempts import Attempt, AttemptKey
 from taskiq_flow.worker.functions import TaskFunction, task_function_of
 from taskiq_flow.worker.outcomes import CallResult, failure_event, outcome_of
