@@ -13,6 +13,7 @@ from taskiq.result import TaskiqResult
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.errors import CellFailed, RunCancelled, RunError, RunTimedOut
 from taskiq_flow.explaining.explainer import Explainer
+from taskiq_flow.graph.render import mime_bundle
 from taskiq_flow.machine.events import CancelRequested, CellProgressed, Event
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.replay import replay
@@ -68,6 +69,10 @@ class RunHandle(Generic[T]):
     def __repr__(self) -> str:
         named = f" {self.name!r}" if self.name else ""
         return f"<RunHandle {self.id}{named} of {self.graph.name or 'a pipeline'}, {len(self.graph.nodes)} nodes>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """Return what a notebook shows, by MIME type: a picture of the graph; ``describe()`` has the states in it."""
+        return mime_bundle(self.graph, repr(self))
 
     def handle_of_resumption(self, record: RunRecord) -> RunHandle[T]:
         """Return the handle of a run that resumes this one; its value is decoded in the same way."""

@@ -97,7 +97,7 @@ class Builder(ABC):
     def render(self, format: str = "text") -> str:  # noqa: A002 - the word that users look for
         """Draw the graph.
 
-        :param format: One of ``text``, ``mermaid``, ``dot``, ``json``.
+        :param format: One of ``text``, ``mermaid``, ``dot``, ``svg``, ``json``.
         :raises GraphError: the graph has problems, or there is no such format.
         """
         from taskiq_flow.graph.render import render  # imported late, because few programs draw
@@ -107,9 +107,32 @@ class Builder(ABC):
     def visualize(self, format: str = "mermaid") -> str:  # noqa: A002
         """Draw the graph like :meth:`render`, as a Mermaid diagram by default.
 
-        :param format: One of ``text``, ``mermaid``, ``dot``, ``json``.
+        :param format: One of ``text``, ``mermaid``, ``dot``, ``svg``, ``json``.
         """
         return self.render(format)
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"<{type(self).__name__}{name} {self._describe()}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """Return what a notebook shows, by MIME type: a picture, or the problems of the graph."""
+        from taskiq_flow.graph.render import mime_bundle  # imported late, because few programs draw
+
+        try:
+            graph = self.graph
+        except GraphError as error:
+            return {"text/plain": f"{self!r}\n{error}"}
+        return mime_bundle(graph, repr(self))
+
+    def _describe(self) -> str:
+        from taskiq_flow.graph.render import describe_graph
+
+        try:
+            return describe_graph(self.graph)
+        except GraphError as error:
+            more = f" (and {len(error.problems) - 1} more problems)" if len(error.problems) > 1 else ""
+            return f"with a problem: {error.problems[0]}{more}"
 
     def with_retry(
         self,

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from textwrap import shorten
+from typing import Any
 
 from attrs import define, field
 
@@ -23,6 +24,7 @@ from taskiq_flow.explaining.reasons import (
     room_reason,
     waiting_items,
 )
+from taskiq_flow.graph.ranks import node_path
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.machine import RunMachine
@@ -105,7 +107,7 @@ class Explainer:
                 id=run,
                 status=record.outcome.status,
                 reason=record.outcome.reason,
-                counts=_counts(machine),
+                **_facts(machine),
             )
         if record.pool != self._pool:
             self._begin(record.pool)
@@ -116,7 +118,7 @@ class Explainer:
             id=run,
             status=machine.status,
             reason=machine.reason,
-            counts=_counts(machine),
+            **_facts(machine),
             waiting=tuple(self._waiting(replayed)),
         )
 
@@ -297,6 +299,25 @@ class Explainer:
         return f"attempt {cell.attempt} {when}, after {failure}{policy}"
 
 
-def _counts(machine: RunMachine) -> dict[str, int]:
-    counted = Counter(machine.cells.states().values())
+def _facts(machine: RunMachine) -> dict[str, Any]:
+    """Return what a description says about cells, as arguments of :class:`RunDescription`."""
+    states = machine.cells.states()
+    by_node: dict[str, Counter[CellState]] = {}
+    for path, state in states.items():
+        by_node.setdefault(node_path(path), Counter())[state] += 1
+    items: dict[str, tuple[int, int]] = {}
+    for path, cell in machine.cells.active.items():
+        if cell.items is not None:
+            done, total = items.get(node_path(path), (0, 0))
+            finished = cell.items.next - len(cell.items.open)
+            items[node_path(path)] = (done + finished, total + len(cell.items.values))
+    return {
+        "graph": machine.graph,
+        "counts": _words(Counter(states.values())),
+        "nodes": {path: _words(counted) for path, counted in by_node.items()},
+        "items": items,
+    }
+
+
+def _words(counted: Counter[CellState]) -> dict[str, int]:
     return {state.word: counted[state] for state in CellState if counted[state]}

@@ -36,11 +36,13 @@ class Box:
     :param id: Unique in the drawing; letters and digits.
     :param lines: The text in the box.
     :param kind: The part of the graph that it stands for.
+    :param path: The path of its node; empty for an input or an output.
     """
 
     id: str
     lines: tuple[str, ...]
     kind: OneOf["task", "input", "output"]
+    path: str = ""
 
 
 @frozen
@@ -50,6 +52,7 @@ class Group:
     id: str
     lines: tuple[str, ...]
     parts: tuple[Part, ...]
+    path: str = ""
 
 
 Part = Union[Box, Group]
@@ -135,11 +138,11 @@ class _Pen:
     def _arrow(self, start: str, end: str, style: Style, label: str) -> None:
         self._arrows.setdefault((start, end, style), {})[label] = None
 
-    def scope(self, graph: Graph, inputs: dict[str, str], *, outputs: bool = True) -> list[Part]:
+    def scope(self, graph: Graph, inputs: dict[str, str], *, prefix: str = "") -> list[Part]:
         """Draw a graph.
 
         :param inputs: Filled with the id of the box of each input.
-        :param outputs: Whether the outputs get boxes.
+        :param prefix: The part of the nodes' paths before their names.
         """
         parts: list[Part] = []
         for name, spec in graph.inputs.items():
@@ -148,26 +151,31 @@ class _Pen:
         ids = {name: self._id() for name in graph.nodes}
         for name, node in graph.nodes.items():
             if isinstance(node, MapNode):
-                parts.append(self._map(node, ids, inputs))
+                parts.append(self._map(node, ids, inputs, prefix))
             else:
                 parts.append(
-                    Box(ids[name], (name, *_task_line(node), *_literals(node), *limits(node)), "task")
+                    Box(
+                        ids[name],
+                        (name, *_task_line(node), *_literals(node), *limits(node)),
+                        "task",
+                        prefix + name,
+                    )
                 )
                 for param, source in node.params.items():
                     self._sources(source, ids[name], ids, inputs, param)
             self._conditions(node, ids[name], ids, inputs)
-        if outputs:
-            for name, source in graph.outputs.items():
-                end = self._id()
-                literal = (as_text(source.value),) if isinstance(source, Literal) else ()
-                parts.append(Box(end, (name, *literal), "output"))
-                self._sources(source, end, ids, inputs, name)
+        for name, source in graph.outputs.items():
+            end = self._id()
+            literal = (as_text(source.value),) if isinstance(source, Literal) else ()
+            parts.append(Box(end, (name, *literal), "output"))
+            self._sources(source, end, ids, inputs, name)
         return parts
 
-    def _map(self, node: MapNode, ids: dict[str, str], inputs: dict[str, str]) -> Group:
+    def _map(self, node: MapNode, ids: dict[str, str], inputs: dict[str, str], prefix: str) -> Group:
         inner: dict[str, str] = {}
         # The body comes before the group, so that its boxes exist when arrows from outside lead to them.
-        parts = self.scope(node.body, inner)
+        path = prefix + node.name
+        parts = self.scope(node.body, inner, prefix=f"{path}[]/")
         parts = parts or [Box(self._id(), ("(empty)",), "task")]
         target = inner.get(node.item, ids[node.name])
         self._sources(node.items, target, ids, inputs, "", each=True)
@@ -176,7 +184,7 @@ class _Pen:
         title = f"{node.name}: " + ("filter" if node.keep == "items" else "map")
         # A literal list has no box, so no arrow shows it; the title does.
         title += f" over {as_text(node.items.value)}" if isinstance(node.items, Literal) else ""
-        return Group(ids[node.name], (title, *_literals(node), *limits(node)), tuple(parts))
+        return Group(ids[node.name], (title, *_literals(node), *limits(node)), tuple(parts), path)
 
     def _conditions(self, node: Node, end: str, ids: dict[str, str], inputs: dict[str, str]) -> None:
         if node.when is not None:
