@@ -85,12 +85,12 @@ def test_pipelines_say_what_they_are() -> None:
     bundle = chain._repr_mimebundle_()
     assert bundle["text/plain"] == repr(chain)
     assert {"count", "load", "double: map"} <= set(texts(bundle["image/svg+xml"]))
-    many = Pipeline(shop.broker, shop.load)
+    many = Pipeline(shop.broker, shop.double)
     for _ in range(400):
-        many.call_after(shop.double, "number")
+        many.call_next(shop.double)
     # A picture of hundreds of boxes shows nothing.
     assert set(many._repr_mimebundle_()) == {"text/plain"}
-    assert "more nodes" in repr(many)
+    assert "and 395 more nodes" in repr(many)
 
 
 def test_pipelines_with_problems_say_those() -> None:

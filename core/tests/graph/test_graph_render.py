@@ -195,7 +195,8 @@ def test_text_is_the_default_and_unknown_formats_are_refused() -> None:
     with pytest.raises(GraphError) as caught:
         render(GRAPH, "mermiad")
     assert str(caught.value) == (
-        "graphs cannot be drawn as 'mermiad'; take one of 'text', 'mermaid', 'dot', 'svg', 'json' (did you mean 'mermaid'?)"
+        "graphs cannot be drawn as 'mermiad'; take one of 'text', 'mermaid', 'dot', 'svg', 'json' "
+        "(did you mean 'mermaid'?)"
     )
 
 

@@ -105,7 +105,7 @@ def register_graph(app: typer.Typer) -> None:
     def graph(
         target: Target,
         format: Annotated[  # noqa: A002 - the option's name
-            str, typer.Option("--format", metavar="FORMAT", help="text, mermaid, dot or json.")
+            str, typer.Option("--format", metavar="FORMAT", help="text, mermaid, dot, svg or json.")
         ] = "text",
         outputs: Outputs = None,
         app_dir: AppDir = None,
