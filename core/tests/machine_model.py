@@ -26,7 +26,7 @@ from taskiq_flow.graph import (
     Source,
     TaskNode,
 )
-from taskiq_flow.payloads import ListedValue, Payload, Value
+from taskiq_flow.payloads import ListedValue, Payload, Value, bare
 
 __all__ = ["ABSENT", "Expected", "encode", "evaluate", "input_values", "plain", "task_outputs"]
 
@@ -39,6 +39,7 @@ def encode(value: Any) -> Payload:
 
 
 def plain(value: Value) -> Any:
+    value = bare(value)
     if isinstance(value, ListedValue):
         return [plain(part) for part in value.parts]
     assert isinstance(value, Payload)

@@ -34,8 +34,6 @@ from taskiq_flow.submission.admission import Admission
 from taskiq_flow.submission.resumption import error_of_second_resumption, resumption_of
 from taskiq_flow.values.claim_checks import ClaimChecks
 from taskiq_flow.values.codec import Codec
-from taskiq_flow.wiring.restoring import restore_annotations
-from taskiq_flow.wiring.values import annotation_of
 from taskiq_flow.worker.decorated import FlowTask, wrap_tasks
 from taskiq_flow.worker.middleware import WorkerMiddleware
 from taskiq_flow.worker.processes import Processes
@@ -314,7 +312,7 @@ class Flow:
             created = await self._announce(record)
         if not created:
             return self._handle_of_known(await self.store.runs.get(record.id), graph, returns)
-        return self.handle_of(record, returns=returns)
+        return self.handle_of(record, returns=returns, kinds={each: type(inputs[each]) for each in inputs})
 
     async def run(self, run_id: str) -> RunHandle[Any]:
         """Return the handle of a run that exists, with the shape that its start gave to its value.
@@ -355,17 +353,21 @@ class Flow:
             return self.handle_of(record)
         return run.handle_of_resumption(record)
 
-    def handle_of(self, record: RunRecord, *, returns: Mapping[str, Any] | None = None) -> RunHandle[Any]:
+    def handle_of(
+        self,
+        record: RunRecord,
+        *,
+        returns: Mapping[str, Any] | None = None,
+        kinds: Mapping[str, type] | None = None,
+    ) -> RunHandle[Any]:
         """Return a handle of a run that exists.
 
         :param record: The run's record in the store.
         :param returns: The annotation to decode each output by; by default those of the graph, or of the tasks that the
             broker has under the names in it.
+        :param kinds: The class of each input's value, where it is known.
         """
-        if returns is None:
-            graph = restore_annotations(record.graph, self.broker)
-            returns = {name: annotation_of(graph, source) for name, source in graph.outputs.items()}
-        return RunHandle(self.runtime, record, drive=self.drive, returns=returns)
+        return RunHandle(self.runtime, record, drive=self.drive, returns=returns, kinds=kinds)
 
     async def _find_run(self, run_id: str) -> RunRecord | None:
         try:

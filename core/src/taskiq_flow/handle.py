@@ -21,7 +21,9 @@ from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.payloads import Failure, Value
 from taskiq_flow.store import Notice, RunOutcome, RunRecord
 from taskiq_flow.values.failures import cell_failed, revive
+from taskiq_flow.values.readings import ByAnnotation, Reading, read_inputs, reading_of
 from taskiq_flow.waiting import RunDescription, WaitingCell
+from taskiq_flow.wiring.restoring import restore_annotations
 
 __all__ = ["RunHandle"]
 
@@ -36,7 +38,8 @@ class RunHandle(Generic[T]):
     :param runtime: The parts of the run's flow.
     :param record: The run.
     :param drive: Callback that makes sure that the pool is driven.
-    :param returns: The annotation to decode each output by.
+    :param returns: The annotation to decode each output by; ``None`` for those of the tasks that made it.
+    :param kinds: The class of each input's value, where it is known.
 
     :ivar graph: The run's graph.
     :ivar labels: The labels of the run.
@@ -50,6 +53,7 @@ class RunHandle(Generic[T]):
         *,
         drive: Callable[[], Awaitable[None]],
         returns: Mapping[str, Any] | None = None,
+        kinds: Mapping[str, type] | None = None,
     ) -> None:
         self.id = record.id
         self.graph = record.graph
@@ -59,7 +63,9 @@ class RunHandle(Generic[T]):
         self._drive = drive
         # A store in memory keeps a finished run as long as its record is referenced.
         self._record = record
-        self._returns = {} if returns is None else returns
+        self._returns = returns
+        self._kinds = {} if kinds is None else kinds
+        self._readings: dict[str, Reading] = {}
 
     @property
     def task_id(self) -> str:
@@ -76,7 +82,7 @@ class RunHandle(Generic[T]):
 
     def handle_of_resumption(self, record: RunRecord) -> RunHandle[T]:
         """Return the handle of a run that resumes this one; its value is decoded in the same way."""
-        return RunHandle(self._runtime, record, drive=self._drive, returns=self._returns)
+        return RunHandle(self._runtime, record, drive=self._drive, returns=self._returns, kinds=self._kinds)
 
     async def result(self, timeout: float | None = None) -> T:
         """Wait for the run and return its value.
@@ -222,7 +228,16 @@ class RunHandle(Generic[T]):
 
     async def _decode(self, name: str, value: Value) -> Any:
         whole = await self._runtime.claim_checks.redeem(self.id, value)
-        return self._runtime.codec.decode(whole, self._returns.get(name, Any))
+        reading = self._readings.get(name)
+        if reading is None:
+            reading = self._readings[name] = self._reading_of(name)
+        return reading.read(whole, self._runtime.codec)
+
+    def _reading_of(self, name: str) -> Reading:
+        if self._returns is not None:
+            return ByAnnotation(self._returns.get(name, Any))
+        graph = restore_annotations(self.graph, self._runtime.broker)
+        return reading_of(graph, graph.outputs[name], read_inputs(graph, self._kinds))
 
     def _error_of(self, outcome: RunOutcome) -> BaseException | None:
         if outcome.status is RunStatus.SUCCEEDED:

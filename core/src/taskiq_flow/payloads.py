@@ -15,12 +15,14 @@ from attrs import field
 from taskiq_flow._light import light
 
 __all__ = [
+    "Chosen",
     "ClaimCheck",
     "Failure",
     "FailureKind",
     "ListedValue",
     "Payload",
     "Value",
+    "bare",
     "has_claim_checks",
     "size_of_value",
 ]
@@ -68,13 +70,39 @@ class ListedValue:
         return iter(self.parts)
 
 
-Value = Union[Payload, ClaimCheck, ListedValue]
+@light
+class Chosen:
+    """A value that came from one of several places; whoever reads it learns from the place who made it.
+
+    :param index: The place: that of the source in a join, or that of the member in a group whose items are mapped over.
+    :param value: The value.
+    """
+
+    index: int
+    value: Value
+
+
+Value = Union[Payload, ClaimCheck, ListedValue, Chosen]
+
+
+def bare(value: Value) -> Payload | ClaimCheck | ListedValue:
+    """Return a value without the places that it and its elements came from."""
+    while isinstance(value, Chosen):
+        value = value.value
+    if type(value) is ListedValue and not _PLAIN_PARTS.issuperset(map(type, value.parts)):
+        return ListedValue(tuple(map(bare, value.parts)))
+    return value
+
+
+_PLAIN_PARTS = frozenset({Payload, ClaimCheck})
 
 
 def has_claim_checks(value: Value) -> bool:
     """Whether a part of a value is stored as a blob."""
     if type(value) is Payload:
         return False
+    if type(value) is Chosen:
+        return has_claim_checks(value.value)
     return not isinstance(value, ListedValue) or any(map(has_claim_checks, value.parts))
 
 
@@ -82,6 +110,8 @@ def size_of_value(value: Value) -> int:
     """Return the size of a value in bytes, blobs included."""
     if isinstance(value, Payload):
         return len(value.data)
+    if isinstance(value, Chosen):
+        return size_of_value(value.value)
     return value.size if isinstance(value, ClaimCheck) else sum(map(size_of_value, value.parts))
 
 

@@ -13,8 +13,8 @@ from taskiq_flow.builders.pipeline import Pipeline
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Graph, Input, InputSpec, MapNode, NodeOptions, Output, TaskNode
 from taskiq_flow.tasks.annotations import pipeline_task
+from taskiq_flow.values.readings import read_inputs, reading_of
 from taskiq_flow.wiring.registry import DataflowRegistry
-from taskiq_flow.wiring.values import annotation_of
 
 broker = InMemoryBroker()
 
@@ -206,7 +206,10 @@ def test_maps_in_maps() -> None:
         ("all_titles",),
         ("titles",),
     )
-    assert annotation_of(made.graph, made.graph.outputs["all_titles"]) == list[list[str]]
+    assert (
+        reading_of(made.graph, made.graph.outputs["all_titles"], read_inputs(made.graph, {})).annotation
+        == list[list[str]]
+    )
     assert made.graph.inputs["albums"].annotation == list[list[str]]
 
 

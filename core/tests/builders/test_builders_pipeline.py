@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from typing import Annotated, Any, Union
+from typing import Any, Union
 
 import pytest
-from pydantic import AfterValidator
 from taskiq import InMemoryBroker, async_shared_broker
 
 from builder_tasks import (
@@ -30,7 +29,7 @@ from taskiq_flow.builders.pipeline import Pipeline
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import FirstOf, Literal, MapNode, NodeOptions, TaskNode
 from taskiq_flow.tasks.annotations import CPUProfile
-from taskiq_flow.wiring.values import annotation_of
+from taskiq_flow.values.readings import read_inputs, reading_of
 
 PROBLEMS: list[tuple[str, Callable[[], Any], list[str]]] = [
     (
@@ -289,7 +288,7 @@ ANNOTATIONS: list[tuple[str, Callable[[], Pipeline[Any, Any]], Any]] = [
     (
         "group of several kinds",
         lambda: Pipeline(broker).group(inc, load, untyped),
-        Annotated[tuple[int, list[int], Any], AfterValidator(list)],
+        list[Any],
     ),
     ("branch", lambda: Pipeline(broker, inc).branch(is_even, split), Union[tuple[int, int], int]),
     ("unknown", lambda: Pipeline(broker).group(untyped, untyped), list[Any]),
@@ -303,7 +302,7 @@ ANNOTATIONS: list[tuple[str, Callable[[], Pipeline[Any, Any]], Any]] = [
 def test_the_annotation_of_the_result(make: Callable[[], Pipeline[Any, Any]], expected: Any) -> None:
     made = make().graph
     (source,) = made.outputs.values()
-    assert annotation_of(made, source) == expected
+    assert reading_of(made, source, read_inputs(made, {})).annotation == expected
 
 
 def test_the_annotations_of_the_inputs() -> None:

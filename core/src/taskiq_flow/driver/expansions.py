@@ -11,7 +11,7 @@ from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.errors import BlobNotFound, StoreError
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
-from taskiq_flow.payloads import ClaimCheck, FailureKind, Value
+from taskiq_flow.payloads import ClaimCheck, FailureKind, Value, bare
 from taskiq_flow.values.claim_checks import ClaimChecks
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.values.failures import failure_of
@@ -80,6 +80,7 @@ class Expansions:
         return ev.MapExpanded(cell=cell, items=items, at=now)
 
     async def _items(self, run: str, cell: str, value: Value) -> tuple[Value, ...]:
+        value = bare(value)
         if isinstance(value, ClaimCheck):
             value = await self._checks.redeem_once(run, value)
         items = self._codec.items(value)

@@ -14,7 +14,7 @@ from taskiq_flow.errors import PayloadError, StoreError
 from taskiq_flow.graph.model import DEFAULT_OPTIONS
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.messages.envelope import Envelope
-from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, size_of_value
+from taskiq_flow.payloads import Chosen, ClaimCheck, ListedValue, Payload, Value, bare, size_of_value
 from taskiq_flow.tasks.labels import refuses_retries
 from taskiq_flow.values.sizes import describe_size
 from taskiq_flow.worker.adoption import ADOPTED
@@ -48,6 +48,9 @@ class MessageWriter:
         threshold = self._checks.threshold
         params: Mapping[str, Value] = instruction.params
         for name, value in params.items():
+            if type(value) is Chosen:
+                value = bare(value)
+                params = {**params, name: value}
             if type(value) is ListedValue:
                 try:
                     joined = self._codec.join_usual(value)
@@ -79,6 +82,7 @@ class MessageWriter:
         """
         arguments = {}
         for name, value in instruction.params.items():
+            value = bare(value)
             if type(value) is ListedValue or self._checks.is_large(value):
                 value = await self._light(run, name, value)
             arguments[name] = value

@@ -22,7 +22,16 @@ from taskiq_flow.graph._shapes import (
     kinds_produced,
 )
 
-__all__ = ["can_fit", "comparable_or_any", "describe", "list_of", "tuple_of", "union_of"]
+__all__ = [
+    "can_fit",
+    "comparable_or_any",
+    "describe",
+    "is_union",
+    "list_elements",
+    "list_of",
+    "tuple_of",
+    "union_of",
+]
 
 _Pairs = frozenset[tuple[int, int]]
 _LONGEST_DESCRIPTION = 100
@@ -119,7 +128,7 @@ def _fits(produced: Any, accepted: Any, open_: _Pairs) -> bool:
     if pair in open_:
         return True  # a recursive alias, which is being compared already
     open_ |= {pair}
-    if _is_union(produced) or _is_union(accepted):
+    if is_union(produced) or is_union(accepted):
         return any(_fits(one, other, open_) for one in _members(produced) for other in _members(accepted))
     origin, target = typing.get_origin(produced), typing.get_origin(accepted)
     if origin in _LITERALS and target in _LITERALS:
@@ -136,13 +145,14 @@ def _fits(produced: Any, accepted: Any, open_: _Pairs) -> bool:
     return bool(common)
 
 
-def _is_union(annotation: Any) -> bool:
+def is_union(annotation: Any) -> bool:
+    """Whether an annotation is a union, however it was written."""
     # ``int | str`` has another class than ``Union[int, str]`` up to Python 3.13.
     return typing.get_origin(annotation) in (Union, getattr(types, "UnionType", Union))
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
-    return typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    return typing.get_args(annotation) if is_union(annotation) else (annotation,)
 
 
 def _are_related(one: Any, other: Any) -> bool:
@@ -175,7 +185,7 @@ def _kinds_of_literals(annotation: Any) -> JsonKind:
 
 
 def _elements_fit(produced: Any, accepted: Any, open_: _Pairs) -> bool:
-    given, wanted = _elements(produced), _elements(accepted)
+    given, wanted = list_elements(produced), list_elements(accepted)
     if isinstance(given, tuple) and isinstance(wanted, tuple):
         return len(given) == len(wanted) and all(
             _fits(one, other, open_) for one, other in zip(given, wanted, strict=True)
@@ -187,8 +197,8 @@ def _elements_fit(produced: Any, accepted: Any, open_: _Pairs) -> bool:
     return _fits(given, wanted, open_)
 
 
-def _elements(annotation: Any) -> Any:
-    """Return the annotation of the elements; for a tuple of fixed length, a tuple of annotations."""
+def list_elements(annotation: Any) -> Any:
+    """Return the annotation of a list's elements; for a tuple of fixed length, a tuple of annotations."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if not args or not is_listlike(origin):
         return Any

@@ -11,9 +11,9 @@ from attrs import frozen
 
 from taskiq_flow.graph.model import Conditional, FirstOf, Graph, Input, Literal, MapNode, Node, Output, Source
 from taskiq_flow.graph.order import leaves, predecessors
-from taskiq_flow.payloads import ListedValue, Payload, Value
+from taskiq_flow.payloads import Chosen, ListedValue, Payload, Value
 
-__all__ = ["Each", "First", "OnlyIf", "Param", "Place", "Plan", "Slot", "plan_of", "resolve"]
+__all__ = ["Each", "First", "OnlyIf", "Param", "Place", "Plan", "Slot", "place_items", "plan_of", "resolve"]
 
 
 @frozen
@@ -178,6 +178,8 @@ def resolve(
 ) -> Value | None:
     """Return the value in a place of a scope; ``None`` when it was skipped or not given.
 
+    The value of a join says which of its places it came from.
+
     :param inputs: The scope's inputs by name.
     :param outputs: The outputs of the scope's succeeded cells, by the node's position.
     """
@@ -187,8 +189,11 @@ def resolve(
     if isinstance(place, str):
         return inputs.get(place)
     if isinstance(place, First):
-        found = (resolve(each, inputs, outputs) for each in place.places)
-        return next((value for value in found if value is not None), None)
+        for index, each in enumerate(place.places):
+            value = resolve(each, inputs, outputs)
+            if value is not None:
+                return Chosen(index, value)
+        return None
     if isinstance(place, OnlyIf):
         given = resolve(place.given, inputs, outputs)
         return None if given is None else resolve(place.place, inputs, outputs)
@@ -197,3 +202,21 @@ def resolve(
         there = tuple(member for member in members if member is not None)
         return ListedValue(there) if len(there) == len(members) else None
     return place
+
+
+def place_items(place: Place, value: Value, items: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Return the items of a list, each with the place that it came from, where the list came from one of several.
+
+    :param place: The place of the list.
+    :param value: What :func:`resolve` gave for it.
+    :param items: Its items.
+    """
+    if isinstance(place, OnlyIf):
+        return place_items(place.place, value, items)
+    if isinstance(place, Each):
+        return tuple([Chosen(index, item) for index, item in enumerate(items)])
+    if type(value) is not Chosen:
+        return items
+    index = value.index
+    inner = place.places[index] if isinstance(place, First) else place
+    return tuple([Chosen(index, item) for item in place_items(inner, value.value, items)])

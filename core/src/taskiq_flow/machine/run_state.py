@@ -15,10 +15,10 @@ from taskiq_flow.errors import PayloadError
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.cells import Cells
-from taskiq_flow.machine.plan import Slot, plan_of, resolve
+from taskiq_flow.machine.plan import Slot, place_items, plan_of, resolve
 from taskiq_flow.machine.scope import Cell, Items, RunTimer, Scope
 from taskiq_flow.machine.transitions import TRANSITIONS, CellState, RunStatus, Trigger
-from taskiq_flow.payloads import Failure, FailureKind, ListedValue, Value
+from taskiq_flow.payloads import Chosen, Failure, FailureKind, ListedValue, Value, bare
 
 __all__ = ["RunState"]
 
@@ -105,10 +105,13 @@ class RunState:
         self.cells.active[path] = cell
         self.cells.move(cell, Trigger.OPENED)
         items = self._items_of(cell)
-        if isinstance(items, ListedValue):
-            self._expand(cell, items.parts)
+        listed = items
+        while type(listed) is Chosen:
+            listed = listed.value
+        if isinstance(listed, ListedValue):
+            self._expand(cell, listed.parts)
         else:
-            self._out.append(do.Expand(cell=cell.path, items=items))
+            self._out.append(do.Expand(cell=cell.path, items=listed))
 
     def _params_of(self, scope: Scope, position: int) -> dict[str, Value] | None:
         """Return the values of the node's parameters, or ``None`` when the cell is to be skipped.
@@ -120,7 +123,7 @@ class RunState:
             guard = plan.guards.get(position)
             if guard is not None:
                 condition = resolve(guard[0], inputs, outputs)
-                if condition is None or not _holds(self._read(condition), guard[1]):
+                if condition is None or not _holds(self._read(bare(condition)), guard[1]):
                     return None
         if plan.items:
             items = plan.items.get(position)
@@ -128,6 +131,7 @@ class RunState:
                 return None
         params: dict[str, Value] = {}
         value: Value | None
+        keeps = type(plan.nodes[position]) is MapNode
         for param in plan.params[position]:
             place = param.place
             if type(place) is str:
@@ -138,7 +142,8 @@ class RunState:
             else:
                 value = resolve(place, inputs, outputs)
             if value is not None:
-                params[param.name] = value
+                # What goes through a map may be read as part of its result; a task's parameter is read on its own.
+                params[param.name] = value if keeps or type(value) is not Chosen else bare(value)
             elif not param.optional:
                 return None
         return params
@@ -251,6 +256,9 @@ class RunState:
     def _expand(self, cell: Cell, values: tuple[Value, ...]) -> None:
         node = cell.node
         assert isinstance(node, MapNode)
+        place = cell.scope.plan.items[cell.position]
+        if type(place) is not Slot:
+            values = place_items(place, self._items_of(cell), values)
         cell.items = Items.of(node, values, cell.params)
         self._open_items(cell, node, cell.items)
 

@@ -11,7 +11,7 @@ from attrs import define, field
 from taskiq_flow.graph.model import ErrorMode, MapNode, Node
 from taskiq_flow.machine.plan import Plan, resolve
 from taskiq_flow.machine.transitions import CellState
-from taskiq_flow.payloads import Failure, ListedValue, Payload, Value
+from taskiq_flow.payloads import Failure, ListedValue, Payload, Value, bare
 
 __all__ = ["Cell", "Items", "RunTimer", "Scope"]
 
@@ -185,7 +185,7 @@ class Items:
         places, number = scope.plan.outputs, scope.number
         given = [resolve(places[name], scope.inputs, scope.outputs) for name in node.collects]
         if node.keep == "items":
-            if not read(_NULL if given[0] is None else given[0]):
+            if not read(_NULL if given[0] is None else bare(given[0])):
                 return
             given = [self.values[number]]
         for column, value in zip(self.results, given, strict=True):

@@ -26,7 +26,7 @@ from typing import Any, TypeVar, get_args
 from taskiq_flow._wire_forms import Known, Misfit, WireForm, wire_form
 from taskiq_flow.errors import StoreError
 from taskiq_flow.machine.events import Event
-from taskiq_flow.payloads import ClaimCheck, Failure, ListedValue, Payload, Value
+from taskiq_flow.payloads import Chosen, ClaimCheck, Failure, ListedValue, Payload, Value
 
 __all__ = [
     "EVENT",
@@ -54,6 +54,8 @@ T = TypeVar("T")
 def _write_value(value: Value) -> dict[str, Any]:
     if isinstance(value, ListedValue):
         return {"list": [_write_value(part) for part in value.parts]}
+    if isinstance(value, Chosen):
+        return {"of": value.index, "value": _write_value(value.value)}
     if isinstance(value, ClaimCheck):
         return {"s": value.serializer, "blob": value.key, "size": value.size}
     try:
@@ -77,6 +79,8 @@ def _read_value(data: Any) -> Value:
             return ClaimCheck(data["s"], data["blob"], data["size"])
         if found == {"list": list}:
             return ListedValue(tuple(map(_read_value, data["list"])))
+        if found == {"of": int, "value": dict}:
+            return Chosen(data["of"], _read_value(data["value"]))
     raise Misfit("a value (s with text, b64, or blob and size; or list)", data)
 
 

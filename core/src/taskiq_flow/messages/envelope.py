@@ -17,7 +17,7 @@ from attrs import field
 
 from taskiq_flow._light import light
 from taskiq_flow.errors import PayloadError
-from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, bare
 
 __all__ = ["ENVELOPE", "Envelope", "address_of"]
 
@@ -101,6 +101,7 @@ def _plain(text: str) -> str:
 
 
 def _argument_to_wire(value: Value) -> list[Any]:
+    value = bare(value)
     if isinstance(value, ListedValue):
         return [None, [_argument_to_wire(part) for part in value.parts]]
     if isinstance(value, ClaimCheck):

@@ -15,7 +15,7 @@ from attrs import evolve
 from taskiq_flow.errors import BlobNotFound, PayloadError, ResumeError, RunNotFound
 from taskiq_flow.machine.events import CellSucceeded
 from taskiq_flow.machine.reusable import reusable_results
-from taskiq_flow.payloads import ClaimCheck, ListedValue, Value, has_claim_checks
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Value, bare, has_claim_checks
 from taskiq_flow.store import Blobs, RunRecord, RunStatus, RunStore, id_of_resumption
 from taskiq_flow.values.results import key_of_page, read_results, write_pages
 
@@ -94,6 +94,7 @@ async def _read_given(store: RunStore, run: RunRecord) -> list[CellSucceeded]:
 
 
 async def _copy(blobs: Blobs, value: Value, old: str, new: str, copied: set[str]) -> None:
+    value = bare(value)
     if isinstance(value, ListedValue):
         for part in filter(has_claim_checks, value.parts):
             await _copy(blobs, part, old, new, copied)

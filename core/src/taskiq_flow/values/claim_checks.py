@@ -15,7 +15,7 @@ from taskiq_flow._background import backoffs
 from taskiq_flow.clock import Clock
 from taskiq_flow.errors import BlobNotFound, PayloadError, RunNotFound, StoreError
 from taskiq_flow.machine.events import CellSucceeded
-from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, has_claim_checks
+from taskiq_flow.payloads import Chosen, ClaimCheck, ListedValue, Payload, Value, has_claim_checks
 from taskiq_flow.store import RunStore
 from taskiq_flow.values.sizes import DEFAULT_CLAIM_CHECK, claim_check_problem
 
@@ -130,6 +130,8 @@ class ClaimChecks:
         async def whole(part: Value) -> Value:
             if isinstance(part, ListedValue):
                 return ListedValue(tuple(await asyncio.gather(*map(whole, part.parts))))
+            if isinstance(part, Chosen):
+                return Chosen(part.index, await whole(part.value))
             if isinstance(part, ClaimCheck):
                 async with turns:
                     return await self._retry(f"get {part.key}", lambda: self.redeem_once(run, part))

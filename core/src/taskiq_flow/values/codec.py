@@ -15,8 +15,10 @@ from typing import Any, Final, Union
 from attrs import field, frozen
 
 from taskiq_flow.errors import PayloadError, PluginError
-from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, has_claim_checks
+from taskiq_flow.graph.types import describe
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, bare, has_claim_checks
 from taskiq_flow.serializer import ByteCodec, Serializer
+from taskiq_flow.values.elements import collect_as, elements_of
 from taskiq_flow.values.failures import text_of
 from taskiq_flow.values.sizes import describe_size
 
@@ -158,7 +160,14 @@ class Codec:
 
         :raises PayloadError: it is damaged, does not fit, or its serializer or a codec is not installed.
         """
-        name, data = self._open(value) if type(value) is Payload else self._join(value)
+        if type(value) is Payload:
+            name, data = self._open(value)
+        else:
+            value = bare(value)
+            joined = self._join_payloads(value.parts) if isinstance(value, ListedValue) else None
+            if joined is None and isinstance(value, ListedValue) and len(self._writers(value)) > 1:
+                return self._decode_each(value, type_)
+            name, data = joined or self._join(value)
         made = self._made.get(name) or self.serializer(name)
         return _call(name, "decode", made.loads, data, type_)
 
@@ -191,6 +200,7 @@ class Codec:
 
     def _decode_here(self, value: Value) -> Any:
         """Decode a value without fetching its blobs."""
+        value = bare(value)
         if isinstance(value, ClaimCheck):
             return UNFETCHED_BLOB
         if isinstance(value, ListedValue) and has_claim_checks(value):
@@ -198,15 +208,16 @@ class Codec:
         return self.decode(value)
 
     def flat(self, value: Value) -> Value:
-        """Join a listed value into one payload, unless some of its elements are blobs.
+        """Join a listed value into one payload, unless some of its elements are blobs or serializers differ.
 
         :raises PayloadError: the elements cannot be joined.
         """
+        value = bare(value)
         if not isinstance(value, ListedValue):
             return value
         if (joined := self.join_usual(value)) is not None:
             return joined
-        if has_claim_checks(value):
+        if has_claim_checks(value) or len(self._writers(value)) > 1:
             return ListedValue(tuple(map(self.flat, value.parts)))
         return self._seal(*self._join(value), self._chain_over(_ids(value)))
 
@@ -233,6 +244,7 @@ class Codec:
 
         :raises PayloadError: it is not a list.
         """
+        value = bare(value)
         if isinstance(value, ListedValue):
             return value.parts
         if isinstance(value, ClaimCheck):
@@ -303,6 +315,7 @@ class Codec:
 
     def _join(self, value: Value) -> tuple[str, bytes]:
         """Return a whole value in the form of one serializer."""
+        value = bare(value)
         if isinstance(value, Payload):
             return self._open(value)
         if isinstance(value, ClaimCheck):
@@ -312,12 +325,28 @@ class Codec:
         if joined is not None:
             return joined
         parts = [self._join(part) for part in value.parts]
-        names = {name for name, _ in parts}
-        if len(names) == 1:
-            name = names.pop()
-            return name, _call(name, "join", self.serializer(name).join, [data for _, data in parts])
-        elements = [_call(name, "decode", self.serializer(name).loads, data) for name, data in parts]
-        return self.default, _call(self.default, "encode", self.serializer(self.default).dumps, elements)
+        name = parts[0][0] if parts else self.default
+        return name, _call(name, "join", self.serializer(name).join, [data for _, data in parts])
+
+    def _writers(self, value: Value) -> set[str]:
+        """Return the serializers that wrote the elements of a value, those of blobs included."""
+        return {each.partition("+")[0] for each in _ids(value)}
+
+    def _decode_each(self, value: ListedValue, type_: Any) -> Any:
+        """Decode the elements of a list that several serializers wrote, each on its own.
+
+        :raises PayloadError: an element, or the number of elements, does not fit.
+        """
+        decoded: list[Any] = []
+        wanted = elements_of(type_, len(value.parts))
+        if wanted is None:
+            raise PayloadError(f"expected {describe(type_)}, found a list of {len(value.parts)} elements")
+        try:
+            for part, each in zip(value.parts, wanted, strict=True):
+                decoded.append(self.decode(part, each))
+        except PayloadError as error:
+            raise PayloadError(f"at [{len(decoded)}]: {error}") from error
+        return collect_as(type_, decoded)
 
     def _chain_over(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Return the codecs for a payload that is made of others: our own, then the others' that we do not have.
@@ -356,6 +385,7 @@ def make_codec(recipe: CodecRecipe) -> Codec:
 
 
 def _ids(value: Value) -> Iterable[str]:
+    value = bare(value)
     if isinstance(value, ListedValue):
         for part in value.parts:
             yield from _ids(part)

@@ -1,0 +1,251 @@
+"""How the outputs of a run are read: each value by the annotation of whoever made it.
+
+A value that came from one of several places, such as a side of a branch, says from which: it is a
+:class:`~taskiq_flow.payloads.Chosen`. So a reading follows the sources of the graph in step with the value. Nothing is
+read by a union of several annotations, unless an older version has written it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from taskiq_flow.errors import PayloadError
+from taskiq_flow.graph.model import (
+    Conditional,
+    FirstOf,
+    Graph,
+    Input,
+    Literal,
+    MapNode,
+    Output,
+    Source,
+)
+from taskiq_flow.graph.types import union_of
+from taskiq_flow.payloads import Chosen, ListedValue, Payload, Value, bare
+from taskiq_flow.values.codec import Codec
+from taskiq_flow.values.elements import elements_of
+
+__all__ = [
+    "ByAnnotation",
+    "ByPlace",
+    "EachItem",
+    "EachMember",
+    "GivenValue",
+    "Reading",
+    "read_inputs",
+    "reading_of",
+]
+
+
+class Reading(ABC):
+    """How one value is read."""
+
+    @property
+    @abstractmethod
+    def annotation(self) -> Any:
+        """The annotation that holds for the whole value, whoever made it."""
+
+    @abstractmethod
+    def read(self, value: Value, codec: Codec) -> Any:
+        """Decode a value whose blobs have been fetched.
+
+        :raises PayloadError: it does not fit.
+        """
+
+    @abstractmethod
+    def of_element(self) -> Reading:
+        """Return the reading of an element of the value."""
+
+
+@frozen(eq=False)
+class ByAnnotation(Reading):
+    """Reads what one task made, by the annotation of its result."""
+
+    annotation: Any = Any
+
+    def read(self, value: Value, codec: Codec) -> Any:
+        """Decode by the annotation."""
+        return codec.decode(value, self.annotation)
+
+    def of_element(self) -> Reading:
+        """Read an element by its annotation."""
+        wanted = elements_of(self.annotation, 1)
+        if wanted is not None:
+            return ByAnnotation(wanted[0])
+        return ByAnnotation(union_of(_distinct_elements(self.annotation)))
+
+
+@frozen(eq=False)
+class GivenValue(Reading):
+    """Reads what the client gave: nobody but its consumers says what it is, and they may never have got it.
+
+    :param annotation: The annotation of the parameters that it feeds.
+    :param kind: The class of the value; ``None`` where that is unknown.
+    """
+
+    annotation: Any = Any
+    kind: type | None = None
+
+    def read(self, value: Value, codec: Codec) -> Any:
+        """Decode by the annotation if that gives what was given, and else as the value itself is."""
+        found = None if self.annotation is Any else self.read_as_given(value, codec)
+        if found is not None:
+            return found
+        if self.kind is not None and self.kind not in _JSON_KINDS:
+            try:
+                return codec.decode(value, self.kind)
+            except PayloadError:
+                pass  # its class alone does not say enough to read it
+        return codec.decode(value)
+
+    def read_as_given(self, value: Value, codec: Codec) -> Any:
+        """Decode by the annotation; ``None`` where that does not give what was given."""
+        try:
+            found = codec.decode(value, self.annotation)
+            if type(found) is self.kind or (self.kind is None and _is_faithful(found, value, codec)):
+                return found
+        except PayloadError:
+            pass  # it was given to somebody else
+        return None
+
+    def of_element(self) -> Reading:
+        """Read an element in the same way."""
+        return GivenValue(ByAnnotation(self.annotation).of_element().annotation)
+
+
+@frozen(eq=False)
+class ByPlace(Reading):
+    """Reads a value that came from one of several places."""
+
+    readings: tuple[Reading, ...]
+
+    @property
+    def annotation(self) -> Any:
+        """The union."""
+        return union_of(each.annotation for each in self.readings)
+
+    def read(self, value: Value, codec: Codec) -> Any:
+        """Decode as the place says."""
+        if type(value) is Chosen and value.index < len(self.readings):
+            return self.readings[value.index].read(value.value, codec)
+        return codec.decode(value, self.annotation)
+
+    def of_element(self) -> Reading:
+        """Read an element of a list that came from one of several places."""
+        return ByPlace(tuple(each.of_element() for each in self.readings))
+
+
+@frozen(eq=False)
+class EachMember(Reading):
+    """Reads a list with an element from each of several places."""
+
+    readings: tuple[Reading, ...]
+
+    @property
+    def annotation(self) -> Any:
+        """The list of the union."""
+        return list[union_of(each.annotation for each in self.readings)]  # type: ignore[misc]
+
+    def read(self, value: Value, codec: Codec) -> Any:
+        """Decode each element by its place."""
+        parts = _parts(value, codec)
+        if len(parts) != len(self.readings):
+            return codec.decode(value, self.annotation)
+        return [reading.read(part, codec) for reading, part in zip(self.readings, parts, strict=True)]
+
+    def of_element(self) -> Reading:
+        """Read an element, which says its place."""
+        return ByPlace(self.readings)
+
+
+@frozen(eq=False)
+class EachItem(Reading):
+    """Reads a list whose elements are all read in the same way.
+
+    :param reading: How an element is read.
+    """
+
+    reading: Reading
+
+    @property
+    def annotation(self) -> Any:
+        """The list of the elements' annotation."""
+        return list[self.reading.annotation]  # type: ignore[name-defined]
+
+    def read(self, value: Value, codec: Codec) -> Any:
+        """Decode all elements at once where they have one annotation."""
+        if isinstance(self.reading, ByAnnotation):
+            return codec.decode(value, self.annotation)
+        if isinstance(self.reading, GivenValue):
+            found = GivenValue(self.annotation).read_as_given(value, codec)
+            if found is not None:
+                return found
+        return [self.reading.read(part, codec) for part in _parts(value, codec)]
+
+    def of_element(self) -> Reading:
+        """Read an element."""
+        return self.reading
+
+
+_JSON_KINDS = frozenset({type(None), bool, int, float, str, list, dict})
+
+
+def read_inputs(graph: Graph, kinds: Mapping[str, type]) -> dict[str, Reading]:
+    """Return how the inputs of a run are read.
+
+    :param kinds: The class of each input's value, where it is known.
+    """
+    return {
+        name: GivenValue(Any if spec.annotation is None else spec.annotation, kinds.get(name))
+        for name, spec in graph.inputs.items()
+    }
+
+
+def _parts(value: Value, codec: Codec) -> tuple[Value, ...]:
+    return value.parts if isinstance(value, ListedValue) else codec.items(value)
+
+
+def _distinct_elements(annotation: Any) -> list[Any]:
+    count = next((count for count in range(64) if elements_of(annotation, count) is not None), 0)
+    return list(dict.fromkeys(elements_of(annotation, count) or [Any]))
+
+
+def _is_faithful(found: Any, value: Value, codec: Codec) -> bool:
+    """Whether a decoded value is written as the value from which it was read."""
+    value = codec.flat(bare(value))
+    return isinstance(value, Payload) and codec.encode(found, value.serializer.partition("+")[0]) == value
+
+
+def reading_of(graph: Graph, source: Source, given: Mapping[str, Reading]) -> Reading:
+    """Return how the value of a source is read.
+
+    :param graph: The graph of the source, with its annotations.
+    :param given: How the inputs of the graph are read, by name.
+    """
+    if isinstance(source, Output):
+        return _of_output(graph, source, given)
+    if isinstance(source, Input):
+        return given[source.name]
+    if isinstance(source, Conditional):
+        return reading_of(graph, source.source, given)
+    if isinstance(source, Literal):
+        return ByAnnotation()
+    readings = tuple(reading_of(graph, each, given) for each in source.sources)
+    return ByPlace(readings) if isinstance(source, FirstOf) else EachMember(readings)
+
+
+def _of_output(graph: Graph, source: Output, given: Mapping[str, Reading]) -> Reading:
+    node = graph.nodes[source.node]
+    place = node.outputs.index(source.name)
+    if not isinstance(node, MapNode):
+        return ByAnnotation(node.returns[place] if node.returns else Any)
+    item = reading_of(graph, node.items, given).of_element()
+    if node.keep == "items":
+        return EachItem(item)
+    inside = {name: reading_of(graph, each, given) for name, each in node.params.items()}
+    body = node.body
+    return EachItem(reading_of(body, body.outputs[node.collects[place]], {**inside, node.item: item}))
