@@ -262,6 +262,11 @@ class Flow:
         """The host of the running event loop."""
         return self.hosts.here()
 
+    @property
+    def presence(self) -> Host:
+        """The same as :attr:`host`, under its earlier name."""
+        return self.host
+
     async def submit(
         self,
         graph: Graph,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from taskiq_flow.driver.journal import Journal
 from taskiq_flow.driver.outgoing import MessageWriter
 from taskiq_flow.driver.sender import Outgoing, Sender
 from taskiq_flow.driver.surroundings import Surroundings
+from taskiq_flow.driver.unclaimed import Unclaimed
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.graph.model import DEFAULT_OPTIONS
@@ -27,6 +29,8 @@ from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.ways import direct_function, needs_messages
 
 __all__ = ["Delivery"]
+
+logger = logging.getLogger("taskiq_flow")
 
 
 class Delivery:
@@ -67,6 +71,9 @@ class Delivery:
         self._inline: InlineQueue | None = None
         if self._worker is not None:
             self._inline = InlineQueue(runtime, here, self._worker, apply, journal)
+        # In memory no message is lost.
+        self._unclaimed = None if runtime.in_memory else Unclaimed()
+        self._clock = runtime.clock
         self._dispatched: deque[tuple[ActiveRun, do.Dispatch]] = deque()
         self._outgoing: list[Outgoing] = []
         self._executions: list[tuple[ActiveRun, Envelope, TaskFunction]] = []
@@ -83,6 +90,19 @@ class Delivery:
     def add(self, run: ActiveRun, instruction: do.Dispatch) -> None:
         """Keep an instruction until :meth:`carry_out`."""
         self._dispatched.append((run, instruction))
+
+    def send_again(self, now: float, *, lost: bool) -> None:
+        """Send attempts again that no worker has begun.
+
+        :param now: Seconds since the epoch.
+        :param lost: Whether a worker is gone, and messages with it.
+        """
+        if self._unclaimed is not None:
+            for run, instruction in self._unclaimed.find_overdue(now, lost=lost):
+                logger.info(
+                    "cell %r of run %s is sent again: no worker has begun it", instruction.cell, run.id
+                )
+                self.add(run, instruction)
 
     async def carry_out(self) -> None:
         """Hand over the dispatched cells; a failure in between loses none.
@@ -146,6 +166,8 @@ class Delivery:
             function = direct_function(self._broker, instruction.node.task, instruction.node.options.labels)
         if inline is None or function is None:
             self._outgoing.append(await self._writer.message(run, instruction))
+            if self._unclaimed is not None:
+                self._unclaimed.note(run, instruction, self._clock.now())
             return
         envelope = self._writer.usual_envelope(run, instruction) or await self._writer.envelope(
             run, instruction

@@ -418,6 +418,7 @@ class Driver:
         holders = {cell.holder for run in self._occupancy.runs.values() for cell in run.machine.occupying()}
         for worker in await self._watch.find_lost(self._now, holders - {""}):
             self._lose(worker)
+        self._delivery.send_again(self._now, lost=self._watch.shrunk)
         for run in list(self._runs.values()):
             if run.logged != run.logged_before:
                 run.logged_before, run.heard_at = run.logged, self._now

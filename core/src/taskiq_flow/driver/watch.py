@@ -33,6 +33,7 @@ class WorkerWatch:
     :ivar infos: The live workers by id.
     :ivar views: The workers as schedulers see them.
     :ivar next_look: When it will look again, in seconds since the epoch.
+    :ivar shrunk: Whether a worker is not there any more that was there at the look before.
     :ivar gone: Workers that are gone, and whose notices are still to be cleared.
     """
 
@@ -50,6 +51,7 @@ class WorkerWatch:
         self._embedded = embedded
         self._seen: dict[object, WorkerView] = {}
         self.views: Sequence[WorkerView] = self._views(())
+        self.shrunk = False
         self.gone: list[str] = []
         self._pool = pool
         self._store = store
@@ -67,10 +69,11 @@ class WorkerWatch:
         """
         self.next_look = now + _SECONDS_BETWEEN_LOOKS
         found = await self._store.workers.list(self._pool)
-        here, listed = self._here, {worker.id for worker in found}
+        here, listed, before = self._here, {worker.id for worker in found}, self.infos
         self.infos = {
             worker.id: worker for worker in found if worker.expires_at > now or here.is_here(worker.id)
         }
+        self.shrunk = not before.keys() <= self.infos.keys()
         self.views = self._views(
             [
                 WorkerView(id=worker.id, capacity=worker.capacity, queue=worker.queue)
