@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import (
+    Conditional,
+    FirstOf,
+    Graph,
     Input,
+    ListOf,
     Literal,
     MapNode,
     Node,
+    Output,
     Source,
 )
+from taskiq_flow.graph.types import union_of
 
-__all__ = ["input_annotations", "literal"]
+__all__ = ["annotation_of", "input_annotations", "literal"]
 
 
 def literal(value: Any, *, parameter: str, task: str) -> Literal:
@@ -32,6 +39,39 @@ def literal(value: Any, *, parameter: str, task: str) -> Literal:
             f"argument {parameter!r} of {task!r} has no JSON form ({type(value).__name__}: {error}); "
             "give plain data, or let a task produce it"
         ) from None
+
+
+def annotation_of(graph: Graph, source: Source) -> Any:
+    """Return the annotation of a source's value; ``Any`` if it is unknown."""
+    if isinstance(source, Output):
+        return _of_output(graph, source)
+    if isinstance(source, Input):
+        spec = graph.inputs.get(source.name)
+        return Any if spec is None or spec.annotation is None else spec.annotation
+    if isinstance(source, Conditional):
+        return annotation_of(graph, source.source)
+    if isinstance(source, ListOf):
+        return _list_of([annotation_of(graph, each) for each in source.sources])
+    if isinstance(source, FirstOf):
+        return union_of(annotation_of(graph, each) for each in source.sources)
+    return Any
+
+
+def _list_of(elements: list[Any]) -> Any:
+    if all(each == elements[0] for each in elements):
+        return list[elements[0]]  # type: ignore[valid-type]
+    # With a union, pydantic would have to guess the type of each element.
+    return Annotated[tuple[tuple(elements)], AfterValidator(list)]  # type: ignore[misc]
+
+
+def _of_output(graph: Graph, source: Output) -> Any:
+    node = graph.nodes[source.node]
+    place = node.outputs.index(source.name)
+    if not isinstance(node, MapNode):
+        return node.returns[place] if node.returns else Any
+    if node.keep == "items":
+        return annotation_of(graph, node.items)
+    return list[annotation_of(node.body, node.body.outputs[node.collects[place]])]  # type: ignore[misc]
 
 
 def input_annotations(nodes: Iterable[Node]) -> Mapping[str, Any]:
