@@ -13,10 +13,12 @@ from taskiq_flow import (
     DataflowPipeline,
     DataflowRegistry,
     Flow,
+    Graph,
     Pipeline,
     RAMProfile,
     RunHandle,
     TaskInfo,
+    name_task,
     pipeline_task,
     pipeline_task_multi_output,
 )
@@ -148,3 +150,16 @@ async def a_resumed_run_has_the_type_of_the_old_one() -> None:
     flow, old = Flow.of(broker), await Pipeline(broker, decorated).kiq(1)
     assert_type(await flow.resume(old), RunHandle[str])
     assert_type(await flow.resume(old.id), RunHandle[Any])
+
+
+async def names_change_and_the_result_stays() -> None:
+    chain = Pipeline(broker, load)
+    assert_type(chain.rename({"path": "folder"}), Pipeline[..., list[int]])
+    assert_type(chain.scope("left", exclude=["limit"]), Pipeline[..., list[int]])
+    assert_type(chain.bind({"left.path": "x"}, limit=3), Pipeline[..., list[int]])
+    assert_type(await (await chain.bind(limit=3).kiq(path="x")).result(), list[int])
+    flow = DataflowPipeline.from_tasks(
+        broker, [name_task(load, "first", inputs={"path": "folder"}, bind={"limit": 3})]
+    )
+    assert_type(flow.rename({"folder": "path"}).scope("left").bind(path="x"), DataflowPipeline)
+    assert_type(flow.graph_given(["path"]), Graph)

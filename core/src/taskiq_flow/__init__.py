@@ -11,6 +11,7 @@ from taskiq_flow._taskiq import offer_retry_exception
 if TYPE_CHECKING:
     from taskiq_flow.builders.dataflow import DataflowPipeline
     from taskiq_flow.builders.kicker import RunKicker
+    from taskiq_flow.builders.named import name_task
     from taskiq_flow.builders.pipeline import Pipeline
     from taskiq_flow.errors import (
         BlobNotFound,
@@ -109,6 +110,7 @@ __all__ = [
     "TaskInfo",
     "UnschedulableError",
     "hookimpl",
+    "name_task",
     "pipeline_task",
     "pipeline_task_multi_output",
 ]
@@ -157,6 +159,7 @@ __getattr__, __dir__ = lazy_names(
         "TaskInfo": ".tasks.annotations",
         "UnschedulableError": ".errors",
         "hookimpl": ".hookspecs",
+        "name_task": ".builders.named",
         "pipeline_task": ".tasks.annotations",
         "pipeline_task_multi_output": ".tasks.annotations",
     },

@@ -107,7 +107,7 @@ def find_known_inputs(pipeline: AnyPipeline, outputs: Iterable[str]) -> frozense
     :param outputs: Names of outputs; none for all of them.
     :raises UsageError: the graph has problems, or there is no such output.
     """
-    return find_known_names(graph_of(pipeline, outputs))
+    return frozenset(find_known_names(graph_of(pipeline, outputs)))
 
 
 def _import(name: str) -> ModuleType:

@@ -195,6 +195,9 @@ async def test_a_given_side_of_a_branch_is_the_value(tasks: Tasks) -> None:
         return "none"
 
     chain = Pipeline(tasks.broker, tasks.find).branch(many, first, none)
+    assert await (await chain.kiq(result="joined")).result() == "joined"  # type: ignore[call-arg]
+    assert not chain.graph_given(["result"]).nodes
+    assert list(chain.graph_given(["many"]).nodes) == ["find", "first", "none"]
     assert await (await chain.kiq("a", many=False)).result() == "none"  # type: ignore[call-arg]
     assert await (await chain.kiq("a", first="given")).result() == "given"  # type: ignore[call-arg]
     assert await (await chain.kiq("a", 1)).result() == "none"
@@ -230,7 +233,7 @@ async def test_a_name_of_a_step_and_of_a_default_is_refused(tasks: Tasks) -> Non
     with pytest.raises(GraphError) as raised:
         await chain.kiq("a", rate=3)  # type: ignore[call-arg]
     assert str(raised.value) == (
-        "'rate' is what node 'rate' produces, and also a parameter of node 'extract' that is left at its default; "
+        "'rate' is what a step produces, and also a parameter of node 'extract' that is left at its default; "
         "give that parameter its value where the pipeline is built"
     )
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import copy
 import sys
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
+from taskiq_flow.builders.inputs import InputsOfRuns
 from taskiq_flow.builders.kicker import RunKicker, StartOptions
 from taskiq_flow.errors import GraphError, PluginError
-from taskiq_flow.graph.model import ErrorMode, Graph, InputSpec
+from taskiq_flow.graph.model import ErrorMode, Graph
 from taskiq_flow.retry import option_problems, plain_options
-from taskiq_flow.wiring.given import free_inputs, graph_given, read_given
 from taskiq_flow.wiring.options import graph_with_defaults
+from taskiq_flow.wiring.renaming import graph_bound
 
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Builder"]
 
-_MOST_GIVEN = 64
 
-
-class Builder(ABC):
+class Builder(InputsOfRuns):
     """Builds a graph, step by step; every method changes the builder and returns it.
 
     The graph is compiled when it is first needed and kept until the next change. Graphs are immutable: one builder
@@ -47,7 +45,8 @@ class Builder(ABC):
         self._timeout: float | None = None
         self._on_error: ErrorMode | None = None
         self._compiled: Graph | None = None
-        self._given: dict[frozenset[str], Graph] = {}
+        self._given = {}
+        self._bound = {}
 
     @property
     def graph(self) -> Graph:
@@ -56,38 +55,8 @@ class Builder(ABC):
         :raises GraphError: with every problem of the graph.
         """
         if self._compiled is None:
-            self._compiled = self._compile()
+            self._compiled = graph_bound(self._compile(), self._bound) if self._bound else self._compile()
         return self._compiled
-
-    @property
-    def inputs(self) -> Mapping[str, InputSpec]:
-        """Everything that a run may be given: first the inputs of the graph, then the parameters left at a default.
-
-        :raises GraphError: with every problem of the graph.
-        """
-        return MappingProxyType({**self.graph.inputs, **free_inputs(self.graph)})
-
-    def graph_given(self, names: Iterable[str]) -> Graph:
-        """Return the graph of a run that is given some inputs.
-
-        A parameter with a default becomes an input of every node that has one of that name. Data that a task would
-        produce becomes an input in its place, and nodes that only it needs are left out. An unknown name changes
-        nothing; starting a run refuses it.
-
-        :param names: Names of inputs, of parameters with a default, or of produced data.
-        :raises GraphError: the graph has problems, or a name means two things; all of them are listed.
-        """
-        graph = self.graph
-        given = frozenset(names)
-        if given <= graph.inputs.keys():
-            return graph
-        found = self._given.get(given)
-        if found is None:
-            self._check_given(graph, given)
-            if len(self._given) >= _MOST_GIVEN:
-                self._given.clear()
-            found = self._given[given] = graph_given(graph, given, self._name_wanted())
-        return found
 
     @property
     def serializer(self) -> str | None:
@@ -258,22 +227,6 @@ class Builder(ABC):
             name=options.name,
         )
 
-    def _read_inputs(self, inputs: Mapping[str, Any]) -> tuple[Graph, Mapping[str, Any]]:
-        """Return the graph of a run, and those of its inputs that it needs.
-
-        :raises GraphError: the graph has problems, or inputs are missing or unknown.
-        """
-        graph = self.graph_given(inputs)
-        if inputs.keys() <= graph.inputs.keys():
-            return graph, inputs
-        return graph, read_given(self.graph, graph, inputs)
-
-    def _check_given(self, graph: Graph, names: Iterable[str]) -> None:  # noqa: B027 - most builders have nothing to check
-        """Check the names that a run is given, before there is a graph for them.
-
-        :raises GraphError: a name means two things.
-        """
-
     def _copy(self) -> Self:
         self._compiled = None
         self._given = {}
@@ -291,10 +244,6 @@ class Builder(ABC):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[Graph, Mapping[str, Any], str | None]:
         """Return the graph of a run, its inputs by name, and the output that is its value (``None`` for all)."""
-
-    @abstractmethod
-    def _name_wanted(self) -> Iterable[str] | None:
-        """Return the outputs that every run has; ``None`` if those that only replaced data needs may be missing."""
 
 
 def _is_number(value: object, kind: type | tuple[type, ...] = (int, float)) -> bool:

@@ -13,11 +13,12 @@ from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.kicker import StartOptions
 from taskiq_flow.builders.maps import map_outputs, read_body
+from taskiq_flow.builders.named import NamedTask
 from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of
 from taskiq_flow.tasks.names import check_declared_names
-from taskiq_flow.wiring.naming import Names
+from taskiq_flow.wiring.naming import Names, is_data_name
 from taskiq_flow.wiring.options import broker_problem
 from taskiq_flow.wiring.places import MapPlace, Place, TaskPlace
 from taskiq_flow.wiring.registry import DataflowRegistry, read_outputs
@@ -67,7 +68,7 @@ class DataflowPipeline(Builder):
         """Make a pipeline of tasks, wired by their decorators and signatures.
 
         :param broker: The broker whose tasks they are.
-        :param tasks: Decorated tasks, or kickers of them, in any order.
+        :param tasks: Decorated tasks, kickers of them, or what :func:`~taskiq_flow.name_task` returns, in any order.
         :param outputs: The outputs to produce; by default everything that any task produces.
         :param name: For people.
         :raises GraphError: with the problems of all tasks.
@@ -80,6 +81,11 @@ class DataflowPipeline(Builder):
         problems: list[str] = []
         for task in tasks:
             try:
+                if isinstance(task, NamedTask):
+                    pipeline._registry.register_task(task.task, name=task.name, **task.wiring)
+                    pipeline._names.give(task.name)
+                    pipeline._check_broker(task.task)
+                    continue
                 pipeline._registry.register_task_from_object(task)
                 pipeline._names.give(name_of(task))
                 pipeline._check_broker(task)
@@ -334,6 +340,17 @@ class DataflowPipeline(Builder):
     def _name_wanted(self) -> tuple[str, ...] | None:
         return self._outputs
 
+    def _rename(self, names: Mapping[str, str]) -> None:
+        self._registry = self._registry.rename(names)
+        if self._outputs is not None:
+            self._outputs = tuple(names.get(name, name) for name in self._outputs)
+
+    def _list_names(self) -> Iterable[str]:
+        return self._registry.names
+
+    def _list_products(self) -> Iterable[str]:
+        return self._registry.producers.keys()
+
     def _add(self, place: Place) -> Self:
         self._registry.add(place)
         if self._wants_what_is_added and self._outputs is not None:
@@ -352,6 +369,6 @@ class DataflowPipeline(Builder):
 
     @staticmethod
     def _data_name(over: object) -> str:
-        if isinstance(over, str) and over.isidentifier():
+        if isinstance(over, str) and is_data_name(over):
             return over
         raise GraphError(f"over is {over!r}; give the name of the list")

@@ -25,7 +25,8 @@ from taskiq_flow.builders.steps import (
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Graph, Literal
 from taskiq_flow.tasks.annotations import name_of, task_of
-from taskiq_flow.wiring.given import refuse_ambiguous
+from taskiq_flow.wiring.given import find_known_names, refuse_ambiguous
+from taskiq_flow.wiring.renaming import graph_renamed
 from taskiq_flow.wiring.values import literal
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         super().__init__(broker, name=name)
         self._steps: list[Step] = []
         self._positional: tuple[str, ...] = ()
+        self._renames: Mapping[str, str] = {}
         if task is not None:
             self.call_next(task)
 
@@ -264,6 +266,16 @@ class Pipeline(Builder, Generic[_P, _R]):
         other = None if otherwise is None else _runnable(otherwise, None, {})
         return self._add(BranchStep(CallStep(_check_task(predicate)), _runnable(then, None, {}), other))
 
+    if TYPE_CHECKING:
+        # The inputs have other names afterwards, which a type checker cannot follow.
+        def rename(self, names: Mapping[str, str]) -> Pipeline[..., _R]: ...  # type: ignore[override]
+
+        def scope(self, prefix: str, *, exclude: Iterable[str] = ()) -> Pipeline[..., _R]: ...  # type: ignore[override]
+
+        def bind(  # type: ignore[override]
+            self, values: Mapping[str, Any] | None = None, /, **more: Any
+        ) -> Pipeline[..., _R]: ...
+
     async def kiq(self, /, *args: _P.args, **kwargs: _P.kwargs) -> RunHandle[_R]:
         """Start a run.
 
@@ -297,7 +309,8 @@ class Pipeline(Builder, Generic[_P, _R]):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[Graph, Mapping[str, Any], str | None]:
         single = next(iter(self.graph.outputs))  # compiles, which finds the order of the inputs
-        return *self._read_inputs(_by_name(self._positional, args, kwargs)), single
+        positional = tuple(name for name in self._positional if name not in self._bound)
+        return *self._read_inputs(_by_name(positional, args, kwargs)), single
 
     def _detach(self) -> None:
         self._steps = [*self._steps]
@@ -307,8 +320,24 @@ class Pipeline(Builder, Generic[_P, _R]):
 
     def _compile(self) -> Graph:
         compiled: Compiled = compile_chain(self.broker, self._chain())
-        self._positional = compiled.positional
-        return compiled.graph
+        self._positional = tuple(self._renames.get(name, name) for name in compiled.positional)
+        return graph_renamed(compiled.graph, self._renames) if self._renames else compiled.graph
+
+    def _rename(self, names: Mapping[str, str]) -> None:
+        known = self._list_names()
+        taken = [new for new in names.values() if new in known and new not in names]
+        if taken:
+            raise GraphError(f"there is a {quote(taken)} already; choose another name")
+        renames = {old: names.get(name, name) for old, name in self._renames.items()}
+        renames.update((old, new) for old, new in names.items() if old not in self._renames.values())
+        self._renames = renames
+
+    def _list_names(self) -> Iterable[str]:
+        return find_known_names(self.graph)
+
+    def _list_products(self) -> Iterable[str]:
+        inputs = self.inputs
+        return [name for name in find_known_names(self.graph) if name not in inputs]
 
     def _name_wanted(self) -> tuple[str, ...]:
         return tuple(self.graph.outputs)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from taskiq_flow._words import quote
 from taskiq_flow.errors import GraphError
 from taskiq_flow.tasks.signatures import TaskSignature
 
-__all__ = ["Need", "bind_inputs", "needs_of"]
+__all__ = ["Need", "bind_inputs", "needs_of", "rename_needs"]
 
 
 @frozen
@@ -63,6 +63,14 @@ def needs_of(
         )
         for parameter, data in bound.items()
     )
+
+
+def rename_needs(needs: Iterable[Need], names: Mapping[str, str]) -> tuple[Need, ...]:
+    """Return needs whose data has other names.
+
+    :param names: New names by the old ones.
+    """
+    return tuple(evolve(need, data=names.get(need.data, need.data)) for need in needs)
 
 
 def bind_inputs(

@@ -12,7 +12,6 @@ from taskiq_flow.graph.build import check_inputs
 from taskiq_flow.graph.model import (
     FirstOf,
     Graph,
-    Guard,
     Input,
     InputSpec,
     ListOf,
@@ -22,6 +21,7 @@ from taskiq_flow.graph.model import (
     Source,
 )
 from taskiq_flow.graph.order import leaves, predecessors, sources
+from taskiq_flow.graph.sources import change_parts, change_sources
 from taskiq_flow.wiring.naming import Names
 from taskiq_flow.wiring.values import annotation_of
 
@@ -67,9 +67,9 @@ def graph_given(graph: Graph, names: Iterable[str], wanted: Iterable[str] | None
     return _replace(graph, replaced, wanted) if replaced else graph
 
 
-def find_known_names(graph: Graph) -> frozenset[str]:
+def find_known_names(graph: Graph) -> tuple[str, ...]:
     """Return everything that a run may be given: inputs, parameters left at a default, and what nodes produce."""
-    return frozenset((*graph.inputs, *free_inputs(graph), *_products(graph)))
+    return tuple(dict.fromkeys((*graph.inputs, *free_inputs(graph), *_products(graph))))
 
 
 def refuse_ambiguous(graph: Graph, names: Iterable[str]) -> None:
@@ -80,7 +80,7 @@ def refuse_ambiguous(graph: Graph, names: Iterable[str]) -> None:
     produced = _products(graph)
     asked = {name for name in names if name in produced}
     problems = [
-        f"{name!r} is what node {produced[name].node!r} produces, and also a parameter of node {node.name!r} that is "
+        f"{name!r} is what a step produces, and also a parameter of node {node.name!r} that is "
         "left at its default; give that parameter its value where the pipeline is built"
         for node in graph.nodes.values()
         for name, _ in (_free_of(node) if asked else ())
@@ -101,8 +101,17 @@ def read_given(whole: Graph, graph: Graph, inputs: Mapping[str, Any]) -> dict[st
     return {name: value for name, value in inputs.items() if name in graph.inputs}
 
 
-def _products(graph: Graph) -> dict[str, Output]:
-    return {name: Output(node.name, name) for node in graph.nodes.values() for name in node.outputs}
+def _products(graph: Graph) -> dict[str, Source]:
+    """Return what a graph produces: the outputs of its nodes, and what it joins of them as an output of its own."""
+    found: dict[str, Source] = {
+        name: Output(node.name, name) for node in graph.nodes.values() for name in node.outputs
+    }
+    joined = {
+        name: source
+        for name, source in graph.outputs.items()
+        if name not in found and name not in graph.inputs and isinstance(source, (FirstOf, ListOf))
+    }
+    return {**found, **joined}
 
 
 def _free_of(node: Node) -> Iterator[tuple[str, Any]]:
@@ -141,9 +150,9 @@ def _open(node: Node, names: Collection[str]) -> Node:
     return evolve(node, **changes)
 
 
-def _replace(graph: Graph, replaced: Mapping[str, Output], wanted: Iterable[str] | None) -> Graph:
+def _replace(graph: Graph, replaced: Mapping[str, Source], wanted: Iterable[str] | None) -> Graph:
     """Take produced data from the run's inputs, and leave out the nodes that nothing needs any more."""
-    there = {output: Input(name) for name, output in replaced.items()}
+    there = {source: Input(name) for name, source in replaced.items()}
     idle = {
         node.name for node in graph.nodes.values() if node.outputs and replaced.keys() >= set(node.outputs)
     }
@@ -153,19 +162,21 @@ def _replace(graph: Graph, replaced: Mapping[str, Output], wanted: Iterable[str]
     }
     outputs = {name: _redirect(source, there) for name, source in graph.outputs.items()}
     waited_for = {name for node in graph.nodes.values() for name in predecessors(node)}
-    kept = {name for name in nodes if name not in waited_for}
-    for name in wanted or ():
-        kept.update(_nodes_of(outputs[name]))
+    before = {node for source in graph.outputs.values() for node in _nodes_of(source)}
+    after = {node for name in (outputs if wanted is None else wanted) for node in _nodes_of(outputs[name])}
+    kept = {name for name in nodes if name not in waited_for and (name not in before or name in after)}
+    if wanted is not None:
+        kept |= after
     todo = list(kept)
     while todo:
         new = predecessors(nodes[todo.pop()]) - kept
         kept |= new
         todo += new
     nodes = {name: node for name, node in nodes.items() if name in kept}
-    outputs = {name: source for name, source in outputs.items() if kept >= set(_nodes_of(source))}
+    outputs = {name: source for name, source in outputs.items() if kept.issuperset(_nodes_of(source))}
     inputs = dict(graph.inputs)
-    for name, output in replaced.items():
-        inputs[name] = InputSpec(annotation=annotation_of(graph, output))
+    for name, source in replaced.items():
+        inputs[name] = InputSpec(annotation=annotation_of(graph, source))
     read = {
         leaf.name
         for source in (*outputs.values(), *(it for node in nodes.values() for it in sources(node)))
@@ -180,33 +191,25 @@ def _nodes_of(source: Source) -> list[str]:
     return [leaf.node for leaf in leaves(source) if isinstance(leaf, Output)]
 
 
-def _rewire(node: Node, there: Mapping[Output, Input], idle: Collection[str], names: Names) -> Node:
-    changes: dict[str, Any] = {
-        "params": {name: _redirect(source, there) for name, source in node.params.items()},
-        "after": tuple(name for name in node.after if name not in idle),
+def _rewire(node: Node, there: Mapping[Source, Input], idle: Collection[str], names: Names) -> Node:
+    return evolve(
+        change_sources(node, lambda source: _redirect(source, there)),
+        after=tuple(name for name in node.after if name not in idle),
         # An output that is given too has to be called something, because results are unpacked by position.
-        "outputs": tuple(
+        outputs=tuple(
             names.give(f"unused_{name}") if Output(node.name, name) in there else name
             for name in node.outputs
         ),
-    }
-    if node.when is not None:
-        changes["when"] = Guard(_redirect(node.when.source, there), node.when.equals)
-    if isinstance(node, MapNode):
-        changes["items"] = _redirect(node.items, there)
-    return evolve(node, **changes)
+    )
 
 
-def _redirect(source: Source, there: Mapping[Output, Input]) -> Source:
-    if isinstance(source, Output):
-        return there.get(source, source)
-    if isinstance(source, ListOf):
-        return ListOf(tuple(_redirect(one, there) for one in source.sources))
-    if isinstance(source, FirstOf):
-        found: list[Source] = []
-        for one in source.sources:
-            found.append(_redirect(one, there))
-            if isinstance(found[-1], Input) and found[-1] != one:
-                break  # what is given is never skipped, so nothing behind it counts
-        return FirstOf(tuple(found))
-    return source
+def _redirect(source: Source, there: Mapping[Source, Input]) -> Source:
+    if source in there:
+        return there[source]
+    changed = change_parts(source, lambda part: _redirect(part, there))
+    if isinstance(changed, FirstOf):
+        # What is given is never skipped, so nothing behind it counts.
+        given = [place for place, part in enumerate(changed.sources) if part in there.values()]
+        if given:
+            changed = FirstOf(changed.sources[: given[0] + 1])
+    return changed

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable
 
-__all__ = ["Names"]
+__all__ = ["Names", "is_data_name"]
+
+
+def is_data_name(name: object) -> bool:
+    """Whether data can have a name: a word that a parameter could have, or several of them with dots between."""
+    return isinstance(name, str) and all(
+        part.isidentifier() and not keyword.iskeyword(part) for part in name.split(".")
+    )
 
 
 class Names:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Union
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from taskiq_flow._words import quote
+from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.build import build_graph
-from taskiq_flow.graph.model import Graph, Input, InputSpec, MapNode, Output, Source, TaskNode
+from taskiq_flow.graph.model import Graph, Input, InputSpec, Literal, MapNode, Output, Source, TaskNode
 from taskiq_flow.tasks.annotations import signature_of
-from taskiq_flow.wiring.binding import Need, needs_of
-from taskiq_flow.wiring.naming import Names
+from taskiq_flow.wiring.binding import Need, needs_of, rename_needs
+from taskiq_flow.wiring.given import free_inputs
+from taskiq_flow.wiring.naming import Names, is_data_name
 from taskiq_flow.wiring.options import find_registered_name, graph_with_defaults, node_options
+from taskiq_flow.wiring.values import literal
 
 __all__ = ["MapPlace", "Place", "TaskPlace", "Wiring", "body_of_task"]
 
@@ -34,6 +36,8 @@ class TaskPlace:
     :param outputs: Names of the data that it produces.
     :param needs: The data that it takes.
     :param description: For people.
+    :param other_names: Names for parameters with a default that are no needs, by parameter.
+    :param bound: Fixed values, by parameter.
     """
 
     name: str
@@ -41,6 +45,8 @@ class TaskPlace:
     outputs: tuple[str, ...]
     needs: tuple[Need, ...]
     description: str = ""
+    other_names: Mapping[str, str] = field(factory=dict)
+    bound: Mapping[str, Literal] = field(factory=dict)
 
     @classmethod
     def of(
@@ -69,7 +75,10 @@ class TaskPlace:
         return TaskNode(
             name=self.name,
             task=find_registered_name(self.task),
-            params={need.parameter: wiring[need.data] for need in self.needs if need.data in wiring},
+            params={
+                **{need.parameter: wiring[need.data] for need in self.needs if need.data in wiring},
+                **self.bound,
+            },
             optional=frozenset(
                 need.parameter for need in self.needs if not need.required and need.data in wiring
             ),
@@ -85,11 +94,65 @@ class TaskPlace:
             },
         )
 
+    def wire(self, data: Mapping[str, str], values: Mapping[str, Any]) -> TaskPlace:
+        """Return the place with its own data, or fixed values, for some parameters.
+
+        :param data: Names of data, by parameter.
+        :param values: Values, by parameter.
+        :raises GraphError: there is no such parameter, one has both, or a value has no JSON form.
+        """
+        signature = signature_of(self.task)
+        parameters, like = signature.by_name, Suggestions(signature.names)
+        problems = [
+            f"node {self.name!r} has no parameter {name!r}; its parameters are {quote(parameters) or '(none)'}"
+            f"{like.hint(name)}"
+            for name in (*data, *values)
+            if name not in parameters and not signature.extra_keywords
+        ]
+        problems += [
+            f"parameter {name!r} of node {self.name!r} has data and a value; give it one of them"
+            for name in data
+            if name in values
+        ]
+        problems += [
+            f"parameter {parameter!r} of node {self.name!r} takes {name!r}; give the name of data, such as 'raw'"
+            for parameter, name in data.items()
+            if not is_data_name(name)
+        ]
+        if problems:
+            raise GraphError(problems)
+        needs = {need.parameter: need for need in self.needs if need.parameter not in values}
+        for name, each in data.items():
+            required = name in parameters and not parameters[name].has_default
+            needs[name] = Need(name, each, required, declared=True)
+        bound = {name: literal(value, parameter=name, task=self.name) for name, value in values.items()}
+        return evolve(self, needs=tuple(needs.values()), bound={**self.bound, **bound})
+
+    def list_names(self) -> tuple[str, ...]:
+        """Return the names of all data that it can take, and of what it produces."""
+        return (*(need.data for need in self.needs), *self._defaults().values(), *self.outputs)
+
+    def rename(self, names: Mapping[str, str]) -> TaskPlace:
+        """Return the place with other names for data.
+
+        :param names: New names by the old ones.
+        """
+        return evolve(
+            self,
+            outputs=tuple(names.get(name, name) for name in self.outputs),
+            needs=rename_needs(self.needs, names),
+            other_names={parameter: names.get(name, name) for parameter, name in self._defaults().items()},
+        )
+
     def _defaults(self) -> dict[str, str]:
         """Return the parameters with a default, each with the name of the data that replaces it."""
-        data = {need.parameter: need.data for need in self.needs}
+        data = {**self.other_names, **{need.parameter: need.data for need in self.needs}}
         parameters = signature_of(self.task).parameters
-        return {each.name: data.get(each.name, each.name) for each in parameters if each.has_default}
+        return {
+            each.name: data.get(each.name, each.name)
+            for each in parameters
+            if each.has_default and each.name not in self.bound
+        }
 
 
 @frozen(kw_only=True)
@@ -103,6 +166,7 @@ class MapPlace:
     :param outputs: Names of the lists that are produced.
     :param collects: For each list the body's output that it collects.
     :param declared: The body's inputs that the user has named.
+    :param names: Names of data for what the body takes, where they differ from its own.
     """
 
     name: str
@@ -115,16 +179,22 @@ class MapPlace:
     max_parallel: int | None = None
     skip_errors: bool = False
     description: str = ""
+    names: Mapping[str, str] = field(factory=dict)
     needs: tuple[Need, ...] = field(init=False)
 
     @needs.default
     def _needs(self) -> tuple[Need, ...]:
         # The map's own outputs do not replace the default of an input.
-        declared = self.declared.difference(self.outputs)
         shared = (
-            Need(name, name, required=spec.required, declared=name in declared)
+            Need(
+                name,
+                data,
+                required=spec.required,
+                declared=name in self.declared and data not in self.outputs,
+            )
             for name, spec in self.body.inputs.items()
             if name != self.item
+            for data in (self.names.get(name, name),)
         )
         return (Need(self.item, self.over, declared=True), *shared)
 
@@ -143,12 +213,28 @@ class MapPlace:
             max_parallel=self.max_parallel,
             skip_errors=self.skip_errors,
             description=self.description,
-            free={
-                need.parameter: need.data
-                for need in self.needs
-                if need.data not in wiring and need.data != need.parameter
-            },
+            free={name: data for name, data in self.names.items() if data not in wiring},
         )
+
+    def list_names(self) -> tuple[str, ...]:
+        """Return the names of all data that it can take, and of what it produces."""
+        return (*(need.data for need in self.needs), *self._free_names().values(), *self.outputs)
+
+    def rename(self, names: Mapping[str, str]) -> MapPlace:
+        """Return the place with other names for data.
+
+        :param names: New names by the old ones.
+        """
+        data = {**{need.parameter: need.data for need in self.needs[1:]}, **self._free_names()}
+        return evolve(
+            self,
+            over=names.get(self.over, self.over),
+            outputs=tuple(names.get(name, name) for name in self.outputs),
+            names={inner: names.get(name, name) for inner, name in data.items()},
+        )
+
+    def _free_names(self) -> dict[str, str]:
+        return {name: self.names.get(name, name) for name in free_inputs(self.body)}
 
 
 Place = Union[TaskPlace, MapPlace]

@@ -16,6 +16,7 @@ from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of, task_o
 from taskiq_flow.tasks.names import check_declared_names
 from taskiq_flow.wiring.binding import Need
 from taskiq_flow.wiring.places import Place, TaskPlace
+from taskiq_flow.wiring.renaming import check_new_names
 from taskiq_flow.wiring.values import input_annotations
 
 __all__ = ["DataflowRegistry", "read_outputs"]
@@ -41,9 +42,10 @@ class DataflowRegistry:
         task: Any,
         output: str | None = None,
         outputs: Iterable[str] | None = None,
-        inputs: Iterable[str] | None = None,
+        inputs: Iterable[str] | Mapping[str, str] | None = None,
         *,
         name: str | None = None,
+        bind: Mapping[str, Any] | None = None,
         description: str = "",
     ) -> Self:
         """Add a task at a node of its own.
@@ -54,14 +56,19 @@ class DataflowRegistry:
         :param output: The name of its output.
         :param outputs: Several names; the task's result is unpacked into them.
         :param inputs: Names of the data it needs, instead of those in its signature. A name without a parameter goes
-            to a parameter by position, if that is unambiguous.
+            to a parameter by position, if that is unambiguous. Or data by parameter, for some of the parameters.
         :param name: The node's name, by default the function's; the same task may stand at several nodes.
+        :param bind: Fixed values, by parameter.
         :param description: For people.
         :returns: The registry.
-        :raises GraphError: names or inputs do not fit, or the node's name is in use.
+        :raises GraphError: names or inputs do not fit, a value has no JSON form, or the node's name is in use.
         """
-        names = check_declared_names(output=output, outputs=outputs, inputs=inputs)
-        self.add(self._place(task, names, name, description))
+        data = inputs if isinstance(inputs, Mapping) else None
+        names = check_declared_names(
+            output=output, outputs=outputs, inputs=None if data is not None else inputs
+        )
+        place = self._place(task, names, name, description)
+        self.add(place.wire(data or {}, bind or {}) if data or bind else place)
         return self
 
     def register_task_from_object(self, task: Any, *, name: str | None = None) -> Self:
@@ -93,6 +100,22 @@ class DataflowRegistry:
         other = DataflowRegistry()
         other._places = dict(self._places)
         return other
+
+    def rename(self, names: Mapping[str, str]) -> DataflowRegistry:
+        """Return a registry in which data has other names.
+
+        :param names: New names by the old ones. Two things may get one name: then they are the same data.
+        :raises GraphError: there is no data of an old name, or a new one is no name.
+        """
+        new = check_new_names(names, self.names)
+        other = DataflowRegistry()
+        other._places = {name: place.rename(new) for name, place in self._places.items()}
+        return other
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of everything that the tasks produce and can take, parameters with a default among them."""
+        return tuple(dict.fromkeys(name for place in self._places.values() for name in place.list_names()))
 
     @property
     def places(self) -> tuple[Place, ...]:
