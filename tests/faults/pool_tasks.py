@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import functools
+import logging
 import os
 import signal
+import threading
 import time
+from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel
-from taskiq import InMemoryBroker
+from taskiq import Context, InMemoryBroker, TaskiqDepends
 
 broker = InMemoryBroker()
 
@@ -88,3 +94,85 @@ def never(path: str) -> int:
 def with_progress(x: int, progress_callback: Any = None) -> int:
     progress_callback(0.5)
     return os.getpid()
+
+
+tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
+
+
+@broker.task
+def tell_tenant(x: int) -> str:
+    return tenant.get()
+
+
+@broker.task
+def log(x: int) -> int:
+    logger = logging.getLogger("pool_tasks.log")
+    logger.debug("too quiet %d", x)
+    try:
+        raise ValueError(x)
+    except ValueError:
+        logger.exception("it is %d", x, extra={"order": x, "lock": threading.Lock()})
+    return os.getpid()
+
+
+def answer() -> dict[str, int]:
+    return {"answer": 42}
+
+
+@broker.task
+def with_dependency(x: int, given: Annotated[dict[str, int], TaskiqDepends(answer)]) -> list[int]:
+    return [os.getpid(), given["answer"] + x]
+
+
+@broker.task
+def with_context(x: int, context: Annotated[Context, TaskiqDepends()]) -> int:
+    assert context.message.task_name
+    return os.getpid()
+
+
+def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
+@broker.task
+@logged
+async def wrapped(x: int) -> int:
+    return os.getpid()
+
+
+@broker.task(retry_policy={"max_retries": 2, "delay": 0.01})
+def withdrawn(x: int) -> int:
+    raise concurrent.futures.CancelledError("the pool was shut down")
+
+
+@broker.task
+def stop_iterating(x: int) -> int:
+    raise StopIteration(x)
+
+
+@broker.task
+def leave_at_once(x: int) -> int:
+    os._exit(x)
+
+
+@broker.task(timeout=0.5)
+def hang(x: int) -> int:
+    time.sleep(3600)
+    return x
+
+
+@broker.task(timeout=1)
+def take_most_of_its_limit(x: int) -> int:
+    time.sleep(0.6)
+    return x
+
+
+@broker.task
+def touch_until_gone(path: str) -> None:
+    while True:
+        Path(path).write_text(f"{os.getpid()} {time.time()}")
+        time.sleep(0.02)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from taskiq import InMemoryBroker
 
 from taskiq_flow import CellFailed, Flow, Pipeline, PluginError
-from taskiq_flow.worker import processes
+from taskiq_flow.worker import process
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -110,13 +111,13 @@ async def test_one_that_always_kills_its_process_fails_alone(tasks: Any, tmp_pat
 async def test_a_process_that_cannot_be_replaced_is_a_lost_worker(
     tasks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spawn = processes._spawn
+    start = process._open
     assert await value_of(Pipeline(tasks.broker, tasks.double), 1) == 2
 
-    def refuse(modules: tuple[str, ...]) -> Any:
+    def refuse(handle: int) -> Any:
         raise BlockingIOError("no more processes")
 
-    monkeypatch.setattr(processes, "_spawn", refuse)
+    monkeypatch.setattr(process, "_open", refuse)
     # As many as there are processes die, and each has two attempts more.
     handles = [await Pipeline(tasks.broker, tasks.die).kiq(str(tmp_path), 99) for _ in range(2)]
     for handle in handles:
@@ -127,7 +128,7 @@ async def test_a_process_that_cannot_be_replaced_is_a_lost_worker(
     assert (await handle.wait_result(timeout=60)).is_err
     (failure,) = await handle.failures()
     assert failure.failure.message == "no process could be started: no more processes"
-    monkeypatch.setattr(processes, "_spawn", spawn)
+    monkeypatch.setattr(process, "_open", start)
     assert await value_of(Pipeline(tasks.broker).map(tasks.double), [1, 2, 3]) == [2, 4, 6]
 
 
@@ -169,7 +170,9 @@ async def test_a_task_that_does_not_return_is_given_up(tasks: Any, tmp_path: Pat
     assert await value_of(Pipeline(tasks.broker).map(tasks.double), [1, 2, 3]) == [2, 4, 6]
 
 
-async def test_what_another_process_cannot_find_runs_here(tasks: Any) -> None:
+async def test_what_another_process_cannot_find_runs_here(
+    tasks: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     seen: list[int] = []
 
     @tasks.broker.task
@@ -177,14 +180,121 @@ async def test_what_another_process_cannot_find_runs_here(tasks: Any) -> None:
         seen.append(x)
         return os.getpid()
 
-    assert await value_of(Pipeline(tasks.broker, closure), 1) == os.getpid()
-    assert seen == [1]
+    for _ in range(2):
+        assert await value_of(Pipeline(tasks.broker, closure), 1) == os.getpid()
+    assert seen == [1, 1]
+    (line,) = [each.getMessage() for each in caplog.records if "runs in threads" in each.getMessage()]
+    assert line.endswith(
+        "not in one of the flow's own: no other process finds "
+        "'test_what_another_process_cannot_find_runs_here.<locals>.closure'; define it on the level of its module"
+    )
 
 
-async def test_what_reports_progress_runs_here(tasks: Any) -> None:
+async def test_progress_is_reported_from_another_process(tasks: Any) -> None:
     handle = await Pipeline(tasks.broker, tasks.with_progress).kiq(1)
-    assert await handle.result(timeout=60) == os.getpid()
+    assert await handle.result(timeout=60) != os.getpid()
     assert [event.progress async for event in handle.events() if hasattr(event, "progress")] == [0.5]
+
+
+@pytest.mark.parametrize("processes", [1, None])
+async def test_processes_and_threads_do_the_same(module: Any, processes: int | None) -> None:
+    Flow(module.broker, processes=processes)
+    try:
+        told = []
+        for task in (module.wrapped, module.withdrawn, module.stop_iterating, module.fail, module.odd):
+            handle = await Pipeline(module.broker, task).kiq(1)
+            result = await handle.wait_result(timeout=60)
+            failures = await handle.failures()
+            told.append(
+                [result.is_err, *((each.attempt, each.kind, each.failure.message) for each in failures)]
+            )
+    finally:
+        await module.broker.shutdown()
+    assert told == [
+        [False],
+        [True, (3, "exception", "the pool was shut down")],
+        [True, (1, "exception", "the task raised StopIteration")],
+        [True, (1, "exception", "('as expected', 1)")],
+        [True, (1, "rejected", told[-1][1][2])],
+    ]
+
+
+async def test_context_variables_go_along(tasks: Any) -> None:
+    tasks.tenant.set("acme")
+    assert await value_of(Pipeline(tasks.broker, tasks.tell_tenant), 1) == "acme"
+
+
+async def test_log_records_go_to_the_handlers_of_this_process(
+    tasks: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "pool_tasks"):
+        pid = await value_of(Pipeline(tasks.broker, tasks.log), 7)
+    (record,) = [each for each in caplog.records if each.name == "pool_tasks.log"]
+    assert (record.getMessage(), record.levelname, record.process) == ("it is 7", "ERROR", pid)
+    assert record.order == 7  # type: ignore[attr-defined]
+    assert "ValueError: 7" in (record.exc_text or "")
+    assert pid != os.getpid()
+
+
+async def test_dependencies_go_along_where_they_can(tasks: Any, caplog: pytest.LogCaptureFixture) -> None:
+    pid, value = await value_of(Pipeline(tasks.broker, tasks.with_dependency), 1)
+    assert (pid != os.getpid(), value) == (True, 43)
+    for _ in range(2):
+        assert await value_of(Pipeline(tasks.broker, tasks.with_context), 1) == os.getpid()
+    (line,) = [each.getMessage() for each in caplog.records if "runs in threads" in each.getMessage()]
+    assert line.startswith(
+        "task 'pool_tasks:with_context' runs in threads of this process, and not in one of the flow's own: what is "
+        "injected as 'context' cannot be sent there: "
+    )
+
+
+async def test_an_exit_of_the_process_is_a_lost_worker_with_its_code(tasks: Any) -> None:
+    handle = await Pipeline(tasks.broker, tasks.leave_at_once).kiq(3)
+    assert (await handle.wait_result(timeout=60)).is_err
+    (failure,) = await handle.failures()
+    assert (failure.kind, failure.failure.message) == (
+        "worker_lost",
+        "the process that ran the attempt ended with exit code 3",
+    )
+
+
+async def test_a_time_limit_begins_when_a_process_does(module: Any) -> None:
+    """Neither the start of processes nor the wait for one counts; what hangs leaves its process to the next one."""
+    Flow(module.broker, processes=1)
+    try:
+        pipeline = Pipeline(module.broker).map(module.take_most_of_its_limit)
+        assert await value_of(pipeline, [1, 2, 3, 4]) == [1, 2, 3, 4]
+        hanging = await Pipeline(module.broker, module.hang).kiq(1)
+        assert (await hanging.wait_result(timeout=60)).is_err
+        (failure,) = await hanging.failures()
+        assert failure.kind == "timeout"
+        assert await value_of(Pipeline(module.broker, module.take_most_of_its_limit), 5) == 5
+    finally:
+        await module.broker.shutdown()
+
+
+async def test_cancel_ends_the_process(tasks: Any, tmp_path: Path) -> None:
+    path = tmp_path / "sign"
+    handle = await Pipeline(tasks.broker, tasks.touch_until_gone).kiq(str(path))
+    while not (path.exists() and path.read_text()):
+        await asyncio.sleep(0.01)
+    pid = int(path.read_text().split()[0])
+    await handle.cancel()
+    await handle.wait_result(timeout=60)
+    while is_alive(pid):
+        await asyncio.sleep(0.01)
+    assert await value_of(Pipeline(tasks.broker, tasks.double), 2) == 4
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has waited for yet counts as ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout[:1] not in ("Z", "")
 
 
 async def test_cancel_while_a_process_works(tasks: Any, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -38,21 +37,17 @@ class BrokerTraits:
 
     :param in_memory: Whether tasks are executed in the process and the event loop that send them.
     :param in_place: Whether sending a message executes it before the call returns.
-    :param executor: The broker's threads for synchronous tasks; ``None`` if a worker makes its own.
     """
 
     in_memory: bool
     in_place: bool = False
-    executor: Executor | None = None
 
     @classmethod
     def of(cls, broker: AsyncBroker) -> BrokerTraits:
         """Return the traits of a broker."""
         if not isinstance(broker, InMemoryBroker):
             return cls(in_memory=False)
-        return cls(
-            in_memory=True, in_place=bool(getattr(broker, "await_inplace", False)), executor=broker.executor
-        )
+        return cls(in_memory=True, in_place=bool(getattr(broker, "await_inplace", False)))
 
 
 @frozen(slots=False, eq=False)

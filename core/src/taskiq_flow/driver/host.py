@@ -21,6 +21,7 @@ from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.messages.unknown_tasks import UnknownTaskFormatter
 from taskiq_flow.store import Lease, WorkerInfo
 from taskiq_flow.tasks.options import versions_of
+from taskiq_flow.worker.scripts import check_is_no_import
 from taskiq_flow.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Host(Surroundings):
     async def enter(self) -> None:
         """Open the store, before anything else is done in this event loop.
 
+        :raises FlowError: this process imports the script of another one, which has no main guard.
         :raises StoreError: another event loop uses it, and it cannot be shared.
         """
         if self._entered:
@@ -134,6 +136,7 @@ class Host(Surroundings):
                 self._entered = True
 
     async def _open(self) -> None:
+        check_is_no_import()
         await self._process.opened_store.open(self)
         await self._process.clean_up_lost()
 

@@ -17,6 +17,7 @@ from taskiq_flow.driver.loop import revoke
 from taskiq_flow.driver.opened_store import OpenedStore, wait_elsewhere
 from taskiq_flow.store import Lease, WorkerInfo
 from taskiq_flow.worker.processes import Processes
+from taskiq_flow.worker.seats import renew_executor
 from taskiq_flow.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Hosts:
         with self._lock:
             self._processes = processes
             for host in self._by_loop.values():
-                host.worker.processes = processes
+                host.worker.seating.processes = processes
 
     def here(self) -> Host:
         """Return the host of the running event loop; the first time, make it."""
@@ -79,6 +80,7 @@ class Hosts:
             if self._pid != os.getpid():
                 # A forked child: the hosts that it remembers are its parent's.
                 self._begin()
+                renew_executor(self.runtime.broker)
             self._count += 1
             name = self._name if self._count == 1 else f"{self._name}-{self._count}"
             worker = Worker(self.runtime, name, processes=self._processes, wake=self._drive_adopted)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
+import pickle
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
+from attrs import evolve
+
+from taskiq_flow.errors import FlowError
 from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import Failure, FailureKind, Payload
 from taskiq_flow.values.failures import revive
 from taskiq_flow.worker.execution import Execution
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.jobs import Job, JobResult
-from taskiq_flow.worker.processes import Processes, ProcessLost
+from taskiq_flow.worker.process import ProcessLost
+from taskiq_flow.worker.processes import ProcessSeat
 
 __all__ = ["Attempt", "AttemptKey"]
 
@@ -32,11 +36,11 @@ class Attempt(Execution):
     :ivar refused: Whether another worker has claimed the attempt.
     :ivar started_at: When it was claimed, in seconds since the epoch.
     :ivar job: The attempt as a process gets it, where it is to run in one.
-    :ivar processes: Those processes.
+    :ivar report: Takes the progress that the process reports.
+    :ivar bring_here: Takes a thread instead of the process, for the reason that it is given.
     :ivar outputs: What a process gave, encoded.
     :ivar failure: What is known to have gone wrong before or besides what the function raises.
     :ivar seconds: How long the function ran, where a process has measured it.
-    :ivar slot: The slot that it occupies, where it is synchronous.
     :ivar concluded: Whether the outcome was put into the inbox.
     :ivar aside: Whether it goes on as a task beside its driver, and reports by notice.
     :ivar let_go: Makes the worker forget it.
@@ -45,11 +49,11 @@ class Attempt(Execution):
     refused = False
     started_at = 0.0
     job: Job | None = None
-    processes: Processes | None = None
+    report: Callable[[float], None] | None = None
+    bring_here: Callable[[Attempt, str], Awaitable[None]] | None = None
     outputs: tuple[Payload, ...] | None = None
     failure: Failure | None = None
     seconds = 0.0
-    slot: asyncio.Semaphore | None = None
     concluded = False
     aside = False
     let_go: Callable[[Attempt], None] | None = None
@@ -65,11 +69,11 @@ class Attempt(Execution):
         self.failure = failure
         self.skip = True
 
-    def give_back_slot(self) -> None:
-        """Let another synchronous task begin."""
-        if self.slot is not None:
-            self.slot.release()
-            self.slot = None
+    def give_back_seat(self) -> None:
+        """Let another synchronous task begin, where this one has not."""
+        if self.seat is not None:
+            self.seat.give_back()
+            self.seat = None
 
     def abandon(self) -> None:
         """End without an outcome, which somebody else reports."""
@@ -84,19 +88,42 @@ class Attempt(Execution):
         if self.task_function.is_async:
             awaitable: Awaitable[Any] = function(*args, **kwargs)
             return awaitable
-        if self.job is None or self.processes is None:
+        if self.job is None or not isinstance(self.seat, ProcessSeat):
             return super().call(function, args, kwargs)
-        return self._call_in_process(self.job, self.processes)
+        return self._call_in_process(self.job, self.seat, function, kwargs)
 
-    async def _call_in_process(self, job: Job, processes: Processes) -> None:
-        try:
-            result: JobResult = await self.wait_for(processes.submit(job))
-        except ProcessLost as lost:
-            self.failure = Failure(kind=FailureKind.WORKER_LOST, message=str(lost))
-            raise
+    async def _call_in_process(
+        self, job: Job, seat: ProcessSeat, function: Callable[..., Any], given: Mapping[str, Any]
+    ) -> Any:
+        if seat.problem is not None:
+            lost = not isinstance(seat.problem, FlowError)
+            kind = FailureKind.WORKER_LOST if lost else FailureKind.REJECTED
+            self.failure = Failure(kind=kind, message=str(seat.problem))
+            raise seat.problem
+        for name, value in given.items():
+            problem = _refusal_of(value)
+            if problem is not None and self.bring_here is not None:
+                await self.bring_here(self, f"what is injected as {name!r} cannot be sent there: {problem}")
+                return None if self.skip else await super().call(function, (), {**given, **self.arguments})
+        result: JobResult
+        result, error = await self.wait_for(seat.call_job(evolve(job, given=dict(given)), self.report))
+        if isinstance(error, ProcessLost):
+            self.failure = Failure(kind=FailureKind.WORKER_LOST, message=str(error))
+        if error is not None:
+            raise error
         self.seconds = result.seconds
         if isinstance(result.outcome, Failure):
             self.failure = result.outcome
             envelope = self.envelope
             raise revive(envelope.cell, envelope.attempt, result.outcome, envelope.run, result.attributes)
         self.outputs = result.outcome
+        return None
+
+
+def _refusal_of(value: Any) -> str | None:
+    """Return why a value cannot be sent to a process; ``None`` where it can."""
+    try:
+        pickle.dumps(value)
+    except Exception as error:  # noqa: BLE001 - the value's own code runs here
+        return f"{type(error).__name__}: {error}"
+    return None

@@ -12,6 +12,8 @@ from concurrent.futures import Executor, Future
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from taskiq_flow.worker.seats import Outcome, Seat, carry
+
 __all__ = ["CURRENT", "Current", "Execution", "is_async"]
 
 
@@ -29,7 +31,8 @@ class Current(Protocol):
 class Execution:
     """One call of a task's function.
 
-    :ivar executor: Where synchronous functions run.
+    :ivar executor: Where synchronous functions run, unless there is a seat.
+    :ivar seat: The thread that was taken for the function.
     :ivar arguments: Arguments that go over those that taskiq passes.
     :ivar skip: Do not call the function at all: the attempt belongs to another worker, or its arguments are bad.
     :ivar stopped: Whether nobody wants the outcome any more.
@@ -38,6 +41,7 @@ class Execution:
     """
 
     executor: Executor
+    seat: Seat | None = None
     arguments: Mapping[str, Any] = MappingProxyType({})
     skip = False
     stopped = False
@@ -112,17 +116,25 @@ class Execution:
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         context = contextvars.copy_context()
-        call = functools.partial(function, *args, **kwargs)
-        result = await self.wait_for(self.executor.submit(context.run, _carry, call))
+        call = functools.partial(context.run, carry, functools.partial(function, *args, **kwargs))
+        if self.seat is None:
+            future = self.executor.submit(call)
+        elif self.seat.problem is None:
+            future = self.seat.call(call)
+        else:
+            raise self.seat.problem
+        result, error = await self.wait_for(future)
+        if error is not None:
+            raise error
         return await result if inspect.isawaitable(result) else result
 
-    async def wait_for(self, future: Future[Any]) -> Any:
+    async def wait_for(self, future: Future[Outcome]) -> Outcome:
         """Wait for a call that goes on elsewhere; when released, forget it or let it go on unheeded."""
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             # Cancelling the wrapper has cancelled a call that had not begun; one that has cannot be stopped.
-            if not future.cancelled() and not future.done():
+            if not future.cancelled() and not future.done() and not (self.seat and self.seat.stop()):
                 self.thread = future
             raise
 
@@ -137,14 +149,6 @@ class Execution:
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether calling the function gives a coroutine."""
     return inspect.iscoroutinefunction(function)
-
-
-def _carry(call: Callable[[], Any]) -> Any:
-    """Call in a thread; wrap what an event loop cannot carry over to whoever waits, as Python does for generators."""
-    try:
-        return call()
-    except (StopIteration, GeneratorExit) as error:
-        raise RuntimeError(f"the task raised {type(error).__name__}") from error
 
 
 def _is_to_be_cancelled(task: asyncio.Task[Any] | None) -> bool:

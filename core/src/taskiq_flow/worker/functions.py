@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Union
 
 from attrs import field, frozen
 from taskiq import AsyncTaskiqDecoratedTask
@@ -13,7 +13,7 @@ from taskiq_flow.tasks.options import task_options
 from taskiq_flow.tasks.signatures import read_signature
 from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.execution import is_async
-from taskiq_flow.worker.references import reference_of
+from taskiq_flow.worker.references import Reference, reference_of
 
 __all__ = ["TaskFunction", "task_function_of"]
 
@@ -35,6 +35,7 @@ class TaskFunction:
     :param types: The classes in taskiq's ``types_of_exceptions``; ``None`` for any.
     :param reference: Where a new process finds it; ``None`` where it has to run in this process, because it cannot be
         imported, has dependencies that taskiq injects, or reports progress.
+    :param reference: Where another process finds it; a sentence that says why none does.
     :param injected: Whether taskiq injects something.
     :param readers: What decodes its parameters, by name and serializer, as far as that is known by now.
     """
@@ -48,7 +49,7 @@ class TaskFunction:
     asks_policy: bool
     only_counts: bool
     types: tuple[type[BaseException], ...] | None
-    reference: tuple[str, str] | None
+    reference: Union[Reference, str]
     injected: bool = False
     readers: dict[tuple[str, str], Callable[[bytes], Any]] = field(factory=dict, eq=False, repr=False)
 
@@ -61,7 +62,6 @@ def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
     function = task.func if isinstance(task, FlowTask) else task.original_func
     signature, options = read_signature(function), task_options(task)
     asynchronous = is_async(function)
-    here = asynchronous or signature.dependencies or signature.reports_progress
     task_function = TaskFunction(
         function=function,
         task=task.task_name,
@@ -72,7 +72,7 @@ def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
         asks_policy=options.policy is not None or options.node.retry is not None,
         only_counts=options.only_counts,
         types=options.types,
-        reference=None if here else reference_of(function),
+        reference="it is asynchronous" if asynchronous else reference_of(function),
         injected=bool(signature.dependencies),
     )
     task.__dict__[_KEPT] = task_function

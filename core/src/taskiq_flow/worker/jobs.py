@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
+import asyncio
+import contextvars
+import functools
+import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Union
 
 from attrs import field, frozen
 
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.payloads import Failure, FailureKind, Payload, Value
+from taskiq_flow.tasks.signatures import read_signature
 from taskiq_flow.values.codec import CodecRecipe, make_codec
-from taskiq_flow.worker.references import _find
+from taskiq_flow.values.failures import failure_of, find_retry_after
+from taskiq_flow.worker.arguments import decode_arguments, encode_outputs
+from taskiq_flow.worker.carried_context import CarriedVariable, enter_variables
+from taskiq_flow.worker.references import Reference, find_function
+from taskiq_flow.worker.seats import carry
 
 __all__ = ["Job", "JobResult", "run_job"]
 
@@ -21,22 +29,26 @@ __all__ = ["Job", "JobResult", "run_job"]
 class Job:
     """An attempt as a process gets it; the process decodes the arguments itself.
 
-    :param module: The module of the task's function.
-    :param qualname: The function's qualified name in the module.
+    :param reference: Where the process finds the task's function.
     :param task: The task's name, for errors.
     :param arguments: Encoded, by parameter name.
+    :param given: What was injected besides them, by parameter name.
+    :param reports_to: The parameter that takes a callback for progress; ``None`` where none does.
     :param outputs: The names of the outputs to unpack the result into.
     :param serializer: The id of the serializer of the outputs.
     :param codec: The recipe by which the process makes its codec.
+    :param context: The context variables of the attempt.
     """
 
-    module: str
-    qualname: str
+    reference: Reference
     task: str
     arguments: Mapping[str, Value]
+    given: Mapping[str, Any] = field(factory=dict)
+    reports_to: Union[str, None] = None
     outputs: tuple[str, ...]
     serializer: str
     codec: CodecRecipe
+    context: tuple[CarriedVariable, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -53,24 +65,37 @@ class JobResult:
     attributes: Mapping[str, Any] = field(factory=dict)
 
 
-def run_job(job: Job) -> JobResult:
-    """Run a job in this process: decode, call, encode. Never raises an exception of the task."""
-    from taskiq_flow.tasks.signatures import read_signature
-    from taskiq_flow.values.failures import failure_of, find_retry_after
-    from taskiq_flow.worker.arguments import decode_arguments, encode_outputs
+def run_job(job: Job, report: Callable[[float], None]) -> JobResult:
+    """Run a job in this process: decode, call, encode. Never raises an exception of the task.
 
-    started = time.perf_counter()
+    :param report: Reports a fraction of progress.
+    """
+    began = time.perf_counter()
     try:
-        function = _find(importlib.import_module(job.module), job.qualname)
+        function = find_function(job.reference)
         codec = make_codec(job.codec)
-        accepts = read_signature(function).accepts
-        arguments = decode_arguments(accepts, job.task, job.arguments, codec)
-        started = time.perf_counter()
-        value = function(**arguments)
-        seconds = time.perf_counter() - started
+        arguments = decode_arguments(read_signature(function).accepts, job.task, job.arguments, codec)
+        if job.reports_to is not None:
+            arguments.setdefault(job.reports_to, report)
+        context = contextvars.Context()
+        context.run(enter_variables, job.context)
+        began = time.perf_counter()
+        value, error = context.run(carry, functools.partial(_call, function, {**job.given, **arguments}))
+        seconds = time.perf_counter() - began
+        if error is not None:
+            return JobResult(outcome=failure_of(error), seconds=seconds, attributes=find_retry_after(error))
         return JobResult(outcome=encode_outputs(value, job.outputs, codec, job.serializer), seconds=seconds)
     except PayloadError as error:
         return JobResult(outcome=failure_of(error, FailureKind.REJECTED))
-    except BaseException as error:  # noqa: BLE001 - whatever a task raises is its outcome, SystemExit included
-        seconds = time.perf_counter() - started
+    except BaseException as error:  # noqa: BLE001 - whatever values and codecs raise is the outcome of the attempt
+        seconds = time.perf_counter() - began
         return JobResult(outcome=failure_of(error), seconds=seconds, attributes=find_retry_after(error))
+
+
+def _call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    value = function(**arguments)
+    return asyncio.run(_await(value)) if inspect.isawaitable(value) else value
+
+
+async def _await(value: Awaitable[Any]) -> Any:
+    return await value

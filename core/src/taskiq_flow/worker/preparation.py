@@ -14,8 +14,10 @@ from taskiq_flow.tasks.signatures import PROGRESS_PARAMETER
 from taskiq_flow.values.failures import failure_of
 from taskiq_flow.worker.arguments import decode_arguments, fetch_argument
 from taskiq_flow.worker.attempts import Attempt
+from taskiq_flow.worker.carried_context import Homes, carry_context
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.jobs import Job
+from taskiq_flow.worker.processes import ProcessSeat
 from taskiq_flow.worker.progress import Progress, reporter
 
 __all__ = ["Preparation"]
@@ -33,6 +35,7 @@ class Preparation:
         self._codec = runtime.codec
         self._checks = runtime.claim_checks
         self._clock = runtime.clock
+        self._homes: dict[Any, Homes] = {}
 
     async def get_ready(self, attempt: Attempt) -> None:
         """Get, check and decode everything; what is wrong with it becomes the attempt's failure."""
@@ -84,18 +87,27 @@ class Preparation:
     def _prepare(self, attempt: Attempt) -> None:
         """Decode the arguments, or let a process do so."""
         task_function, envelope = attempt.task_function, attempt.envelope
-        if attempt.processes is not None and task_function.reference is not None:
-            module, qualname = task_function.reference
+        if isinstance(attempt.seat, ProcessSeat):
             attempt.job = Job(
-                module=module,
-                qualname=qualname,
+                reference=attempt.seat.reference,
                 task=task_function.task,
                 arguments=envelope.arguments,
+                reports_to=PROGRESS_PARAMETER if task_function.reports_progress else None,
                 outputs=envelope.outputs,
                 serializer=envelope.extras.get("serializer") or self._codec.default,
                 codec=self._codec.recipe(),
+                context=carry_context(self._homes),
             )
+            if task_function.reports_progress:
+                attempt.report = self.progress(task_function, envelope.message_id, envelope)[
+                    PROGRESS_PARAMETER
+                ]
             return
+        self.prepare_here(attempt)
+
+    def prepare_here(self, attempt: Attempt) -> None:
+        """Decode the arguments for a call in this process."""
+        task_function, envelope = attempt.task_function, attempt.envelope
         try:
             arguments = decode_arguments(
                 task_function.accepts, task_function.task, envelope.arguments, self._codec

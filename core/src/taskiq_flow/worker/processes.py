@@ -1,29 +1,86 @@
-"""A pool of processes for synchronous tasks, in which every process can be lost alone.
+"""A pool of processes for synchronous tasks, in which every process can be lost or killed alone.
 
-The standard library's pool breaks as a whole when one of its processes dies. Here each process is a
-pool of one, so a killed process takes one attempt with it, and is replaced.
+Each process has an attendant, which is a thread of this process: it starts the process, takes attempts for it, and
+replaces it when it is gone. An attempt has its seat when its process is up and has found the task.
 """
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import contextvars
 import functools
-import gc
-import importlib
-import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Any
 
-from taskiq_flow.worker.jobs import Job, JobResult, run_job
+from taskiq_flow.values.codec import CodecRecipe
+from taskiq_flow.worker.jobs import Job
+from taskiq_flow.worker.process import JobProcess, ProcessLost
+from taskiq_flow.worker.references import Reference
+from taskiq_flow.worker.seats import Outcome, Seat
 
-__all__ = ["ProcessLost", "Processes"]
+__all__ = ["ProcessSeat", "Processes"]
+
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
-class ProcessLost(Exception):
-    """The process that ran an attempt is gone."""
+class ProcessSeat(Seat):
+    """A process that an attempt has taken.
+
+    :param reference: Where the process finds the task's function.
+    :param codec: The recipe by which it makes its codec.
+
+    :ivar process: The process; ``None`` where there is a problem.
+    """
+
+    process: JobProcess | None = None
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        submit: Callable[[Seat], None],
+        reference: Reference,
+        codec: CodecRecipe,
+    ) -> None:
+        super().__init__(loop, submit)
+        self.reference = reference
+        self.codec = codec
+
+    def call_job(self, job: Job, report: Callable[[float], None] | None) -> Future[Outcome]:
+        """Let the process do a job.
+
+        :param report: Called in a thread with the progress that the task reports.
+        """
+        context = contextvars.copy_context()
+
+        def do(process: JobProcess) -> Outcome:
+            return context.run(_do_job, job, report, process)
+
+        return self.call(do)
+
+    def stop(self) -> bool:
+        """Kill the process, unless it is done with the job."""
+        with self._lock:
+            if self.process is not None and not self._outcome.done():
+                self.process.kill()
+        return True
+
+    def serve(self, *given: Any) -> None:
+        """Wait for the job and have it done; called by the attendant."""
+        super().serve(self.process)
+
+
+def _do_job(job: Job, report: Callable[[float], None] | None, process: JobProcess) -> Outcome:
+    try:
+        return process.run(job, report), None
+    except BaseException as error:  # noqa: BLE001 - the outcome of the attempt, which no future is to translate
+        return None, error
 
 
 class Processes:
@@ -34,136 +91,124 @@ class Processes:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.begin()
+        _ALL.add(self)
+
+    def begin(self) -> None:
+        """Begin without processes; those that there are belong to the process that this one was forked from."""
         self._lock = threading.Lock()
-        # None stands for a process that could not be started; the next job tries again.
-        self._idle: deque[ProcessPoolExecutor | None] = deque()
-        self._waiting: deque[tuple[Job, Future[JobResult]]] = deque()
-        self._started = False
+        self._seats: SimpleQueue[ProcessSeat | None] | None = None
+        self._working: set[JobProcess] = set()
 
-    @property
-    def room(self) -> int:
-        """How many jobs to submit at once: one more than there are processes, so that none idles between two jobs."""
-        return self.count + 1
-
-    def start(self, modules: tuple[str, ...] = ()) -> None:
-        """Start the processes, which import modules before their first job; without effect later on."""
-        with self._lock:
-            if self._started:
-                return
-            self._started = True
-            self._idle.extend(_try_to_spawn(modules) for _ in range(self.count))
-
-    def submit(self, job: Job) -> Future[JobResult]:
-        """Give a job to an idle process, or to the first one that becomes idle.
-
-        The future can be cancelled until a process has begun. It raises :class:`ProcessLost` when the process dies, or
-        cannot be started.
-        """
-        self.start((job.module,))
-        answer: Future[JobResult] = Future()
-        with self._lock:
-            self._waiting.append((job, answer))
-            idle = [self._idle.popleft()] if self._idle else []
-        for executor in idle:
-            self._work(executor)
-        return answer
+    async def take(self, reference: Reference, codec: CodecRecipe) -> ProcessSeat:
+        """Wait for a process that has found a function and made a codec, and take it."""
+        seat = ProcessSeat(asyncio.get_running_loop(), self._submit, reference, codec)
+        await seat.take()
+        return seat
 
     def shutdown(self) -> None:
         """End the idle processes; those at work end with their jobs."""
         with self._lock:
-            idle, self._idle, self._started = self._idle, deque(), False
-        for executor in idle:
-            if executor is not None:
-                executor.shutdown(wait=False)
+            seats, self._seats = self._seats, None
+        if seats is not None:
+            for _ in range(self.count):
+                seats.put(None)
 
-    def _work(self, executor: ProcessPoolExecutor | None) -> None:
-        """Give the oldest job to a process that has nothing to do."""
+    def kill(self) -> None:
+        """Kill all processes, as the interpreter ends."""
+        for process in [*self._working]:
+            process.kill()
+
+    def forget(self) -> None:
+        """Let go of what belongs to the process that this one was forked from."""
+        for process in self._working:
+            process.forget()
+        self.begin()
+
+    def _submit(self, seat: Seat) -> None:
+        assert isinstance(seat, ProcessSeat)
+        with self._lock:
+            if self._seats is None:
+                self._seats = SimpleQueue()
+                for _ in range(self.count):
+                    attend = functools.partial(self._attend, self._seats)
+                    threading.Thread(target=attend, name="taskiq-flow-process", daemon=True).start()
+            self._seats.put(seat)
+
+    # In the attendants
+
+    def _attend(self, seats: SimpleQueue[ProcessSeat | None]) -> None:
+        # A process inherits this, so that Ctrl-C does not end it before it has said that it leaves it to the worker.
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        process = self._start(None)
         while True:
-            with self._lock:
-                if not self._waiting:
-                    if self._started:
-                        self._idle.append(executor)
-                        return
-                    break
-                job, answer = self._waiting.popleft()
-            if answer.set_running_or_notify_cancel():
-                try:
-                    executor, inner = _hand_job(executor, job)
-                except (OSError, RuntimeError) as error:
-                    # Too many processes, files or threads, or too little memory: the job must still get its answer.
-                    executor = None
-                    answer.set_exception(ProcessLost(f"no process could be started: {error}"))
-                    continue
-                inner.add_done_callback(functools.partial(self._take_back, executor, answer, job.module))
-                return
-        if executor is not None:
-            executor.shutdown(wait=False)
+            try:
+                seat = seats.get(timeout=_SECONDS_BETWEEN_LOOKS)
+            except Empty:
+                if process is None or not process.look():
+                    process = self._start(process)
+                continue
+            if seat is None:
+                break
+            process = self._get_ready(process, seat)
+            seat.serve()
+            if process is not None and not process.alive:
+                process = self._start(process)
+        if process is not None:
+            self._working.discard(process)
+            process.end()
 
-    def _take_back(
-        self, executor: ProcessPoolExecutor, answer: Future[JobResult], module: str, inner: Future[JobResult]
-    ) -> None:
-        error = inner.exception()
-        successor: ProcessPoolExecutor | None = executor
-        if isinstance(error, BrokenProcessPool):
-            _shut_down_lost(executor)
-            successor = _try_to_spawn((module,))
-            error = ProcessLost("the process that ran the attempt was lost")
-        self._work(successor)
-        if error is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(inner.result())
+    def _get_ready(self, process: JobProcess | None, seat: ProcessSeat) -> JobProcess | None:
+        """Have the function of an attempt found, by another process if need be."""
+        for is_last in (False, True):
+            try:
+                if process is None or not process.alive:
+                    process = self._replace(process)
+                seat.problem = process.find(seat.reference, seat.codec)
+            except (OSError, RuntimeError, ProcessLost) as error:
+                seat.problem = error if isinstance(error, ProcessLost) else _not_started(error)
+                if process is not None and is_last:
+                    process = self._start(process)
+            else:
+                seat.process = process
+                break
+        return process
 
-
-def _spawn(modules: tuple[str, ...]) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(max_workers=1, mp_context=context, initializer=_leave_interrupts_alone)
-    executor.submit(_warm, modules)
-    return executor
-
-
-def _try_to_spawn(modules: tuple[str, ...]) -> ProcessPoolExecutor | None:
-    """Start a process; ``None`` where that fails, as the next job tries again and reports the reason."""
-    try:
-        return _spawn(modules)
-    except (OSError, RuntimeError):
-        return None
-
-
-def _hand_job(
-    executor: ProcessPoolExecutor | None, job: Job
-) -> tuple[ProcessPoolExecutor, Future[JobResult]]:
-    """Submit a job to a process, or to a new one where there is none or it died while it was idle.
-
-    :raises OSError: or ``RuntimeError``: no process can be started.
-    """
-    if executor is not None:
+    def _start(self, former: JobProcess | None) -> JobProcess | None:
+        """Start a process; ``None`` where that fails, as the next attempt tries again and reports the reason."""
         try:
-            return executor, executor.submit(run_job, job)
-        except BrokenProcessPool:
-            _shut_down_lost(executor)
-    fresh = _spawn((job.module,))
-    return fresh, fresh.submit(run_job, job)
+            return self._replace(former)
+        except (OSError, RuntimeError):
+            return None
+
+    def _replace(self, former: JobProcess | None) -> JobProcess:
+        if former is not None:
+            self._working.discard(former)
+            former.end()
+        process = JobProcess.start()
+        self._working.add(process)
+        return process
 
 
-def _shut_down_lost(executor: ProcessPoolExecutor) -> None:
-    """Shut down a pool that has lost its process, in a thread that keeps a reference to it until then.
-
-    The pool's own thread holds the pool's lock while it calls the futures back. If it had the last reference, the pool
-    would be collected there and ask for the same lock, and the interpreter would wait for ever when it exits.
-    """
-    threading.Thread(target=executor.shutdown, name="taskiq-flow-lost-process", daemon=True).start()
+def _not_started(error: Exception) -> ProcessLost:
+    return ProcessLost(f"no process could be started: {error}")
 
 
-def _leave_interrupts_alone() -> None:
-    # A terminal sends Ctrl-C to the pool's processes too, but the worker decides what becomes of its attempts.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+# The interpreter calls these in the end and after each fork; a pool that is not used any more is not kept.
+_ALL: weakref.WeakSet[Processes] = weakref.WeakSet()
 
 
-def _warm(modules: tuple[str, ...]) -> int:
-    for module in modules:
-        importlib.import_module(module)
-    # The modules stay for good, so the garbage collector need not look at them during every job.
-    gc.collect()
-    gc.freeze()
-    return os.getpid()
+def _end_all() -> None:
+    for each in [*_ALL]:
+        each.kill()
+
+
+def _forget_all() -> None:
+    for each in [*_ALL]:
+        each.forget()
+
+
+atexit.register(_end_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

@@ -28,7 +28,8 @@ from taskiq_flow.worker.functions import TaskFunction, task_function_of
 from taskiq_flow.worker.outcomes import CallResult, failure_event, outcome_of
 from taskiq_flow.worker.preparation import Preparation
 from taskiq_flow.worker.processes import Processes
-from taskiq_flow.worker.slots import Slots
+from taskiq_flow.worker.seating import Seating
+from taskiq_flow.worker.seats import executor_of
 from taskiq_flow.worker.standalone import StandaloneMessage
 
 __all__ = ["Worker"]
@@ -63,7 +64,6 @@ class Worker:
         self.id = name
         self.revoked = False
         self.broker = runtime.broker
-        self.processes = processes
         self._pool = runtime.pool
         self._store = runtime.store
         self._codec = runtime.codec
@@ -73,11 +73,11 @@ class Worker:
         self.preparation = Preparation(runtime)
         self._adoption = Adoption(runtime, name, wake)
         self._own_threads: ThreadPoolExecutor | None = None
-        executor = runtime.traits.executor
+        executor = executor_of(runtime.broker)
         if executor is None:
             executor = self._own_threads = ThreadPoolExecutor(thread_name_prefix="taskiq-flow")
         self.executor = executor
-        self._slots = Slots(executor)
+        self.seating = Seating(executor, processes, runtime.codec)
         self._running: dict[AttemptKey, Attempt] = {}
         # Those that are about to begin, or are over, as long as the store has not answered.
         self._unsettled: set[AttemptKey] = set()
@@ -103,7 +103,7 @@ class Worker:
     async def _begin(self, attempt: Attempt) -> None:
         attempt.enter()
         if not attempt.task_function.is_async:
-            await self._take_slot(attempt)
+            await self._take_seat(attempt)
         if await self._claim(attempt):
             await self.preparation.get_ready(attempt)
 
@@ -277,17 +277,22 @@ class Worker:
 
     # The way in
 
-    async def _take_slot(self, attempt: Attempt) -> None:
-        if attempt.task_function.reference:
-            attempt.processes = self.processes
-        attempt.slot = await self._slots.take(None if attempt.processes is None else attempt.processes.room)
+    async def _take_seat(self, attempt: Attempt) -> None:
+        attempt.seat = await self.seating.take(attempt.task_function)
+        attempt.bring_here = self._bring_here
+
+    async def _bring_here(self, attempt: Attempt, reason: str) -> None:
+        attempt.give_back_seat()
+        self.seating.keep_here(attempt.task_function, reason)
+        attempt.seat = await self.seating.threads.take()
+        self.preparation.prepare_here(attempt)
 
     async def _claim(self, attempt: Attempt) -> bool:
         envelope = attempt.envelope
         if self.holds(*attempt.key):
             # It was sent again, by a driver that did not know yet that it has come.
             attempt.refused = attempt.skip = True
-            attempt.give_back_slot()
+            attempt.give_back_seat()
             return False
         attempt.started_at = self._clock.now()
         event = ev.CellStarted(
@@ -305,7 +310,7 @@ class Worker:
             self._unsettled.discard(attempt.key)
             if not claimed:
                 attempt.refused = attempt.skip = True
-                attempt.give_back_slot()
+                attempt.give_back_seat()
         if claimed:
             self._running[attempt.key] = attempt
             attempt.let_go = self._let_go
@@ -357,7 +362,7 @@ class Worker:
             done = functools.partial(self._thread_done, asyncio.get_running_loop(), attempt)
             attempt.thread.add_done_callback(done)
         else:
-            attempt.give_back_slot()
+            attempt.give_back_seat()
             if attempt.stopped:
                 notices.append(self._notice_of_free_slot(attempt))
         return notices
@@ -383,7 +388,7 @@ class Worker:
 
     def _thread_ended(self, attempt: Attempt) -> None:
         self._threads.discard(attempt.key)
-        attempt.give_back_slot()
+        attempt.give_back_seat()
         self._follow_up(attempt.key, attempt.envelope.pool, self._notice_of_free_slot(attempt))
 
     async def _goes_down(self, attempt: Attempt, error: BaseException | None) -> bool:
@@ -403,7 +408,7 @@ class Worker:
         if error is not None:
             self.report_orphan(attempt, failure_of(error), error)
             return
-        attempt.give_back_slot()
+        attempt.give_back_seat()
         # Where everything is cancelled, the one who listens finds that out within this turn of the event loop.
         asyncio.get_running_loop().call_soon(self._report_stopped, attempt)
 
@@ -427,7 +432,7 @@ class Worker:
     def _let_go(self, attempt: Attempt) -> None:
         attempt.concluded = True
         self._running.pop(attempt.key, None)
-        attempt.give_back_slot()
+        attempt.give_back_seat()
 
     def _follow_up(self, key: AttemptKey, pool: str, notice: Notice) -> None:
         loop = asyncio.get_running_loop()

@@ -1,0 +1,55 @@
+"""The one place that decides whether a synchronous attempt gets a thread or a process."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Executor
+
+from taskiq_flow.values.codec import Codec
+from taskiq_flow.worker.functions import TaskFunction
+from taskiq_flow.worker.processes import Processes
+from taskiq_flow.worker.references import Reference
+from taskiq_flow.worker.seats import Seat, ThreadSeats
+
+__all__ = ["Seating"]
+
+logger = logging.getLogger("taskiq_flow")
+
+
+class Seating:
+    """Threads, and processes where the flow has some.
+
+    :param executor: The thread pool, which others may use as well.
+    :param processes: The processes; ``None`` for threads alone.
+    :param codec: The codec of the flow, which processes make again.
+    """
+
+    def __init__(self, executor: Executor, processes: Processes | None, codec: Codec) -> None:
+        self.threads = ThreadSeats(executor)
+        self.processes = processes
+        self._codec = codec
+        self._kept_here: set[str] = set()
+
+    async def take(self, function: TaskFunction) -> Seat:
+        """Wait for a process that has found a task's function, or for a thread where none can, and take it."""
+        if self.processes is None or function.task in self._kept_here:
+            return await self.threads.take()
+        if isinstance(function.reference, Reference):
+            seat = await self.processes.take(function.reference, self._codec.recipe())
+            if not isinstance(seat.problem, LookupError):
+                return seat
+            seat.give_back()
+            self.keep_here(function, str(seat.problem))
+        else:
+            self.keep_here(function, function.reference)
+        return await self.threads.take()
+
+    def keep_here(self, function: TaskFunction, reason: str) -> None:
+        """Let a task run in threads from now on, and say so once."""
+        if function.task not in self._kept_here:
+            self._kept_here.add(function.task)
+            logger.warning(
+                "task %r runs in threads of this process, and not in one of the flow's own: %s",
+                function.task,
+                reason,
+            )
