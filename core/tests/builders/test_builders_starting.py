@@ -188,3 +188,25 @@ def test_an_event_loop_that_ends_with_runs_under_way_warns(caplog: pytest.LogCap
     caplog.clear()
     assert asyncio.run(come_back(run)) == "done"
     assert not [record for record in caplog.records if "unfinished" in record.getMessage()]
+
+
+async def test_an_input_that_only_replaces_a_default_of_what_is_wanted_may_be_left_out() -> None:
+    broker = InMemoryBroker()
+
+    @broker.task
+    @pipeline_task(output="needs")
+    async def needs(rate: int) -> int:
+        return rate
+
+    @broker.task
+    @pipeline_task(output="takes")
+    async def takes(rate: int = 5) -> int:
+        return rate
+
+    both = [needs, takes]
+    pipeline = DataflowPipeline.from_tasks(broker, both, outputs=["takes"])
+    assert not pipeline.graph.inputs["rate"].required
+    assert await pipeline.kiq_dataflow() == {"takes": 5}
+    assert await pipeline.kiq_dataflow(rate=7) == {"takes": 7}
+    with pytest.raises(GraphError, match="'rate'"):
+        await DataflowPipeline.from_tasks(broker, both).kiq_dataflow()

@@ -85,6 +85,20 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert len(lines) == 7
 
 
+def test_signs_counts_and_times_stay_where_names_are_long() -> None:
+    long = progress()
+    long.rows[1] = evolve(long.rows[1], name="normalise_each_of_the_measurements_of_the_year")
+    screen, raw = console(60)
+    failure = AttemptFailure(cell=f"{'a' * 80}[3]/step", attempt=1, failure=BOOM)
+    screen.print(picture(long, screen, "shop", 12.34, (failure,)))
+    lines = raw.getvalue().decode().splitlines()
+    assert [line.split()[0] for line in lines[1:6]] == ["✓", "▶", "▶", "▶", "·"]
+    assert "… 10/40 " in lines[2]
+    assert lines[1].endswith(" 2.50 s")
+    assert "[3]/step: failed, attempt 1 (ti" in lines[-1]
+    assert max(map(len, lines)) <= 60
+
+
 def test_a_terminal_without_unicode_gets_plain_signs() -> None:
     assert [line.split()[0] for line in drawn(encoding="ascii")[1:6]] == ["+", ">", ">", ">", "."]
 

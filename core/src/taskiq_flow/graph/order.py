@@ -14,6 +14,7 @@ from taskiq_flow.graph.model import (
     FirstOf,
     Graph,
     Input,
+    InputSpec,
     ListOf,
     Literal,
     MapNode,
@@ -26,6 +27,7 @@ from taskiq_flow.graph.model import (
 __all__ = [
     "Arrangement",
     "arrange",
+    "inputs_read",
     "leaves",
     "predecessors",
     "sources",
@@ -203,14 +205,41 @@ def subgraph_for(graph: Graph, outputs: Iterable[str]) -> Graph:
                 needed.add(name)
                 todo.append(name)
     nodes = {name: node for name, node in graph.nodes.items() if name in needed}
-    read = {
-        leaf.name
-        for source in (*results.values(), *(it for node in nodes.values() for it in sources(node)))
-        for leaf in leaves(source)
-        if isinstance(leaf, Input)
-    }
-    inputs = {name: spec for name, spec in graph.inputs.items() if name in read}
+    inputs = inputs_read(graph.inputs, nodes.values(), results.values())
     return evolve(graph, nodes=nodes, inputs=inputs, outputs=results)
+
+
+def inputs_read(
+    inputs: Mapping[str, InputSpec], nodes: Iterable[Node], results: Iterable[Source]
+) -> dict[str, InputSpec]:
+    """Return those inputs that something reads; one that only replaces defaults is not required any more.
+
+    :param inputs: Inputs of a graph.
+    :param nodes: The nodes that are left of it.
+    :param results: The sources of its outputs.
+    """
+    required = set(_names_read(results))
+    optional: set[str] = set()
+    for node in nodes:
+        optional.update(_names_read(node.params[name] for name in node.optional if name in node.params))
+        required.update(_names_read(_required_sources(node)))
+    return {
+        name: spec if name in required or not spec.required else evolve(spec, required=False)
+        for name, spec in inputs.items()
+        if name in required or name in optional
+    }
+
+
+def _required_sources(node: Node) -> Iterator[Source]:
+    if isinstance(node, MapNode):
+        yield node.items
+    yield from (source for name, source in node.params.items() if name not in node.optional)
+    if node.when is not None:
+        yield node.when.source
+
+
+def _names_read(read: Iterable[Source]) -> Iterator[str]:
+    return (leaf.name for source in read for leaf in leaves(source) if isinstance(leaf, Input))
 
 
 def task_nodes(graph: Graph, prefix: str = "") -> Iterator[tuple[str, TaskNode]]:

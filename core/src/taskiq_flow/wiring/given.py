@@ -20,7 +20,7 @@ from taskiq_flow.graph.model import (
     Output,
     Source,
 )
-from taskiq_flow.graph.order import leaves, predecessors, sources
+from taskiq_flow.graph.order import inputs_read, leaves, predecessors
 from taskiq_flow.graph.sources import change_parts, change_sources
 from taskiq_flow.wiring.naming import Names
 from taskiq_flow.wiring.values import annotation_of
@@ -177,13 +177,7 @@ def _replace(graph: Graph, replaced: Mapping[str, Source], wanted: Iterable[str]
     inputs = dict(graph.inputs)
     for name, source in replaced.items():
         inputs[name] = InputSpec(annotation=annotation_of(graph, source))
-    read = {
-        leaf.name
-        for source in (*outputs.values(), *(it for node in nodes.values() for it in sources(node)))
-        for leaf in leaves(source)
-        if isinstance(leaf, Input)
-    }
-    inputs = {name: spec for name, spec in inputs.items() if name in read}
+    inputs = inputs_read(inputs, nodes.values(), outputs.values())
     return evolve(graph, nodes=nodes, inputs=inputs, outputs=outputs)
 
 

@@ -121,11 +121,12 @@ def picture(
     narrow = console.size.width < 72
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", min_width=12)
+    # Names and remarks give way to signs, counts and times: rich takes room from columns that may be wrapped first.
+    table.add_column(min_width=12)
     if not narrow:
         table.add_column(width=_BAR_WIDTH)
     table.add_column(no_wrap=True, justify="right")
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column(min_width=8)
     table.add_column(no_wrap=True, justify="right")
     for row in shown:
         cells = list(_cells(row, signs))
@@ -135,7 +136,7 @@ def picture(
         parts.append(Text(_describe_hidden(progress, shown), style="dim"))
     parts.extend(
         Text(
-            f"  {failure_line(each)}",
+            f"  {failure_line(each, console.size.width // 2)}",
             style="yellow" if each.delay is not None else "red",
             no_wrap=True,
             overflow="ellipsis",
@@ -157,7 +158,8 @@ def _cells(row: Row, signs: dict[str, str]) -> Iterator[RenderableType]:
     state = row.state
     style = _STYLES[state]
     yield Text(signs[state], style=style)
-    yield Text("  " * row.depth + row.name, style="" if state not in ("pending", "skipped") else "dim")
+    style = "" if state not in ("pending", "skipped") else "dim"
+    yield Text("  " * row.depth + row.name, style=style, no_wrap=True, overflow="ellipsis")
     fraction = row.fraction
     many = row.kind != "task" or row.total != 1
     if fraction is None or (many and not row.total):
@@ -184,7 +186,7 @@ def _cells(row: Row, signs: dict[str, str]) -> Iterator[RenderableType]:
 
 
 def _remarks(row: Row, state: str, many: bool) -> Text:
-    line = Text()
+    line = Text(no_wrap=True, overflow="ellipsis")
     remarks: list[tuple[str, str]] = []
     if not many or state == "pending" or (row.over and state != "failed"):
         remarks.append((state, _STYLES[state]))

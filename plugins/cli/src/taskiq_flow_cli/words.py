@@ -31,8 +31,13 @@ def _shorten(text: str) -> str:
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
 
 
-def failure_line(attempt_failure: AttemptFailure) -> str:
-    """Write one line about a failure, with the time of the next attempt."""
+def failure_line(attempt_failure: AttemptFailure, longest_cell: int = _LONGEST_MESSAGE) -> str:
+    """Write one line about a failure, with the time of the next attempt.
+
+    :param longest_cell: How many characters the cell's path may take; a longer one keeps its end, the node.
+    """
+    cell = attempt_failure.cell
+    cell = cell if len(cell) <= longest_cell else f"…{cell[-longest_cell + 1 :]}"
     message = _shorten(attempt_failure.failure.summary)
     if attempt_failure.delay is not None:
         then = f"; again in {seconds(attempt_failure.delay)}"
@@ -46,4 +51,4 @@ def failure_line(attempt_failure: AttemptFailure) -> str:
         else f" ({attempt_failure.failure.kind.value})"
     )
     verb = "attempt" if attempt_failure.delay is not None else "failed, attempt"
-    return f"{attempt_failure.cell}: {verb} {attempt_failure.attempt}{kind}: {message}{then}"
+    return f"{cell}: {verb} {attempt_failure.attempt}{kind}: {message}{then}"
