@@ -163,3 +163,19 @@ async def names_change_and_the_result_stays() -> None:
     )
     assert_type(flow.rename({"folder": "path"}).scope("left").bind(path="x"), DataflowPipeline)
     assert_type(flow.graph_given(["path"]), Graph)
+
+
+async def builders_take_each_other() -> None:
+    flow = DataflowPipeline.from_tasks(broker, [load, name_task(Pipeline(broker, inc), "more")])
+    assert_type(flow.add(Pipeline(broker, inc), "next", inputs={"x": "load"}, name="part"), DataflowPipeline)
+    assert_type(flow.filter(is_even, over="load").branch(is_even, inc, "x", output="y"), DataflowPipeline)
+    assert_type(flow.group(inc, word, output="both"), DataflowPipeline)
+    assert_type(Pipeline(broker, flow), Pipeline[..., Any])
+    chain = Pipeline(broker, load)
+    assert_type(await (await chain.call_next(flow, param_name="x", y=1).kiq("p", limit=1)).result(), Any)
+    assert_type(await (await Pipeline(broker, load).map(flow).kiq("p")).result(), list[Any])
+    assert_type(
+        await (await Pipeline(broker, load).filter(flow).group(flow, inc).kiq("p")).result(), list[Any]
+    )
+    assert_type(await (await Pipeline(broker, load).branch(is_even, flow).kiq("p")).result(), Any)
+    assert_type(await (await Pipeline(broker, load).branch(is_even, inc, flow).kiq("p")).result(), Any)

@@ -87,13 +87,18 @@ def test_names_are_left_to_the_check_at_submit() -> None:
     assert read_inputs(["stranger=1"], graph()) == {"stranger": 1}
 
 
+def test_names_in_a_scope_have_dots() -> None:
+    assert read_inputs(["left.x=1"], graph()) == {"left.x": 1}
+
+
 def test_every_problem_is_listed() -> None:
     with pytest.raises(UsageError) as raised:
-        read_inputs(["x=1", "x=2", "word", "=3", "y:=oops", "a-b=1"], graph())
+        read_inputs(["x=1", "x=2", "word", "=3", "y:=oops", "a-b=1", "a.=1"], graph())
     assert str(raised.value).splitlines() == [
         "input 'x' is given twice; give it once",
         "expected name=value, found 'word'",
         "expected name=value, found '=3'",
         "input 'y' is no JSON: Expecting value: line 1 column 1 (char 0); write y=… for text",
         "expected name=value, found 'a-b=1'",
+        "expected name=value, found 'a.=1'",
     ]

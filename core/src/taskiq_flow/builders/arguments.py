@@ -62,15 +62,16 @@ def check_arguments(use: TaskUse, step: CallStep, problems: list[str]) -> None:
             )
 
 
-def check_predicate(use: TaskUse, problems: list[str]) -> None:
+def check_predicate(name: str, returned: Any, problems: list[str]) -> None:
     """Check that a task can decide a branch.
 
+    :param name: The task's name.
+    :param returned: The annotation of its result.
     :param problems: A list that problems are added to.
     """
-    returned = use.signature.returns
     # Any is a class, from Python 3.11 on.
     open_ended = returned is object or returned is Any
     if isinstance(returned, type) and not open_ended and not issubclass(returned, int):
         problems.append(
-            f"task {use.name!r} decides a branch but returns {returned.__name__}; let it return a bool"
+            f"task {name!r} decides a branch but returns {returned.__name__}; let it return a bool"
         )

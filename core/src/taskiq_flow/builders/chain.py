@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import evolve, frozen
 
 from taskiq_flow._words import quote
 from taskiq_flow.builders.arguments import arguments, check_arguments, check_predicate
+from taskiq_flow.builders.graph_steps import find_entry, open_extra, sources_of
 from taskiq_flow.builders.steps import (
     BranchStep,
     CallStep,
     Chain,
     EachStep,
+    GraphStep,
     GroupStep,
     InlineStep,
     Runnable,
@@ -25,14 +27,13 @@ from taskiq_flow.graph._depth_checks import depth_problems
 from taskiq_flow.graph.build import build_graph
 from taskiq_flow.graph.model import (
     DEFAULT_OPTIONS,
-    Conditional,
     ErrorMode,
-    FirstOf,
     Graph,
     Guard,
     Input,
     InputSpec,
     ListOf,
+    Literal,
     MapNode,
     Node,
     NodeOptions,
@@ -42,7 +43,10 @@ from taskiq_flow.graph.model import (
 )
 from taskiq_flow.graph.order import leaves
 from taskiq_flow.tasks.annotations import name_of
+from taskiq_flow.wiring.inlining import Inlining
+from taskiq_flow.wiring.joins import alternatives, first_of, only_after
 from taskiq_flow.wiring.naming import Names
+from taskiq_flow.wiring.options import graph_with_defaults
 from taskiq_flow.wiring.values import input_annotations
 
 if TYPE_CHECKING:
@@ -112,6 +116,8 @@ class _GraphDraft:
             tail = self.begin(inner, self._inside(inner, defaults))
         elif isinstance(first, CallStep) and not first.aside:
             tail = self._first(first, defaults)
+        elif isinstance(first, GraphStep):
+            tail = self._first_graph(first, defaults)
         else:
             name = _ITEMS if isinstance(first, EachStep) else _VALUE
             tail = self.walk((first,), _Tail(self.take(name, InputSpec())), defaults)
@@ -124,6 +130,8 @@ class _GraphDraft:
                 tail = self._call(step, tail, defaults)
             elif isinstance(step, InlineStep):
                 tail = self.apply(step.chain.taking(step.param_name, step.extra), tail, defaults)
+            elif isinstance(step, GraphStep):
+                tail = self._graph(step, tail, defaults)
             elif isinstance(step, EachStep):
                 tail = self._each(step, tail, defaults)
             elif isinstance(step, GroupStep):
@@ -136,6 +144,8 @@ class _GraphDraft:
         """Pass the value to a task or to a whole pipeline."""
         if isinstance(runnable, Chain):
             return self.walk(runnable.steps, tail, self._inside(runnable, defaults))
+        if isinstance(runnable, GraphStep):
+            return self._graph(runnable, tail, defaults)
         return self._call(runnable, tail, defaults)
 
     def _inside(self, chain: Chain, defaults: _Defaults) -> _Defaults:
@@ -216,6 +226,47 @@ class _GraphDraft:
         )
         return output
 
+    def _first_graph(self, step: GraphStep, defaults: _Defaults) -> _Tail:
+        """Add a compiled pipeline whose inputs are those of the whole."""
+        graph = open_extra(step, self.uses.problems)
+        sources: dict[str, Source] = dict(step.extra)
+        for name, spec in graph.inputs.items():
+            if name not in sources:
+                sources[name] = self.take(name, spec)
+        return self._insert(step, graph, sources, (), defaults)
+
+    def _graph(self, step: GraphStep, tail: _Tail, defaults: _Defaults) -> _Tail:
+        """Add a compiled pipeline that follows a value."""
+        before = len(self.uses.problems)
+        graph = open_extra(step, self.uses.problems)
+        entry = find_entry(step, graph, self.uses.problems)
+        sources = sources_of(step, graph, tail.value, entry, self.uses.problems)
+        if len(self.uses.problems) > before:
+            return tail
+        after = tail.after if entry is not None else (*tail.after, *_nodes_of(tail.value))
+        return self._insert(step, graph, sources, after, defaults)
+
+    def _insert(
+        self,
+        step: GraphStep,
+        graph: Graph,
+        sources: Mapping[str, Source],
+        after: tuple[str, ...],
+        defaults: _Defaults,
+    ) -> _Tail:
+        result = self._names.give(step.result)
+        part = Inlining(
+            graph=graph_with_defaults(graph, defaults.retry, defaults.on_error, defaults.serializer),
+            prefix=self._names.give(step.name) if step.name else result,
+            data={step.result: result},
+        )
+        try:
+            self.nodes.extend(part.nodes(sources.get, when=defaults.when, after=after))
+            return _Tail(part.output(step.result, sources.get))
+        except GraphError as error:
+            self.uses.problems.extend(error.problems)
+            return _Tail(Literal(None))
+
     def _each(self, step: EachStep, tail: _Tail, defaults: _Defaults) -> _Tail:
         inner = _GraphDraft(self.uses)
         item = inner.take(_ITEM, InputSpec())
@@ -251,16 +302,17 @@ class _GraphDraft:
 
     def _branch(self, step: BranchStep, tail: _Tail, defaults: _Defaults) -> _Tail:
         answer = self._call(step.predicate, tail, defaults)
-        check_predicate(self.uses.of(step.predicate.task), self.uses.problems)
+        judge = self.uses.of(step.predicate.task)
+        check_predicate(judge.name, judge.signature.returns, self.uses.problems)
         # The predicate waits for all side effects before the branch, so the sides need not.
         start, first = _Tail(tail.value), len(self.nodes)
         then = self.apply(step.then, start, evolve(defaults, when=Guard(answer.value, True)))
-        side = tuple(node.name for node in self.nodes[first:])
+        side = tuple(self.nodes[first:])
         other = start
         if step.otherwise is not None:
             other = self.apply(step.otherwise, start, evolve(defaults, when=Guard(answer.value, False)))
-        free = frozenset(() if step.otherwise else _alternatives(tail.value))
-        return _Tail(_first_of(*_only_after(side, then.value, free), other.value), _together((then, other)))
+        free = frozenset(() if step.otherwise else alternatives(tail.value))
+        return _Tail(first_of(*only_after(side, then.value, free), other.value), _together((then, other)))
 
     def finish(
         self, value: Source, *, name: str, on_error: ErrorMode, timeout: float | None = None
@@ -316,6 +368,8 @@ def compile_chain(broker: AsyncBroker, chain: Chain) -> Compiled:
 def _name_body(body: Runnable) -> str:
     if isinstance(body, CallStep):
         return name_of(body.task)
+    if isinstance(body, GraphStep):
+        return body.name or body.result
     return body.name or next((_name_body(step) for step in body.steps if isinstance(step, CallStep)), "each")
 
 
@@ -338,45 +392,3 @@ def _nodes_of(source: Source) -> tuple[str, ...]:
 def _together(results: Sequence[_Tail]) -> tuple[str, ...]:
     """Return the side effects of several results, each once."""
     return tuple(dict.fromkeys(name for result in results for name in result.after))
-
-
-def _alternatives(value: Source) -> tuple[Source, ...]:
-    return value.sources if isinstance(value, FirstOf) else (value,)
-
-
-def _only_after(side: tuple[str, ...], value: Source, free: frozenset[Source]) -> Iterator[Source]:
-    """Yield the alternatives of a side's value, each so that it is skipped where the side does not run.
-
-    :param side: The names of the side's nodes, its first node first.
-    :param free: Alternatives that are right even where the side does not run.
-    """
-    inside = frozenset(side)
-    for each in _alternatives(value):
-        if side and each not in free and not _is_skipped_with(inside, each):
-            # The first node of a side runs whenever the side does.
-            each = Conditional(each, Output(side[0], side[0]))
-        yield each
-
-
-def _is_skipped_with(nodes: frozenset[str], source: Source) -> bool:
-    """Whether a source is skipped for certain where all of some nodes are."""
-    if isinstance(source, Output):
-        return source.node in nodes
-    if isinstance(source, ListOf):
-        return any(_is_skipped_with(nodes, each) for each in source.sources)
-    if isinstance(source, FirstOf):
-        return all(_is_skipped_with(nodes, each) for each in source.sources)
-    if isinstance(source, Conditional):
-        return _is_skipped_with(nodes, source.given) or _is_skipped_with(nodes, source.source)
-    return False
-
-
-def _first_of(*sources: Source) -> Source:
-    """Join the sides of a branch; nested joins become one, so many branches in a row stay flat."""
-    flat: list[Source] = []
-    for source in sources:
-        if isinstance(source, FirstOf):
-            flat.extend(source.sources)
-        else:
-            flat.append(source)
-    return FirstOf(tuple(dict.fromkeys(flat)))

@@ -14,13 +14,15 @@ from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.kicker import StartOptions
 from taskiq_flow.builders.maps import map_outputs, read_body
 from taskiq_flow.builders.named import NamedTask
+from taskiq_flow.builders.parts import DataflowParts
 from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of
 from taskiq_flow.tasks.names import check_declared_names
 from taskiq_flow.wiring.naming import Names, is_data_name
 from taskiq_flow.wiring.options import broker_problem
-from taskiq_flow.wiring.places import MapPlace, Place, TaskPlace
+from taskiq_flow.wiring.parts import Place
+from taskiq_flow.wiring.places import MapPlace, TaskPlace
 from taskiq_flow.wiring.registry import DataflowRegistry, read_outputs
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["DataflowPipeline"]
 
 
-class DataflowPipeline(Builder):
+class DataflowPipeline(DataflowParts):
     """A pipeline whose tasks find each other by the names of the data.
 
     A parameter receives the data that is produced under its name; a name without a producer is an input of the
@@ -68,7 +70,8 @@ class DataflowPipeline(Builder):
         """Make a pipeline of tasks, wired by their decorators and signatures.
 
         :param broker: The broker whose tasks they are.
-        :param tasks: Decorated tasks, kickers of them, or what :func:`~taskiq_flow.name_task` returns, in any order.
+        :param tasks: Decorated tasks, kickers of them, whole pipelines, or what :func:`~taskiq_flow.name_task` returns,
+            in any order.
         :param outputs: The outputs to produce; by default everything that any task produces.
         :param name: For people.
         :raises GraphError: with the problems of all tasks.
@@ -81,10 +84,8 @@ class DataflowPipeline(Builder):
         problems: list[str] = []
         for task in tasks:
             try:
-                if isinstance(task, NamedTask):
-                    pipeline._registry.register_task(task.task, name=task.name, **task.wiring)
-                    pipeline._names.give(task.name)
-                    pipeline._check_broker(task.task)
+                if isinstance(task, (NamedTask, Builder)):
+                    pipeline.add(task)
                     continue
                 pipeline._registry.register_task_from_object(task)
                 pipeline._names.give(name_of(task))
@@ -201,12 +202,7 @@ class DataflowPipeline(Builder):
         """
         wanted = check_declared_names(output=output, outputs=outputs).get("outputs")
         over = self._data_name(over)
-        if not isinstance(task, Builder):
-            self._check_broker(task)
-        elif task.broker is not self.broker:
-            self._foreign.append(
-                f"the pipeline for the items of {over!r} has another broker; give both the same"
-            )
+        self._check_broker(task, over)
         body = read_body(task, over=over, item_param=item_param, silent=wanted is None)
         lists, collects = map_outputs(body, wanted)
         place = MapPlace(
@@ -357,8 +353,12 @@ class DataflowPipeline(Builder):
             self._outputs += place.outputs
         return self._copy()
 
-    def _check_broker(self, task: Any) -> None:
-        problem = broker_problem(self.broker, task)
+    def _check_broker(self, task: Any, over: str = "") -> None:
+        problem = None
+        if not isinstance(task, Builder):
+            problem = broker_problem(self.broker, task)
+        elif task.broker is not self.broker:
+            problem = f"the pipeline for the items of {over!r} has another broker; give both the same"
         if problem is not None:
             self._foreign.append(problem)
 

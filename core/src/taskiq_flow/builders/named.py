@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from taskiq_flow.builders.builder import Builder
 from taskiq_flow.errors import GraphError
 from taskiq_flow.tasks.annotations import task_of
 
@@ -36,7 +37,7 @@ def name_task(
     inputs: Iterable[str] | Mapping[str, str] | None = None,
     bind: Mapping[str, Any] | None = None,
 ) -> NamedTask:
-    """Give a task a name of its own, so that it can stand in a pipeline several times.
+    """Give a task, or a whole pipeline, a name of its own, so that it can stand in a pipeline several times.
 
     For example::
 
@@ -44,8 +45,8 @@ def name_task(
         new = name_task(load, "new", output="after", bind={"day": 2})
         pipeline = DataflowPipeline.from_tasks(broker, [old, new, compare])
 
-    :param task: A task or a kicker.
-    :param name: The node's name.
+    :param task: A task, a kicker, or a pipeline.
+    :param name: The node's name, or the word before the names of the pipeline's nodes.
     :param output: The name of its output, by default that in the task's decorator, or else the node's name.
     :param outputs: Several names; the task's result is unpacked into them.
     :param inputs: Names of the data it needs, instead of those in its signature; or data by parameter, for some of its
@@ -55,7 +56,8 @@ def name_task(
     """
     if not isinstance(name, str) or not name:
         raise GraphError(f"the node's name is {name!r}; give a text, such as 'left'")
-    task_of(task)
+    if not isinstance(task, Builder):
+        task_of(task)
     return NamedTask(
         task=task,
         name=name,

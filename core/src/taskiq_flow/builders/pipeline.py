@@ -11,6 +11,7 @@ from typing_extensions import ParamSpec
 from taskiq_flow._words import quote
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.chain import Compiled, compile_chain
+from taskiq_flow.builders.graph_steps import step_of
 from taskiq_flow.builders.kicker import RunKicker, StartOptions
 from taskiq_flow.builders.steps import (
     BranchStep,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
     from taskiq.kicker import AsyncKicker
 
+    from taskiq_flow.builders.dataflow import DataflowPipeline
     from taskiq_flow.handle import RunHandle
 
 __all__ = ["Pipeline"]
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     ]
     _Sync: TypeAlias = Union[AsyncKicker[_P, _T], AsyncTaskiqDecoratedTask[_P, _T]]
     _Plain: TypeAlias = Union[_Sync[_P, _T], "Pipeline[_P, _T]"]
-    _Any: TypeAlias = Union[_Sync[Any, Any], "Pipeline[Any, Any]"]
+    _Any: TypeAlias = Union[_Sync[Any, Any], "Pipeline[Any, Any]", DataflowPipeline]
 
 
 class Pipeline(Builder, Generic[_P, _R]):
@@ -89,7 +91,11 @@ class Pipeline(Builder, Generic[_P, _R]):
 
     @overload
     def __init__(
-        self: Pipeline[..., Any], broker: AsyncBroker, task: None = None, *, name: str = ""
+        self: Pipeline[..., Any],
+        broker: AsyncBroker,
+        task: DataflowPipeline | None = None,
+        *,
+        name: str = "",
     ) -> None: ...
 
     def __init__(self, broker: AsyncBroker, task: Any = None, *, name: str = "") -> None:
@@ -110,6 +116,11 @@ class Pipeline(Builder, Generic[_P, _R]):
         self, task: _Plain[Any, _T], param_name: str | OneOf[-1] | None = None, **extra: Any
     ) -> Pipeline[_P, _T]: ...
 
+    @overload
+    def call_next(
+        self, task: DataflowPipeline, param_name: str | OneOf[-1] | None = None, **extra: Any
+    ) -> Pipeline[_P, Any]: ...
+
     def call_next(self, task: Any, param_name: str | OneOf[-1] | None = None, **extra: Any) -> Any:
         """Add a task whose result is the next value.
 
@@ -121,9 +132,11 @@ class Pipeline(Builder, Generic[_P, _R]):
         :raises GraphError: it is no task, or an argument has no JSON form.
         """
         arguments = _literals(task, extra)
-        if isinstance(task, Pipeline):
+        if not isinstance(task, Builder):
+            return self._add(CallStep(_check_task(task), param_name, arguments))
+        if isinstance(task, Pipeline) and not task._has_own_inputs():
             return self._add(InlineStep(task._chain(), param_name, arguments))
-        return self._add(CallStep(_check_task(task), param_name, arguments))
+        return self._add(step_of(task, self.broker, param_name, arguments))
 
     def call_after(self, task: _Any, param_name: str | None = None, **extra: Any) -> Pipeline[_P, _R]:
         """Add a side effect: the value stays the same, and the next step waits until the task is done.
@@ -134,7 +147,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         :returns: The pipeline.
         :raises GraphError: it is no task, or an argument has no JSON form.
         """
-        if isinstance(task, Pipeline):
+        if isinstance(task, Builder):
             raise GraphError("call_after takes a task, found a pipeline; add its tasks one by one")
         self._add(CallStep(_check_task(task), param_name, _literals(task, extra), True))
         return self
@@ -163,6 +176,18 @@ class Pipeline(Builder, Generic[_P, _R]):
         **extra: Any,
     ) -> Pipeline[_P, list[_T]]: ...
 
+    @overload
+    def map(
+        self,
+        task: DataflowPipeline,
+        param_name: str | None = None,
+        skip_errors: bool = False,
+        check_interval: float | None = None,
+        *,
+        max_parallel: int | None = None,
+        **extra: Any,
+    ) -> Pipeline[_P, list[Any]]: ...
+
     def map(
         self,
         task: Any,
@@ -184,7 +209,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         :returns: The pipeline.
         :raises GraphError: it is no task, or an argument has no JSON form.
         """
-        body = _runnable(task, param_name, extra)
+        body = self._runnable(task, param_name, extra)
         return self._add(EachStep(body=body, skip_errors=skip_errors, max_parallel=max_parallel))
 
     def filter(
@@ -208,7 +233,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         :returns: The pipeline.
         :raises GraphError: it is no task, or an argument has no JSON form.
         """
-        body = _runnable(task, param_name, extra)
+        body = self._runnable(task, param_name, extra)
         self._add(EachStep(body=body, keep="items", skip_errors=skip_errors, max_parallel=max_parallel))
         return self
 
@@ -222,7 +247,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         if not tasks:
             raise GraphError("the group has no members; give it tasks or pipelines")
         changed: Pipeline[_P, list[Any]] = self._add(
-            GroupStep(tuple(_runnable(task, None, {}) for task in tasks))
+            GroupStep(tuple(self._runnable(task, None, {}) for task in tasks))
         )
         return changed
 
@@ -252,6 +277,14 @@ class Pipeline(Builder, Generic[_P, _R]):
         self, predicate: _Any, then: _Plain[Any, _T], otherwise: _Plain[Any, _T2]
     ) -> Pipeline[_P, _T | _T2]: ...
 
+    @overload
+    def branch(
+        self, predicate: _Any, then: DataflowPipeline, otherwise: _Any | None = None
+    ) -> Pipeline[_P, Any]: ...
+
+    @overload
+    def branch(self, predicate: _Any, then: _Any, otherwise: DataflowPipeline) -> Pipeline[_P, Any]: ...
+
     def branch(self, predicate: Any, then: Any, otherwise: Any = None) -> Any:
         """Let a task decide which of two sides gets the value.
 
@@ -261,10 +294,10 @@ class Pipeline(Builder, Generic[_P, _R]):
         :returns: The pipeline; the next value is that of the side that ran.
         :raises GraphError: something is no task.
         """
-        if isinstance(predicate, Pipeline):
+        if isinstance(predicate, Builder):
             raise GraphError("the predicate of a branch is a task, found a pipeline; let one task decide")
-        other = None if otherwise is None else _runnable(otherwise, None, {})
-        return self._add(BranchStep(CallStep(_check_task(predicate)), _runnable(then, None, {}), other))
+        other = None if otherwise is None else self._runnable(otherwise, None, {})
+        return self._add(BranchStep(CallStep(_check_task(predicate)), self._runnable(then, None, {}), other))
 
     if TYPE_CHECKING:
         # The inputs have other names afterwards, which a type checker cannot follow.
@@ -352,6 +385,18 @@ class Pipeline(Builder, Generic[_P, _R]):
             name=self.name,
         )
 
+    def _runnable(self, task: Any, param_name: str | None, extra: Mapping[str, Any]) -> Runnable:
+        arguments = _literals(task, extra)
+        if not isinstance(task, Builder):
+            return CallStep(_check_task(task), param_name, arguments)
+        if isinstance(task, Pipeline) and not task._has_own_inputs():
+            return task._chain().taking(param_name, arguments)
+        return step_of(task, self.broker, param_name, arguments)
+
+    def _has_own_inputs(self) -> bool:
+        """Whether its inputs are others than those of its steps."""
+        return bool(self._renames or self._bound)
+
     def _add(self, step: Step) -> Any:
         # The pipeline's type follows the step, and only the public methods know it.
         self._steps.append(step)
@@ -363,17 +408,10 @@ def _check_task(task: Any) -> Any:
     return task
 
 
-def _runnable(task: Any, param_name: str | None, extra: Mapping[str, Any]) -> Runnable:
-    arguments = _literals(task, extra)
-    if isinstance(task, Pipeline):
-        return task._chain().taking(param_name, arguments)
-    return CallStep(_check_task(task), param_name, arguments)
-
-
 def _literals(task: Any, extra: Mapping[str, Any]) -> dict[str, Literal]:
     if not extra:
         return {}
-    name = "the pipeline" if isinstance(task, Pipeline) else name_of(task)
+    name = "the pipeline" if isinstance(task, Builder) else name_of(task)
     return {parameter: literal(value, parameter=parameter, task=name) for parameter, value in extra.items()}
 
 

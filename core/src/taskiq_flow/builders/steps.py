@@ -9,9 +9,19 @@ from typing import Literal as OneOf
 from attrs import evolve, frozen
 
 from taskiq_flow.errors import GraphError
-from taskiq_flow.graph.model import ErrorMode, Literal
+from taskiq_flow.graph.model import ErrorMode, Graph, Literal
 
-__all__ = ["BranchStep", "CallStep", "Chain", "EachStep", "GroupStep", "InlineStep", "Runnable", "Step"]
+__all__ = [
+    "BranchStep",
+    "CallStep",
+    "Chain",
+    "EachStep",
+    "GraphStep",
+    "GroupStep",
+    "InlineStep",
+    "Runnable",
+    "Step",
+]
 
 ParamName = Union[str, None, OneOf[-1]]
 """The parameter that takes the value: ``None`` for the first one that is free, -1 for none at all."""
@@ -62,7 +72,9 @@ class Chain:
         if param_name is None and not extra:
             return self
         first = self.steps[0] if self.steps else None
-        if not isinstance(first, (CallStep, InlineStep)) or (isinstance(first, CallStep) and first.aside):
+        if not isinstance(first, (CallStep, InlineStep, GraphStep)) or (
+            isinstance(first, CallStep) and first.aside
+        ):
             raise GraphError(
                 "param_name and extra arguments go to the first step of the pipeline, which must be a task for that; "
                 "give them where that pipeline is built"
@@ -75,7 +87,25 @@ class Chain:
         return evolve(self, steps=(changed, *self.steps[1:]))
 
 
-Runnable = Union[CallStep, Chain]
+@frozen(kw_only=True)
+class GraphStep:
+    """Inserts the nodes of a pipeline that was compiled already.
+
+    :param graph: Its graph; its nodes carry its error mode.
+    :param result: The output that is the next value.
+    :param name: What the nodes are named after; empty for the output.
+    :param param_name: The input that takes the value of the step before.
+    :param extra: Values for other inputs.
+    """
+
+    graph: Graph
+    result: str
+    name: str = ""
+    param_name: ParamName = None
+    extra: Mapping[str, Literal] = _NO_EXTRA
+
+
+Runnable = Union[CallStep, Chain, GraphStep]
 """A task or a whole pipeline, as an argument of a step."""
 
 
@@ -123,4 +153,4 @@ class BranchStep:
     otherwise: Runnable | None = None
 
 
-Step = Union[CallStep, InlineStep, EachStep, GroupStep, BranchStep]
+Step = Union[CallStep, InlineStep, GraphStep, EachStep, GroupStep, BranchStep]

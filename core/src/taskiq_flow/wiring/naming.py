@@ -27,7 +27,7 @@ class Names:
 
     def give(self, wanted: str) -> str:
         """Return a free name, as close to the wanted one as possible, and mark it as taken."""
-        base = wanted if wanted.isidentifier() else "step"
+        base = wanted if wanted.isidentifier() or is_data_name(wanted) else "step"
         if base not in self._taken:
             self._taken.add(base)
             return base

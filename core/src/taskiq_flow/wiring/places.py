@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Union
+from typing import Literal as OneOf
 
 from attrs import evolve, field, frozen
 
@@ -18,7 +19,7 @@ from taskiq_flow.wiring.naming import Names, is_data_name
 from taskiq_flow.wiring.options import find_registered_name, graph_with_defaults, node_options
 from taskiq_flow.wiring.values import literal
 
-__all__ = ["MapPlace", "Place", "TaskPlace", "Wiring", "body_of_task"]
+__all__ = ["MapPlace", "Retry", "TaskPlace", "Wiring", "body_of_task"]
 
 Retry = Union[Mapping[str, Any], None]
 """The retry options of a pipeline."""
@@ -166,6 +167,7 @@ class MapPlace:
     :param outputs: Names of the lists that are produced.
     :param collects: For each list the body's output that it collects.
     :param declared: The body's inputs that the user has named.
+    :param keep: As in :class:`~taskiq_flow.graph.MapNode`.
     :param names: Names of data for what the body takes, where they differ from its own.
     """
 
@@ -176,6 +178,7 @@ class MapPlace:
     outputs: tuple[str, ...]
     collects: tuple[str, ...]
     declared: frozenset[str] = frozenset()
+    keep: OneOf["values", "items"] = "values"
     max_parallel: int | None = None
     skip_errors: bool = False
     description: str = ""
@@ -210,6 +213,7 @@ class MapPlace:
             optional=frozenset(need.parameter for need in shared if not need.required),
             outputs=self.outputs,
             collects=self.collects,
+            keep=self.keep,
             max_parallel=self.max_parallel,
             skip_errors=self.skip_errors,
             description=self.description,
@@ -235,9 +239,6 @@ class MapPlace:
 
     def _free_names(self) -> dict[str, str]:
         return {name: self.names.get(name, name) for name in free_inputs(self.body)}
-
-
-Place = Union[TaskPlace, MapPlace]
 
 
 def _check_arity(name: str, outputs: tuple[str, ...], task: object) -> None:

@@ -15,7 +15,8 @@ from taskiq_flow.graph.order import subgraph_for
 from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of, task_of
 from taskiq_flow.tasks.names import check_declared_names
 from taskiq_flow.wiring.binding import Need
-from taskiq_flow.wiring.places import Place, TaskPlace
+from taskiq_flow.wiring.parts import GraphPlace, Place
+from taskiq_flow.wiring.places import TaskPlace
 from taskiq_flow.wiring.renaming import check_new_names
 from taskiq_flow.wiring.values import input_annotations
 
@@ -63,13 +64,39 @@ class DataflowRegistry:
         :returns: The registry.
         :raises GraphError: names or inputs do not fit, a value has no JSON form, or the node's name is in use.
         """
+        words: dict[str, Any] = {"output": output, "outputs": outputs, "inputs": inputs, "bind": bind}
+        return self.add(self.make_place(task, name=name, description=description, **words))
+
+    def make_place(
+        self,
+        task: Any,
+        *,
+        output: Any = None,
+        outputs: Any = None,
+        inputs: Any = None,
+        name: str | None = None,
+        bind: Mapping[str, Any] | None = None,
+        description: str = "",
+    ) -> TaskPlace:
+        """Return the place that :meth:`register_task` adds.
+
+        :raises GraphError: names or inputs do not fit, or a value has no JSON form.
+        """
         data = inputs if isinstance(inputs, Mapping) else None
         names = check_declared_names(
             output=output, outputs=outputs, inputs=None if data is not None else inputs
         )
-        place = self._place(task, names, name, description)
-        self.add(place.wire(data or {}, bind or {}) if data or bind else place)
-        return self
+        spec = spec_of(task_of(task))
+        node = name_of(task) if name is None else name
+        default = () if signature_of(task).returns is type(None) else (node,)
+        place = TaskPlace.of(
+            task,
+            name=node,
+            outputs=names.get("outputs") or spec.outputs or default,
+            inputs=names.get("inputs", spec.inputs),
+            description=description or spec.description,
+        )
+        return place.wire(data or {}, bind or {}) if data or bind else place
 
     def register_task_from_object(self, task: Any, *, name: str | None = None) -> Self:
         """Add a task, wired by its decorators and its signature.
@@ -186,12 +213,14 @@ class DataflowRegistry:
             raise GraphError("there is no task to build a graph of; register one first")
         produced = self.producers
         inputs = self._inputs()
-        wiring: dict[str, Source] = {data: Output(node, data) for data, node in produced.items()}
-        wiring.update((data, Input(data)) for data in inputs)
+        wiring = self._find_sources(inputs)
         nodes: list[Node] = []
         for place, needs in self._wire():
             existing = {need.data: wiring[need.data] for need in needs}
-            nodes.append(place.node(existing, retry, serializer))
+            if isinstance(place, GraphPlace):
+                nodes += place.nodes(existing.get, retry, serializer)
+            else:
+                nodes.append(place.node(existing, retry, serializer))
         annotations = input_annotations(nodes)
         graph = build_graph(
             nodes,
@@ -199,24 +228,51 @@ class DataflowRegistry:
                 data: InputSpec(required=required, annotation=annotations.get(data))
                 for data, required in inputs.items()
             },
-            outputs={data: Output(node, data) for data, node in produced.items()},
+            outputs={data: wiring[data] for data in produced},
             name=name,
             on_error=on_error,
             timeout=timeout,
         )
         return graph if outputs is None else subgraph_for(graph, read_outputs(outputs))
 
-    def _place(self, task: Any, names: Mapping[str, Any], name: str | None, description: str) -> TaskPlace:
-        spec = spec_of(task_of(task))
-        node = name_of(task) if name is None else name
-        default = () if signature_of(task).returns is type(None) else (node,)
-        return TaskPlace.of(
-            task,
-            name=node,
-            outputs=names.get("outputs") or spec.outputs or default,
-            inputs=names.get("inputs", spec.inputs),
-            description=description or spec.description,
-        )
+    def _find_sources(self, inputs: Iterable[str]) -> dict[str, Source]:
+        """Return the source of everything that exists, by name.
+
+        :raises GraphError: a whole pipeline produces what something else produces too, or passes on its own output.
+        """
+        sources: dict[str, Source] = {data: Input(data) for data in inputs}
+        parts: dict[str, GraphPlace] = {}
+        owners: dict[str, Place] = {}
+        problems: list[str] = []
+        for place in self._places.values():
+            for data in place.outputs:
+                owner = owners.setdefault(data, place)
+                if owner is not place and (isinstance(place, GraphPlace) or data in parts):
+                    problems.append(
+                        f"{data!r} is produced by {owner.name!r} and {place.name!r}; rename one of these outputs"
+                    )
+                elif isinstance(place, GraphPlace):
+                    parts[data] = place
+                else:
+                    # Of two nodes that produce the same, the check of the graph tells.
+                    sources.setdefault(data, Output(place.name, data))
+        if problems:
+            raise GraphError(problems)
+        waiting: list[str] = []
+
+        def find(data: str) -> Source | None:
+            if data not in sources and data in parts:
+                if data in waiting:
+                    circle = " -> ".join([*waiting[waiting.index(data) :], data])
+                    raise GraphError(f"data is passed on in a circle: {circle}; take one of these links out")
+                waiting.append(data)
+                sources[data] = parts[data].source(data, find)
+                waiting.pop()
+            return sources.get(data)
+
+        for data in parts:
+            find(data)
+        return sources
 
     def _inputs(self) -> dict[str, bool]:
         """Return the graph's inputs, and whether each is required."""

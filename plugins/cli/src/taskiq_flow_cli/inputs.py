@@ -64,7 +64,7 @@ def read_inputs(words: Iterable[str], graph: Graph) -> Mapping[str, Any]:
         name, sign, text = word.partition("=")
         exact = name.endswith(":")
         name = name.removesuffix(":")
-        if not sign or not name.isidentifier():
+        if not sign or not all(part.isidentifier() for part in name.split(".")):
             problems.append(f"expected name=value, found {word!r}")
         elif name in values:
             problems.append(f"input {name!r} is given twice; give it once")

@@ -1,0 +1,132 @@
+"""Whole pipelines as steps of a hand-chained one, after they are compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from taskiq_flow._words import Suggestions, quote
+from taskiq_flow.builders.builder import Builder
+from taskiq_flow.builders.steps import GraphStep, ParamName
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph.model import Graph, Literal, Source
+from taskiq_flow.wiring.given import free_inputs, graph_given
+from taskiq_flow.wiring.inlining import find_last_outputs
+
+__all__ = ["describe_pipeline", "find_entry", "open_extra", "read_graph", "sources_of", "step_of"]
+
+
+def describe_pipeline(name: str) -> str:
+    """Return what an error calls a pipeline within another one."""
+    return f"pipeline {name!r}" if name else "a pipeline"
+
+
+def read_graph(pipeline: Builder, broker: object) -> Graph:
+    """Return the graph of a pipeline for a place in another one.
+
+    :param pipeline: The pipeline.
+    :param broker: The broker of the other one.
+    :raises GraphError: the pipeline has problems, a time limit, or another broker; the error names it.
+    """
+    who = describe_pipeline(pipeline.name)
+    try:
+        graph = pipeline.body()
+    except GraphError as error:
+        raise GraphError([f"{who} in this pipeline: {problem}" for problem in error.problems]) from None
+    if pipeline.broker is not broker:
+        raise GraphError(
+            f"{who} has another broker than the pipeline that it is a part of; give both the same"
+        )
+    if graph.timeout is not None:
+        raise GraphError(
+            f"{who} is a part of another one and has a time limit ({graph.timeout:g} seconds), which holds for runs; "
+            "set it on the outer pipeline, or set the timeout of its tasks"
+        )
+    return graph
+
+
+def step_of(
+    pipeline: Builder, broker: object, param_name: ParamName, extra: Mapping[str, Literal]
+) -> GraphStep:
+    """Return the step that inserts a pipeline.
+
+    :param broker: The broker of the pipeline that gets the step.
+    :param param_name: The input that takes the value of the step before.
+    :param extra: Values for other inputs.
+    :raises GraphError: the pipeline cannot be a step; the error names it.
+    """
+    graph = read_graph(pipeline, broker)
+    last = find_last_outputs(graph)
+    if len(last) != 1:
+        has = f"the outputs {quote(last)}" if last else "no outputs"
+        raise GraphError(
+            f"{describe_pipeline(pipeline.name)} has {has}, and a step has one value; choose it, such as with "
+            "outputs=[...] where the pipeline is made"
+        )
+    return GraphStep(graph=graph, result=last[0], name=pipeline.name, param_name=param_name, extra=extra)
+
+
+def open_extra(step: GraphStep, problems: list[str]) -> Graph:
+    """Return the graph of a step with an input for each parameter with a default that it uses.
+
+    :param problems: A list that problems are added to.
+    """
+    entry = [step.param_name] if isinstance(step.param_name, str) else []
+    produced = {name for node in step.graph.nodes.values() for name in node.outputs}
+    graph = graph_given(step.graph, [name for name in (*step.extra, *entry) if name not in produced])
+    like = Suggestions([*graph.inputs, *free_inputs(graph)])
+    takes = f"it takes {quote(graph.inputs)}" if graph.inputs else "it takes no inputs"
+    problems += [
+        f"{describe_pipeline(step.name)} has no input {name!r}; {takes}{like.hint(name)}"
+        for name in (*step.extra, *entry)
+        if name not in graph.inputs
+    ]
+    return graph
+
+
+def find_entry(step: GraphStep, graph: Graph, problems: list[str]) -> str | None:
+    """Return the input that takes the value of the step before; ``None`` if none does.
+
+    :param graph: The graph of the step, from :func:`open_extra`.
+    :param problems: A list that problems are added to.
+    """
+    if step.param_name == -1:
+        return None
+    if step.param_name is not None:
+        return step.param_name
+    required = [name for name, spec in graph.inputs.items() if spec.required and name not in step.extra]
+    candidates = required or [name for name in graph.inputs if name not in step.extra]
+    if len(candidates) == 1:
+        return candidates[0]
+    takes = f"the inputs {quote(candidates)}" if candidates else "no input"
+    problems.append(
+        f"{describe_pipeline(step.name)} has {takes} for the value of the step before; say which one with param_name, "
+        "and give the others as extra arguments, or run it without the value (param_name=-1)"
+    )
+    return None
+
+
+def sources_of(
+    step: GraphStep, graph: Graph, value: Source, entry: str | None, problems: list[str]
+) -> dict[str, Source]:
+    """Return the sources of the inputs of a step.
+
+    :param graph: The graph of the step, from :func:`open_extra`.
+    :param value: The value of the step before.
+    :param entry: The input that takes it.
+    :param problems: A list that problems are added to.
+    """
+    found: dict[str, Source] = dict(step.extra)
+    if entry is not None:
+        if entry in found:
+            problems.append(
+                f"input {entry!r} of {describe_pipeline(step.name)} is given both the value and an argument; give it "
+                "one of them"
+            )
+        found[entry] = value
+    missing = [name for name, spec in graph.inputs.items() if spec.required and name not in found]
+    if missing and not problems:
+        problems.append(
+            f"{describe_pipeline(step.name)} requires {quote(missing)}, which the step does not give; "
+            "add it as an extra argument of the step"
+        )
+    return found
