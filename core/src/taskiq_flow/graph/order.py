@@ -27,9 +27,9 @@ from taskiq_flow.graph.model import (
 __all__ = [
     "Arrangement",
     "arrange",
-    "inputs_read",
     "leaves",
     "predecessors",
+    "select_inputs",
     "sources",
     "subgraph_for",
     "task_nodes",
@@ -205,11 +205,11 @@ def subgraph_for(graph: Graph, outputs: Iterable[str]) -> Graph:
                 needed.add(name)
                 todo.append(name)
     nodes = {name: node for name, node in graph.nodes.items() if name in needed}
-    inputs = inputs_read(graph.inputs, nodes.values(), results.values())
+    inputs = select_inputs(graph.inputs, nodes.values(), results.values())
     return evolve(graph, nodes=nodes, inputs=inputs, outputs=results)
 
 
-def inputs_read(
+def select_inputs(
     inputs: Mapping[str, InputSpec], nodes: Iterable[Node], results: Iterable[Source]
 ) -> dict[str, InputSpec]:
     """Return those inputs that something reads; one that only replaces defaults is not required any more.

@@ -20,7 +20,7 @@ from taskiq_flow.graph.model import (
     Output,
     Source,
 )
-from taskiq_flow.graph.order import inputs_read, leaves, predecessors
+from taskiq_flow.graph.order import leaves, predecessors, select_inputs
 from taskiq_flow.graph.sources import change_parts, change_sources
 from taskiq_flow.wiring.naming import Names
 from taskiq_flow.wiring.values import annotation_of
@@ -177,7 +177,7 @@ def _replace(graph: Graph, replaced: Mapping[str, Source], wanted: Iterable[str]
     inputs = dict(graph.inputs)
     for name, source in replaced.items():
         inputs[name] = InputSpec(annotation=annotation_of(graph, source))
-    inputs = inputs_read(inputs, nodes.values(), outputs.values())
+    inputs = select_inputs(inputs, nodes.values(), outputs.values())
     return evolve(graph, nodes=nodes, inputs=inputs, outputs=outputs)
 
 
