@@ -222,7 +222,7 @@ def select_inputs(
     optional: set[str] = set()
     for node in nodes:
         optional.update(_names_read(node.params[name] for name in node.optional if name in node.params))
-        required.update(_names_read(_required_sources(node)))
+        required.update(_names_read(_find_required(node)))
     return {
         name: spec if name in required or not spec.required else evolve(spec, required=False)
         for name, spec in inputs.items()
@@ -230,7 +230,7 @@ def select_inputs(
     }
 
 
-def _required_sources(node: Node) -> Iterator[Source]:
+def _find_required(node: Node) -> Iterator[Source]:
     if isinstance(node, MapNode):
         yield node.items
     yield from (source for name, source in node.params.items() if name not in node.optional)
