@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Collection, Iterable
 from itertools import islice
+from typing import Any
 
 from attrs import define
 
-__all__ = ["Suggestions", "quote"]
+__all__ = ["Suggestions", "name_class", "quote"]
 
 _LONGEST_LIST = 30
 _LARGEST_POOL = 1_000
@@ -19,6 +21,13 @@ def quote(names: Iterable[str]) -> str:
     text = ", ".join(repr(name) for name in listed[:_LONGEST_LIST])
     rest = len(listed) - _LONGEST_LIST
     return f"{text} and {rest} more" if rest > 0 else text
+
+
+def name_class(kind: type[Any]) -> str:
+    """Return the name of a class, with its module where it is called like a built-in one (``numpy.bool``)."""
+    if kind.__module__ != "builtins" and hasattr(builtins, kind.__qualname__):
+        return f"{kind.__module__}.{kind.__qualname__}"
+    return kind.__qualname__
 
 
 @define

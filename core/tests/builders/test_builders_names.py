@@ -195,8 +195,9 @@ async def test_one_task_stands_under_several_names() -> None:
             [
                 "'tracks' is produced by a task, so it cannot be bound; give it to a run instead",
                 "there is no input 'rat' to bind (did you mean 'rate'?)",
-                "argument 'limit' of 'the pipeline' has no JSON form (object: Unable to serialize "
-                "unknown type: <class 'object'>); give plain data, or let a task produce it",
+                "argument 'limit' of 'the pipeline' has no JSON form: cannot encode a value of "
+                "type object as json; give plain data, a dataclass or a pydantic model, or choose a serializer that "
+                "carries it, or let a task produce it",
             ],
         ),
         (
@@ -220,8 +221,9 @@ async def test_one_task_stands_under_several_names() -> None:
                 "node 'x' has no parameter 'trak'; its parameters are 'track', 'rate', 'scale' (did you mean 'track'?)",
                 "parameter 'rate' of node 'x' has data and a value; give it one of them",
                 "parameter 'rate' of node 'x' takes 'a b'; give the name of data, such as 'raw'",
-                "argument 'scale' of 'y' has no JSON form (object: Unable to serialize "
-                "unknown type: <class 'object'>); give plain data, or let a task produce it",
+                "argument 'scale' of 'y' has no JSON form: cannot encode a value of "
+                "type object as json; give plain data, a dataclass or a pydantic model, or choose a serializer that "
+                "carries it, or let a task produce it",
             ],
         ),
     ],

@@ -87,7 +87,7 @@ def test_equal_sets_are_the_same_bytes_in_every_process() -> None:
     code = (
         "from taskiq_flow.serializers.json import JsonSerializer as J\n"
         "from pydantic import BaseModel\n"
-        "class Inner(BaseModel): names: set[str]; other: dict[str, object] = {}\n"
+        "class Inner(BaseModel): names: set[str]; other: dict[str, set[str]] = {}\n"
         "class Outer(BaseModel): inner: list[Inner]; at: int = 1\n"
         "words = {'one', 'two', 'three'}\n"
         "model = Outer(inner=[Inner(names=words, other={'y': words})])\n"

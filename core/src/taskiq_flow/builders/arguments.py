@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskiq_flow._words import Suggestions, quote
+from taskiq_flow._words import Suggestions, name_class, quote
 from taskiq_flow.builders.steps import CallStep
 from taskiq_flow.builders.uses import TaskUse
 from taskiq_flow.graph.model import Source
@@ -73,5 +73,5 @@ def check_predicate(name: str, returned: Any, problems: list[str]) -> None:
     open_ended = returned is object or returned is Any
     if isinstance(returned, type) and not open_ended and not issubclass(returned, int):
         problems.append(
-            f"task {name!r} decides a branch but returns {returned.__name__}; let it return a bool"
+            f"task {name!r} decides a branch but returns {name_class(returned)}; let it return a bool"
         )

@@ -30,10 +30,12 @@ class Adapters:
     differently.
 
     :param special: Returns the annotation for a class that the format reads in its own way; ``None`` for others.
+    :param echo: Writes a value and reads it again, without an annotation.
     """
 
-    def __init__(self, special: Callable[[type[Any]], Any]) -> None:
+    def __init__(self, special: Callable[[type[Any]], Any], echo: Callable[[Any], Any]) -> None:
         self._special = special
+        self._echo = echo
         self._by_identity: dict[int, tuple[Any, TypeAdapter[Any]]] = {}
         self._by_text: dict[tuple[Any, str], TypeAdapter[Any]] = {}
 
@@ -58,24 +60,23 @@ class Adapters:
             key = (annotation, repr(annotation))
             known = self._by_text.get(key)
         except TypeError:
-            return _adapter(annotation, self._special)
+            return self._make(annotation)
         if known is None:
             if len(self._by_text) >= _CACHE_SIZE:
                 self._by_text.clear()
-            known = self._by_text[key] = _adapter(annotation, self._special)
+            known = self._by_text[key] = self._make(annotation)
         return known
 
-
-def _adapter(annotation: Any, special: Callable[[type[Any]], Any]) -> TypeAdapter[Any]:
-    annotation = Rewriting(special).of(annotation)
-    try:
-        return TypeAdapter(annotation, config=_CONFIG)
-    except PydanticUserError as error:
-        if error.code != "type-adapter-config-unused":
-            raise
-    if hasattr(annotation, "__pydantic_validator__"):
-        # A pydantic model or dataclass has a configuration of its own.
-        return TypeAdapter(annotation)
-    # A plain dataclass or typed dictionary takes the configuration of the type around it, so wrap it in an alias.
-    alias: Any = TypeAliasType("Value", annotation)
-    return TypeAdapter(alias, config=_CONFIG)
+    def _make(self, annotation: Any) -> TypeAdapter[Any]:
+        annotation = Rewriting(self._special, self._echo).of(annotation)
+        try:
+            return TypeAdapter(annotation, config=_CONFIG)
+        except PydanticUserError as error:
+            if error.code != "type-adapter-config-unused":
+                raise
+        if hasattr(annotation, "__pydantic_validator__"):
+            # A pydantic model or dataclass has a configuration of its own.
+            return TypeAdapter(annotation)
+        # A plain dataclass or typed dictionary takes the configuration of the type around it, so wrap it in an alias.
+        alias: Any = TypeAliasType("Value", annotation)
+        return TypeAdapter(alias, config=_CONFIG)

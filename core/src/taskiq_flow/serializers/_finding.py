@@ -144,9 +144,8 @@ def _dump(model: Any, mode: str) -> Any:
 @functools.lru_cache(maxsize=2048)
 def _may_hold_sets(kind: Any) -> bool:
     """Whether pydantic writes values of a class, and its schema allows sets, or anything, in them."""
-    if not hasattr(kind, "__pydantic_serializer__"):
-        return False
-    schema = str(kind.__pydantic_core_schema__)
+    # URLs of pydantic have a serializer, but no schema.
+    schema = str(getattr(kind, "__pydantic_core_schema__", ""))
     return any(word in schema for word in ("'set'", "'frozenset'", "'any'", "'allow'"))
 
 

@@ -10,15 +10,17 @@ from enum import Enum
 from fractions import Fraction
 from typing import Any
 
-from pydantic import SecretBytes, SecretStr
+from pydantic import Secret, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
-from taskiq_flow.serializers._records import field_names
+from taskiq_flow.serializers._records import ABSENT, field_names, fields_of
 
-__all__ = ["lower"]
+__all__ = ["SECRETS", "SECRET_ADVICE", "lower", "spell"]
 
 _TEXT = (str, int, float)
-_SECRETS = (SecretStr, SecretBytes)
+#: Classes of pydantic whose values are written as stars.
+SECRETS = (Secret, SecretStr, SecretBytes)
+SECRET_ADVICE = "a secret is written as stars; give what get_secret_value() gives, or encrypt values"
 
 
 def lower(value: Any) -> Any:
@@ -32,8 +34,8 @@ def lower(value: Any) -> Any:
     names = field_names(kind)
     if names is not None:
         return {name: getattr(value, name) for name in names}
-    if isinstance(value, _SECRETS):
-        raise TypeError("a secret is written as stars; give what get_secret_value() gives, or encrypt values")
+    if isinstance(value, SECRETS):
+        raise TypeError(SECRET_ADVICE)
     serializer = getattr(kind, "__pydantic_serializer__", None)
     if serializer is not None:
         plainer = serializer.to_python(value, mode="python", by_alias=True, round_trip=True)
@@ -43,7 +45,7 @@ def lower(value: Any) -> Any:
         return value.value
     if isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, bytes):
+    if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, (int, float)):
         return int(value) if isinstance(value, int) else float(value)
@@ -60,3 +62,22 @@ def lower(value: Any) -> Any:
         if isinstance(text, _TEXT):
             return text
     raise TypeError(f"unable to serialize unknown type {kind.__qualname__}")
+
+
+def spell(value: Any) -> Any:
+    """Return the fields of a record or model under their own names, and of those in it, whatever it is written as.
+
+    :raises TypeError: there is a secret in it.
+    """
+    if isinstance(value, SECRETS):
+        raise TypeError(SECRET_ADVICE)
+    if (fields := fields_of(value)) is not None:
+        if getattr(type(value), "__pydantic_root_model__", False):
+            return spell(fields["root"])
+        return {name: spell(part) for name, part in fields.items() if part is not ABSENT}
+    kind = type(value)
+    if kind is dict:
+        return {key: spell(part) for key, part in value.items()}
+    if kind is list or (isinstance(value, tuple) and not isinstance(value, Enum)):
+        return [spell(part) for part in value]
+    return value

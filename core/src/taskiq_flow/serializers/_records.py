@@ -11,7 +11,25 @@ from typing import Any, TypeVar, get_args, get_origin
 import attrs
 from typing_extensions import get_type_hints, is_typeddict
 
-__all__ = ["build", "field_names", "fields_to_read", "hints_of", "holds", "is_attrs", "is_record", "is_row"]
+__all__ = [
+    "ABSENT",
+    "build",
+    "field_names",
+    "field_names_of",
+    "fields_of",
+    "fields_to_read",
+    "hints_of",
+    "holds",
+    "is_attrs",
+    "is_record",
+    "is_row",
+    "is_spelled",
+    "open_fields",
+    "sets_fields_itself",
+]
+
+#: Stands for a field that an object does not have.
+ABSENT = object()
 
 _CACHE_SIZE = 2048
 
@@ -40,6 +58,72 @@ def _field_names(kind: Any) -> tuple[str, ...] | None:
 def field_names(kind: Any) -> tuple[str, ...] | None:
     """Return the names of a record's fields; ``None`` for classes that are not plain records."""
     return _field_names(kind)
+
+
+def fields_of(value: Any) -> dict[str, Any] | None:
+    """Return the fields of a record or of a pydantic model or dataclass, with those that a model was not asked for.
+
+    :returns: The values by their names in Python, :data:`ABSENT` for a field without a value; ``None`` for others.
+    """
+    kind: Any = type(value)
+    names = _names_of_any(kind)
+    if names is None:
+        return None
+    fields = {name: getattr(value, name, ABSENT) for name in names}
+    if extra := getattr(value, "__pydantic_extra__", None):
+        fields |= extra
+    return fields
+
+
+@functools.lru_cache(maxsize=_CACHE_SIZE)
+def _names_of_any(kind: Any) -> tuple[str, ...] | None:
+    names = field_names(kind)
+    if names is None and hasattr(kind, "__pydantic_fields__"):
+        names = tuple(kind.__pydantic_fields__)
+    return names
+
+
+def field_names_of(value: Any) -> tuple[str, ...]:
+    """Return the names of the fields of a record, or of a pydantic model or dataclass."""
+    kind: Any = type(value)
+    return _names_of_any(kind) or ()
+
+
+def is_spelled(kind: Any) -> bool:
+    """Whether values of a class can be written as the dictionary of their fields."""
+    return _names_of_any(kind) is not None
+
+
+@functools.lru_cache(maxsize=_CACHE_SIZE)
+def _open_fields(kind: Any) -> frozenset[str]:
+    generic: Any = getattr(kind, "__pydantic_generic_metadata__", None)
+    parameters: Any = getattr(kind, "__parameters__", None) if generic is None else generic["parameters"]
+    if not parameters:
+        return frozenset()
+    try:
+        hints = get_type_hints(kind)
+    except Exception:  # noqa: BLE001 - pydantic says what is wrong with it
+        return frozenset()
+    return frozenset(
+        name
+        for name, hint in hints.items()
+        if isinstance(hint, TypeVar) or getattr(hint, "__parameters__", None)
+    )
+
+
+def open_fields(kind: Any) -> frozenset[str]:
+    """Return the names of the fields of a generic class whose types are parameters that the class does not know."""
+    return _open_fields(kind)
+
+
+def sets_fields_itself(kind: Any) -> bool:
+    """Whether something is a plain dataclass with fields that are no arguments, which pydantic does not read."""
+    return (
+        isinstance(kind, type)
+        and dataclasses.is_dataclass(kind)
+        and is_record(kind)
+        and not all(each.init for each in dataclasses.fields(kind))
+    )
 
 
 def fields_to_read(kind: type[Any]) -> dict[str, bool]:
@@ -98,7 +182,7 @@ def holds(annotation: Any, wanted: Callable[[Any], bool], seen: set[Any] | None 
     """
     seen = set() if seen is None else seen
     kind = get_origin(annotation) or annotation
-    if wanted(kind):
+    if wanted(annotation if kind is typing.Literal else kind):
         return True
     if isinstance(kind, type) and kind not in seen and (is_record(kind) or is_row(kind)):
         seen.add(kind)

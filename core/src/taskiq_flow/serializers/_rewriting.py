@@ -7,13 +7,13 @@ import sys
 import types
 import typing
 from collections.abc import Callable
-from enum import Enum
+from decimal import Decimal
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler
-from pydantic_core import core_schema
+from pydantic import AfterValidator
 from typing_extensions import NotRequired, Required, TypeAliasType, TypedDict, is_typeddict
 
+from taskiq_flow.serializers._plainer import Instances, is_odd, is_odd_literal, read_literal, read_odd
 from taskiq_flow.serializers._records import (
     build,
     fields_to_read,
@@ -22,6 +22,7 @@ from taskiq_flow.serializers._records import (
     is_attrs,
     is_record,
     is_row,
+    sets_fields_itself,
 )
 
 __all__ = ["Rewriting"]
@@ -32,14 +33,18 @@ _MISSING_WORDS = sys.version_info < (3, 12)
 class Rewriting:
     """Rewrites one annotation; a recursive class is rewritten once.
 
-    Attrs classes, and classes that contain some, are read as a dictionary of their fields and then built. Typed
-    dictionaries of :mod:`typing`, which pydantic refuses before Python 3.12, become those of ``typing_extensions``.
+    Attrs classes, dataclasses with fields that are no arguments, and classes that contain such, are read as a
+    dictionary of their fields and then built. Enumerations, and other classes that a format writes as plainer values,
+    are made from those. Typed dictionaries of :mod:`typing`, which pydantic refuses before Python 3.12, become those of
+    ``typing_extensions``.
 
     :param special: Returns the annotation for a class that the format reads in its own way; ``None`` for others.
+    :param echo: Writes a value and reads it again, without an annotation.
     """
 
-    def __init__(self, special: Callable[[type[Any]], Any]) -> None:
+    def __init__(self, special: Callable[[type[Any]], Any], echo: Callable[[Any], Any]) -> None:
         self._special = special
+        self._echo = echo
         self._made: dict[Any, Any] = {}
 
     def of(self, annotation: Any) -> Any:
@@ -47,8 +52,8 @@ class Rewriting:
         kind = get_origin(annotation) or annotation
         if isinstance(kind, type) and (special := self._special(kind)) is not None:
             return special
-        if _has_tuples(kind):
-            return Annotated[kind, BeforeValidator(functools.partial(_member, kind))]
+        if is_odd(kind):
+            return read_odd(annotation, self._echo, self.of)
         if isinstance(kind, type) and (is_row(kind) or is_record(kind)):
             if holds(annotation, self._unknown):
                 return self._rewrite_known(annotation, self._class)
@@ -58,9 +63,11 @@ class Rewriting:
         return self._generic(annotation)
 
     def _unknown(self, kind: Any) -> bool:
-        return isinstance(kind, type) and (
-            is_attrs(kind) or self._special(kind) is not None or _has_tuples(kind)
-        )
+        if not isinstance(kind, type):
+            return is_odd_literal(kind)
+        # Decimals are odd only where they are not finite, which is no reason to read every class with one differently.
+        odd = is_odd(kind) and kind is not Decimal
+        return odd or is_attrs(kind) or sets_fields_itself(kind) or self._special(kind) is not None
 
     def _rewrite_known(self, annotation: Any, make: Any) -> Any:
         if annotation not in self._made:
@@ -74,11 +81,11 @@ class Rewriting:
         if issubclass(kind, tuple):
             hints = hints_of(annotation)
             row: Any = tuple.__class_getitem__(tuple(self.of(hints.get(name, Any)) for name in kind._fields))
-            return Annotated[row, AfterValidator(kind._make), _Instances(kind)]
+            return Annotated[row, AfterValidator(kind._make), Instances(kind)]
         needed = fields_to_read(kind)
         fields = _dictionary(kind.__name__, {name: needed[name] for name in needed})
         alias: Any = TypeAliasType(
-            kind.__name__, Annotated[fields, AfterValidator(functools.partial(build, kind)), _Instances(kind)]
+            kind.__name__, Annotated[fields, AfterValidator(functools.partial(build, kind)), Instances(kind)]
         )
         # Stored before the fields are rewritten, because they may contain the class again.
         self._made[annotation] = alias
@@ -97,8 +104,10 @@ class Rewriting:
 
     def _generic(self, annotation: Any) -> Any:
         origin, arguments = get_origin(annotation), get_args(annotation)
-        if origin is None or origin is typing.Literal or not arguments:
+        if origin is None or not arguments:
             return annotation
+        if origin is typing.Literal:
+            return read_literal(annotation, self._echo) if is_odd_literal(annotation) else annotation
         replaced = tuple(self.of(argument) for argument in arguments)
         if all(new is old for new, old in zip(replaced, arguments, strict=True)):
             return annotation
@@ -109,40 +118,6 @@ class Rewriting:
         if hasattr(annotation, "copy_with"):
             return annotation.copy_with(replaced)
         return origin[replaced]
-
-
-class _Instances:
-    """Accepts instances of a class as they are, where pydantic validates objects and not text."""
-
-    def __init__(self, kind: type[Any]) -> None:
-        self._kind = kind
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
-        inner = handler(source)
-
-        def pass_(value: Any, read: Any) -> Any:
-            return value if isinstance(value, self._kind) else read(value)
-
-        return core_schema.json_or_python_schema(
-            inner, core_schema.no_info_wrap_validator_function(pass_, inner)
-        )
-
-
-def _has_tuples(kind: Any) -> bool:
-    """Whether a class is an enumeration with tuples as values, which formats write as lists."""
-    return (
-        isinstance(kind, type)
-        and issubclass(kind, Enum)
-        and any(isinstance(each.value, tuple) for each in kind)
-    )
-
-
-def _member(kind: type[Enum], value: Any) -> Any:
-    if isinstance(value, list):
-        return next(
-            (each for each in kind if isinstance(each.value, tuple) and list(each.value) == value), value
-        )
-    return value
 
 
 def _dictionary(name: str, needed: dict[str, bool]) -> Any:

@@ -7,7 +7,9 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from taskiq_flow._words import name_class
 from taskiq_flow.errors import PayloadError
+from taskiq_flow.serializers._comparing import Unproven
 from taskiq_flow.serializers._finding import offender
 
 __all__ = ["cannot_encode", "cannot_read_by", "damage_error", "does_not_fit", "first_line", "type_name"]
@@ -16,6 +18,7 @@ _MOST_PROBLEMS = 5
 _OBJECTS_ONLY = ("needs_python_object", "is_instance_of", "callable_type")
 _NO_TEXT = "invalid utf-8 sequence"
 _UNKNOWN = "unable to serialize unknown type"
+_CHANGED = "let an annotation say what is there, or choose a serializer that carries it"
 _ADVICE = "a dataclass or a pydantic model, or choose a serializer that carries it"
 
 
@@ -24,6 +27,9 @@ def cannot_encode(
 ) -> PayloadError:
     """Make the error that names the value that cannot be encoded, its place, and the reason."""
     found, path, reason = offender(value, encode)
+    if isinstance(cause := reason or error, Unproven):
+        path += cause.place
+        advice = advice or _CHANGED
     place = f" (at {path})" if path != "result" else ""
     why = first_line(reason or error)
     # pydantic's words for an unknown type would only repeat the sentence.
@@ -66,8 +72,8 @@ def cannot_read_by(annotation: Any, why: str, format_: str) -> PayloadError:
 
 
 def type_name(value: Any) -> str:
-    """Return the name of a value's type."""
-    return type(value).__qualname__
+    """Return the name of a value's type, with its module where it is called like a built-in one."""
+    return name_class(type(value))
 
 
 def first_line(error: Exception) -> str:
@@ -95,7 +101,7 @@ def _short_repr(value: Any) -> str:
 
 def _name_annotation(annotation: Any) -> str:
     return (
-        annotation.__qualname__
+        name_class(annotation)
         if isinstance(annotation, type) and not get_args(annotation)
         else str(annotation)
     )

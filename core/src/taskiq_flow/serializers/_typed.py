@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializer import Serializer
 from taskiq_flow.serializers._annotations import Adapters, is_missing
+from taskiq_flow.serializers._proving import write_proven
+from taskiq_flow.serializers._surveying import is_plain
 from taskiq_flow.serializers._telling import (
     cannot_encode,
     cannot_read_by,
@@ -54,7 +56,7 @@ class TypedSerializer(Serializer):
     advice: ClassVar[str] = ""
 
     def __init__(self) -> None:
-        self._adapters = Adapters(self.special)
+        self._adapters = Adapters(self.special, self._echo)
 
     @abstractmethod
     def write(self, value: Any) -> bytes:
@@ -77,18 +79,39 @@ class TypedSerializer(Serializer):
         """
         return None
 
-    def dumps(self, value: Any) -> bytes:
-        """Encode a value.
+    def carries(self, value: Any) -> bool:
+        """Whether the format has a form of its own for an object, from which exactly that object comes back.
 
-        :raises PayloadError: the value cannot be encoded; the message names the offending type and where it is.
+        Objects for which this is false are read back by their own class when they are written, and compared.
+        """
+        return False
+
+    def write_plain(self, value: Any) -> bytes | None:
+        """Encode a value in which everything comes back by its own type.
+
+        :returns: ``None`` where it may have anything else in it; then :meth:`dumps` looks closer.
+        :raises Exception: it cannot be encoded.
+        """
+        return self.write(value) if is_plain(value) else None
+
+    def dumps(self, value: Any) -> bytes:
+        """Encode a value, of which every object comes back by its own class as it was.
+
+        :raises PayloadError: the value cannot be encoded, or would come back as another; the message names
+            the offending type and where it is.
         """
         # Any exception: models have serializers and validators of their own, here and in loads().
         try:
-            return self.write(value)
-        except PayloadError:
-            raise
+            return self._dump(value)
         except Exception as error:
-            raise cannot_encode(value, error, self.write, self.name, self.advice) from error
+            raise cannot_encode(value, error, self._dump, self.name, self.advice) from error
+
+    def _dump(self, value: Any) -> bytes:
+        data = self.write_plain(value)
+        return write_proven(self, value) if data is None else data
+
+    def _echo(self, value: Any) -> Any:
+        return self.read(self.write(value))
 
     def loads(self, data: bytes, type_: Any = Any) -> Any:
         """Decode the output of :meth:`dumps`.
@@ -111,7 +134,7 @@ class TypedSerializer(Serializer):
         """
         adapter = self._adapter(type_)
         try:
-            return adapter.validator.validate_python(value)
+            return adapter.validator.validate_python(value, by_alias=True, by_name=True)
         except ValidationError as error:
             kinds = {each["type"] for each in error.errors(include_input=False, include_url=False)}
             if not _ABOUT_CLASSES.issuperset(kinds):
@@ -120,9 +143,16 @@ class TypedSerializer(Serializer):
         except Exception as error:
             raise cannot_read_by(type_, first_line(error), self.name) from error
         try:
-            return adapter.validator.validate_python(value, strict=False)
+            return adapter.validator.validate_python(value, strict=False, by_alias=True, by_name=True)
         except Exception as error:
             raise does_not_fit(type_, wanted, self.name) from error
+
+    def describe(self, type_: Any) -> str:
+        """Return what pydantic makes of an annotation, as text: its classes are named in it.
+
+        :raises PayloadError: the annotation cannot be read by.
+        """
+        return str(self._adapter(type_).core_schema)
 
     def _adapter(self, type_: Any) -> TypeAdapter[Any]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar
@@ -13,11 +14,16 @@ from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializers._annotations import is_missing
 from taskiq_flow.serializers._finding import needs_care, with_care
 from taskiq_flow.serializers._lowering import lower
+from taskiq_flow.serializers._surveying import is_plain
 from taskiq_flow.serializers._telling import cannot_read_by, damage_error, does_not_fit, first_line, type_name
 from taskiq_flow.serializers._typed import TypedSerializer
 
 __all__ = ["JsonSerializer"]
 
+# A number that is too long has a digit at each of so many places that are _STRIDE apart; hardly any other value has.
+_MOST_DIGITS = 4300
+_STRIDE = 32
+_MANY_DIGITS = re.compile(b"[0-9]{%d}" % (_MOST_DIGITS // _STRIDE - 1))
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 # "constants" writes NaN and the infinities as the words that Python's own json uses.
@@ -46,7 +52,15 @@ class JsonSerializer(TypedSerializer):
         data = _encode(value)
         if type(value) not in _SCALARS and needs_care(value):
             data = _encode(with_care(value, _encode))
-        return data
+        return _check_numbers(data)
+
+    def write_plain(self, value: Any) -> bytes | None:
+        """Encode a value in which everything comes back by its own type.
+
+        :returns: ``None`` where it may have anything else in it.
+        :raises Exception: it cannot be encoded.
+        """
+        return _check_numbers(_encode(value)) if is_plain(value) else None
 
     def read(self, data: bytes) -> Any:
         """Decode plain data.
@@ -69,7 +83,7 @@ class JsonSerializer(TypedSerializer):
         adapter = self._adapter(type_)
         try:
             # Validate the JSON text itself: there even a strict model accepts a string as bytes or a date.
-            return adapter.validator.validate_json(data)
+            return adapter.validator.validate_json(data, by_alias=True, by_name=True)
         except ValidationError as error:
             raise does_not_fit(type_, error, self.name) from error
         except Exception as error:
@@ -77,10 +91,9 @@ class JsonSerializer(TypedSerializer):
 
     def reader(self, type_: Any) -> Callable[[bytes], Any] | None:
         """Return a faster form of :meth:`loads`, for data that fits."""
-        reader: Callable[[bytes], Any] = (
-            _decode if is_missing(type_) else self._adapter(type_).validator.validate_json
-        )
-        return reader
+        if is_missing(type_):
+            return _decode
+        return partial(self._adapter(type_).validator.validate_json, by_alias=True, by_name=True)
 
     def split(self, data: bytes) -> list[bytes]:
         """Return the encoded elements of an encoded list.
@@ -95,3 +108,13 @@ class JsonSerializer(TypedSerializer):
     def join(self, parts: Iterable[bytes]) -> bytes:
         """Return the encoded list of encoded elements."""
         return b"[" + b",".join(parts) + b"]"
+
+
+def _check_numbers(data: bytes) -> bytes:
+    """Return the data, unless it has an integer with so many digits that readers refuse it.
+
+    :raises ValueError: it has one.
+    """
+    if len(data) > _MOST_DIGITS and _MANY_DIGITS.search(data[::_STRIDE]):
+        _decode(data)
+    return data

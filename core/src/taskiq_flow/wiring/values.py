@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
-from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from taskiq_flow.errors import GraphError
+from taskiq_flow.errors import GraphError, PayloadError
 from taskiq_flow.graph.model import (
     Conditional,
     FirstOf,
@@ -22,6 +21,7 @@ from taskiq_flow.graph.model import (
     Source,
 )
 from taskiq_flow.graph.types import union_of
+from taskiq_flow.serializers.json import JsonSerializer
 
 __all__ = ["annotation_of", "input_annotations", "literal"]
 
@@ -29,15 +29,14 @@ __all__ = ["annotation_of", "input_annotations", "literal"]
 def literal(value: Any, *, parameter: str, task: str) -> Literal:
     """Make a source of a value that the user gave to a builder; later changes of the value do not reach it.
 
-    :raises GraphError: the value has no JSON form.
+    :raises GraphError: the value has no JSON form, or not one from which it would come back.
     """
+    json = JsonSerializer()
     try:
-        # Bytes take the form that the JSON serializer writes, so that a parameter annotated with bytes reads them.
-        return Literal(to_jsonable_python(value, bytes_mode="base64"))
-    except (PydanticSerializationError, ValueError) as error:
+        return Literal(json.loads(json.dumps(value)))
+    except PayloadError as error:
         raise GraphError(
-            f"argument {parameter!r} of {task!r} has no JSON form ({type(value).__name__}: {error}); "
-            "give plain data, or let a task produce it"
+            f"argument {parameter!r} of {task!r} has no JSON form: {error}, or let a task produce it"
         ) from None
 
 

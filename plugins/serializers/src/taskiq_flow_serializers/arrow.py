@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import struct
-import sys
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator
 
+from taskiq_flow_serializers._frames import from_frame, is_frame, to_pandas
 from taskiq_flow_serializers._words import import_extra
 from taskiq_flow_serializers.msgpack import MsgpackSerializer
 
@@ -37,6 +37,12 @@ class ArrowSerializer(MsgpackSerializer):
         super().__init__()
         self._arrow = import_extra("pyarrow", "serializer 'arrow'", "arrow")
 
+    def carries(self, value: Any) -> bool:
+        """Whether the format has a form of its own for an object, from which exactly that object comes back."""
+        arrow = self._arrow
+        kinds = (arrow.Table, arrow.RecordBatch, arrow.Array, arrow.ChunkedArray)
+        return isinstance(value, kinds) or is_frame(value)
+
     def extension(self, value: Any) -> tuple[int, bytes] | None:
         """Return the code and the data of an object's extension; ``None`` where the format has none for it."""
         arrow = self._arrow
@@ -50,10 +56,8 @@ class ArrowSerializer(MsgpackSerializer):
         if isinstance(value, arrow.ChunkedArray):
             table = arrow.table([value], names=[_COLUMN])
             return CHUNKED_ARRAY, self._stream(table.schema, table.to_batches())
-        if _is_frame("pandas", value):
-            return self.extension(arrow.Table.from_pandas(value))
-        if _is_frame("polars", value):
-            return self.extension(value.to_arrow())
+        if is_frame(value):
+            return self.extension(from_frame(arrow, value))
         return super().extension(value)
 
     def object(self, code: int, data: bytes) -> Any:
@@ -106,16 +110,10 @@ class ArrowSerializer(MsgpackSerializer):
         return data
 
     def _to_pandas(self, value: Any) -> Any:
-        return value.to_pandas() if isinstance(value, self._arrow.Table) else value
+        return to_pandas(value) if isinstance(value, self._arrow.Table) else value
 
     def _to_polars(self, kind: Any, value: Any) -> Any:
         return kind(value) if isinstance(value, self._arrow.Table) else value
-
-
-def _is_frame(package: str, value: Any) -> bool:
-    # A package that is not imported has no values.
-    found = getattr(sys.modules.get(package), "DataFrame", None)
-    return isinstance(found, type) and isinstance(value, found)
 
 
 def _is_compressed(message: Any) -> bool:

@@ -56,6 +56,17 @@ class MsgpackSerializer(TypedSerializer):
                 ) from error
         return data
 
+    def write_plain(self, value: Any) -> bytes | None:
+        """Encode a value in which everything comes back by its own type.
+
+        :returns: ``None`` where it may have anything else in it.
+        """
+        try:
+            data: bytes = msgpack.packb(value, strict_types=True)
+        except Exception:  # noqa: BLE001 - a type that it does not know, or what is refused with more words below
+            return None
+        return data
+
     def read(self, data: bytes) -> Any:
         """Decode plain data.
 

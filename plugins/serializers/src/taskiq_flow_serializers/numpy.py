@@ -7,6 +7,7 @@ import math
 from typing import Any, ClassVar
 
 from taskiq_flow.errors import PayloadError
+from taskiq_flow_serializers._times import fit_times
 from taskiq_flow_serializers._words import import_extra
 from taskiq_flow_serializers.msgpack import MsgpackSerializer
 
@@ -32,6 +33,10 @@ class NumpySerializer(MsgpackSerializer):
         super().__init__()
         self._numpy = import_extra("numpy", "serializer 'numpy'", "numpy")
         self._format = import_extra("numpy.lib.format", "serializer 'numpy'", "numpy")
+
+    def carries(self, value: Any) -> bool:
+        """Whether the format has a form of its own for an object, from which exactly that object comes back."""
+        return isinstance(value, (self._numpy.generic, self._numpy.ndarray))
 
     def extension(self, value: Any) -> tuple[int, bytes] | None:
         """Return the code and the data of an object's extension; ``None`` where the format has none for it."""
@@ -73,6 +78,7 @@ class NumpySerializer(MsgpackSerializer):
 
         :raises PayloadError: the data does not fit.
         """
+        value = fit_times(self, value, type_)
         try:
             return super().fit(value, type_)
         except PayloadError:

@@ -8,10 +8,13 @@ import io
 import os
 import pickle
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import WrapValidator
 
 from taskiq_flow.errors import PayloadError, PluginError
-from taskiq_flow.typed import TypedSerializer
+from taskiq_flow.typed import TypedSerializer, is_plain
+from taskiq_flow_serializers._times import fit_times
 
 __all__ = ["KEY_VARIABLE", "PickleNotAllowed", "PickleSerializer"]
 
@@ -66,6 +69,27 @@ class PickleSerializer(TypedSerializer):
         data = pickle.dumps(value, _PROTOCOL)
         return _MAGIC + _signature(self._keys[0], data) + data
 
+    def write_plain(self, value: Any) -> bytes:
+        """Pickle and sign any value: a pickle brings back whatever can be pickled, and unpickled again.
+
+        :raises Exception: it cannot.
+        """
+        data = self.write(value)
+        if not is_plain(value):
+            self.read(data)
+        return data
+
+    def special(self, kind: type[Any]) -> Any:
+        """Return the annotation for a class of pydantic, whose objects are accepted as they are."""
+        if not hasattr(kind, "__pydantic_fields__"):
+            return None
+
+        def pass_(value: Any, read: Any) -> Any:
+            return value if isinstance(value, kind) else read(value)
+
+        model: Any = kind
+        return Annotated[model, WrapValidator(pass_)]
+
     def read(self, data: bytes) -> Any:
         """Check the signature, then unpickle.
 
@@ -82,6 +106,13 @@ class PickleSerializer(TypedSerializer):
                 f"it was changed, or {KEY_VARIABLE} lacks the key of its writer"
             )
         return pickle.load(io.BytesIO(pickled))
+
+    def fit(self, value: Any, type_: Any) -> Any:
+        """Convert a value to the type of an annotation.
+
+        :raises PayloadError: it does not fit.
+        """
+        return super().fit(fit_times(self, value, type_), type_)
 
 
 def _signature(key: bytes, pickled: bytes) -> bytes:

@@ -1,0 +1,59 @@
+"""The law of values: what is written is read as the same by its annotation, or it is refused when it is written."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from taskiq_flow.errors import PayloadError
+from taskiq_flow.serializers.json import JsonSerializer
+from zoo_of_values import ZOO, deep, iterators, same
+
+json = JsonSerializer()
+
+
+@pytest.mark.parametrize("number", range(len(ZOO)))
+def test_json_brings_each_odd_value_back_or_refuses_it(number: int) -> None:
+    value, annotation = ZOO[number]
+    data = write(value)
+    if data is not None:
+        assert same(value, json.loads(data, annotation))
+        # And again as the same bytes.
+        assert json.dumps(value) == data
+
+
+def write(value: Any) -> bytes | None:
+    """Return what is written; ``None`` where a value is refused, with its place."""
+    try:
+        return json.dumps(value)
+    except PayloadError as error:
+        said = str(error)
+    assert re.match(r"cannot encode a value of type \S+( \(at result\S.*\))? as json", said)
+    return None
+
+
+def test_most_odd_values_come_back() -> None:
+    refused = [value for value, _ in ZOO if write(value) is None]
+    assert len(refused) < len(ZOO) / 4
+
+
+def test_an_iterator_is_read_once_whatever_stands_beside_it() -> None:
+    for iterator, items in iterators():
+        value = {"items": iterator, "set": {1}, 2: None}
+        plain = [list(each) if isinstance(each, tuple) else each for each in items]
+        assert json.loads(json.dumps(value)) == {"items": plain, "set": [1], "2": None}
+
+
+def test_a_list_that_holds_itself_many_times_is_refused_soon() -> None:
+    itself: list[Any] = []
+    itself += [itself] * 50
+    with pytest.raises(PayloadError, match="it contains itself"):
+        json.dumps(itself)
+
+
+def test_what_is_nested_too_deeply_to_be_read_is_refused() -> None:
+    for depth, comes_back in ((190, True), (210, False)):
+        for value in (deep(depth), {"a": {1}, "b": deep(depth)}):
+            assert (write(value) is not None) is comes_back
