@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +12,7 @@ from taskiq.exceptions import TaskiqResultTimeoutError
 from taskiq.result import TaskiqResult
 
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.errors import CellFailed, RunCancelled, RunError, RunTimedOut
+from taskiq_flow.errors import CellFailed, FlowError, PayloadError, RunCancelled, RunError, RunTimedOut
 from taskiq_flow.explaining.explainer import Explainer
 from taskiq_flow.graph.render import mime_bundle
 from taskiq_flow.machine.events import CancelRequested, CellProgressed, Event
@@ -28,6 +29,8 @@ from taskiq_flow.wiring.restoring import restore_annotations
 __all__ = ["RunHandle"]
 
 T = TypeVar("T")
+
+logger = logging.getLogger("taskiq_flow")
 
 
 class RunHandle(Generic[T]):
@@ -111,7 +114,12 @@ class RunHandle(Generic[T]):
         """
         outcome = await self._wait(timeout if timeout is not None and timeout > 0 else None)
         error = self._error_of(outcome)
-        value: Any = None if error is not None else await self._value_of(outcome)
+        value: Any = None
+        if error is None:
+            try:
+                value = await self._value_of(outcome)
+            except FlowError as problem:
+                error = problem
         return TaskiqResult(
             is_err=error is not None,
             return_value=value,
@@ -231,7 +239,15 @@ class RunHandle(Generic[T]):
         reading = self._readings.get(name)
         if reading is None:
             reading = self._readings[name] = self._reading_of(name)
-        return reading.read(whole, self._runtime.codec)
+        try:
+            return reading.read(whole, self._runtime.codec)
+        except PayloadError as error:
+            if self._returns is not None:
+                raise
+            # A worker refuses what does not fit, but the annotation may be that of another version of the task.
+            value = self._runtime.codec.decode(whole)
+            logger.warning("output %r of run %s is given as plain data: %s", name, self.id, error)
+            return value
 
     def _reading_of(self, name: str) -> Reading:
         if self._returns is not None:

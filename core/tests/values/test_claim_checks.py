@@ -176,7 +176,8 @@ async def test_an_output_that_is_too_large_is_a_final_failure(broker: Listening)
     with pytest.raises(PayloadError) as caught:
         await handle.result(timeout=20)
     assert str(caught.value) == (
-        "output 'grow': the value has 9.8 KiB as json, more than the 1.0 KiB that a value may have; "
+        f"output 'grow' of task {grow.task_name!r}: "
+        "the value has 9.8 KiB as json, more than the 1.0 KiB that a value may have; "
         "return a reference to where it is kept, or raise max_value_bytes"
     )
     (failed,) = await handle.failures()

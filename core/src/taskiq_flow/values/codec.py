@@ -20,6 +20,7 @@ from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, bare, 
 from taskiq_flow.serializer import ByteCodec, Serializer
 from taskiq_flow.values.elements import collect_as, elements_of
 from taskiq_flow.values.failures import text_of
+from taskiq_flow.values.fitting import check_result
 from taskiq_flow.values.sizes import describe_size
 
 __all__ = ["UNFETCHED_BLOB", "Codec", "CodecRecipe", "make_codec"]
@@ -139,10 +140,12 @@ class Codec:
         except PayloadError as error:
             raise PluginError(f"serializer {name!r} cannot be used: {error}") from error
 
-    def encode(self, value: Any, serializer: str | None = None) -> Payload:
+    def encode(self, value: Any, serializer: str | None = None, type_: Any = Any) -> Payload:
         """Encode a value.
 
-        :raises PayloadError: it cannot be encoded, or is too large.
+        :param serializer: The id of the serializer; ``None`` for the default.
+        :param type_: The annotation that must give the value back.
+        :raises PayloadError: it cannot be encoded, is too large, or does not fit the annotation.
         """
         name = serializer or self.default
         made = self._made.get(name) or self.serializer(name)
@@ -153,6 +156,8 @@ class Codec:
                 f"{describe_size(self.max_value_bytes)} that a value may have; "
                 "return a reference to where it is kept, or raise max_value_bytes"
             )
+        if type_ is not Any:
+            check_result(value, type_, lambda: _call(name, "decode", made.loads, data, type_))
         return self._seal(name, data, self._chain) if self._chain else Payload(name, data)
 
     def decode(self, value: Value, type_: Any = Any) -> Any:

@@ -71,17 +71,25 @@ def is_given(name: str, function: Callable[..., Any], message: TaskiqMessage) ->
 
 
 def encode_outputs(
-    value: Any, outputs: Sequence[str], codec: Codec, serializer: str | None
+    value: Any,
+    outputs: Sequence[str],
+    codec: Codec,
+    serializer: str | None,
+    *,
+    task: str,
+    returns: Sequence[Any] = (),
 ) -> tuple[Payload, ...]:
     """Encode the return value of a task, one payload for each output.
 
-    :raises PayloadError: a value cannot be encoded, or there are too many or too few.
+    :param task: The task's name, for errors.
+    :param returns: The annotation of each output; empty if unknown.
+    :raises PayloadError: a value cannot be encoded, does not fit its annotation, or there are too many or too few.
     """
     if len(outputs) == 1:
         try:
-            return (codec.encode(value, serializer),)
+            return (codec.encode(value, serializer, returns[0] if returns else Any),)
         except PayloadError as error:
-            raise _about(outputs[0], error) from error
+            raise _about(outputs[0], task, error) from error
     if not outputs:
         return ()
     if isinstance(value, (str, bytes, bytearray)) or not isinstance(value, Sequence):
@@ -94,16 +102,16 @@ def encode_outputs(
             f"the task returned {len(value)} values, expected {len(outputs)} for its outputs {_join_names(outputs)}"
         )
     encoded: list[Payload] = []
-    for name, part in zip(outputs, value, strict=True):
+    for name, part, type_ in zip(outputs, value, returns or [Any] * len(outputs), strict=True):
         try:
-            encoded.append(codec.encode(part, serializer))
+            encoded.append(codec.encode(part, serializer, type_))
         except PayloadError as error:
-            raise _about(name, error) from error
+            raise _about(name, task, error) from error
     return tuple(encoded)
 
 
-def _about(output: str, error: PayloadError) -> PayloadError:
-    return PayloadError(f"output {output!r}: {error}")
+def _about(output: str, task: str, error: PayloadError) -> PayloadError:
+    return PayloadError(f"output {output!r} of task {task!r}: {error}")
 
 
 def _join_names(names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from taskiq import AsyncTaskiqDecoratedTask
 
 from taskiq_flow.retry import RetryPolicy
 from taskiq_flow.tasks.options import task_options
-from taskiq_flow.tasks.signatures import read_signature
+from taskiq_flow.tasks.signatures import TaskSignature, read_signature
 from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.execution import is_async
 from taskiq_flow.worker.references import Reference, reference_of
@@ -36,7 +36,9 @@ class TaskFunction:
     :param reference: Where a new process finds it; ``None`` where it has to run in this process, because it cannot be
         imported, has dependencies that taskiq injects, or reports progress.
     :param reference: Where another process finds it; a sentence that says why none does.
+    :param signature: Its signature.
     :param injected: Whether taskiq injects something.
+    :param returns: The annotations of its outputs, by the number of outputs, as far as they are known by now.
     :param readers: What decodes its parameters, by name and serializer, as far as that is known by now.
     """
 
@@ -50,8 +52,17 @@ class TaskFunction:
     only_counts: bool
     types: tuple[type[BaseException], ...] | None
     reference: Union[Reference, str]
+    signature: TaskSignature
     injected: bool = False
+    returns: dict[int, tuple[Any, ...]] = field(factory=dict, eq=False, repr=False)
     readers: dict[tuple[str, str], Callable[[bytes], Any]] = field(factory=dict, eq=False, repr=False)
+
+    def returns_for(self, count: int) -> tuple[Any, ...]:
+        """Return the annotation of each of a number of outputs; empty if unknown."""
+        found = self.returns.get(count)
+        if found is None:
+            found = self.returns[count] = self.signature.known_returns(count)
+        return found
 
 
 def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
@@ -73,6 +84,7 @@ def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
         only_counts=options.only_counts,
         types=options.types,
         reference="it is asynchronous" if asynchronous else reference_of(function),
+        signature=signature,
         injected=bool(signature.dependencies),
     )
     task.__dict__[_KEPT] = task_function

@@ -74,7 +74,8 @@ def run_job(job: Job, report: Callable[[float], None]) -> JobResult:
     try:
         function = find_function(job.reference)
         codec = make_codec(job.codec)
-        arguments = decode_arguments(read_signature(function).accepts, job.task, job.arguments, codec)
+        signature = read_signature(function)
+        arguments = decode_arguments(signature.accepts, job.task, job.arguments, codec)
         if job.reports_to is not None:
             arguments.setdefault(job.reports_to, report)
         context = contextvars.Context()
@@ -84,7 +85,9 @@ def run_job(job: Job, report: Callable[[float], None]) -> JobResult:
         seconds = time.perf_counter() - began
         if error is not None:
             return JobResult(outcome=failure_of(error), seconds=seconds, attributes=find_retry_after(error))
-        return JobResult(outcome=encode_outputs(value, job.outputs, codec, job.serializer), seconds=seconds)
+        returns = signature.known_returns(len(job.outputs))
+        outcome = encode_outputs(value, job.outputs, codec, job.serializer, task=job.task, returns=returns)
+        return JobResult(outcome=outcome, seconds=seconds)
     except PayloadError as error:
         return JobResult(outcome=failure_of(error, FailureKind.REJECTED))
     except BaseException as error:  # noqa: BLE001 - whatever values and codecs raise is the outcome of the attempt

@@ -53,7 +53,15 @@ def outcome_of(
         try:
             if outputs is None:
                 serializer = envelope.extras.get("serializer")
-                outputs = encode_outputs(result.return_value, envelope.outputs, codec, serializer)
+                returns = attempt.task_function.returns_for(len(envelope.outputs))
+                outputs = encode_outputs(
+                    result.return_value,
+                    envelope.outputs,
+                    codec,
+                    serializer,
+                    task=attempt.task_function.task,
+                    returns=returns,
+                )
         except PayloadError as error:
             failure = failure_of(error, FailureKind.REJECTED)
         else:
