@@ -99,7 +99,7 @@ class TaskSignature:
             return (self.returns,)
         return _unpack(self.returns, count)
 
-    def known_returns(self, count: int) -> tuple[Any, ...]:
+    def find_returns(self, count: int) -> tuple[Any, ...]:
         """Return the annotation of each of ``count`` outputs; empty if unknown, or if it has no such parts."""
         try:
             return self.returns_for(count)

@@ -61,7 +61,7 @@ class TaskFunction:
         """Return the annotation of each of a number of outputs; empty if unknown."""
         found = self.returns.get(count)
         if found is None:
-            found = self.returns[count] = self.signature.known_returns(count)
+            found = self.returns[count] = self.signature.find_returns(count)
         return found
 
 
