@@ -76,6 +76,15 @@ async def deafen() -> None:
 
 
 @broker.task
+async def stay(x: int) -> None:
+    while True:
+        try:
+            await asyncio.sleep(0.05)
+        except BaseException:
+            continue
+
+
+@broker.task
 def count(counts: list[int]) -> int:
     return len(counts)
 
@@ -102,7 +111,7 @@ def alone(broker):
 foreign = Pipeline(broker, count).with_serializer("of-nobody")
 typed, deaf = Pipeline(broker, count), Pipeline(broker, deafen)
 unreachable, clinging = alone(Unreachable()), alone(Clinging())
-endless, stuck = Pipeline(broker, sleep), Pipeline(broker, block)
+endless, stuck, stubborn = Pipeline(broker, sleep), Pipeline(broker, block), Pipeline(broker, stay)
 number = 3
 
 

@@ -155,6 +155,27 @@ def test_a_signal_cancels_the_run(
     assert "Traceback" not in errors
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_task_that_cannot_be_cancelled_does_not_keep_the_command(
+    number: int, code: int, shop: Path, command: list[str], environment: dict[str, str]
+) -> None:
+    process = subprocess.Popen(
+        [*command, "run", "shop:stubborn", "x=1", "--events", "-"],
+        cwd=shop,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "CellStarted":
+            process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+
+
 MISUSES = {
     "no colon": (["shop"], "expected MODULE:NAME, such as shop.orders:pipeline, found 'shop'"),
     "no module": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import sys
@@ -81,8 +82,11 @@ def run_pipeline(request: RunRequest) -> int:
         inputs = {name: value for name, value in given.items() if name in graph.inputs or name not in known}
         flow = flow_of(pipeline.broker, request.processes)
         check_inputs_fit(inputs, graph, flow.codec, pipeline.serializer, known)
-        with EventLines.open(request.events, stdout) as lines:
-            return asyncio.run(_run(request, flow, graph, inputs, pipeline.serializer, lines, stdout))
+        # A task that does not let itself be cancelled would keep the event loop from ending, for ever.
+        with EventLines.open(request.events, stdout) as lines, contextlib.ExitStack() as end_of_loop:
+            return asyncio.run(
+                _run(request, flow, graph, inputs, pipeline.serializer, lines, stdout, end_of_loop)
+            )
 
 
 async def _run(
@@ -93,6 +97,7 @@ async def _run(
     serializer: str | None,
     lines: EventLines | None,
     stdout: TextIO,
+    end_of_loop: contextlib.ExitStack,
 ) -> int:
     progress = Progress(graph)
     title = graph.name or request.target
@@ -122,8 +127,9 @@ async def _run(
             sys.stderr.write(f"the run was lost: {error}\n")
         finally:
             sys.stdout.flush()
-            with leaving_after(_INTERRUPTED_SHUTDOWN_SECONDS if leaving.code else _SHUTDOWN_SECONDS, code):
-                await _shut_down(flow)
+            seconds = _INTERRUPTED_SHUTDOWN_SECONDS if leaving.code else _SHUTDOWN_SECONDS
+            end_of_loop.enter_context(leaving_after(seconds, code))
+            await _shut_down(flow)
     return code
 
 
