@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Executor
 from typing import Any
 
 from attrs import evolve
@@ -30,7 +29,6 @@ class Attempt(Execution):
 
     :param envelope: What the message carried.
     :param task_function: The task's function.
-    :param executor: Where a synchronous function runs, unless there is a job for a process.
 
     :ivar key: What tells this attempt from all others.
     :ivar refused: Whether another worker has claimed the attempt.
@@ -58,8 +56,7 @@ class Attempt(Execution):
     aside = False
     let_go: Callable[[Attempt], None] | None = None
 
-    def __init__(self, envelope: Envelope, task_function: TaskFunction, executor: Executor) -> None:
-        self.executor = executor
+    def __init__(self, envelope: Envelope, task_function: TaskFunction) -> None:
         self.envelope = envelope
         self.task_function = task_function
         self.key: AttemptKey = (envelope.run, envelope.cell, envelope.attempt)

@@ -31,8 +31,8 @@ class Current(Protocol):
 class Execution:
     """One call of a task's function.
 
-    :ivar executor: Where synchronous functions run, unless there is a seat.
-    :ivar seat: The thread that was taken for the function.
+    :ivar seat: The thread that was taken for a synchronous function.
+    :ivar executor: Where it runs without one.
     :ivar arguments: Arguments that go over those that taskiq passes.
     :ivar skip: Do not call the function at all: the attempt belongs to another worker, or its arguments are bad.
     :ivar stopped: Whether nobody wants the outcome any more.
@@ -40,8 +40,8 @@ class Execution:
     :ivar previous: What was executed in the same task of the event loop when this began.
     """
 
-    executor: Executor
     seat: Seat | None = None
+    executor: Executor | None = None
     arguments: Mapping[str, Any] = MappingProxyType({})
     skip = False
     stopped = False
@@ -118,6 +118,7 @@ class Execution:
         context = contextvars.copy_context()
         call = functools.partial(context.run, carry, functools.partial(function, *args, **kwargs))
         if self.seat is None:
+            assert self.executor is not None, "what is synchronous has a seat, or an executor"
             future = self.executor.submit(call)
         elif self.seat.problem is None:
             future = self.seat.call(call)

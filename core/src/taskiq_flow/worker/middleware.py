@@ -110,4 +110,4 @@ class WorkerMiddleware(TaskiqMiddleware):
         if function.reports_progress and not is_given(PROGRESS_PARAMETER, function.function, message):
             arguments = self._worker_here().preparation.progress(function, message.task_id, None)
         if arguments or not is_bare:
-            StandaloneExecution(begun, self._worker_here().executor, arguments).enter()
+            StandaloneExecution(begun, self._worker_here().seating.threads.executor, arguments).enter()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import Executor
+
+from taskiq import AsyncBroker
 
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.worker.functions import TaskFunction
@@ -19,13 +20,13 @@ logger = logging.getLogger("taskiq_flow")
 class Seating:
     """Threads, and processes where the flow has some.
 
-    :param executor: The thread pool, which others may use as well.
+    :param broker: The broker, whose threads it uses.
     :param processes: The processes; ``None`` for threads alone.
     :param codec: The codec of the flow, which processes make again.
     """
 
-    def __init__(self, executor: Executor, processes: Processes | None, codec: Codec) -> None:
-        self.threads = ThreadSeats(executor)
+    def __init__(self, broker: AsyncBroker, processes: Processes | None, codec: Codec) -> None:
+        self.threads = ThreadSeats(broker)
         self.processes = processes
         self._codec = codec
         self._kept_here: set[str] = set()

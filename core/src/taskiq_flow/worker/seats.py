@@ -15,13 +15,14 @@ from queue import Empty, SimpleQueue
 from typing import Any, Union
 
 from taskiq import AsyncBroker, InMemoryBroker
+from taskiq.receiver import Receiver
 
-__all__ = ["Outcome", "Seat", "ThreadSeats", "carry", "executor_of", "renew_executor"]
+__all__ = ["Outcome", "Seat", "ThreadSeats", "carry", "renew_executor"]
 
 Outcome = tuple[Any, Union[BaseException, None]]
 """What a call gave: its value, and the exception that it raised, which no future is to translate."""
 
-_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_LOOKS = 0.25
 
 
 class Seat:
@@ -67,7 +68,10 @@ class Seat:
             left, self._left = self._left, False
         if left:
             # The event loop has stood still meanwhile, so that the thread did not wait any longer.
-            self._submit(self)
+            try:
+                self._submit(self)
+            except RuntimeError as error:  # the pool was shut down
+                self._outcome.set_result((None, error))
         return self._outcome
 
     def give_back(self) -> None:
@@ -76,6 +80,10 @@ class Seat:
             if not self._used:
                 self._used = True
                 self._calls.put(None)
+
+    def is_closing(self) -> bool:
+        """Whether somebody waits until the thread is free, and may keep the event loop from calling meanwhile."""
+        return False
 
     def stop(self) -> bool:
         """Stop the call, where that is possible; whether it was."""
@@ -93,7 +101,7 @@ class Seat:
                 self._loop.call_soon_threadsafe(self._be_taken)
             except RuntimeError:  # it is closed
                 return
-        call = self._next_call()
+        call = self._next_call(0 if self.is_closing() else _SECONDS_BETWEEN_LOOKS)
         if call is not None:
             self._outcome.set_result(call(*given))
 
@@ -101,12 +109,12 @@ class Seat:
         if not self._taken.done():
             self._taken.set_result(None)
 
-    def _next_call(self) -> Callable[..., Outcome] | None:
+    def _next_call(self, seconds: float) -> Callable[..., Outcome] | None:
         while True:
             try:
-                return self._calls.get(timeout=_SECONDS_BETWEEN_LOOKS)
+                return self._calls.get(timeout=seconds)
             except Empty:
-                if self._loop.is_running():
+                if self._loop.is_running() and not self.is_closing():
                     continue
             with self._lock:
                 if self._calls.empty():
@@ -114,23 +122,52 @@ class Seat:
                     return None
 
 
-class ThreadSeats:
-    """Seats in a thread pool.
+class _ThreadSeat(Seat):
+    """A thread of a pool.
 
-    :param executor: The thread pool, which others may use as well.
+    :param executor: The pool.
     """
 
-    def __init__(self, executor: Executor) -> None:
-        self.executor = executor
+    def __init__(self, loop: asyncio.AbstractEventLoop, executor: Executor) -> None:
+        super().__init__(loop, self._submit_to_pool)
+        self._executor = executor
+
+    def _submit_to_pool(self, seat: Seat) -> None:
+        self._executor.submit(seat.serve)
+
+    def is_closing(self) -> bool:
+        """Whether the pool was shut down: whoever does so waits for all of its threads, often in the event loop."""
+        return bool(getattr(self._executor, "_shutdown", False))
+
+
+class ThreadSeats:
+    """Seats in threads: taskiq's own, or others where it has none.
+
+    :param broker: The broker, whose tasks use its threads as well.
+    """
+
+    def __init__(self, broker: AsyncBroker) -> None:
+        self._broker = broker
+        self._own: ThreadPoolExecutor | None = None
+
+    @property
+    def executor(self) -> Executor:
+        """The thread pool for what the running task of the event loop executes."""
+        found = _find_executor(self._broker) or self._own
+        if found is None:
+            found = self._own = ThreadPoolExecutor(thread_name_prefix="taskiq-flow")
+        return found
 
     async def take(self) -> Seat:
         """Wait for a thread and take it."""
-        seat = Seat(asyncio.get_running_loop(), self._submit)
+        seat = _ThreadSeat(asyncio.get_running_loop(), self.executor)
         await seat.take()
         return seat
 
-    def _submit(self, seat: Seat) -> None:
-        self.executor.submit(seat.serve)
+    def shutdown(self) -> None:
+        """End the threads that are not taskiq's."""
+        if self._own is not None:
+            self._own.shutdown(wait=False)
 
 
 def carry(call: Callable[[], Any]) -> Outcome:
@@ -146,9 +183,16 @@ def carry(call: Callable[[], Any]) -> Outcome:
         return None, error
 
 
-def executor_of(broker: AsyncBroker) -> Executor | None:
-    """Return a broker's own threads for synchronous tasks; ``None`` where it has none."""
-    return broker.executor if isinstance(broker, InMemoryBroker) else None
+def _find_executor(broker: AsyncBroker) -> Executor | None:
+    """Return taskiq's threads: those of a broker, or of the receiver that executes the current task."""
+    if isinstance(broker, InMemoryBroker):
+        return broker.executor
+    # taskiq hands its receiver to nobody, but executes each message in a task of its own.
+    task: Any = asyncio.current_task()
+    frame = getattr(task.get_coro(), "cr_frame", None) if task is not None else None
+    receiver = None if frame is None else frame.f_locals.get("self")
+    executor = receiver.executor if isinstance(receiver, Receiver) else None
+    return executor if isinstance(executor, ThreadPoolExecutor) else None
 
 
 def renew_executor(broker: AsyncBroker) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 from taskiq.exceptions import NoResultError
@@ -29,7 +29,6 @@ from taskiq_flow.worker.outcomes import CallResult, failure_event, outcome_of
 from taskiq_flow.worker.preparation import Preparation
 from taskiq_flow.worker.processes import Processes
 from taskiq_flow.worker.seating import Seating
-from taskiq_flow.worker.seats import executor_of
 from taskiq_flow.worker.standalone import StandaloneMessage
 
 __all__ = ["Worker"]
@@ -72,12 +71,7 @@ class Worker:
         self._clock = runtime.clock
         self.preparation = Preparation(runtime)
         self._adoption = Adoption(runtime, name, wake)
-        self._own_threads: ThreadPoolExecutor | None = None
-        executor = executor_of(runtime.broker)
-        if executor is None:
-            executor = self._own_threads = ThreadPoolExecutor(thread_name_prefix="taskiq-flow")
-        self.executor = executor
-        self.seating = Seating(executor, processes, runtime.codec)
+        self.seating = Seating(runtime.broker, processes, runtime.codec)
         self._running: dict[AttemptKey, Attempt] = {}
         # Those that are about to begin, or are over, as long as the store has not answered.
         self._unsettled: set[AttemptKey] = set()
@@ -98,7 +92,7 @@ class Worker:
             logger.exception("message %s of task %r is dropped", message.task_id, message.task_name)
             envelope = Envelope("", "", "", 0)
         message.labels[RETRY_ON_ERROR] = False
-        await self._begin(Attempt(envelope, task_function_of(task), self.executor))
+        await self._begin(Attempt(envelope, task_function_of(task)))
 
     async def _begin(self, attempt: Attempt) -> None:
         attempt.enter()
@@ -158,7 +152,7 @@ class Worker:
 
     def take_up(self, envelope: Envelope, function: TaskFunction) -> Attempt:
         """Begin an attempt whose start its driver, in the same event loop, writes into the log."""
-        attempt = Attempt(envelope, function, self.executor)
+        attempt = Attempt(envelope, function)
         attempt.take()
         attempt.started_at = self._clock.now()
         self._running[attempt.key] = attempt
@@ -222,7 +216,7 @@ class Worker:
 
         :param envelope: What the message would have carried.
         """
-        attempt = Attempt(envelope, function, self.executor)
+        attempt = Attempt(envelope, function)
         attempt.take()
         attempt.aside = True
         await self._begin(attempt)
@@ -272,8 +266,7 @@ class Worker:
 
     def shutdown(self) -> None:
         """End the threads that this worker has started."""
-        if self._own_threads is not None:
-            self._own_threads.shutdown(wait=False)
+        self.seating.threads.shutdown()
 
     # The way in
 
