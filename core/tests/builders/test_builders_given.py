@@ -9,6 +9,7 @@ from taskiq import InMemoryBroker
 
 from taskiq_flow import DataflowPipeline, DataflowRegistry, GraphError, Pipeline, pipeline_task
 from taskiq_flow.graph import Graph, render
+from taskiq_flow.wiring.restoring import restore_annotations
 
 
 class Tasks:
@@ -95,6 +96,13 @@ def test_defaults_that_are_not_given_are_no_part_of_the_graph(tasks: Tasks) -> N
     assert "rate  (optional)" in render(given, "text")
     assert pipeline.graph_given(["rate", "folder"]) is given
     assert Graph.from_json(given.to_json()).digest == given.digest != graph.digest
+
+
+def test_given_inputs_have_annotations_after_they_were_stored(tasks: Tasks) -> None:
+    given = tasks.pipeline().graph_given(["rate", "tracks"])
+    assert (given.inputs["rate"].annotation, given.inputs["tracks"].annotation) == (int, list[str])
+    restored = restore_annotations(Graph.from_json(given.to_json()), tasks.broker)
+    assert (restored.inputs["rate"].annotation, restored.inputs["tracks"].annotation) == (int, list[str])
 
 
 async def test_a_default_in_the_body_of_a_map_can_be_given(tasks: Tasks) -> None:

@@ -278,6 +278,19 @@ async def test_a_dataflow_filters() -> None:
     assert await chosen.kiq_dataflow(texts=["", "a"]) == {"full": ["a"]}
 
 
+async def test_a_list_goes_to_a_whole_pipeline() -> None:
+    flow = DataflowPipeline.from_tasks(broker, [split])
+    flow.reduce(Pipeline(broker, glue).call_next(note), over="words", output="told", name="tell")
+    assert await flow.kiq_dataflow(text="a b", mark="+") == {"words": ["a", "b"], "told": None}
+    assert calls[-1] == "note a+b"
+    with pytest.raises(
+        GraphError, match="'pair' has the inputs 'one', 'two'; say with param_name which one takes 'x'"
+    ):
+        DataflowPipeline(broker).reduce(name_pair(), over="x")
+    flow = DataflowPipeline(broker).reduce(name_pair(), over="x", param_name="two")
+    assert await flow.kiq_dataflow(one=1, x=2) == {"pair": 3}
+
+
 async def test_a_dataflow_branches() -> None:
     flow = DataflowPipeline.from_tasks(broker, [split]).branch(has_many, glue, first, output="line")
     assert list(flow.graph.nodes) == ["split", "has_many", "glue", "first"]

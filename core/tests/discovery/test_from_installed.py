@@ -60,6 +60,16 @@ def test_the_words_of_the_guide(shelf: Shelf) -> None:
     assert isinstance(pipeline.broker, InMemoryBroker)
 
 
+def test_a_run_is_given_defaults_and_produced_data(shelf: Shelf) -> None:
+    shelf.offer("acme-text", "1.2", acme_text=TEXT)
+    pipeline = DataflowPipeline.from_installed(outputs=["report"])
+    assert list(pipeline.inputs) == ["book", "limit", "title"]
+    assert asyncio.run(pipeline.kiq_dataflow(book="Emma", limit=1, title="R")) == {
+        "report": "R: 1 pages, 2 words"
+    }
+    assert asyncio.run(pipeline.kiq_dataflow(pages=["a"])) == {"report": "Report: 1 pages, 1 words"}
+
+
 def test_only_what_is_needed_is_taken_and_registered(shelf: Shelf) -> None:
     shelf.offer("acme-text", "1.2", acme_text=TEXT)
     broker = InMemoryBroker()

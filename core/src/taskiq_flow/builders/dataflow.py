@@ -229,19 +229,22 @@ class DataflowPipeline(DataflowParts):
         param_name: str | None = None,
         name: str | None = None,
     ) -> Self:
-        """Apply a task to a whole list.
+        """Apply a task or a whole pipeline to a whole list.
 
-        :param task: A task or a kicker.
+        :param task: A task, a kicker, or a pipeline.
         :param over: The name of the list: an output of a task, or an input.
         :param output: The name of the result, by default the one in the task's decorator, or the function's name.
         :param outputs: Several names; the result is unpacked into them.
-        :param param_name: The parameter that takes the list, by default the one with the list's name, or the first.
+        :param param_name: The parameter that takes the list, by default the one with the list's name, or the first; for
+            a pipeline the input that takes it, by default its only required one.
         :param name: The node's name.
         :returns: The pipeline.
         :raises GraphError: the task has no such parameter, or the node's name is in use.
         """
-        wanted = check_declared_names(output=output, outputs=outputs).get("outputs")
         over = self._data_name(over)
+        if isinstance(task, Builder):
+            return self._add_taking(task, over, param_name, output=output, outputs=outputs, name=name)
+        wanted = check_declared_names(output=output, outputs=outputs).get("outputs")
         self._check_broker(task)
         spec, signature = spec_of(task), signature_of(task)
         node = self._node_name(name, name_of(task))

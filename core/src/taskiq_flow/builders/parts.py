@@ -187,6 +187,22 @@ class DataflowParts(Builder):
         graph, needs = group_graph(places, output)
         return self._add_graph(name, places[0].name, graph, needs)
 
+    def _add_taking(self, pipeline: Builder, over: str, param_name: str | None, **words: Any) -> Self:
+        """Add a pipeline one of whose inputs is some data.
+
+        :param over: The name of the data.
+        :param param_name: The input; ``None`` for the only required one.
+        """
+        inputs = read_graph(pipeline, self.broker).inputs
+        required = [name for name, spec in inputs.items() if spec.required]
+        candidates = required or list(inputs)
+        if param_name is None and len(candidates) != 1:
+            raise GraphError(
+                f"{describe_pipeline(pipeline.name)} has the inputs {quote(candidates) or '(none)'}; say with "
+                f"param_name which one takes {over!r}"
+            )
+        return self.add(pipeline, inputs={param_name or candidates[0]: over}, **words)
+
     def _add_graph(self, name: str | None, default: str, graph: Graph, needs: tuple[Need, ...]) -> Self:
         return self._add(
             GraphPlace(

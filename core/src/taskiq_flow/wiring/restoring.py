@@ -7,6 +7,7 @@ from taskiq import AsyncBroker
 
 from taskiq_flow.graph.model import Graph, MapNode, Node
 from taskiq_flow.tasks.annotations import signature_of
+from taskiq_flow.wiring.values import input_annotations
 
 __all__ = ["restore_annotations"]
 
@@ -23,7 +24,12 @@ def restore_annotations(graph: Graph, broker: AsyncBroker) -> Graph:
     nodes = {name: _restore(node, broker) for name, node in graph.nodes.items()}
     if all(nodes[name] is node for name, node in graph.nodes.items()):
         return graph
-    return evolve(graph, nodes=nodes)
+    found = input_annotations(nodes.values())
+    inputs = {
+        name: spec if spec.annotation is not None else evolve(spec, annotation=found.get(name))
+        for name, spec in graph.inputs.items()
+    }
+    return evolve(graph, nodes=nodes, inputs=inputs)
 
 
 def _restore(node: Node, broker: AsyncBroker) -> Node:
