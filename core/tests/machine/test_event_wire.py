@@ -76,6 +76,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "resources": resources,
     "priority": st.none() | st.integers(),
     "holds_slot": st.booleans(),
+    "requeues": st.integers(),
     "timer": texts,
     "at": numbers,
 }

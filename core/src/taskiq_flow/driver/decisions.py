@@ -71,6 +71,7 @@ class Decisions:
             attempt=instruction.attempt,
             now=now,
             holds_slot=holds_slot,
+            requeues=cell.requeues,
             refusal=find_refusal(failure, None, says_no=refuses_retries(options.labels), types=said.types),
         )
 

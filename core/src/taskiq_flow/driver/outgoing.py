@@ -18,6 +18,7 @@ from taskiq_flow.payloads import Chosen, ClaimCheck, ListedValue, Payload, Value
 from taskiq_flow.tasks.labels import refuses_retries
 from taskiq_flow.values.sizes import describe_size
 from taskiq_flow.worker.adoption import ADOPTED
+from taskiq_flow.worker.requeueing import REQUEUE
 
 __all__ = ["MessageWriter"]
 
@@ -108,7 +109,10 @@ class MessageWriter:
             worker = self._watch.info_of(instruction.worker)
             routed = self._plugins.route_cell(run.id, instruction.cell, node.task, worker, instruction.queue)
             labels = {**labels, **routed}
-        return Outgoing(node.task, await self.envelope(run, instruction), labels, run.awaits)
+        envelope = await self.envelope(run, instruction)
+        if (requeues := envelope.extras.get("requeues")) is not None:
+            labels = {**labels, REQUEUE: str(requeues)}
+        return Outgoing(node.task, envelope, labels, run.awaits)
 
     def _extras(self, run: ActiveRun, instruction: do.Dispatch) -> Mapping[str, Any]:
         options = instruction.node.options
@@ -124,6 +128,8 @@ class MessageWriter:
             extras["retry"] = options.retry
         if options.labels and refuses_retries(options.labels):
             extras["retry_on_error"] = False
+        if cell.requeues:
+            extras["requeues"] = cell.requeues
         if cell.resources:
             extras["resources"] = cell.resources
         if cell.first_started_at is not None:

@@ -132,6 +132,7 @@ class AttemptFailed:
     :param priority: The priority of the next attempt; ``None`` for no change.
     :param holds_slot: Whether the worker's slot stays occupied (a thread that cannot be stopped) until
         :class:`SlotFreed`.
+    :param requeues: How often the task has requeued its message by now, which no policy counts; 0 for no change.
     """
 
     cell: str
@@ -143,6 +144,7 @@ class AttemptFailed:
     queue: str | None = None
     priority: int | None = None
     holds_slot: bool = False
+    requeues: int = 0
     at: float = 0.0
 
 

@@ -325,6 +325,7 @@ class RunMachine(RunState):
         cell.resources = cell.resources if event.resources is None else event.resources
         cell.queue = cell.queue if event.queue is None else event.queue
         cell.priority = cell.priority if event.priority is None else event.priority
+        cell.requeues = event.requeues or cell.requeues
         self._start_timer(f"retry:{cell.path}:{cell.attempt}", event.retry_at, cell)
 
 

@@ -43,6 +43,7 @@ class Cell:
     :ivar story: Its states so far, a byte for each, for error messages.
     :ivar params: The values of its parameters.
     :ivar items: The progress of a map; ``None`` for a task.
+    :ivar requeues: How many of its attempts have ended because the task has requeued its message.
     """
 
     path: str
@@ -64,6 +65,7 @@ class Cell:
     story: bytearray = field(factory=lambda: bytearray([CellState.PENDING]))
     params: Mapping[str, Value] = field(factory=dict)
     items: Items | None = None
+    requeues: int = 0
 
     @property
     def holder(self) -> str:

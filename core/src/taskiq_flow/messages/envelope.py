@@ -26,7 +26,9 @@ ENVELOPE = "taskiq_flow"
 
 _VERSION = 1
 _IS_PLAIN = re.compile(r"[A-Za-z0-9_-]*").fullmatch
-_EXTRAS = frozenset({"serializer", "retry", "retry_on_error", "resources", "first_started_at", "sender"})
+_EXTRAS = frozenset(
+    {"serializer", "retry", "retry_on_error", "requeues", "resources", "first_started_at", "sender"}
+)
 
 
 @light
@@ -40,7 +42,7 @@ class Envelope:
     :param arguments: The encoded arguments, by parameter name.
     :param outputs: The names of the outputs to unpack the result into.
     :param extras: Fields that differ from their default: ``serializer`` of the outputs, options for ``retry``,
-        ``retry_on_error``, which says no to any,
+        ``retry_on_error``, which says no to any, ``requeues``, how often the task has requeued its message,
         ``resources`` that the attempt occupies, ``first_started_at``, the start of the cell's first attempt, and
         ``sender``, the id of the taskiq message that this run was started for.
     """

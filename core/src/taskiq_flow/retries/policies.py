@@ -121,6 +121,7 @@ class Policies:
         attempt: int,
         now: float,
         holds_slot: bool = False,
+        requeues: int = 0,
         refusal: str = "",
     ) -> AttemptFailed:
         """Ask the policy, and return its decision as the event to log.
@@ -132,6 +133,7 @@ class Policies:
         :param attempt: The number of the failed attempt, counted from 1.
         :param now: Seconds since the epoch.
         :param holds_slot: Whether the attempt still occupies its worker.
+        :param requeues: How many earlier attempts the task has ended itself, by requeueing; they do not count.
         :param refusal: Why there is no further attempt, whatever the policy says; empty for nothing of that kind.
         """
         # A copy, so that a policy cannot change the resources that the attempt occupied.
@@ -142,7 +144,9 @@ class Policies:
             asked=not (own is None and options is None and self.configured is None),
         )
         decision = (
-            GiveUp(reason=refusal) if refusal else self._ask_policy(own, options, failed, attempt, cell)
+            GiveUp(reason=refusal)
+            if refusal
+            else self._ask_policy(own, options, failed, attempt - requeues, cell)
         )
         reason = decision.reason
         if not reason and cell.asked:

@@ -40,6 +40,7 @@ class Attempt(Execution):
     :ivar failure: What is known to have gone wrong before or besides what the function raises.
     :ivar seconds: How long the function ran, where a process has measured it.
     :ivar concluded: Whether the outcome was put into the inbox.
+    :ivar requeued: Whether the task has requeued its message.
     :ivar aside: Whether it goes on as a task beside its driver, and reports by notice.
     :ivar let_go: Makes the worker forget it.
     """
@@ -53,6 +54,7 @@ class Attempt(Execution):
     failure: Failure | None = None
     seconds = 0.0
     concluded = False
+    requeued = False
     aside = False
     let_go: Callable[[Attempt], None] | None = None
 

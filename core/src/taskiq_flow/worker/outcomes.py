@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from taskiq.exceptions import NoResultError
 from taskiq.result import TaskiqResult
 
 from taskiq_flow.errors import PayloadError
@@ -47,6 +48,8 @@ def outcome_of(
         return ev.CellCancelled(
             cell=envelope.cell, attempt=envelope.attempt, holds_slot=attempt.thread is not None, at=now
         )
+    if attempt.requeued and isinstance(result.error, NoResultError):
+        return _event_of_requeue(attempt, result.error, now)
     failure = attempt.failure
     if failure is None and result.error is None:
         outputs = attempt.outputs
@@ -78,6 +81,19 @@ def outcome_of(
     return failure_event(attempt, failure, result.error, policies, now)
 
 
+def _event_of_requeue(attempt: Attempt, error: NoResultError, now: float) -> ev.AttemptFailed:
+    envelope = attempt.envelope
+    return ev.AttemptFailed(
+        cell=envelope.cell,
+        attempt=envelope.attempt,
+        failure=failure_of(error),
+        retry_at=now,
+        reason="the task has requeued its message",
+        requeues=envelope.extras.get("requeues", 0) + 1,
+        at=now,
+    )
+
+
 def failure_event(
     attempt: Attempt, failure: Failure, exception: BaseException | None, policies: Policies, now: float
 ) -> ev.AttemptFailed:
@@ -101,6 +117,7 @@ def failure_event(
         options=envelope.extras.get("retry"),
         attempt=envelope.attempt,
         now=now,
+        requeues=envelope.extras.get("requeues", 0),
         refusal=find_refusal(
             failure,
             exception,

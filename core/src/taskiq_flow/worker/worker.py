@@ -28,6 +28,7 @@ from taskiq_flow.worker.functions import TaskFunction, task_function_of
 from taskiq_flow.worker.outcomes import CallResult, failure_event, outcome_of
 from taskiq_flow.worker.preparation import Preparation
 from taskiq_flow.worker.processes import Processes
+from taskiq_flow.worker.requeueing import CellLabels
 from taskiq_flow.worker.seating import Seating
 from taskiq_flow.worker.standalone import StandaloneMessage
 
@@ -92,7 +93,10 @@ class Worker:
             logger.exception("message %s of task %r is dropped", message.task_id, message.task_name)
             envelope = Envelope("", "", "", 0)
         message.labels[RETRY_ON_ERROR] = False
-        await self._begin(Attempt(envelope, task_function_of(task)))
+        attempt = Attempt(envelope, task_function_of(task))
+        if attempt.task_function.injected:
+            message.labels = CellLabels(message.labels, attempt)
+        await self._begin(attempt)
 
     async def _begin(self, attempt: Attempt) -> None:
         attempt.enter()

@@ -139,6 +139,7 @@ def one_of_each_event() -> list[ev.Event]:
         queue="big",
         priority=-3,
         holds_slot=True,
+        requeues=1,
         at=at,
     )
     return [
