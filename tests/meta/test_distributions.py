@@ -86,6 +86,21 @@ def test_tox_installs_every_distribution_from_its_folder() -> None:
     assert sorted(folders) == sorted(folder for folder in PROJECTS if folder != ".")
 
 
+def test_only_distributions_of_this_repository_are_named() -> None:
+    named: dict[str, set[str]] = {}
+    sources = [
+        *ROOT.glob("core/src/**/*.py"),
+        *ROOT.glob("plugins/*/src/**/*.py"),
+        *ROOT.glob("docs/**/*.md"),
+    ]
+    for path in [*sources, ROOT / "README.md"]:
+        for name in re.findall(r"(?<![./-])\btaskiq-flow-[a-z]+\b", path.read_text(encoding="utf-8")):
+            named.setdefault(name, set()).add(path.name)
+    # The first two are the name of a thread and of a file.
+    allowed = OURS | {"taskiq-flow-lost", "taskiq-flow-dead"}
+    assert {name: where for name, where in named.items() if name not in allowed} == {}
+
+
 def test_every_fragment_has_a_type_of_the_changelog() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["towncrier"]
     types = "|".join(kind["directory"] for kind in config["type"])

@@ -14,6 +14,7 @@ from taskiq_flow.clock import Clock, SystemClock
 from taskiq_flow.discoverer import Discoverer
 from taskiq_flow.errors import PluginError
 from taskiq_flow.plugins import FlowConfig, Plugins
+from taskiq_flow.plugins.selection import Selection
 from taskiq_flow.pools import WorkerPool, amounts, check_names
 from taskiq_flow.retries.policies import Policies
 from taskiq_flow.retry import RetryPolicy
@@ -80,6 +81,9 @@ def assemble(
         selected["scheduler"] = declared.scheduler
     chosen_clock = SystemClock() if clock is None else clock
     chosen_store = store if isinstance(store, RunStore) else loaded.open_store(selected["store"])
+    traits = BrokerTraits.of(broker)
+    if not (isinstance(store, RunStore) or traits.in_memory or chosen_store.shared_by_processes):
+        raise PluginError(_describe_unshared(broker, chosen_store, loaded.selection("store")))
     chosen_scheduler = (
         scheduler if isinstance(scheduler, Scheduler) else loaded.schedulers[selected["scheduler"]]()
     )
@@ -90,7 +94,6 @@ def assemble(
     chosen_store = _add_blobs(chosen_store, blobs, loaded)
     policies = Policies.choose(loaded, retry)
     discoverer = loaded.make_discoverer(discover) if discover else None
-    traits = BrokerTraits.of(broker)
     effective_limits = _effective_limits(declared, limits)
     _check_lookahead(chosen_scheduler)
     return Runtime(
@@ -170,6 +173,16 @@ def _add_blobs(store: RunStore, blobs: str | BlobStore | None, plugins: Plugins)
         raise PluginError(f"blobs is {blobs!r}; give a URL, such as 'file:///var/lib/blobs', or a BlobStore")
     url = plugins.config.blobs
     return store if url is None else StoreWithBlobs(store, plugins.open_blobs(url))
+
+
+def _describe_unshared(broker: AsyncBroker, store: RunStore, selected: Selection) -> str:
+    """Say why a store of one process does not do for a broker of several."""
+    return (
+        f"{type(broker).__name__} hands tasks to other processes, and store {selected.name!r} ({selected.source}) is "
+        "one of this process alone: no worker would find the runs of a client. Name a store that all processes reach, "
+        "Flow(broker, store='…') (a plugin offers it; the core has none); or, where this process is the only one, give "
+        f"the object, Flow(broker, store={type(store).__name__}())"
+    )
 
 
 # The pool and this process

@@ -14,7 +14,7 @@ from taskiq_flow._assembly import SizeLimit, assemble
 from taskiq_flow._runtime import BrokerTraits, Runtime
 from taskiq_flow.clock import Clock
 from taskiq_flow.discoverer import Discoverer
-from taskiq_flow.driver.attaching import wait_for_runs_too
+from taskiq_flow.driver.attaching import serve_while_listening, wait_for_runs_too
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.driver.host import Host
 from taskiq_flow.driver.hosts import Hosts
@@ -60,7 +60,8 @@ class Flow:
         flow = Flow(broker, processes=4)
 
     :param broker: The broker; the flow adds a middleware to it, and wraps its tasks.
-    :param store: A store or the URL of one.
+    :param store: A store or the URL of one. With a broker of several processes it is one that all of them reach; a
+        store of this process alone, such as the memory store, is taken as an object only.
     :param scheduler: A scheduler or the name of one.
     :param serializer: The name of the serializer.
     :param codecs: Codecs for encoded values, or their names, in the order of writing.
@@ -438,6 +439,8 @@ class Flow:
             broker.middlewares.insert(0, middleware)
         if isinstance(broker, InMemoryBroker):
             wait_for_runs_too(broker, self.hosts.here)
+        else:
+            serve_while_listening(broker, self.hosts.here, self.startup)
         middleware.serve(self.runtime, lambda: self.hosts.here().worker)
         self._middleware = middleware
 

@@ -404,11 +404,14 @@ class RunStore(ABC):
     :cvar drops_runs: Whether it deletes finished runs by itself.
     :cvar shared_by_loops: Whether several event loops, in several threads, may use one object at once. Otherwise the
         second running loop is refused.
+    :cvar shared_by_processes: Whether objects in several processes see the same runs, when they are made from one URL.
+        Otherwise only a broker in memory takes the store by its URL.
     """
 
     schemes: ClassVar[tuple[str, ...]] = ()
     drops_runs: ClassVar[bool] = False
     shared_by_loops: ClassVar[bool] = False
+    shared_by_processes: ClassVar[bool] = True
 
     runs: RunTable
     log: RunLog

@@ -14,7 +14,10 @@ from taskiq_flow import Flow, Pipeline, RunStatus
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["Flow", "no Flow"])
-async def test_it_waits_for_pipelines(broker: InMemoryBroker, first: bool) -> None:
+@pytest.mark.parametrize("worker", [True, False], ids=["in a worker process", "in another one"])
+async def test_it_waits_for_pipelines(broker: InMemoryBroker, first: bool, worker: bool) -> None:
+    broker.is_worker_process = worker
+    await broker.startup()
     if first:
         Flow(broker)
 

@@ -256,7 +256,7 @@ def test_a_name_that_is_not_there_brings_what_is_there_and_the_closest(installed
         ("schedulers", "acme", f"no scheduler 'acme'; there is only 'fifo' ({CORE})"),
         ("serializers", "msgpack", "; install taskiq-flow-serializers"),
         ("retry_policies", "exponential", "; install taskiq-flow-retry"),
-        ("stores", "redis", "; install taskiq-flow-redis"),
+        ("stores", "redis", f"no store 'redis'; there is only 'memory' ({CORE})"),
         ("discoverers", "installed", "; install taskiq-flow-discovery"),
         ("commands", "wave", "no command 'wave'; there is none"),
     ],

@@ -65,6 +65,7 @@ class Host(Surroundings):
     :param make_driver: Callback that makes the driver for a lease.
 
     :ivar tasks: Its tasks in the event loop.
+    :ivar starting: The task that starts the flow here, where nobody else does.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Host(Surroundings):
         self.worker = worker
         self.loop = loop
         self.tasks: list[asyncio.Task[None]] = []
+        self.starting: asyncio.Task[None] | None = None
         self._process = process
         self._runtime: Runtime = process.runtime
         self._make_driver = make_driver
@@ -91,6 +93,11 @@ class Host(Surroundings):
     def alive(self) -> bool:
         """Whether its event loop runs."""
         return self.loop.is_running()
+
+    @property
+    def serving(self) -> bool:
+        """Whether it takes part in the pool as a worker process of taskiq does."""
+        return self._serving
 
     @property
     def driving(self) -> asyncio.Task[None] | None:
@@ -141,9 +148,12 @@ class Host(Surroundings):
         await self._process.clean_up_lost()
 
     async def drive(self) -> None:
-        """Have the pool driven: in memory, a task of this event loop drives or stands by."""
+        """Have the pool driven: a task of this event loop drives or stands by, in memory and in a worker process."""
+        if not self._runtime.in_memory:
+            await self.start()
+            return
         await self.enter()
-        if self._serving or not self._runtime.in_memory:
+        if self._serving:
             return
         self._wanted = True
         if self._driving is None or self._driving.done():
@@ -153,7 +163,8 @@ class Host(Surroundings):
         """Open the store; in a worker process of taskiq, also listen, announce the worker, and drive or stand by."""
         await self.enter()
         runtime = self._runtime
-        if not runtime.broker.is_worker_process or self._serving:
+        if runtime.in_memory or not runtime.broker.is_worker_process or self._serving:
+            # In memory there is no other process that could start runs, so a driver lives as long as there are some.
             return
         self._serving = True
         UnknownTaskFormatter.install(

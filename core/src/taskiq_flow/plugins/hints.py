@@ -12,7 +12,6 @@ _BY_NAME: Mapping[str, Mapping[str, str]] = {
     "codec": dict.fromkeys(("zstd", "encrypted"), "taskiq-flow-serializers"),
     "blob store": dict.fromkeys(("file", "memory", "s3", "gs", "az", "sftp"), "taskiq-flow-serializers"),
     "discoverer": {"installed": "taskiq-flow-discovery"},
-    "store": {"sqlite": "taskiq-flow-sql", "postgresql": "taskiq-flow-sql", "redis": "taskiq-flow-redis"},
 }
 
 

@@ -30,8 +30,9 @@ class StoreWithBlobs(RunStore):
     def __init__(self, store: RunStore, place: BlobStore) -> None:
         self.store = store
         self.place = place
-        # Places for blobs may be used from any event loop, so the store decides.
+        # Places for blobs may be used from anywhere, so the store decides.
         self.shared_by_loops = store.shared_by_loops  # type: ignore[misc]
+        self.shared_by_processes = store.shared_by_processes  # type: ignore[misc]
         blobs = _SeenBlobs(place) if store.drops_runs else place
         self.runs = _RunsWithBlobs(store.runs, blobs)
         self.blobs = blobs

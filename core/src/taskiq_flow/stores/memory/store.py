@@ -34,6 +34,7 @@ class MemoryStore(RunStore):
     schemes: ClassVar[tuple[str, ...]] = ("memory",)
     drops_runs: ClassVar[bool] = True
     shared_by_loops: ClassVar[bool] = True
+    shared_by_processes: ClassVar[bool] = False
 
     def __init__(self, clock: Clock | None = None, *, max_finished_runs: int = 1000) -> None:
         if max_finished_runs < 0:

@@ -61,6 +61,14 @@ async def application_findings(
         if flow.in_memory:
             yield fine("pool", flow.pool, "is in this process, because the broker is in memory")
         else:
+            if not flow.store.shared_by_processes:
+                yield note(
+                    "store",
+                    type(flow.store).__name__,
+                    f"is of one process alone, and {type(flow.broker).__name__} hands tasks to others, which do not "
+                    "find its runs",
+                    "name a store that all processes reach, unless this process both starts runs and listens",
+                )
             async for finding in _pool(flow, tasks):
                 yield finding
     finally:
