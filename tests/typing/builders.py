@@ -12,6 +12,7 @@ from taskiq_flow import (
     CPUProfile,
     DataflowPipeline,
     DataflowRegistry,
+    Failure,
     Flow,
     Graph,
     Pipeline,
@@ -103,6 +104,11 @@ async def settings_keep_the_type() -> None:
 async def without_a_first_task() -> None:
     assert_type(await (await Pipeline(broker).call_next(word).kiq(1, anything=2)).result(), str)
     assert_type(await (await Pipeline(broker).map(inc).kiq([1])).result(), list[int])
+    assert_type(await (await Pipeline(broker).map(inc, skip_errors=True).kiq([1])).result(), list[int])
+    nulls = Pipeline(broker).map(inc, skip_errors="none")
+    assert_type(await (await nulls.kiq([1])).result(), list[int | None])
+    failures = Pipeline(broker).map(inc, skip_errors="failure")
+    assert_type(await (await failures.kiq([1])).result(), list[int | Failure])
 
 
 async def dataflows() -> None:

@@ -23,6 +23,7 @@ from taskiq_flow.payloads import Failure, Value
 from taskiq_flow.store import Notice, RunOutcome, RunRecord
 from taskiq_flow.values.failures import cell_failed, revive
 from taskiq_flow.values.readings import ByAnnotation, Reading, read_inputs, reading_of
+from taskiq_flow.values.skipped import items_left_out
 from taskiq_flow.waiting import RunDescription, WaitingCell
 from taskiq_flow.wiring.restoring import restore_annotations
 
@@ -183,6 +184,17 @@ class RunHandle(Generic[T]):
             (await self._replay()).failures if record.outcome is None else record.outcome.failures
         )
         return [cell_failed(cell, attempt, failure, self.id) for cell, (attempt, failure) in failures.items()]
+
+    async def items_left_out(self) -> dict[str, dict[int, CellFailed]]:
+        """Return the items that maps with ``skip_errors`` have gone on without so far.
+
+        :returns: For the path of each such map the failures of its items, by position in the list, counted from 0.
+        """
+        record = await self._runtime.store.runs.get(self.id)
+        failures: Mapping[str, tuple[int, Failure]] = (
+            (await self._replay()).suppressed if record.outcome is None else record.outcome.left_out
+        )
+        return items_left_out(self.graph, failures, self.id)
 
     async def cancel(self, reason: str = "") -> None:
         """Cancel the run: nothing more is started, and running attempts are stopped.

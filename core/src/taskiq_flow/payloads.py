@@ -15,6 +15,8 @@ from attrs import field
 from taskiq_flow._light import light
 
 __all__ = [
+    "FAILURES",
+    "NULL",
     "Chosen",
     "ClaimCheck",
     "Failure",
@@ -28,6 +30,10 @@ __all__ = [
 ]
 
 
+FAILURES = "failure"
+"""The id of the serializer of failures that stand in the place of values; every process has it."""
+
+
 @light
 class Payload:
     """One encoded value.
@@ -38,6 +44,10 @@ class Payload:
 
     serializer: str
     data: bytes
+
+
+NULL = Payload("json", b"null")
+"""Stands in lists for what was skipped, and for failed items where a map wants that."""
 
 
 @light

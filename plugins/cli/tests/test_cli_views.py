@@ -166,7 +166,7 @@ def ending(**changes: object) -> Ending:
         "reason": "",
         "outputs": {"n": 1, "many": list(range(2000)), "deep": [{"key": "word" * 20} for _ in range(60)]},
         "failures": (CellFailed("parse[3]/step", 2, BOOM, "id"),),
-        "forgiven": 4,
+        "left_out": {"parse": {n: CellFailed(f"parse[{n}]/step", 1, BOOM, "id") for n in (0, 2)}},
         "seconds": 75.0,
     }
     return Ending(**{**values, **changes})  # type: ignore[arg-type]
@@ -191,14 +191,17 @@ def test_failures_say_where_and_why(traceback: bool) -> None:
         "parse[3]/step failed on attempt 2 (timeout)",
         "  ValueError: bad\\x1b[2J",
         "  thing",
-        *(["    Trace", "      line"] if traceback else ["--traceback shows where these were raised"]),
+        *(["    Trace", "      line"] if traceback else []),
+        "parse[0] failed and was left out: ValueError: bad\\x1b[2J …",
+        "parse[2] failed and was left out: ValueError: bad\\x1b[2J …",
+        *([] if traceback else ["--traceback shows where these were raised"]),
     ]
 
 
 def test_the_verdict_is_one_line() -> None:
     screen, raw = console(width=20)
     write_verdict(screen, "shop", ending(reason="too late"))
-    assert raw.getvalue().decode() == "shop failed after 75.0 s: too late; 1 failed; 4 failed and left out\n"
+    assert raw.getvalue().decode() == "shop failed after 75.0 s: too late; 1 failed; 2 failed and left out\n"
 
 
 def test_json_holds_whatever_a_serializer_gives() -> None:
@@ -208,7 +211,11 @@ def test_json_holds_whatever_a_serializer_gives() -> None:
     assert data["outputs"]["set"] == [1]
     assert data["outputs"]["half"] == "\udc80"
     assert data["failures"][0]["kind"] == "timeout"
-    assert (data["run"], data["status"], data["left_out"]) == ("id", "failed", 4)
+    assert (data["run"], data["status"]) == ("id", "failed")
+    assert [(each["map"], each["position"], each["cell"]) for each in data["left_out"]] == [
+        ("parse", 0, "parse[0]/step"),
+        ("parse", 2, "parse[2]/step"),
+    ]
 
 
 def test_json_holds_all_of_an_array() -> None:

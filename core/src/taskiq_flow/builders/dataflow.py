@@ -15,6 +15,7 @@ from taskiq_flow.builders.kicker import StartOptions
 from taskiq_flow.builders.maps import map_outputs, read_body
 from taskiq_flow.builders.named import NamedTask
 from taskiq_flow.builders.parts import DataflowParts
+from taskiq_flow.builders.skipping import SkipErrors, Skipping
 from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of
@@ -181,7 +182,7 @@ class DataflowPipeline(DataflowParts):
         outputs: Iterable[str] | None = None,
         item_param: str | None = None,
         max_parallel: int | None = None,
-        skip_errors: bool = False,
+        skip_errors: SkipErrors = False,
         name: str | None = None,
     ) -> Self:
         """Apply a task or a whole pipeline to each element of a list.
@@ -195,12 +196,14 @@ class DataflowPipeline(DataflowParts):
         :param item_param: The parameter that takes the element, by default the first one; for a pipeline the input
             that takes it, by default its only required one.
         :param max_parallel: How many elements may be worked on at once.
-        :param skip_errors: Leave out elements that failed, instead of failing.
+        :param skip_errors: ``True`` leaves out elements that failed, instead of failing; ``"none"`` puts ``None`` in
+            their place, ``"failure"`` their :class:`~taskiq_flow.Failure`.
         :param name: The node's name.
         :returns: The pipeline.
         :raises GraphError: the names do not fit the body, or the node's name is in use.
         """
         wanted = check_declared_names(output=output, outputs=outputs).get("outputs")
+        skipping = Skipping.read(skip_errors)
         over = self._data_name(over)
         self._check_broker(task, over)
         body = read_body(task, over=over, item_param=item_param, silent=wanted is None)
@@ -214,7 +217,8 @@ class DataflowPipeline(DataflowParts):
             collects=collects,
             declared=body.declared,
             max_parallel=max_parallel,
-            skip_errors=skip_errors,
+            skip_errors=skipping.skip_errors,
+            fills=skipping.fills,
             description=body.description,
         )
         return self._add(place)

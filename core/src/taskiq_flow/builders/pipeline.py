@@ -13,6 +13,7 @@ from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.chain import Compiled, compile_chain
 from taskiq_flow.builders.graph_steps import step_of
 from taskiq_flow.builders.kicker import RunKicker, StartOptions
+from taskiq_flow.builders.skipping import SkipErrors, Skipping
 from taskiq_flow.builders.steps import (
     BranchStep,
     CallStep,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from taskiq_flow.builders.dataflow import DataflowPipeline
     from taskiq_flow.handle import RunHandle
+    from taskiq_flow.payloads import Failure
 
 __all__ = ["Pipeline"]
 
@@ -181,18 +183,66 @@ class Pipeline(Builder, Generic[_P, _R]):
         self,
         task: DataflowPipeline,
         param_name: str | None = None,
-        skip_errors: bool = False,
+        skip_errors: SkipErrors = False,
         check_interval: float | None = None,
         *,
         max_parallel: int | None = None,
         **extra: Any,
     ) -> Pipeline[_P, list[Any]]: ...
 
+    @overload
+    def map(
+        self,
+        task: _Async[Any, _T],
+        param_name: str | None = None,
+        *,
+        skip_errors: OneOf["none"],
+        check_interval: float | None = None,
+        max_parallel: int | None = None,
+        **extra: Any,
+    ) -> Pipeline[_P, list[_T | None]]: ...
+
+    @overload
+    def map(
+        self,
+        task: _Plain[Any, _T],
+        param_name: str | None = None,
+        *,
+        skip_errors: OneOf["none"],
+        check_interval: float | None = None,
+        max_parallel: int | None = None,
+        **extra: Any,
+    ) -> Pipeline[_P, list[_T | None]]: ...
+
+    @overload
+    def map(
+        self,
+        task: _Async[Any, _T],
+        param_name: str | None = None,
+        *,
+        skip_errors: OneOf["failure"],
+        check_interval: float | None = None,
+        max_parallel: int | None = None,
+        **extra: Any,
+    ) -> Pipeline[_P, list[_T | Failure]]: ...
+
+    @overload
+    def map(
+        self,
+        task: _Plain[Any, _T],
+        param_name: str | None = None,
+        *,
+        skip_errors: OneOf["failure"],
+        check_interval: float | None = None,
+        max_parallel: int | None = None,
+        **extra: Any,
+    ) -> Pipeline[_P, list[_T | Failure]]: ...
+
     def map(
         self,
         task: Any,
         param_name: str | None = None,
-        skip_errors: bool = False,
+        skip_errors: SkipErrors = False,
         check_interval: float | None = None,
         *,
         max_parallel: int | None = None,
@@ -202,7 +252,8 @@ class Pipeline(Builder, Generic[_P, _R]):
 
         :param task: A task, a kicker, or a pipeline.
         :param param_name: The parameter that takes the element, by default the first one that is free.
-        :param skip_errors: Leave out elements that failed, instead of failing.
+        :param skip_errors: ``True`` leaves out elements that failed, instead of failing; ``"none"`` puts ``None`` in
+            their place, ``"failure"`` their :class:`~taskiq_flow.Failure`.
         :param check_interval: Without effect, because nothing is polled; kept for code written for other libraries.
         :param max_parallel: How many elements may be worked on at once.
         :param extra: Values for other parameters, the same for every element.
@@ -210,7 +261,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         :raises GraphError: it is no task, or an argument has no JSON form.
         """
         body = self._runnable(task, param_name, extra)
-        return self._add(EachStep(body=body, skip_errors=skip_errors, max_parallel=max_parallel))
+        return self._add(EachStep(body=body, skipping=Skipping.read(skip_errors), max_parallel=max_parallel))
 
     def filter(
         self,
@@ -234,7 +285,8 @@ class Pipeline(Builder, Generic[_P, _R]):
         :raises GraphError: it is no task, or an argument has no JSON form.
         """
         body = self._runnable(task, param_name, extra)
-        self._add(EachStep(body=body, keep="items", skip_errors=skip_errors, max_parallel=max_parallel))
+        skipping = Skipping.read(skip_errors, keeps_values=False)
+        self._add(EachStep(body=body, keep="items", skipping=skipping, max_parallel=max_parallel))
         return self
 
     def group(self, *tasks: _Any) -> Pipeline[_P, list[Any]]:

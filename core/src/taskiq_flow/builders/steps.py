@@ -8,6 +8,7 @@ from typing import Literal as OneOf
 
 from attrs import evolve, frozen
 
+from taskiq_flow.builders.skipping import Skipping
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import ErrorMode, Graph, Literal
 
@@ -123,15 +124,15 @@ class EachStep:
     """Applies a task or a pipeline to each element of the value.
 
     :param body: The task or the pipeline.
+    :param skipping: What becomes of elements that failed.
     :param keep: ``values`` keeps the results, ``items`` keeps the elements whose result was true.
     :param max_parallel: How many elements may be worked on at once.
-    :param skip_errors: Leave out elements that failed.
     """
 
     body: Runnable
+    skipping: Skipping
     keep: OneOf["values", "items"] = "values"
     max_parallel: int | None = None
-    skip_errors: bool = False
 
 
 @frozen

@@ -79,6 +79,13 @@ class Drawing:
     arrows: list[Arrow] = field(factory=list)
 
 
+_SKIPPED = {
+    "": "skips failed items",
+    "none": "null for failed items",
+    "failure": "the failure for failed items",
+}
+
+
 def as_text(value: object) -> str:
     """Return a value as JSON, cut if it is long."""
     text = json.dumps(value, ensure_ascii=False, default=repr)
@@ -92,7 +99,7 @@ def limits(node: Node) -> list[str]:
         if node.max_parallel is not None:
             words.append(f"at most {node.max_parallel} at once")
         if node.skip_errors:
-            words.append("skips failed items")
+            words.append(_SKIPPED[node.fills])
     if options.timeout is not None:
         words.append(f"timeout {options.timeout:g} s")
     if options.retry is not None:

@@ -17,6 +17,7 @@ from taskiq_flow.graph.model import (
     TaskNode,
 )
 from taskiq_flow.graph.types import can_fit, describe, list_of, tuple_of, union_of
+from taskiq_flow.payloads import Failure
 
 __all__ = ["misfits"]
 
@@ -125,7 +126,10 @@ class _Types:
         if place >= len(node.collects) or node.collects[place] not in node.body.outputs:
             return list
         body = self._bodies.setdefault(node.name, _Types(node.body))
-        return list_of(body.of(node.body.outputs[node.collects[place]]))
+        element = body.of(node.body.outputs[node.collects[place]])
+        if node.fills:
+            element = union_of((element, None if node.fills == "none" else Failure))
+        return list_of(element)
 
     def _filter(self, node: MapNode) -> Any:
         """Return the annotation of a filter's list: that of the list at the start of a row of filters."""

@@ -84,6 +84,11 @@ def map_problems(node: MapNode) -> Iterator[str]:
             f"map {name!r} keeps items but collects {_count(len(node.collects), 'output')} of its body; "
             "a filter collects exactly one, which says whether an item stays"
         )
+    if node.fills and (node.keep == "items" or not node.skip_errors):
+        yield (
+            f"map {name!r} fills places of failed items with {node.fills!r}; that is for maps that keep values and "
+            "skip errors"
+        )
     if node.max_parallel is not None and (type(node.max_parallel) is not int or node.max_parallel < 1):
         yield f"map {name!r} has max_parallel={node.max_parallel!r}; it must be a whole number from 1, or None"
     if any(collected not in body.outputs for collected in node.collects):

@@ -203,7 +203,9 @@ class MapNode:
     :param keep: With ``"values"`` an output is the list of the body's outputs. With ``"items"`` the map is a filter:
         the output is the list of the items for which the body's (single) collected output was true.
     :param max_parallel: How many items may be open at once; ``None`` for the driver's window.
-    :param skip_errors: Leave out items whose body failed, instead of failing the map.
+    :param skip_errors: Let items fail without failing the map.
+    :param fills: What stands in the lists for an item that failed, with ``skip_errors``: nothing, null (``"none"``), or
+        its :class:`~taskiq_flow.Failure` (``"failure"``).
     :param free: Other names for what the body leaves at a default, under which a run can be given a value for it; not
         part of the graph's identity.
     """
@@ -219,6 +221,7 @@ class MapNode:
     keep: OneOf["values", "items"] = "values"
     max_parallel: int | None = None
     skip_errors: bool = False
+    fills: OneOf["", "none", "failure"] = ""
     after: tuple[str, ...] = ()
     when: Guard | None = None
     options: NodeOptions = DEFAULT_OPTIONS

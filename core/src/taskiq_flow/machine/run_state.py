@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from attrs import evolve
+
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
 from taskiq_flow.machine import instructions as do
@@ -242,11 +244,13 @@ class RunState:
     def _fail(self, scope: Scope, position: int, attempt: int, failure: Failure) -> None:
         """Record the final failure of a cell, and decide about the other cells."""
         into = self.suppressed if scope.tolerant else self.failures
-        into[scope.prefix + scope.plan.nodes[position].name] = (attempt, failure)
-        self._doom(scope, position)
+        path = scope.prefix + scope.plan.nodes[position].name
+        into[path] = (attempt, failure)
+        self._doom(scope, position, evolve(failure, cell=path, attempt=attempt))
 
-    def _doom(self, scope: Scope, position: int) -> None:
+    def _doom(self, scope: Scope, position: int, failure: Failure | None) -> None:
         scope.failed = True
+        scope.failure = scope.failure or failure
         mode = scope.plan.nodes[position].options.on_error or scope.on_error
         if mode == "stop" and not scope.tolerant:
             self._must_stop = True
@@ -318,17 +322,24 @@ class RunState:
                 items.collect(node, scope, self._read)
             except PayloadError as error:
                 message = f"what the filter gave for item {scope.number} cannot be read: {error}"
-                failure = Failure(kind=FailureKind.REJECTED, message=message)
+                # No cell of the body has failed, so the failure is the map's, and names the item.
+                failure = Failure(
+                    kind=FailureKind.REJECTED, message=message, cell=scope.prefix[:-1], attempt=1
+                )
                 into = self.suppressed if scope.tolerant else self.failures
                 into.setdefault(cell.path, (1, failure))
                 scope.failed = True
+                scope.failure = failure
                 self._must_stop = self._must_stop or (scope.on_error == "stop" and not scope.tolerant)
-        items.failures += scope.failed
+        if scope.failed:
+            items.failures += 1
+            items.failure = items.failure or scope.failure
+            items.fill(node, scope)
 
     def _close_map(self, cell: Cell, node: MapNode, items: Items) -> None:
         if items.failures and not node.skip_errors:
             self.cells.move(cell, Trigger.GAVE_UP)
-            self._doom(cell.scope, cell.position)
+            self._doom(cell.scope, cell.position, items.failure)
         else:
             self.cells.move(cell, Trigger.RETURNED)
             cell.scope.outputs[cell.position] = items.gather()

@@ -11,11 +11,10 @@ from attrs import define, field
 from taskiq_flow.graph.model import ErrorMode, MapNode, Node
 from taskiq_flow.machine.plan import Plan, resolve
 from taskiq_flow.machine.transitions import CellState
-from taskiq_flow.payloads import Failure, ListedValue, Payload, Value, bare
+from taskiq_flow.machine.wire import encode_failure
+from taskiq_flow.payloads import FAILURES, NULL, Failure, ListedValue, Payload, Value, bare
 
 __all__ = ["Cell", "Items", "RunTimer", "Scope"]
-
-_NULL = Payload("json", b"null")
 
 
 @define(eq=False)
@@ -100,6 +99,7 @@ class Scope:
     :ivar outputs: The outputs of succeeded cells, by position.
     :ivar left: How many nodes are not final yet; -1 once the end of the scope was handled.
     :ivar failed: Whether a cell in here failed.
+    :ivar failure: The first failure in here, or in a map in here.
     """
 
     plan: Plan
@@ -114,6 +114,7 @@ class Scope:
     outputs: dict[int, tuple[Value, ...]]
     left: int
     failed: bool = False
+    failure: Failure | None = None
 
     @classmethod
     def open(
@@ -156,6 +157,7 @@ class Items:
     :ivar next: The first item that was not opened yet.
     :ivar open: The scopes of the items that are open, by number.
     :ivar failures: How many items failed.
+    :ivar failure: The first failure of an item.
     :ivar starved: Whether it waits for other maps to finish items before it opens more.
     """
 
@@ -166,6 +168,7 @@ class Items:
     next: int = 0
     open: dict[int, Scope] = field(factory=dict)
     failures: int = 0
+    failure: Failure | None = None
     starved: bool = False
 
     @classmethod
@@ -187,11 +190,21 @@ class Items:
         places, number = scope.plan.outputs, scope.number
         given = [resolve(places[name], scope.inputs, scope.outputs) for name in node.collects]
         if node.keep == "items":
-            if not read(_NULL if given[0] is None else bare(given[0])):
+            if not read(NULL if given[0] is None else bare(given[0])):
                 return
             given = [self.values[number]]
         for column, value in zip(self.results, given, strict=True):
-            column[number] = _NULL if value is None else value
+            column[number] = NULL if value is None else value
+
+    def fill(self, node: MapNode, scope: Scope) -> None:
+        """Put into the place of a failed item what the map wants there."""
+        if not node.fills:
+            return
+        value = NULL
+        if node.fills == "failure" and scope.failure is not None:
+            value = Payload(FAILURES, encode_failure(scope.failure).encode())
+        for column in self.results:
+            column[scope.number] = value
 
     def gather(self) -> tuple[Value, ...]:
         """Give the map's outputs, in item order, without the items that failed or were left out."""

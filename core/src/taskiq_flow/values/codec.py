@@ -16,11 +16,12 @@ from attrs import field, frozen
 
 from taskiq_flow.errors import PayloadError, PluginError
 from taskiq_flow.graph.types import describe
-from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, bare, has_claim_checks
+from taskiq_flow.payloads import FAILURES, ClaimCheck, ListedValue, Payload, Value, bare, has_claim_checks
 from taskiq_flow.serializer import ByteCodec, Serializer
 from taskiq_flow.values.elements import collect_as, elements_of
 from taskiq_flow.values.failures import text_of
 from taskiq_flow.values.fitting import check_result
+from taskiq_flow.values.places import FailureSerializer
 from taskiq_flow.values.sizes import describe_size
 
 __all__ = ["UNFETCHED_BLOB", "Codec", "CodecRecipe", "make_codec"]
@@ -66,7 +67,7 @@ class Codec:
     ) -> None:
         self._factories = serializers
         self._codec_factories = installed
-        self._made: dict[str, Serializer] = {}
+        self._made: dict[str, Serializer] = {FAILURES: FailureSerializer()}
         self._codecs: dict[str, ByteCodec] = {}
         self._given = tuple(codecs)
         self.max_value_bytes = max_value_bytes

@@ -25,7 +25,7 @@ from taskiq_flow.graph.model import (
     Source,
 )
 from taskiq_flow.graph.types import union_of
-from taskiq_flow.payloads import Chosen, ListedValue, Payload, Value, bare
+from taskiq_flow.payloads import FAILURES, NULL, Chosen, Failure, ListedValue, Payload, Value, bare
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.values.elements import elements_of
 
@@ -34,6 +34,7 @@ __all__ = [
     "ByPlace",
     "EachItem",
     "EachMember",
+    "FilledPlace",
     "GivenValue",
     "Reading",
     "read_inputs",
@@ -191,6 +192,34 @@ class EachItem(Reading):
         return self.reading
 
 
+@frozen(eq=False)
+class FilledPlace(Reading):
+    """Reads an element of a map that fills the places of failed items.
+
+    :param reading: How the element is read where its item has not failed.
+    :param filler: The annotation of what stands there otherwise.
+    """
+
+    reading: Reading
+    filler: Any
+
+    @property
+    def annotation(self) -> Any:
+        """The union."""
+        return union_of((self.reading.annotation, self.filler))
+
+    def read(self, value: Value, codec: Codec) -> Any:
+        """Decode what stands there."""
+        value = bare(value)
+        if type(value) is Payload and (value.serializer == FAILURES or value == NULL):
+            return codec.decode(value)
+        return self.reading.read(value, codec)
+
+    def of_element(self) -> Reading:
+        """Read an element of an element."""
+        return self.reading.of_element()
+
+
 _JSON_KINDS = frozenset({type(None), bool, int, float, str, list, dict})
 
 
@@ -248,4 +277,7 @@ def _of_output(graph: Graph, source: Output, given: Mapping[str, Reading]) -> Re
         return EachItem(item)
     inside = {name: reading_of(graph, each, given) for name, each in node.params.items()}
     body = node.body
-    return EachItem(reading_of(body, body.outputs[node.collects[place]], {**inside, node.item: item}))
+    element = reading_of(body, body.outputs[node.collects[place]], {**inside, node.item: item})
+    if node.fills:
+        element = FilledPlace(element, None if node.fills == "none" else Failure)
+    return EachItem(element)

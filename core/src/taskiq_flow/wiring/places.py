@@ -169,6 +169,7 @@ class MapPlace:
     :param declared: The body's inputs that the user has named.
     :param keep: As in :class:`~taskiq_flow.graph.MapNode`.
     :param names: Names of data for what the body takes, where they differ from its own.
+    :param fills: What stands in the place of an item that failed; empty for nothing.
     """
 
     name: str
@@ -181,6 +182,7 @@ class MapPlace:
     keep: OneOf["values", "items"] = "values"
     max_parallel: int | None = None
     skip_errors: bool = False
+    fills: OneOf["", "none", "failure"] = ""
     description: str = ""
     names: Mapping[str, str] = field(factory=dict)
     needs: tuple[Need, ...] = field(init=False)
@@ -216,6 +218,7 @@ class MapPlace:
             keep=self.keep,
             max_parallel=self.max_parallel,
             skip_errors=self.skip_errors,
+            fills=self.fills,
             description=self.description,
             free={name: data for name, data in self.names.items() if data not in wiring},
         )

@@ -21,6 +21,7 @@ from taskiq_flow.graph.model import (
     Source,
 )
 from taskiq_flow.graph.types import union_of
+from taskiq_flow.payloads import Failure
 from taskiq_flow.serializers.json import JsonSerializer
 
 __all__ = ["annotation_of", "input_annotations", "literal"]
@@ -70,7 +71,10 @@ def _of_output(graph: Graph, source: Output) -> Any:
         return node.returns[place] if node.returns else Any
     if node.keep == "items":
         return annotation_of(graph, node.items)
-    return list[annotation_of(node.body, node.body.outputs[node.collects[place]])]  # type: ignore[misc]
+    element = annotation_of(node.body, node.body.outputs[node.collects[place]])
+    if node.fills:
+        element = union_of((element, None if node.fills == "none" else Failure))
+    return list[element]  # type: ignore[valid-type]
 
 
 def input_annotations(nodes: Iterable[Node]) -> Mapping[str, Any]:

@@ -53,7 +53,7 @@ class Ending:
     :param reason: The reason where it did not end by its cells.
     :param outputs: The produced outputs, decoded as plain data.
     :param failures: The failures of cells.
-    :param forgiven: The number of failed cells in maps that leave such items out.
+    :param left_out: The failures of items that maps went on without, by map and position.
     :param seconds: The seconds from its start to its end.
     """
 
@@ -62,7 +62,7 @@ class Ending:
     reason: str
     outputs: Mapping[str, Any]
     failures: tuple[CellFailed, ...]
-    forgiven: int
+    left_out: Mapping[str, Mapping[int, CellFailed]]
     seconds: float
 
 
@@ -186,6 +186,6 @@ async def _ending(flow: Flow, handle: RunHandle[Any], progress: Progress, began:
         reason="" if outcome is None else outcome.reason,
         outputs=outputs,
         failures=tuple(await handle.failures()),
-        forgiven=progress.forgiven,
+        left_out=await handle.items_left_out(),
         seconds=max(0.0, seconds),
     )

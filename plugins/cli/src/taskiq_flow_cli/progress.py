@@ -143,11 +143,6 @@ class Progress:
         """The number of the graph's own nodes."""
         return len(self._spots)
 
-    @property
-    def forgiven(self) -> int:
-        """The number of failed cells in maps that leave such items out."""
-        return sum(row.failed for row in self.rows if row.forgiving)
-
     # Events
 
     def _run_started(self, event: Any) -> None:
@@ -257,7 +252,8 @@ class Progress:
         if isinstance(owner.node, MapNode) and owner.node.keep == "items":
             included = truth_of(outputs) if ok else False
         else:
-            included = ok
+            # A failed item that keeps its place is in the list.
+            included = ok or (isinstance(owner.node, MapNode) and bool(owner.node.fills))
         items.listed = None if items.listed is None or included is None else items.listed + included
         if items.total is not None and items.done >= items.total:
             self._close_map(owner, owner_path, items, at)

@@ -32,20 +32,25 @@ def data_of(ending: Ending) -> dict[str, Any]:
         "status": ending.status,
         "reason": ending.reason,
         "outputs": dict(ending.outputs),
-        "failures": [
-            {
-                "cell": each.cell,
-                "node": each.node,
-                "attempt": each.attempt,
-                "kind": each.kind,
-                "type": each.failure.type,
-                "message": each.failure.message,
-                "traceback": each.traceback_text,
-            }
-            for each in ending.failures
+        "failures": [_data_of_failure(each) for each in ending.failures],
+        "left_out": [
+            {"map": owner, "position": position, **_data_of_failure(each)}
+            for owner, items in ending.left_out.items()
+            for position, each in items.items()
         ],
-        "left_out": ending.forgiven,
         "seconds": round(ending.seconds, 3),
+    }
+
+
+def _data_of_failure(failed: CellFailed) -> dict[str, Any]:
+    return {
+        "cell": failed.cell,
+        "node": failed.node,
+        "attempt": failed.attempt,
+        "kind": failed.kind,
+        "type": failed.failure.type,
+        "message": failed.failure.message,
+        "traceback": failed.traceback_text,
     }
 
 
@@ -97,7 +102,7 @@ def _text(line: list[Segment]) -> Text:
 
 
 def write_failures(console: Console, ending: Ending, *, traceback: bool) -> None:
-    """Show the failed cells with their errors.
+    """Show the failed cells with their errors, and the items that were left out.
 
     :param traceback: Whether to show the tracebacks.
     """
@@ -106,6 +111,18 @@ def write_failures(console: Console, ending: Ending, *, traceback: bool) -> None
     hidden = len(ending.failures) - _MOST_FAILURES
     if hidden > 0:
         console.print(Text(f"and {hidden} more failures; --json lists all", style="red"), soft_wrap=True)
+    left_out = [
+        (f"{owner}[{position}]", each)
+        for owner, items in ending.left_out.items()
+        for position, each in items.items()
+    ]
+    for item, each in left_out[:_MOST_FAILURES]:
+        _write_left_out(console, item, each)
+    hidden = len(left_out) - _MOST_FAILURES
+    if hidden > 0:
+        console.print(
+            Text(f"and {hidden} more items left out; --json lists all", style="yellow"), soft_wrap=True
+        )
     if not traceback and any(each.traceback_text for each in ending.failures):
         console.print(Text("--traceback shows where these were raised", style="dim"), soft_wrap=True)
 
@@ -125,6 +142,13 @@ def _write_failure(console: Console, failed: CellFailed, *, traceback: bool) -> 
         )
 
 
+def _write_left_out(console: Console, item: str, failed: CellFailed) -> None:
+    first, _, rest = (failed.failure.summary.strip() or "without a message").partition("\n")
+    line = Text(f"{item} failed and was left out: ", style="yellow")
+    line.append(f"{printable(first)}{' …' if rest else ''}", style="")
+    console.print(line, soft_wrap=True)
+
+
 def write_verdict(console: Console, title: str, ending: Ending) -> None:
     """Write one line about the end of the run."""
     styles = {"succeeded": "bold green", "failed": "bold red"}
@@ -135,6 +159,6 @@ def write_verdict(console: Console, title: str, ending: Ending) -> None:
         line.append(f": {ending.reason}")
     if ending.failures:
         line.append(f"; {len(ending.failures)} failed", style="red")
-    if ending.forgiven:
-        line.append(f"; {ending.forgiven} failed and left out", style="yellow")
+    if left_out := sum(map(len, ending.left_out.values())):
+        line.append(f"; {left_out} failed and left out", style="yellow")
     console.print(line, soft_wrap=True)
