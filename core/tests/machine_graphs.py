@@ -7,6 +7,7 @@ joins and error modes than what Hypothesis likes to draw.
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph import (
@@ -151,24 +152,41 @@ class _Maker:
             if each != "item" and (spec.required or random.random() < 0.5)
         }
         collects = tuple(random.sample(sorted(body.outputs), random.randint(1, min(2, len(body.outputs)))))
-        keep = random.choice(["values", "values", "items"])
-        collects = collects[:1] if keep == "items" else collects
+        keep: Any = random.choice(["values", "values", "values", "items", "one"])
+        collects = collects[:1] if keep != "values" else collects
+        also, join, chunk = {}, "zip", None
+        if keep == "one":
+            chunk = random.choice([2, 3])
+        elif keep == "values" and random.random() < 0.4:
+            spare = [each for each in body.inputs if each != "item" and not each.startswith("list")]
+            also = {each: self.source(found, listed=True) for each in spare[: random.choice([0, 1, 2])]}
+            params = {each: source for each, source in params.items() if each not in also}
+            join = random.choice(["zip", "zip", "product"])
+            chunk = random.choice([None, 1, 2, 3]) if join == "zip" else None
         items = self.source(found, listed=True)
         if random.random() < 0.05:
             other = self.source(found)
             # What turns out to be no list; when that is certain, the graph is refused.
             items = items if isinstance(other, Literal) else other
+        elif random.random() < 0.1:
+            items = Literal({key: number for number, key in enumerate("cab"[: random.randrange(4)])})
         return MapNode(
             name=name,
             body=body,
             items=items,
             params=params,
             optional=frozenset(each for each in params if not body.inputs[each].required),
-            outputs=tuple(f"list{number}_{place}" for place in range(len(collects))),
+            also=also,
+            join="product" if join == "product" else "zip",
+            strict=random.random() < 0.5,
+            chunk=chunk,
+            outputs=(f"x{number}_0",)
+            if keep == "one"
+            else tuple(f"list{number}_{place}" for place in range(len(collects))),
             collects=collects,
-            keep="items" if keep == "items" else "values",
+            keep=keep,
             max_parallel=random.choice([None, None, 1, 2]),
-            skip_errors=random.random() < 0.4,
+            skip_errors=keep != "one" and random.random() < 0.4,
             after=after,
             when=when,
             options=options,

@@ -5,9 +5,10 @@ It walks through a graph recursively, knows no time, no attempts and no events, 
 
 from __future__ import annotations
 
+import itertools
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
@@ -41,7 +42,8 @@ def encode(value: Any) -> Payload:
 def plain(value: Value) -> Any:
     value = bare(value)
     if isinstance(value, ListedValue):
-        return [plain(part) for part in value.parts]
+        parts = [plain(part) for part in value.parts]
+        return parts if value.keys is None else dict(zip(map(plain, value.keys), parts, strict=True))
     assert isinstance(value, Payload)
     return json.loads(value.data)
 
@@ -141,7 +143,7 @@ class _Walk:
 
     def decide(self, node: Node) -> str:
         found = [node.params[name] for name in node.params]
-        found += [node.items] if isinstance(node, MapNode) else []
+        found += [node.items, *node.also.values()] if isinstance(node, MapNode) else []
         found += [node.when.source] if node.when is not None else []
         names = [*node.after, *(name for source in found for name in _nodes(source))]
         if any(self.state(name) in ("failed", "cancelled") for name in names):
@@ -156,8 +158,8 @@ class _Walk:
             return "skipped"
         params = {name: value for name, value in params.items() if value is not ABSENT}
         if isinstance(node, MapNode):
-            items = self.value(node.items)
-            return "skipped" if items is ABSENT else self.map(node, items, params)
+            lists = [self.value(source) for source in (node.items, *node.also.values())]
+            return "skipped" if ABSENT in lists else self.map(node, lists, params)
         if self.fails(self.prefix + node.name):
             self.note_failure(self.prefix + node.name)
             return "failed"
@@ -165,32 +167,82 @@ class _Walk:
             self.values[(node.name, name)] = value
         return "succeeded"
 
-    def map(self, node: MapNode, items: Any, params: Mapping[str, Any]) -> str:
+    def map(self, node: MapNode, lists: list[Any], params: Mapping[str, Any]) -> str:
         path = self.prefix + node.name
-        if not isinstance(items, list):
+        keys = list(lists[0]) if isinstance(lists[0], dict) else None
+        if keys is not None and len(lists) == 1 and node.chunk is None:
+            lists = [list(lists[0].values())]
+        lengths = {len(each) for each in lists if isinstance(each, list)}
+        if not all(isinstance(each, list) for each in lists) or (
+            node.join == "zip" and node.strict and len(lengths) > 1
+        ):
             self.note_failure(path)
             return "failed"
-        mode = node.options.on_error or self.mode
-        tolerant = self.tolerant or node.skip_errors
-        walks = []
-        for number, item in enumerate(items):
-            inputs = {**params, node.item: item}
-            walk = _Walk(node.body, inputs, f"{path}[{number}]/", mode, tolerant, self.fails, self.expected)
-            walk.run()
-            walks.append((item, walk))
+        if node.join == "product":
+            rows = list(itertools.product(*lists))
+        elif node.chunk is None:
+            rows = list(zip(*lists, strict=False))
+        else:
+            shortest = [each[: min(lengths)] for each in lists]
+            rows = list(zip(*(_chunks(each, node.chunk) for each in shortest), strict=True))
+        if node.keep == "one":
+            return self.tree(node, rows or [([],)], params)
+        walks = [(row[0], self.item(node, number, row, params)) for number, row in enumerate(rows)]
         if any(walk.failed for _, walk in walks) and not node.skip_errors:
             return "failed"
-        rows = [
-            (item, [None if walk.answers[name] is ABSENT else walk.answers[name] for name in node.collects])
-            for item, walk in walks
+        found = [
+            (
+                place,
+                item,
+                [None if walk.answers[name] is ABSENT else walk.answers[name] for name in node.collects],
+            )
+            for place, (item, walk) in enumerate(walks)
             if not walk.failed
         ]
         if node.keep == "items":
-            self.values[(node.name, node.outputs[0])] = [item for item, row in rows if row[0]]
+            columns = [[(place, item) for place, item, row in found if row[0]]]
         else:
-            for place, name in enumerate(node.outputs):
-                self.values[(node.name, name)] = [row[place] for _, row in rows]
+            columns = [
+                [(place, row[number]) for place, _, row in found] for number in range(len(node.outputs))
+            ]
+        for name, column in zip(node.outputs, columns, strict=True):
+            values = [value for _, value in column]
+            self.values[(node.name, name)] = (
+                values
+                if keys is None
+                else dict(zip([keys[place] for place, _ in column], values, strict=True))
+            )
         return "succeeded"
+
+    def item(self, node: MapNode, number: int, row: Sequence[Any], params: Mapping[str, Any]) -> _Walk:
+        inputs = {**params, **dict(zip((node.item, *node.also), row, strict=True))}
+        mode = node.options.on_error or self.mode
+        tolerant = self.tolerant or node.skip_errors
+        prefix = f"{self.prefix}{node.name}[{number}]/"
+        walk = _Walk(node.body, inputs, prefix, mode, tolerant, self.fails, self.expected)
+        walk.run()
+        return walk
+
+    def tree(self, node: MapNode, groups: Sequence[Sequence[Any]], params: Mapping[str, Any]) -> str:
+        count, first, failed = 0, True, False
+        while True:
+            level = []
+            for row in groups:
+                if len(row[0]) == 1 and not first:
+                    level.append(row[0][0])
+                    continue
+                walk = self.item(node, count, row, params)
+                count += 1
+                level.append(None if walk.failed else walk.answers[node.collects[0]])
+                level[-1] = None if level[-1] is ABSENT else level[-1]
+                failed = failed or walk.failed
+            if failed:
+                return "failed"
+            if len(level) == 1:
+                self.values[(node.name, node.outputs[0])] = level[0]
+                return "succeeded"
+            first = False
+            groups = [(each,) for each in _chunks(level, node.chunk)]
 
     def note_failure(self, path: str) -> None:
         (self.expected.suppressed if self.tolerant else self.expected.failures).add(path)
@@ -209,6 +261,11 @@ class _Walk:
             return next((value for value in values if value is not ABSENT), ABSENT)
         assert isinstance(source, ListOf)
         return ABSENT if ABSENT in values else values
+
+
+def _chunks(values: list[Any], size: int | None) -> list[list[Any]]:
+    assert size is not None
+    return [values[start : start + size] for start in range(0, len(values), size)]
 
 
 def _nodes(source: Source) -> list[str]:

@@ -135,9 +135,12 @@ class Simulation:
         self.attempts.setdefault((order.cell, order.attempt), Attempt(order))
 
     def do_Expand(self, order: do.Expand) -> None:
-        value = plain(order.items)
-        if isinstance(value, list):
-            self.chores.append(ev.MapExpanded(cell=order.cell, items=tuple(map(encode, value))))
+        first, *also = map(plain, (order.items, *order.also))
+        keys = tuple(map(encode, first)) if isinstance(first, dict) else None
+        first = list(first.values()) if isinstance(first, dict) else first
+        if all(isinstance(each, list) for each in (first, *also)):
+            items, *others = (tuple(map(encode, each)) for each in (first, *also))
+            self.chores.append(ev.MapExpanded(cell=order.cell, items=items, also=tuple(others), keys=keys))
         else:
             failure = Failure(kind=FailureKind.REJECTED, message="no list")
             self.chores.append(ev.AttemptFailed(cell=order.cell, attempt=1, failure=failure))

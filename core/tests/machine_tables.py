@@ -59,11 +59,13 @@ def mapped(
         last = body[-1].name
         body = build_graph(body, inputs=inputs, outputs={last: Output(last, body[-1].outputs[0])})
     params = {param: source(short) for param, short in more.pop("params", {}).items()}
+    also = {item: source(short) for item, short in more.pop("also", {}).items()}
     fields: dict[str, Any] = {"outputs": (name,), "collects": tuple(body.outputs)[:1], **more}
     return MapNode(
         name=name,
         body=body,
         items=source(items),
+        also=also,
         params=params,
         options=NodeOptions(**(options or {})),
         **fields,
@@ -110,8 +112,13 @@ def freed(cell: str, attempt: int = 1) -> ev.Event:
     return ev.SlotFreed(cell=cell, attempt=attempt)
 
 
-def expanded(cell: str, *items: Any) -> ev.Event:
-    return ev.MapExpanded(cell=cell, items=tuple(map(encode, items)))
+def expanded(cell: str, *items: Any, also: Sequence[Sequence[Any]] = (), keys: Any = None) -> ev.Event:
+    return ev.MapExpanded(
+        cell=cell,
+        items=tuple(map(encode, items)),
+        also=tuple(tuple(map(encode, each)) for each in also),
+        keys=None if keys is None else tuple(map(encode, keys)),
+    )
 
 
 def lost(worker: str) -> ev.Event:
@@ -140,7 +147,9 @@ def word(order: do.Instruction, machine: RunMachine) -> str:
     if isinstance(order, do.Withdraw):
         return f"withdraw {order.cell}"
     if isinstance(order, do.Expand):
-        return f"expand {order.cell} {json.dumps(plain(order.items))}"
+        return " ".join(
+            [f"expand {order.cell}", *(json.dumps(plain(each)) for each in (order.items, *order.also))]
+        )
     words = [type(order).__name__.lower(), f"{order.cell}#{order.attempt}"]
     if isinstance(order, do.Enqueue):
         words += [f"{name}={amount:g}" for name, amount in order.resources.items()]

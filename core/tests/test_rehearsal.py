@@ -38,7 +38,7 @@ class Seconds(Script):
     def outputs(self, cell: str, node: TaskNode) -> tuple[Value, ...]:
         return (Payload("json", b"1"),) * len(node.outputs)
 
-    def items(self, cell: str, node: MapNode, items: Value) -> tuple[Value, ...]:
+    def items(self, cell: str, node: MapNode, item: str, items: Value) -> tuple[Value, ...]:
         assert isinstance(items, Payload)
         return tuple(Payload("json", json.dumps(each).encode()) for each in json.loads(items.data))
 

@@ -66,12 +66,14 @@ class ClaimCheck:
 
 @light
 class ListedValue:
-    """A list that is stored as its elements, so that collecting and mapping copy nothing.
+    """A list or a dictionary that is stored as its elements, so that collecting and mapping copy nothing.
 
     :param parts: One value per element, in order.
+    :param keys: For a dictionary the encoded key of each element; ``None`` for a list.
     """
 
     parts: tuple[Value, ...]
+    keys: tuple[Value, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -100,7 +102,7 @@ def bare(value: Value) -> Payload | ClaimCheck | ListedValue:
     while isinstance(value, Chosen):
         value = value.value
     if type(value) is ListedValue and not _PLAIN_PARTS.issuperset(map(type, value.parts)):
-        return ListedValue(tuple(map(bare, value.parts)))
+        return ListedValue(tuple(map(bare, value.parts)), value.keys)
     return value
 
 

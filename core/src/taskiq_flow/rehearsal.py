@@ -49,8 +49,11 @@ class Script(ABC):
         """Return the result of an attempt: one value for each of the node's outputs."""
 
     @abstractmethod
-    def items(self, cell: str, node: MapNode, items: Value) -> tuple[Value, ...]:
-        """Return the items of a map."""
+    def items(self, cell: str, node: MapNode, item: str, items: Value) -> tuple[Value, ...]:
+        """Return the items of a list of a map.
+
+        :param item: The input of the body that takes them.
+        """
 
     @abstractmethod
     def inputs(self, graph: Graph) -> Mapping[str, Value]:
@@ -245,10 +248,13 @@ class _Stage:
             elif isinstance(instruction, do.Expand):
                 node = self._machine.cells.active[instruction.cell].node
                 assert isinstance(node, MapNode)
-                items = self._script.items(instruction.cell, node, instruction.items)
-                todo.extend(
-                    self._machine.apply(ev.MapExpanded(cell=instruction.cell, items=items, at=self._now))
+                lists = (instruction.items, *instruction.also)
+                items, *also = (
+                    self._script.items(instruction.cell, node, item, value)
+                    for item, value in zip((node.item, *node.also), lists, strict=True)
                 )
+                event = ev.MapExpanded(cell=instruction.cell, items=items, also=tuple(also), at=self._now)
+                todo.extend(self._machine.apply(event))
 
     def _enqueue(self, instruction: do.Enqueue) -> None:
         self._scheduling.enqueue(self._run, instruction, self._now)

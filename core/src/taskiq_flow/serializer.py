@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 __all__ = ["ByteCodec", "Serializer"]
@@ -57,6 +57,22 @@ class Serializer(ABC):
     def join(self, parts: Iterable[bytes]) -> bytes:
         """Return the encoded list of encoded elements."""
         return self.dumps([self.loads(part) for part in parts])
+
+    def split_mapping(self, data: bytes) -> tuple[list[bytes], list[bytes]] | None:
+        """Return the encoded keys and the encoded values of an encoded dictionary.
+
+        :returns: ``None`` when the data is no dictionary.
+        :raises PayloadError: the data is damaged.
+        """
+        value = self.loads(data)
+        if not isinstance(value, Mapping):
+            return None
+        return [self.dumps(key) for key in value], [self.dumps(each) for each in value.values()]
+
+    def join_mapping(self, keys: Iterable[bytes], values: Iterable[bytes]) -> bytes:
+        """Return the encoded dictionary of encoded keys and values."""
+        pairs = zip(keys, values, strict=True)
+        return self.dumps({self.loads(key): self.loads(value) for key, value in pairs})
 
 
 class ByteCodec(ABC):

@@ -125,7 +125,9 @@ PROBLEMS: list[tuple[str, Callable[[], Any], list[str]]] = [
     (
         "no list",
         lambda: Pipeline(broker, inc).map(inc).graph,
-        ["map 'inc_2' goes over 'inc' of node 'inc', which is int; map over something that is a list"],
+        [
+            "map 'inc_2' goes over 'inc' of node 'inc', which is int; map over something that is a list or a dictionary"
+        ],
     ),
     (
         "windows",
@@ -292,7 +294,11 @@ ANNOTATIONS: list[tuple[str, Callable[[], Pipeline[Any, Any]], Any]] = [
     ),
     ("branch", lambda: Pipeline(broker, inc).branch(is_even, split), Union[tuple[int, int], int]),
     ("unknown", lambda: Pipeline(broker).group(untyped, untyped), list[Any]),
-    ("maps in maps", lambda: Pipeline(broker).map(Pipeline(broker, load).map(is_even)), list[list[bool]]),
+    (
+        "maps in maps",
+        lambda: Pipeline(broker).map(Pipeline(broker, load).map(is_even)),
+        list[list[bool]],
+    ),
 ]
 
 
@@ -310,7 +316,7 @@ def test_the_annotations_of_the_inputs() -> None:
         return {name: spec.annotation for name, spec in pipeline.graph.inputs.items()}
 
     assert inputs(Pipeline(broker, load)) == {"path": str, "limit": int, "strict": bool}
-    assert inputs(Pipeline(broker).map(inc)) == {"items": list[int]}
+    assert inputs(Pipeline(broker).map(inc)) == {"items": Union[list[int], dict[Any, int]]}
     assert inputs(Pipeline(broker).group(inc, is_even)) == {"value": int}
     assert inputs(Pipeline(broker).group(inc, total)) == {"value": None}
 

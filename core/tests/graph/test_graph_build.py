@@ -278,7 +278,7 @@ NODES: list[Any] = [
     pytest.param(
         [mapped(keep="both")],
         {},
-        ["map 'm' keeps 'both'; it must be 'values' or 'items'"],
+        ["map 'm' keeps 'both'; it must be 'values', 'items' or 'one'"],
         id="map: unknown keep",
     ),
 ]
@@ -329,7 +329,7 @@ FITS: list[Any] = [
         [task("a", "n", returns=(int,)), mapped(items=out("a", "n"), params={"by": Output("a", "n")})],
         {},
         [
-            "map 'm' goes over 'n' of node 'a', which is int; map over something that is a list",
+            "map 'm' goes over 'n' of node 'a', which is int; map over something that is a list or a dictionary",
             "input 'by' of the body of map 'm' takes str, but 'n' of node 'a' is int; make the annotations agree, or "
             "convert in between",
         ],

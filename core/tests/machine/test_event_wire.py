@@ -43,7 +43,12 @@ plain = st.recursive(
 values: st.SearchStrategy[Value] = st.recursive(
     st.builds(Payload, texts, st.binary(max_size=12) | texts.map(lambda text: text.encode(errors="replace")))
     | st.builds(ClaimCheck, texts, texts, st.integers(min_value=0)),
-    lambda inner: st.builds(ListedValue, st.lists(inner, max_size=3).map(tuple)),
+    lambda inner: (
+        st.builds(ListedValue, st.lists(inner, max_size=3).map(tuple))
+        | st.lists(st.tuples(inner, inner), max_size=3).map(
+            lambda pairs: ListedValue(tuple(part for part, _ in pairs), tuple(key for _, key in pairs))
+        )
+    ),
     max_leaves=6,
 )
 failures = st.builds(
@@ -64,6 +69,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "cell": texts,
     "attempt": st.integers(),
     "items": many,
+    "also": st.lists(many, max_size=2).map(tuple),
+    "keys": st.none() | many,
     "worker": texts,
     "queue": texts,
     "progress": numbers,

@@ -130,7 +130,7 @@ def test_names_with_a_plus_are_refused_because_ids_could_not_be_told_apart() -> 
 
 def test_lists_are_taken_apart_and_put_together_behind_the_codecs() -> None:
     chain = codec("shorter", "masked")
-    items = chain.items(chain.encode([1, LONG, [2]]))
+    items = chain.take_apart(chain.encode([1, LONG, [2]])).parts
     assert [item.serializer for item in items if isinstance(item, Payload)] == [
         "json+masked",
         "json+shorter+masked",
@@ -146,7 +146,7 @@ def test_lists_are_taken_apart_and_put_together_behind_the_codecs() -> None:
 
 def test_what_was_hidden_stays_hidden_where_nobody_was_told_to_hide_it() -> None:
     writer, driver = codec("masked"), codec()
-    items = driver.items(writer.encode(["secret", "secret"]))
+    items = driver.take_apart(writer.encode(["secret", "secret"])).parts
     assert [item.serializer for item in items if isinstance(item, Payload)] == ["json+masked"] * 2
     mixed = driver.flat(ListedValue((driver.encode("plain"), *items)))
     assert isinstance(mixed, Payload)
@@ -163,7 +163,7 @@ def test_parts_that_are_blobs_stay_apart() -> None:
     assert isinstance(first, Payload)
     assert chain.decode(first) == [1, 2]
     assert second == check
-    for action in (chain.decode, chain.items):
+    for action in (chain.decode, chain.take_apart):
         with pytest.raises(PayloadError, match="the blob 'k' must be fetched before"):
             action(check)
 
@@ -239,7 +239,7 @@ def test_apart_and_together_is_the_same_value(
     value: list[Any], writer: list[str], driver: list[str], serializer: str
 ) -> None:
     wrote, drove = codec(*writer), codec(*driver)
-    items = drove.items(wrote.encode(value, serializer))
+    items = drove.take_apart(wrote.encode(value, serializer)).parts
     assert [drove.read(item) for item in items] == value
     together = drove.flat(ListedValue(items))
     assert wrote.decode(together) == value

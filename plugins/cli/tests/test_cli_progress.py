@@ -229,6 +229,24 @@ def test_nothing_is_open_at_the_end(graph: Graph, steps: list[list[ev.Event]], s
     assert progress.nodes_over == progress.nodes
 
 
+def test_the_items_of_several_lists_of_parts_and_of_trees_are_counted() -> None:
+    inner = body(task("f"), output="f")
+    ways: list[tuple[dict[str, Any], int]] = [({"chunk": 2}, 3), ({"chunk": 2, "keep": "one"}, 5), ({}, 5)]
+    for more, total in ways:
+        progress = folded(
+            build_graph([task("a"), mapped("m", "a", inner, **more)]), [good("a"), opened("m", 5)]
+        )
+        assert progress.rows[1].total == total
+    pair = build_graph(
+        [TaskNode(name="f", task="f", params={"x": Input("item"), "y": Input("y")}, outputs=("f",))],
+        inputs={"item": InputSpec(), "y": InputSpec()},
+        outputs={"out": Output("f", "f")},
+    )
+    both = mapped("m", "a", pair, also={"y": Output("a", "a")}, join="product")
+    event = ev.MapExpanded(cell="m", items=(ONE,) * 2, also=((ONE,) * 3,), at=101.0)
+    assert folded(build_graph([task("a"), both]), [good("a"), [event]]).rows[1].total == 6
+
+
 def test_progress_of_running_cells_counts_for_parts() -> None:
     progress = folded(MAPPED, [good("a"), opened("m", 4), good("m[0]/f"), going("m[1]/f")])
     progress.apply(ev.CellProgressed(cell="m[1]/f", attempt=1, progress=0.5))

@@ -177,7 +177,7 @@ def test_events_of_a_run_are_read_back(tmp_path: Path) -> None:
     past = Past.of(events)
     assert past == Past(
         seconds={"each[0]/work": 1.5},
-        items={"each": (one, one)},
+        items={"each": ((one, one),)},
         outputs={"each[0]/work": (one,)},
         inputs={"x": one},
     )

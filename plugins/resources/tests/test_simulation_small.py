@@ -169,6 +169,62 @@ def test_the_number_of_items_is_asked_for_by_the_name_that_can_be_given() -> Non
     assert len(simulate(body(), BIG, "fifo", values={"rows": ["a", "b"]}).attempts) == 2
 
 
+PAIR = build_graph(
+    [TaskNode(name="work", task="app:work", params={"x": Input("x"), "y": Input("y")}, outputs=("z",))],
+    inputs={"x": InputSpec(), "y": InputSpec()},
+    outputs={"z": Output("work", "z")},
+)
+
+
+def pairs(**more: Any) -> Graph:
+    node = MapNode(
+        name="each",
+        body=PAIR,
+        items=Input("xs"),
+        item="x",
+        also={"y": Input("ys")},
+        outputs=("zs",),
+        collects=("z",),
+        **more,
+    )
+    return build_graph([node], inputs={"xs": InputSpec(), "ys": InputSpec()})
+
+
+def test_each_of_several_lists_has_a_number_of_items() -> None:
+    product = simulate(pairs(join="product"), BIG, "fifo", items={"xs": 2, "ys": 3})
+    assert len(product.attempts) == 6
+    assert len(simulate(pairs(), BIG, "fifo", items={"xs": 2, "ys": 2}).attempts) == 2
+    assert len(simulate(pairs(), BIG, "fifo", values={"xs": [1, 2], "ys": [3, 4]}).attempts) == 2
+    with pytest.raises(UsageError, match="give it: --items ys=N"):
+        simulate(pairs(), BIG, "fifo", items={"xs": 2})
+
+
+def test_the_levels_of_a_tree_follow_each_other() -> None:
+    tree = build_graph(
+        [
+            MapNode(
+                name="sum",
+                body=build_graph(
+                    [TaskNode(name="work", task="app:work", params={"x": Input("x")}, outputs=("z",))],
+                    inputs={"x": InputSpec()},
+                    outputs={"z": Output("work", "z")},
+                ),
+                items=Input("xs"),
+                item="x",
+                outputs=("z",),
+                collects=("z",),
+                keep="one",
+                chunk=2,
+            )
+        ],
+        inputs={"xs": InputSpec()},
+    )
+    report = simulate(tree, BIG, "fifo", durations={"work": 1.0}, items={"xs": 5})
+    assert [(each.cell, each.began) for each in report.attempts] == [
+        ("sum[0]/work", 0), ("sum[1]/work", 0), ("sum[2]/work", 0), ("sum[3]/work", 1), ("sum[4]/work", 2)
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

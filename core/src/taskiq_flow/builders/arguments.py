@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from taskiq_flow._words import Suggestions, name_class, quote
+from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.steps import CallStep
 from taskiq_flow.builders.uses import TaskUse
-from taskiq_flow.graph.model import Source
+from taskiq_flow.errors import GraphError
+from taskiq_flow.graph.model import Literal, Source
+from taskiq_flow.tasks.annotations import name_of
+from taskiq_flow.wiring.values import literal
 
-__all__ = ["arguments", "check_arguments", "check_predicate"]
+__all__ = ["arguments", "check_arguments", "check_predicate", "inputs_by_name", "literals_of"]
 
 
 def arguments(
@@ -75,3 +80,31 @@ def check_predicate(name: str, returned: Any, problems: list[str]) -> None:
         problems.append(
             f"task {name!r} decides a branch but returns {name_class(returned)}; let it return a bool"
         )
+
+
+def literals_of(task: Any, extra: Mapping[str, Any]) -> dict[str, Literal]:
+    """Return the extra arguments of a step as sources.
+
+    :raises GraphError: one has no JSON form.
+    """
+    if not extra:
+        return {}
+    name = "the pipeline" if isinstance(task, Builder) else name_of(task)
+    return {parameter: literal(value, parameter=parameter, task=name) for parameter, value in extra.items()}
+
+
+def inputs_by_name(
+    positional: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the inputs by name, bound like the arguments of a call.
+
+    :raises GraphError: there are too many by position, or one is given twice.
+    """
+    if len(args) > len(positional):
+        takes = f"{quote(positional)} by position" if positional else "nothing by position"
+        raise GraphError(f"the pipeline takes {takes}, found {len(args)} values; give the others by name")
+    inputs = dict(zip(positional, args, strict=False))
+    twice = [name for name in inputs if name in kwargs]
+    if twice:
+        raise GraphError(f"{quote(twice)} given by position and by name; give each input once")
+    return {**inputs, **kwargs}

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from taskiq_flow._words import quote
 from taskiq_flow.builders.arguments import arguments, check_arguments, check_predicate
 from taskiq_flow.builders.graph_steps import find_entry, open_extra, sources_of
+from taskiq_flow.builders.lists import takers_problem
 from taskiq_flow.builders.steps import (
     BranchStep,
     CallStep,
@@ -118,6 +119,8 @@ class _GraphDraft:
             tail = self._first(first, defaults)
         elif isinstance(first, GraphStep):
             tail = self._first_graph(first, defaults)
+        elif isinstance(first, EachStep) and first.lists is not None:
+            tail = self._each(first, _Tail(Literal(None)), defaults)
         else:
             name = _ITEMS if isinstance(first, EachStep) else _VALUE
             tail = self.walk((first,), _Tail(self.take(name, InputSpec())), defaults)
@@ -269,8 +272,21 @@ class _GraphDraft:
 
     def _each(self, step: EachStep, tail: _Tail, defaults: _Defaults) -> _Tail:
         inner = _GraphDraft(self.uses)
-        item = inner.take(_ITEM, InputSpec())
-        result = inner.apply(step.body, _Tail(item), evolve(defaults, when=None))
+        inside = evolve(defaults, when=None)
+        items: Sequence[str] = (_ITEM,)
+        sources: Sequence[Source] = (tail.value,)
+        if step.lists is not None:
+            sources = [self._source_of(name) for name in step.lists.names]
+        if step.lists is None or (len(sources) == 1 and not step.lists.takers):
+            result = inner.apply(step.body, _Tail(inner.take(_ITEM, InputSpec())), inside)
+        else:
+            result = inner.open(step.body, inside)
+            items = step.lists.takers or tuple(inner.inputs)[: len(sources)]
+            problem = takers_problem(_name_body(step.body), step.lists, inner.inputs)
+            if problem:
+                self.uses.problems.append(problem)
+                return tail
+        after = tail.after if tail.value in sources else (*tail.after, *_nodes_of(tail.value))
         body = inner.finish(
             result.value, name=_name_body(step.body), on_error=defaults.on_error or self.uses.on_error
         )
@@ -282,20 +298,39 @@ class _GraphDraft:
             MapNode(
                 name=name,
                 body=body,
-                items=tail.value,
-                item=_ITEM,
+                items=sources[0],
+                item=items[0],
+                also=dict(zip(items[1:], sources[1:], strict=True)),
+                join="product" if step.product else "zip",
+                strict=step.strict,
+                chunk=step.chunk,
                 outputs=(name,),
                 collects=(collected,),
                 keep=step.keep,
                 max_parallel=step.max_parallel,
                 skip_errors=step.skipping.skip_errors,
                 fills=step.skipping.fills,
-                after=tail.after,
+                after=after,
                 when=defaults.when,
                 options=NodeOptions(on_error=defaults.on_error) if defaults.on_error else DEFAULT_OPTIONS,
             )
         )
         return _Tail(Output(name, name))
+
+    def open(self, runnable: Runnable, defaults: _Defaults) -> _Tail:
+        """Begin with a task or a whole pipeline, whose parameters are the inputs."""
+        if isinstance(runnable, Chain):
+            inside = self._inside(runnable, defaults)
+            return self.begin(runnable, inside) if runnable.steps else _Tail(Literal(None))
+        if isinstance(runnable, GraphStep):
+            return self._first_graph(runnable, defaults)
+        return _Tail(self._first(runnable, defaults).value)
+
+    def _source_of(self, name: str) -> Source:
+        """Return the result of the step of a name, or else the input of that name."""
+        if any(node.name == name for node in self.nodes):
+            return Output(name, name)
+        return Input(name) if name in self.inputs else self.take(name, InputSpec())
 
     def _group(self, step: GroupStep, tail: _Tail, defaults: _Defaults) -> _Tail:
         results = [self.apply(member, tail, defaults) for member in step.members]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -12,7 +12,8 @@ from typing_extensions import Self
 from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.kicker import StartOptions
-from taskiq_flow.builders.maps import map_outputs, read_body
+from taskiq_flow.builders.lists import Lists, check_sizes
+from taskiq_flow.builders.maps import map_outputs, read_body, tree_place
 from taskiq_flow.builders.named import NamedTask
 from taskiq_flow.builders.parts import DataflowParts
 from taskiq_flow.builders.skipping import SkipErrors, Skipping
@@ -176,25 +177,34 @@ class DataflowPipeline(DataflowParts):
     def map(
         self,
         task: Any,
-        over: str,
+        over: str | Sequence[str] | Mapping[str, str],
         output: str | None = None,
         *,
         outputs: Iterable[str] | None = None,
-        item_param: str | None = None,
+        item_param: str | Sequence[str] | None = None,
+        product: bool = False,
+        strict: bool = True,
+        chunk: int | None = None,
         max_parallel: int | None = None,
         skip_errors: SkipErrors = False,
         name: str | None = None,
     ) -> Self:
-        """Apply a task or a whole pipeline to each element of a list.
+        """Apply a task or a whole pipeline to each element of a list, of a dictionary, or of several lists.
 
-        The body's other inputs are found by name, and are the same for every element.
+        The body's other inputs are found by name, and are the same for every element. A map over a dictionary gives a
+        dictionary with the same keys.
 
         :param task: A task, a kicker, or a pipeline, whose current graph is used.
-        :param over: The name of the list: an output of a task, or an input.
+        :param over: The name of the list: an output of a task, or an input; or several names, whose lists are gone
+            through together; or a dictionary of names by the parameter that takes the elements.
         :param output: The name of the list of results.
         :param outputs: Several names, when the body produces several things.
         :param item_param: The parameter that takes the element, by default the first one; for a pipeline the input
-            that takes it, by default its only required one.
+            that takes it, by default its only required one. For several lists, a name for each.
+        :param product: Apply it to every combination of the elements of several lists; those of the last list change
+            fastest.
+        :param strict: Fail the map if several lists have different lengths; otherwise it ends with the shortest one.
+        :param chunk: Hand over lists of up to so many elements instead of single ones; there is a result for each.
         :param max_parallel: How many elements may be worked on at once.
         :param skip_errors: ``True`` leaves out elements that failed, instead of failing; ``"none"`` puts ``None`` in
             their place, ``"failure"`` their :class:`~taskiq_flow.Failure`.
@@ -204,18 +214,21 @@ class DataflowPipeline(DataflowParts):
         """
         wanted = check_declared_names(output=output, outputs=outputs).get("outputs")
         skipping = Skipping.read(skip_errors)
-        over = self._data_name(over)
-        self._check_broker(task, over)
-        body = read_body(task, over=over, item_param=item_param, silent=wanted is None)
-        lists, collects = map_outputs(body, wanted)
+        lists = Lists.read(over, item_param, option="item_param")
+        check_sizes(chunk=chunk)
+        self._check_broker(task, ", ".join(lists.names))
+        body = read_body(task, lists, silent=wanted is None)
+        produced, collects = map_outputs(body, wanted)
         place = MapPlace(
             name=self._node_name(name, body.name),
             body=body.graph,
-            over=over,
-            item=body.item,
-            outputs=lists,
+            lists=dict(zip(body.items, lists.names, strict=True)),
+            outputs=produced,
             collects=collects,
             declared=body.declared,
+            product=product,
+            strict=strict,
+            chunk=chunk,
             max_parallel=max_parallel,
             skip_errors=skipping.skip_errors,
             fills=skipping.fills,
@@ -231,9 +244,15 @@ class DataflowPipeline(DataflowParts):
         *,
         outputs: Iterable[str] | None = None,
         param_name: str | None = None,
+        tree: bool = False,
+        fan_in: int | None = None,
         name: str | None = None,
     ) -> Self:
-        """Apply a task or a whole pipeline to a whole list.
+        """Apply a task or a whole pipeline to a whole list; for an associative one also in a tree, on many workers.
+
+        In a tree the task gets lists of up to ``fan_in`` consecutive elements, then lists of what it returned for
+        these, in order, until one value is left. It is applied at least once: to a list of one element, or to an empty
+        one.
 
         :param task: A task, a kicker, or a pipeline.
         :param over: The name of the list: an output of a task, or an input.
@@ -241,6 +260,8 @@ class DataflowPipeline(DataflowParts):
         :param outputs: Several names; the result is unpacked into them.
         :param param_name: The parameter that takes the list, by default the one with the list's name, or the first; for
             a pipeline the input that takes it, by default its only required one.
+        :param tree: Combine in a tree.
+        :param fan_in: How many values are combined at once in a tree, 2 by default; giving it implies ``tree``.
         :param name: The node's name.
         :returns: The pipeline.
         :raises GraphError: the task has no such parameter, or the node's name is in use.
@@ -266,6 +287,9 @@ class DataflowPipeline(DataflowParts):
                 )
             given[param_name or next(iter(parameters))] = over
         default = () if signature.returns is type(None) else (node,)
+        if tree or fan_in is not None:
+            taker = next(iter(given), None) or over
+            return self._add(tree_place(task, node, over, taker, fan_in, wanted or spec.outputs or (node,)))
         place = TaskPlace.of(
             task,
             name=node,

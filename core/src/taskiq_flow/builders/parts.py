@@ -13,6 +13,7 @@ from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.builders.arguments import check_predicate
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.graph_steps import describe_pipeline, read_graph
+from taskiq_flow.builders.lists import Lists
 from taskiq_flow.builders.maps import read_body
 from taskiq_flow.builders.named import NamedTask
 from taskiq_flow.errors import GraphError
@@ -103,7 +104,7 @@ class DataflowParts(Builder):
         wanted = check_declared_names(output=output).get("outputs")
         over = self._data_name(over)
         self._check_broker(task, over)
-        body = read_body(task, over=over, item_param=item_param, silent=False)
+        body = read_body(task, Lists.read(over, item_param, option="item_param"), silent=False)
         last = find_last_outputs(body.graph)
         if len(last) != 1:
             raise GraphError(
@@ -114,8 +115,7 @@ class DataflowParts(Builder):
         place = MapPlace(
             name=node,
             body=body.graph,
-            over=over,
-            item=body.item,
+            lists={body.items[0]: over},
             outputs=wanted or (node,),
             collects=last,
             keep="items",

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, overload
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
 from typing import Literal as OneOf
 
 from typing_extensions import ParamSpec
 
 from taskiq_flow._words import quote
+from taskiq_flow.builders.arguments import inputs_by_name, literals_of
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.chain import Compiled, compile_chain
 from taskiq_flow.builders.graph_steps import step_of
 from taskiq_flow.builders.kicker import RunKicker, StartOptions
+from taskiq_flow.builders.lists import Lists, check_sizes
+from taskiq_flow.builders.reductions import ChainReductions
 from taskiq_flow.builders.skipping import SkipErrors, Skipping
 from taskiq_flow.builders.steps import (
     BranchStep,
@@ -25,11 +28,10 @@ from taskiq_flow.builders.steps import (
     Step,
 )
 from taskiq_flow.errors import GraphError
-from taskiq_flow.graph.model import Graph, Literal
-from taskiq_flow.tasks.annotations import name_of, task_of
+from taskiq_flow.graph.model import Graph
+from taskiq_flow.tasks.annotations import task_of
 from taskiq_flow.wiring.given import find_known_names, refuse_ambiguous
 from taskiq_flow.wiring.renaming import graph_renamed
-from taskiq_flow.wiring.values import literal
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
     _Any: TypeAlias = Union[_Sync[Any, Any], "Pipeline[Any, Any]", DataflowPipeline]
 
 
-class Pipeline(Builder, Generic[_P, _R]):
+class Pipeline(ChainReductions[_P, _R]):
     """A pipeline of steps, each of which receives the value of the step before it.
 
     The parameters of the first task are the pipeline's inputs. If the first step is no task, its value is the only
@@ -133,7 +135,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         :returns: The pipeline.
         :raises GraphError: it is no task, or an argument has no JSON form.
         """
-        arguments = _literals(task, extra)
+        arguments = literals_of(task, extra)
         if not isinstance(task, Builder):
             return self._add(CallStep(_check_task(task), param_name, arguments))
         if isinstance(task, Pipeline) and not task._has_own_inputs():
@@ -151,17 +153,21 @@ class Pipeline(Builder, Generic[_P, _R]):
         """
         if isinstance(task, Builder):
             raise GraphError("call_after takes a task, found a pipeline; add its tasks one by one")
-        self._add(CallStep(_check_task(task), param_name, _literals(task, extra), True))
+        self._add(CallStep(_check_task(task), param_name, literals_of(task, extra), True))
         return self
 
     @overload
     def map(
         self,
         task: _Async[Any, _T],
-        param_name: str | None = None,
+        param_name: str | Sequence[str] | None = None,
         skip_errors: bool = False,
         check_interval: float | None = None,
         *,
+        over: str | Sequence[str] | Mapping[str, str] | None = None,
+        product: bool = False,
+        strict: bool = True,
+        chunk: int | None = None,
         max_parallel: int | None = None,
         **extra: Any,
     ) -> Pipeline[_P, list[_T]]: ...
@@ -170,10 +176,14 @@ class Pipeline(Builder, Generic[_P, _R]):
     def map(
         self,
         task: _Plain[Any, _T],
-        param_name: str | None = None,
+        param_name: str | Sequence[str] | None = None,
         skip_errors: bool = False,
         check_interval: float | None = None,
         *,
+        over: str | Sequence[str] | Mapping[str, str] | None = None,
+        product: bool = False,
+        strict: bool = True,
+        chunk: int | None = None,
         max_parallel: int | None = None,
         **extra: Any,
     ) -> Pipeline[_P, list[_T]]: ...
@@ -241,27 +251,55 @@ class Pipeline(Builder, Generic[_P, _R]):
     def map(
         self,
         task: Any,
-        param_name: str | None = None,
+        param_name: str | Sequence[str] | None = None,
         skip_errors: SkipErrors = False,
         check_interval: float | None = None,
         *,
+        over: str | Sequence[str] | Mapping[str, str] | None = None,
+        product: bool = False,
+        strict: bool = True,
+        chunk: int | None = None,
         max_parallel: int | None = None,
         **extra: Any,
     ) -> Any:
         """Apply a task or a pipeline to each element of the value; the list of results is the next value.
 
+        A map over a dictionary gives a dictionary with the same keys.
+
         :param task: A task, a kicker, or a pipeline.
-        :param param_name: The parameter that takes the element, by default the first one that is free.
+        :param param_name: The parameter that takes the element, by default the first one that is free. For several
+            lists, a name for each.
         :param skip_errors: ``True`` leaves out elements that failed, instead of failing; ``"none"`` puts ``None`` in
             their place, ``"failure"`` their :class:`~taskiq_flow.Failure`.
         :param check_interval: Without effect, because nothing is polled; kept for code written for other libraries.
+        :param over: The lists to go through instead of the value: the name of an earlier step, whose result is taken,
+            or of an input; or several names, whose lists are gone through together; or a dictionary of names by the
+            parameter that takes the elements.
+        :param product: Apply it to every combination of the elements of several lists; those of the last list change
+            fastest.
+        :param strict: Fail if several lists have different lengths; otherwise the shortest one ends the map.
+        :param chunk: Hand over lists of up to so many elements instead of single ones; there is a result for each.
         :param max_parallel: How many elements may be worked on at once.
         :param extra: Values for other parameters, the same for every element.
         :returns: The pipeline.
-        :raises GraphError: it is no task, or an argument has no JSON form.
+        :raises GraphError: it is no task, an argument has no JSON form, or names or numbers are impossible.
         """
-        body = self._runnable(task, param_name, extra)
-        return self._add(EachStep(body=body, skipping=Skipping.read(skip_errors), max_parallel=max_parallel))
+        check_sizes(chunk=chunk)
+        lists = None
+        if over is not None or not (param_name is None or isinstance(param_name, str)):
+            lists = Lists.read(over, param_name, option="param_name")
+            param_name = None
+        return self._add(
+            EachStep(
+                body=self._runnable(task, param_name, extra),
+                lists=lists,
+                product=product,
+                strict=strict,
+                chunk=chunk,
+                skipping=Skipping.read(skip_errors),
+                max_parallel=max_parallel,
+            )
+        )
 
     def filter(
         self,
@@ -395,7 +433,7 @@ class Pipeline(Builder, Generic[_P, _R]):
     ) -> tuple[Graph, Mapping[str, Any], str | None]:
         single = next(iter(self.graph.outputs))  # compiles, which finds the order of the inputs
         positional = tuple(name for name in self._positional if name not in self._bound)
-        return *self._read_inputs(_by_name(positional, args, kwargs)), single
+        return *self._read_inputs(inputs_by_name(positional, args, kwargs)), single
 
     def _detach(self) -> None:
         self._steps = [*self._steps]
@@ -438,7 +476,7 @@ class Pipeline(Builder, Generic[_P, _R]):
         )
 
     def _runnable(self, task: Any, param_name: str | None, extra: Mapping[str, Any]) -> Runnable:
-        arguments = _literals(task, extra)
+        arguments = literals_of(task, extra)
         if not isinstance(task, Builder):
             return CallStep(_check_task(task), param_name, arguments)
         if isinstance(task, Pipeline) and not task._has_own_inputs():
@@ -458,22 +496,3 @@ class Pipeline(Builder, Generic[_P, _R]):
 def _check_task(task: Any) -> Any:
     task_of(task)
     return task
-
-
-def _literals(task: Any, extra: Mapping[str, Any]) -> dict[str, Literal]:
-    if not extra:
-        return {}
-    name = "the pipeline" if isinstance(task, Builder) else name_of(task)
-    return {parameter: literal(value, parameter=parameter, task=name) for parameter, value in extra.items()}
-
-
-def _by_name(positional: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the inputs by name, bound like the arguments of a call."""
-    if len(args) > len(positional):
-        takes = f"{quote(positional)} by position" if positional else "nothing by position"
-        raise GraphError(f"the pipeline takes {takes}, found {len(args)} values; give the others by name")
-    inputs = dict(zip(positional, args, strict=False))
-    twice = [name for name in inputs if name in kwargs]
-    if twice:
-        raise GraphError(f"{quote(twice)} given by position and by name; give each input once")
-    return {**inputs, **kwargs}

@@ -8,6 +8,7 @@ from typing import Literal as OneOf
 
 from attrs import evolve, frozen
 
+from taskiq_flow.builders.lists import Lists
 from taskiq_flow.builders.skipping import Skipping
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import ErrorMode, Graph, Literal
@@ -121,17 +122,26 @@ class InlineStep:
 
 @frozen(kw_only=True)
 class EachStep:
-    """Applies a task or a pipeline to each element of the value.
+    """Applies a task or a pipeline to each element of the value, or of several lists.
 
     :param body: The task or the pipeline.
     :param skipping: What becomes of elements that failed.
-    :param keep: ``values`` keeps the results, ``items`` keeps the elements whose result was true.
+    :param lists: The lists by name; ``None`` for the value.
+    :param product: Apply it to every combination of the elements of several lists.
+    :param strict: Fail if several lists have different lengths.
+    :param chunk: Hand over lists of so many elements.
+    :param keep: ``values`` keeps the results, ``items`` keeps the elements whose result was true, ``one`` combines the
+        results of chunks until one is left.
     :param max_parallel: How many elements may be worked on at once.
     """
 
     body: Runnable
     skipping: Skipping
-    keep: OneOf["values", "items"] = "values"
+    lists: Lists | None = None
+    product: bool = False
+    strict: bool = True
+    chunk: int | None = None
+    keep: OneOf["values", "items", "one"] = "values"
     max_parallel: int | None = None
 
 

@@ -8,10 +8,10 @@ from collections import deque
 from attrs import define
 
 from taskiq_flow.driver.active import ActiveRun
-from taskiq_flow.errors import BlobNotFound, StoreError
+from taskiq_flow.errors import BlobNotFound, PayloadError, StoreError
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
-from taskiq_flow.payloads import ClaimCheck, FailureKind, Value, bare
+from taskiq_flow.payloads import ClaimCheck, FailureKind, ListedValue, Value, bare
 from taskiq_flow.values.claim_checks import ClaimChecks
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.values.failures import failure_of
@@ -66,8 +66,10 @@ class Expansions:
 
     async def _answer(self, expansion: _Expansion, now: float) -> ev.Event | None:
         run, cell = expansion.run, expansion.instruction.cell
+        order = expansion.instruction
         try:
-            items = await self._items(run.id, cell, expansion.instruction.items)
+            items = await self._read_list(run.id, cell, order.items)
+            also = [await self._read_list(run.id, cell, each, beside=True) for each in order.also]
         except Exception as error:  # noqa: BLE001 - only a store's errors may pass; others would come again each turn
             expansion.tries += 1
             lasting = isinstance(error, BlobNotFound) or not isinstance(error, StoreError)
@@ -77,16 +79,22 @@ class Expansions:
                 return None
             failure = failure_of(error, FailureKind.REJECTED)
             return ev.AttemptFailed(cell=cell, attempt=1, failure=failure, at=now)
-        return ev.MapExpanded(cell=cell, items=items, at=now)
+        return ev.MapExpanded(
+            cell=cell, items=items.parts, also=tuple(each.parts for each in also), keys=items.keys, at=now
+        )
 
-    async def _items(self, run: str, cell: str, value: Value) -> tuple[Value, ...]:
+    async def _read_list(self, run: str, cell: str, value: Value, *, beside: bool = False) -> ListedValue:
         value = bare(value)
         if isinstance(value, ClaimCheck):
             value = await self._checks.redeem_once(run, value)
-        items = self._codec.items(value)
-        if not any(map(self._checks.is_large, items)):
+        items = self._codec.take_apart(value)
+        if beside and items.keys is not None:
+            raise PayloadError(
+                "the map goes over several lists, and found a dictionary among them; let a task before it make a list"
+            )
+        if not any(map(self._checks.is_large, items.parts)):
             return items
         # An item that is too large for a message is too large for the log as well.
-        light = tuple([await self._checks.check_in(run, f"items/{cell}", item) for item in items])
+        light = tuple([await self._checks.check_in(run, f"items/{cell}", item) for item in items.parts])
         await self._checks.drop_orphans(run)
-        return light
+        return ListedValue(light, items.keys)

@@ -134,11 +134,11 @@ def waiting_items(cells: Sequence[Cell]) -> Iterator[tuple[Cell, str]]:
     for cell in maps:
         items = cell.items
         assert items is not None
-        left = len(items.values) - items.next
+        left = items.count - items.next
         if left <= 0:
             continue
         if items.limit is not None:
             why = f"max_parallel is {items.limit}"
         else:
             why = f"{opened} items of maps are open, which is the flow's window"
-        yield cell, f"{left} of {len(items.values)} items are not begun: {why}"
+        yield cell, f"{left} of {items.count} items are not begun: {why}"

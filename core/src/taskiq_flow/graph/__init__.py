@@ -7,6 +7,7 @@ which checks them.
 from __future__ import annotations
 
 from taskiq_flow.graph.build import build_graph, check_inputs
+from taskiq_flow.graph.extents import count_items
 from taskiq_flow.graph.model import (
     DEFAULT_OPTIONS,
     Conditional,
@@ -52,6 +53,7 @@ __all__ = [
     "build_graph",
     "can_fit",
     "check_inputs",
+    "count_items",
     "digest",
     "from_json",
     "leaves",

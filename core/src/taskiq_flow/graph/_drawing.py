@@ -22,7 +22,7 @@ from taskiq_flow.graph.model import (
     Source,
 )
 
-__all__ = ["Arrow", "Box", "Drawing", "Group", "as_text", "draw", "limits"]
+__all__ = ["Arrow", "Box", "Drawing", "Group", "as_text", "draw", "limits", "map_word"]
 
 Style = OneOf["data", "guard", "order"]
 
@@ -96,6 +96,10 @@ def limits(node: Node) -> list[str]:
     """Return the options of a node that differ from the defaults, in a few words each."""
     options, words = node.options, []
     if isinstance(node, MapNode):
+        if node.chunk is not None:
+            words.append(f"up to {node.chunk} at a time")
+        if not node.strict and node.also:
+            words.append("ends with the shortest list")
         if node.max_parallel is not None:
             words.append(f"at most {node.max_parallel} at once")
         if node.skip_errors:
@@ -117,6 +121,15 @@ def limits(node: Node) -> list[str]:
             "stops the run on error" if options.on_error == "stop" else "the run goes on after an error"
         )
     return words
+
+
+def map_word(node: MapNode) -> str:
+    """Return what a map does, in a word or a few."""
+    if node.keep == "one":
+        return "reduce in a tree"
+    if node.keep == "items":
+        return "filter"
+    return "map over combinations" if node.join == "product" else "map"
 
 
 def draw(graph: Graph) -> Drawing:
@@ -184,11 +197,11 @@ class _Pen:
         path = prefix + node.name
         parts = self.scope(node.body, inner, prefix=f"{path}[]/")
         parts = parts or [Box(self._id(), ("(empty)",), "task")]
-        target = inner.get(node.item, ids[node.name])
-        self._sources(node.items, target, ids, inputs, "", each=True)
+        for item, source in ((node.item, node.items), *node.also.items()):
+            self._sources(source, inner.get(item, ids[node.name]), ids, inputs, "", each=True)
         for param, source in node.params.items():
             self._sources(source, inner.get(param, ids[node.name]), ids, inputs, param)
-        title = f"{node.name}: " + ("filter" if node.keep == "items" else "map")
+        title = f"{node.name}: {map_word(node)}"
         # A literal list has no box, so no arrow shows it; the title does.
         title += f" over {as_text(node.items.value)}" if isinstance(node.items, Literal) else ""
         return Group(ids[node.name], (title, *_literals(node), *limits(node)), tuple(parts), path)

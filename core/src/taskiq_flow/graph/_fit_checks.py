@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from taskiq_flow.graph.map_types import map_annotation
 from taskiq_flow.graph.model import (
     Conditional,
     FirstOf,
@@ -16,7 +17,7 @@ from taskiq_flow.graph.model import (
     Source,
     TaskNode,
 )
-from taskiq_flow.graph.types import can_fit, describe, list_of, tuple_of, union_of
+from taskiq_flow.graph.types import can_fit, describe, dict_of, list_of, tuple_of, union_of
 from taskiq_flow.payloads import Failure
 
 __all__ = ["misfits"]
@@ -42,19 +43,22 @@ def misfits(graph: Graph) -> Iterator[str]:
 
 
 def _map_misfits(node: MapNode, types: _Types) -> Iterator[str]:
-    items = types.of(node.items)
-    spec = node.body.inputs.get(node.item)
-    wanted = spec.annotation if spec else Any
-    if not can_fit(items, list):
-        yield (
-            f"map {node.name!r} goes over {_name_source(node.items)}, which is {describe(items)}; "
-            "map over something that is a list"
-        )
-    elif not can_fit(items, list_of(wanted)):
-        yield (
-            f"input {node.item!r} of the body of map {node.name!r} takes {describe(wanted)}, but the items come from "
-            f"{_name_source(node.items)}, which is {describe(items)}; make the annotations agree, or convert in between"
-        )
+    for item, source in ((node.item, node.items), *node.also.items()):
+        items = types.of(source)
+        spec = node.body.inputs.get(item)
+        wanted = spec.annotation if spec else Any
+        alone = not node.also and node.chunk is None
+        if not can_fit(items, list) and not (alone and can_fit(items, dict)):
+            yield (
+                f"map {node.name!r} goes over {_name_source(source)}, which is {describe(items)}; "
+                f"map over something that is a list{' or a dictionary' if alone else ''}"
+            )
+        elif not _items_fit(node, items, wanted):
+            what = "items" if node.chunk is None else "chunks"
+            yield (
+                f"input {item!r} of the body of map {node.name!r} takes {describe(wanted)}, but the {what} come from "
+                f"{_name_source(source)}, which is {describe(items)}; make the annotations agree, or convert in between"
+            )
     for param, source in node.params.items():
         accepted = node.body.inputs[param].annotation if param in node.body.inputs else None
         produced = types.of(source)
@@ -64,6 +68,12 @@ def _map_misfits(node: MapNode, types: _Types) -> Iterator[str]:
                 f"{_name_source(source)} "
                 f"is {describe(produced)}; make the annotations agree, or convert in between"
             )
+
+
+def _items_fit(node: MapNode, items: Any, wanted: Any) -> bool:
+    if node.chunk is not None:
+        return can_fit(items, wanted)
+    return can_fit(items, list_of(wanted)) or can_fit(items, dict_of(wanted))
 
 
 def _name_source(source: Source) -> str:
@@ -124,12 +134,12 @@ class _Types:
         if node.keep == "items":
             return self._filter(node)
         if place >= len(node.collects) or node.collects[place] not in node.body.outputs:
-            return list
+            return list if node.keep == "values" else Any
         body = self._bodies.setdefault(node.name, _Types(node.body))
         element = body.of(node.body.outputs[node.collects[place]])
         if node.fills:
             element = union_of((element, None if node.fills == "none" else Failure))
-        return list_of(element)
+        return map_annotation(self._graph, node, element)
 
     def _filter(self, node: MapNode) -> Any:
         """Return the annotation of a filter's list: that of the list at the start of a row of filters."""
@@ -145,6 +155,6 @@ class _Types:
             step = self._graph.nodes.get(source.node) if isinstance(source, Output) else None
             if isinstance(source, Input) or isinstance(step, TaskNode) or (step and step.keep == "values"):
                 items = self.of(source)
-                found = items if can_fit(items, list) else list
+                found = items if can_fit(items, list) or can_fit(items, dict) else list
         self._filtered.update(dict.fromkeys(row, found))
         return found

@@ -77,8 +77,9 @@ def map_problems(node: MapNode) -> Iterator[str]:
             f"map {name!r} has {_count(len(node.outputs), 'output')} but collects {len(node.collects)} of its "
             "body's; name one output of the body for each output of the map"
         )
-    if node.keep not in ("values", "items"):
-        yield f"map {name!r} keeps {node.keep!r}; it must be 'values' or 'items'"
+    if node.keep not in ("values", "items", "one"):
+        yield f"map {name!r} keeps {node.keep!r}; it must be 'values', 'items' or 'one'"
+    yield from _list_problems(node)
     if node.keep == "items" and len(node.collects) != 1:
         yield (
             f"map {name!r} keeps items but collects {_count(len(node.collects), 'output')} of its body; "
@@ -99,21 +100,48 @@ def map_problems(node: MapNode) -> Iterator[str]:
                 yield f"map {name!r} collects {collected!r}, but its body {has}{like.hint(collected)}"
     takes = f"takes {quote(body.inputs)}" if body.inputs else "takes no inputs"
     like = Suggestions(body.inputs)
-    if node.item not in body.inputs:
-        yield f"map {name!r} hands each item to input {node.item!r}, but its body {takes}{like.hint(node.item)}"
-    if node.item in node.params:
-        yield f"map {name!r} binds input {node.item!r} of its body to a source, but the items go there; bind another"
+    fed = (node.item, *node.also)
+    for item in fed:
+        if item not in body.inputs:
+            yield f"map {name!r} hands each item to input {item!r}, but its body {takes}{like.hint(item)}"
+        if item in node.params:
+            yield f"map {name!r} binds input {item!r} of its body to a source, but the items go there; bind another"
     for param in node.params:
         if param not in body.inputs:
             yield f"map {name!r} binds input {param!r}, but its body {takes}{like.hint(param)}"
     missing = [
         input_
         for input_, spec in body.inputs.items()
-        if spec.required and input_ != node.item and input_ not in node.params
+        if spec.required and input_ not in fed and input_ not in node.params
     ]
     if missing:
         noun = "input" if len(missing) == 1 else "inputs"
         yield f"map {name!r} does not bind the {noun} {quote(missing)} of its body; give each a source in params"
+
+
+def _list_problems(node: MapNode) -> Iterator[str]:
+    """Find contradictions in the way in which a map goes over its lists."""
+    name = node.name
+    for item, source in node.also.items():
+        yield from _source_problems(f"the items for {item!r} of map {name!r}", source)
+    if node.item in node.also:
+        yield f"map {name!r} hands the items of two lists to input {node.item!r} of its body; give each an input"
+    if node.join not in ("zip", "product"):
+        yield f"map {name!r} has join={node.join!r}; it must be 'zip' or 'product'"
+    if node.chunk is not None and (type(node.chunk) is not int or node.chunk < 1):
+        yield f"map {name!r} has chunk={node.chunk!r}; it must be a whole number from 1, or None"
+    elif node.chunk is not None and node.join == "product":
+        yield f"map {name!r} goes over a product in chunks; do one of the two"
+    if node.keep == "items" and (node.also or node.chunk is not None):
+        yield f"map {name!r} is a filter, which goes over the items of one list; leave the other lists and chunks out"
+    if node.keep == "one":
+        if node.chunk is None or node.chunk == 1:
+            yield f"map {name!r} reduces in a tree with chunk={node.chunk!r}; it must be a whole number from 2"
+        if len(node.collects) != 1 or node.also or node.skip_errors:
+            yield (
+                f"map {name!r} reduces in a tree, which takes one list, collects one output of its body, and cannot "
+                "leave out what failed"
+            )
 
 
 def _option_problems(name: str, options: NodeOptions) -> Iterator[str]:

@@ -42,7 +42,9 @@ def _graph(graph: Graph, inputs_title: str) -> Iterator[str]:
 def _node(node: Node, graph: Graph) -> Iterator[str]:
     head = f"{printable(node.name)}: "
     if isinstance(node, MapNode):
-        head += f"{'filter' if node.keep == 'items' else 'map'} over {_source(node.items, graph)}"
+        word = {"items": "filter over", "one": "reduce in a tree"}.get(node.keep, "map over")
+        lists = [_source(source, graph) for source in (node.items, *node.also.values())]
+        head += f"{word} {(' x ' if node.join == 'product' else ' and ').join(lists)}"
     else:
         head += printable(node.task)
     if node.outputs:
@@ -62,7 +64,8 @@ def _node(node: Node, graph: Graph) -> Iterator[str]:
     if options:
         yield f"  {printable('; '.join(options))}"
     if isinstance(node, MapNode):
-        yield f"  for each item, as {printable(node.item)}:"
+        each = "item" if node.chunk is None else "part"
+        yield f"  for each {each}, as {', '.join(map(printable, (node.item, *node.also)))}:"
         yield from _indent(_body(node), "    ")
 
 

@@ -191,17 +191,25 @@ class TaskNode:
 
 @frozen(kw_only=True)
 class MapNode:
-    """A place where a body graph is applied once per item of a list.
+    """A place where a body graph is applied once per item of a list, of a dictionary, or of several lists.
 
     :param name: Unique in its graph.
     :param body: The graph for one item.
-    :param items: The source of the list.
+    :param items: The source of the list, or of a dictionary: then its values are the items, and each output is a
+        dictionary with the same keys.
     :param item: The input of the body that receives the item.
+    :param also: Sources of further lists, each by the input of the body that receives its items.
+    :param join: With ``"zip"`` the body is applied to the first items of all lists, then to the second ones, and so on;
+        with ``"product"`` to every combination, in which the items of the last list change fastest.
+    :param strict: Whether zipped lists of different lengths fail the map; otherwise the shortest list ends it.
+    :param chunk: Hand over lists of so many consecutive items, the last of which may be shorter, instead of items.
     :param params: Sources in the outer graph for the body's other inputs; the same for every item.
     :param outputs: Names of the lists that it produces.
     :param collects: For each output the name of the body's output that is collected.
     :param keep: With ``"values"`` an output is the list of the body's outputs. With ``"items"`` the map is a filter:
-        the output is the list of the items for which the body's (single) collected output was true.
+        the output is the list of the items for which the body's (single) collected output was true. With ``"one"`` the
+        map is a reduction in a tree: what the body gave for the chunks is put into chunks again, in order, until one
+        value is left, which is the (single) output. A chunk of one such value is not worked on again.
     :param max_parallel: How many items may be open at once; ``None`` for the driver's window.
     :param skip_errors: Let items fail without failing the map.
     :param fills: What stands in the lists for an item that failed, with ``skip_errors``: nothing, null (``"none"``), or
@@ -214,11 +222,15 @@ class MapNode:
     body: Graph
     items: Source
     item: str = "item"
+    also: Mapping[str, Source] = field(factory=dict, hash=False)
+    join: OneOf["zip", "product"] = "zip"
+    strict: bool = True
+    chunk: int | None = None
     params: Mapping[str, Source] = field(factory=dict, hash=False)
     optional: frozenset[str] = frozenset()
     outputs: tuple[str, ...] = ()
     collects: tuple[str, ...] = ()
-    keep: OneOf["values", "items"] = "values"
+    keep: OneOf["values", "items", "one"] = "values"
     max_parallel: int | None = None
     skip_errors: bool = False
     fills: OneOf["", "none", "failure"] = ""

@@ -53,9 +53,10 @@ def leaves(source: Source) -> Iterator[Leaf]:
 
 
 def sources(node: Node) -> Iterator[Source]:
-    """Yield every source that a node waits for: parameters, the items of a map, the guard."""
+    """Yield every source that a node waits for: parameters, the lists of a map, the guard."""
     if isinstance(node, MapNode):
         yield node.items
+        yield from node.also.values()
     yield from node.params.values()
     if node.when is not None:
         yield node.when.source

@@ -22,6 +22,7 @@ def change_sources(node: Node, change: Callable[[Source], Source]) -> Node:
         changes["when"] = Guard(change(node.when.source), node.when.equals)
     if isinstance(node, MapNode):
         changes["items"] = change(node.items)
+        changes["also"] = {name: change(source) for name, source in node.also.items()}
     return evolve(node, **changes)
 
 

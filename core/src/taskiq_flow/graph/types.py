@@ -26,9 +26,11 @@ __all__ = [
     "can_fit",
     "comparable_or_any",
     "describe",
+    "dict_of",
     "is_union",
     "list_elements",
     "list_of",
+    "members",
     "tuple_of",
     "union_of",
 ]
@@ -107,6 +109,11 @@ def list_of(element: Any) -> Any:
     return types.GenericAlias(list, (element,))
 
 
+def dict_of(element: Any, key: Any = Any) -> Any:
+    """Return the annotation of a dictionary whose values all have the same annotation."""
+    return types.GenericAlias(dict, (key, element))
+
+
 def tuple_of(elements: typing.Iterable[Any]) -> Any:
     """Return the annotation of a list with an annotation for each element."""
     return types.GenericAlias(tuple, tuple(elements))
@@ -129,7 +136,7 @@ def _fits(produced: Any, accepted: Any, open_: _Pairs) -> bool:
         return True  # a recursive alias, which is being compared already
     open_ |= {pair}
     if is_union(produced) or is_union(accepted):
-        return any(_fits(one, other, open_) for one in _members(produced) for other in _members(accepted))
+        return any(_fits(one, other, open_) for one in members(produced) for other in members(accepted))
     origin, target = typing.get_origin(produced), typing.get_origin(accepted)
     if origin in _LITERALS and target in _LITERALS:
         taken = _travelling(accepted)
@@ -151,7 +158,8 @@ def is_union(annotation: Any) -> bool:
     return typing.get_origin(annotation) in (Union, getattr(types, "UnionType", Union))
 
 
-def _members(annotation: Any) -> tuple[Any, ...]:
+def members(annotation: Any) -> tuple[Any, ...]:
+    """Return the members of a union; any other annotation is the only one."""
     return typing.get_args(annotation) if is_union(annotation) else (annotation,)
 
 

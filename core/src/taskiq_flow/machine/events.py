@@ -49,14 +49,18 @@ class RunStarted:
 
 @light(kw_only=True)
 class MapExpanded:
-    """The list of a map was read.
+    """The lists of a map were read.
 
     :param cell: The map's cell.
-    :param items: One value per item, in order.
+    :param items: One value per item of its first list, in order.
+    :param also: The items of its further lists.
+    :param keys: The encoded key of each item, if it goes over a dictionary.
     """
 
     cell: str
     items: tuple[Value, ...]
+    also: tuple[tuple[Value, ...], ...] = ()
+    keys: tuple[Value, ...] | None = None
     at: float = 0.0
 
 

@@ -76,14 +76,16 @@ class Dispatch:
 
 @light(kw_only=True)
 class Expand:
-    """Read the items of a map; answer with ``MapExpanded``, or with ``AttemptFailed`` when the value is no list.
+    """Read the lists of a map; answer with ``MapExpanded``, or with ``AttemptFailed`` when a value is no list.
 
     :param cell: The map's cell.
-    :param items: The encoded list.
+    :param items: Its encoded list or dictionary.
+    :param also: Its further encoded lists.
     """
 
     cell: str
     items: Value
+    also: tuple[Value, ...] = ()
 
 
 @light(kw_only=True)

@@ -112,7 +112,7 @@ class RunMachine(RunState):
             elif cell.state is CellState.READY:
                 self._enqueue(cell)
             elif isinstance(cell.node, MapNode) and cell.items is None and self._ending is None:
-                self._out.append(do.Expand(cell=cell.path, items=self._items_of(cell)))
+                self._out.append(self._order_lists(cell))
         for cell in self.cells.in_flight.values():
             if cell.undecided is not None:
                 self._ask(cell, *cell.undecided)
@@ -189,7 +189,7 @@ class RunMachine(RunState):
         if cell is not None and isinstance(cell.node, MapNode) and cell.items is None:
             if self._ending is None:
                 self.version += 1
-                self._expand(cell, event.items)
+                self._expand(cell, event.items, event.also, event.keys)
         elif self.cells.state_of(event.cell) is not CellState.CANCELLED:
             raise InvalidTransition(event.cell, "MapExpanded", self.cells.story(event.cell))
 

@@ -80,7 +80,7 @@ class Plan:
     :param dependents: The positions of the nodes that wait for a node, by position.
     :param params: The parameters of each node, by position.
     :param guards: The place that a guard looks at and the value it wants there, by position.
-    :param items: The place of a map's items, by position.
+    :param items: The places of a map's lists, by position.
     :param outputs: The places of the graph's outputs, by name.
     :param producers: The positions of the nodes that can produce each output, by name.
     :param bodies: The plans of map nodes' bodies, by position.
@@ -94,7 +94,7 @@ class Plan:
     dependents: tuple[tuple[int, ...], ...]
     params: tuple[tuple[Param, ...], ...]
     guards: Mapping[int, tuple[Place, Any]]
-    items: Mapping[int, Place]
+    items: Mapping[int, tuple[Place, ...]]
     outputs: Mapping[str, Place]
     producers: Mapping[str, tuple[int, ...]]
     bodies: Mapping[int, Plan]
@@ -117,7 +117,7 @@ def _prepare(graph: Graph) -> Plan:
     dependents: list[list[int]] = [[] for _ in nodes]
     params: list[tuple[Param, ...]] = []
     guards: dict[int, tuple[Place, Any]] = {}
-    items: dict[int, Place] = {}
+    items: dict[int, tuple[Place, ...]] = {}
     bodies: dict[int, Plan] = {}
     for position, node in enumerate(nodes):
         before = predecessors(node)
@@ -133,7 +133,7 @@ def _prepare(graph: Graph) -> Plan:
         if node.when is not None:
             guards[position] = (_place(node.when.source, graph, index), _plain(node.when.equals))
         if isinstance(node, MapNode):
-            items[position] = _place(node.items, graph, index)
+            items[position] = tuple(_place(each, graph, index) for each in (node.items, *node.also.values()))
             bodies[position] = plan_of(node.body)
     return Plan(
         graph=graph,

@@ -14,6 +14,7 @@ from typing import Any
 from attrs import evolve
 
 from taskiq_flow.errors import PayloadError
+from taskiq_flow.graph.extents import lists_problem
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.cells import Cells
@@ -106,14 +107,11 @@ class RunState:
         )
         self.cells.active[path] = cell
         self.cells.move(cell, Trigger.OPENED)
-        items = self._items_of(cell)
-        listed = items
-        while type(listed) is Chosen:
-            listed = listed.value
-        if isinstance(listed, ListedValue):
-            self._expand(cell, listed.parts)
+        order = self._order_lists(cell)
+        if type(order.items) is ListedValue and not order.also:
+            self._expand(cell, order.items.parts, (), order.items.keys)
         else:
-            self._out.append(do.Expand(cell=cell.path, items=listed))
+            self._out.append(order)
 
     def _params_of(self, scope: Scope, position: int) -> dict[str, Value] | None:
         """Return the values of the node's parameters, or ``None`` when the cell is to be skipped.
@@ -128,8 +126,8 @@ class RunState:
                 if condition is None or not _holds(self._read(bare(condition)), guard[1]):
                     return None
         if plan.items:
-            items = plan.items.get(position)
-            if items is not None and resolve(items, inputs, outputs) is None:
+            places = plan.items.get(position)
+            if places is not None and any(resolve(place, inputs, outputs) is None for place in places):
                 return None
         params: dict[str, Value] = {}
         value: Value | None
@@ -150,11 +148,21 @@ class RunState:
                 return None
         return params
 
-    def _items_of(self, cell: Cell) -> Value:
+    def _lists_of(self, cell: Cell) -> list[Value]:
         scope = cell.scope
-        items = resolve(scope.plan.items[cell.position], scope.inputs, scope.outputs)
-        assert items is not None, "a map is opened only when its items are there"
-        return items
+        found = [resolve(place, scope.inputs, scope.outputs) for place in scope.plan.items[cell.position]]
+        lists = [each for each in found if each is not None]
+        assert len(lists) == len(found), "a map is opened only when its lists are there"
+        return lists
+
+    def _order_lists(self, cell: Cell) -> do.Expand:
+        # Where a list came from is found again when it is read; a value in a reading of it is not.
+        lists = []
+        for value in self._lists_of(cell):
+            while type(value) is Chosen:
+                value = value.value
+            lists.append(value)
+        return do.Expand(cell=cell.path, items=lists[0], also=tuple(lists[1:]))
 
     def _enqueue(self, cell: Cell) -> None:
         node = cell.node
@@ -257,13 +265,29 @@ class RunState:
 
     # Maps
 
-    def _expand(self, cell: Cell, values: tuple[Value, ...]) -> None:
+    def _expand(
+        self,
+        cell: Cell,
+        items: tuple[Value, ...],
+        also: tuple[tuple[Value, ...], ...],
+        keys: tuple[Value, ...] | None,
+    ) -> None:
         node = cell.node
         assert isinstance(node, MapNode)
-        place = cell.scope.plan.items[cell.position]
-        if type(place) is not Slot:
-            values = place_items(place, self._items_of(cell), values)
-        cell.items = Items.of(node, values, cell.params)
+        problem = lists_problem(node, (len(items), *map(len, also)), keyed=keys is not None)
+        if problem:
+            self._fail(cell.scope, cell.position, 1, Failure(kind=FailureKind.REJECTED, message=problem))
+            self.cells.move(cell, Trigger.GAVE_UP)
+            self._close(cell)
+            return
+        places = cell.scope.plan.items[cell.position]
+        if also or type(places[0]) is not Slot:
+            items, *others = (
+                place_items(place, value, values)
+                for place, value, values in zip(places, self._lists_of(cell), (items, *also), strict=True)
+            )
+            also = tuple(others)
+        cell.items = Items.of(node, items, cell.params, also, keys)
         self._open_items(cell, node, cell.items)
 
     def _open_items(self, cell: Cell, node: MapNode, items: Items) -> None:
@@ -272,7 +296,7 @@ class RunState:
         size = len(plan.nodes)
         tolerant = cell.scope.tolerant or node.skip_errors
         on_error = node.options.on_error or cell.scope.on_error
-        while items.next < len(items.values):
+        while items.next < items.count:
             if items.limit is not None:
                 if len(items.open) >= items.limit:
                     return
@@ -283,7 +307,11 @@ class RunState:
                     self._starved.append(cell)
                 return
             number = items.next
-            inputs = {**items.shared, node.item: items.values[number]}
+            inputs = (
+                items.inputs_of(node, number)
+                if items.also
+                else {**items.shared, node.item: items.values[number]}
+            )
             # The same as Scope.open(), but faster; a map of many items spends much of its time here.
             scope = Scope(
                 plan, f"{path}[{number}]/", inputs, cell, number, on_error, tolerant,
@@ -297,7 +325,10 @@ class RunState:
             for position in plan.roots:
                 self._arrive(scope, position)
         if items.finished:
-            self._close_map(cell, node, items)
+            if node.keep == "one" and not items.failures and items.climb(node):
+                self._open_items(cell, node, items)
+            else:
+                self._close_map(cell, node, items)
 
     def _item_done(self, cell: Cell, scope: Scope) -> None:
         node, items = cell.node, cell.items
@@ -342,7 +373,7 @@ class RunState:
             self._doom(cell.scope, cell.position, items.failure)
         else:
             self.cells.move(cell, Trigger.RETURNED)
-            cell.scope.outputs[cell.position] = items.gather()
+            cell.scope.outputs[cell.position] = items.gather(node)
         self._close(cell)
 
     # The run ends

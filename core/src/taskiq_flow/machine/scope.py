@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
+from taskiq_flow.graph.extents import count_items
 from taskiq_flow.graph.model import ErrorMode, MapNode, Node
 from taskiq_flow.machine.plan import Plan, resolve
 from taskiq_flow.machine.transitions import CellState
@@ -149,7 +150,10 @@ class Scope:
 class Items:
     """The progress of a map.
 
-    :ivar values: The items.
+    :ivar values: What is handed over for each number: items, or chunks of them.
+    :ivar also: The same of the map's further lists, each with the input of the body that receives it.
+    :ivar keys: The key of each item of a dictionary; ``None`` for a list.
+    :ivar count: How many items there are to open; a reduction in a tree adds a level when one is finished.
     :ivar shared: The body's inputs that are the same for every item.
     :ivar limit: The map's own limit of open items; ``None`` if it has none.
     :ivar results: A column for each output of the map, with a value for each item, in item order; ``None`` for an item
@@ -159,28 +163,99 @@ class Items:
     :ivar failures: How many items failed.
     :ivar failure: The first failure of an item.
     :ivar starved: Whether it waits for other maps to finish items before it opens more.
+    :ivar level: In a reduction in a tree, the number of the first item of the current level.
+    :ivar carried: The last value of a level that is left for the next one, because it had no other beside it.
     """
 
     values: tuple[Value, ...]
     shared: Mapping[str, Value]
     limit: int | None
     results: tuple[list[Value | None], ...]
+    count: int
+    also: tuple[tuple[str, tuple[Value, ...]], ...] = ()
+    keys: tuple[Value, ...] | None = None
     next: int = 0
     open: dict[int, Scope] = field(factory=dict)
     failures: int = 0
     failure: Failure | None = None
     starved: bool = False
+    level: int = 0
+    carried: Value | None = None
 
     @classmethod
-    def of(cls, node: MapNode, values: tuple[Value, ...], shared: Mapping[str, Value]) -> Items:
-        """Start with nothing opened."""
-        columns: tuple[list[Value | None], ...] = tuple([None] * len(values) for _ in node.outputs)
-        return cls(values=values, shared=shared, limit=node.max_parallel, results=columns)
+    def of(
+        cls,
+        node: MapNode,
+        values: tuple[Value, ...],
+        shared: Mapping[str, Value],
+        also: tuple[tuple[Value, ...], ...] = (),
+        keys: tuple[Value, ...] | None = None,
+    ) -> Items:
+        """Start with nothing opened.
+
+        :param values: The items of the map's first list.
+        :param also: Those of the further lists.
+        :param keys: The keys of the items of a dictionary.
+        """
+        count = count_items(node, [len(values), *map(len, also)])
+        if node.chunk is not None:
+            length = min(len(values), *map(len, also), len(values))
+            values = _chunks(values[:length], node.chunk)
+            also = tuple(_chunks(each[:length], node.chunk) for each in also)
+            if node.keep == "one":
+                # The body is applied to an empty list as well, and a further level is added when this one is finished.
+                values = values or (ListedValue(()),)
+                count = len(values)
+        columns: tuple[list[Value | None], ...] = tuple([None] * count for _ in node.outputs)
+        return cls(
+            values=values,
+            shared=shared,
+            limit=node.max_parallel,
+            results=columns,
+            count=count,
+            also=tuple(zip(node.also, also, strict=True)),
+            keys=keys,
+        )
 
     @property
     def finished(self) -> bool:
         """Whether every item was opened and is done."""
-        return not self.open and self.next == len(self.values)
+        return not self.open and self.next == self.count
+
+    def inputs_of(self, node: MapNode, number: int) -> dict[str, Value]:
+        """Return the inputs of the body for one item of a map over several lists."""
+        inputs = dict(self.shared)
+        for name, values in reversed(self.also):
+            place = number
+            if node.join == "product":
+                number, place = divmod(number, len(values))
+            inputs[name] = values[place]
+        inputs[node.item] = self.values[number]
+        return inputs
+
+    def climb(self, node: MapNode) -> bool:
+        """Prepare the next level of a reduction in a tree, after one is finished.
+
+        :returns: Whether there is one; otherwise :meth:`gather` gives the value that is left.
+        """
+        (column,) = self.results
+        found = [value for value in column[self.level :] if value is not None]
+        if self.carried is not None:
+            found.append(self.carried)
+            self.carried = None
+        if len(found) == 1:
+            self.carried = found[0]
+            return False
+        assert node.chunk is not None, "a reduction in a tree has a size of chunks"
+        groups = _chunks(tuple(found), node.chunk)
+        if len(groups[-1].parts) == 1:
+            self.carried = groups[-1].parts[0]
+            groups = groups[:-1]
+        self.level = len(column)
+        self.values += groups
+        self.count = len(self.values)
+        column.extend([None] * len(groups))
+        return True
 
     def collect(self, node: MapNode, scope: Scope, read: Callable[[Value], Any]) -> None:
         """Keep the outputs of a finished item; a skipped output is null, so that lists stay aligned.
@@ -206,11 +281,28 @@ class Items:
         for column in self.results:
             column[scope.number] = value
 
-    def gather(self) -> tuple[Value, ...]:
+    def gather(self, node: MapNode) -> tuple[Value, ...]:
         """Give the map's outputs, in item order, without the items that failed or were left out."""
+        if node.keep == "one":
+            assert self.carried is not None, "the last level of a tree leaves one value"
+            return (self.carried,)
+        keys = self.keys
+        if keys is None:
+            return tuple(
+                ListedValue(tuple([value for value in column if value is not None]))
+                for column in self.results
+            )
         return tuple(
-            ListedValue(tuple([value for value in column if value is not None])) for column in self.results
+            ListedValue(
+                tuple([value for value in column if value is not None]),
+                tuple([key for key, value in zip(keys, column, strict=True) if value is not None]),
+            )
+            for column in self.results
         )
+
+
+def _chunks(values: tuple[Value, ...], size: int) -> tuple[ListedValue, ...]:
+    return tuple(ListedValue(values[start : start + size]) for start in range(0, len(values), size))
 
 
 @define(eq=False)

@@ -11,7 +11,7 @@ so that a log from a newer version is never read in part.
     {"v": 1, "s": "json", "text": "[1, 2]"}          a payload
     {"v": 1, "s": "pickle", "b64": "gAQu"}           a payload that is not text
     {"v": 1, "s": "json", "blob": "k7", "size": 9}   a claim check
-    {"v": 1, "list": [{"s": "json", "text": "1"}]}   a list stored as its elements
+    {"v": 1, "list": [{"s": "json", "text": "1"}]}   a list stored as its elements; a dictionary has keys too
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ T = TypeVar("T")
 
 def _write_value(value: Value) -> dict[str, Any]:
     if isinstance(value, ListedValue):
-        return {"list": [_write_value(part) for part in value.parts]}
+        parts = [_write_value(part) for part in value.parts]
+        if value.keys is None:
+            return {"list": parts}
+        return {"list": parts, "keys": [_write_value(key) for key in value.keys]}
     if isinstance(value, Chosen):
         return {"of": value.index, "value": _write_value(value.value)}
     if isinstance(value, ClaimCheck):
@@ -81,6 +84,8 @@ def _read_value(data: Any) -> Value:
             return ListedValue(tuple(map(_read_value, data["list"])))
         if found == {"of": int, "value": dict}:
             return Chosen(data["of"], _read_value(data["value"]))
+        if found == {"list": list, "keys": list} and len(data["list"]) == len(data["keys"]):
+            return ListedValue(tuple(map(_read_value, data["list"])), tuple(map(_read_value, data["keys"])))
     raise Misfit("a value (s with text, b64, or blob and size; or list)", data)
 
 

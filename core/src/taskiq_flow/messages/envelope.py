@@ -105,7 +105,9 @@ def _plain(text: str) -> str:
 def _argument_to_wire(value: Value) -> list[Any]:
     value = bare(value)
     if isinstance(value, ListedValue):
-        return [None, [_argument_to_wire(part) for part in value.parts]]
+        parts = [_argument_to_wire(part) for part in value.parts]
+        keys = value.keys
+        return [None, parts] if keys is None else [None, parts, [_argument_to_wire(key) for key in keys]]
     if isinstance(value, ClaimCheck):
         return [value.serializer, None, value.key, value.size]
     try:
@@ -116,7 +118,8 @@ def _argument_to_wire(value: Value) -> list[Any]:
 
 def _argument_from_wire(wire: list[Any]) -> Value:
     if wire[0] is None:
-        return ListedValue(tuple([_argument_from_wire(part) for part in wire[1]]))
+        keys = tuple([_argument_from_wire(key) for key in wire[2]]) if len(wire) > 2 else None
+        return ListedValue(tuple([_argument_from_wire(part) for part in wire[1]]), keys)
     if len(wire) == 2:
         return Payload(wire[0], wire[1].encode())
     if wire[1] is None:

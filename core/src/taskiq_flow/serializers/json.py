@@ -109,6 +109,11 @@ class JsonSerializer(TypedSerializer):
         """Return the encoded list of encoded elements."""
         return b"[" + b",".join(parts) + b"]"
 
+    def join_mapping(self, keys: Iterable[bytes], values: Iterable[bytes]) -> bytes:
+        """Return the encoded dictionary of encoded keys and values."""
+        pairs = zip(keys, values, strict=True)
+        return b"{" + b",".join([key + b":" + value for key, value in pairs]) + b"}"
+
 
 def _check_numbers(data: bytes) -> bytes:
     """Return the data, unless it has an integer with so many digits that readers refuse it.

@@ -137,7 +137,7 @@ def _check_maps(machine: RunMachine, ending: bool) -> None:
         if ending:
             continue
         assert not items.finished, f"{cell.path} is over, but still open"
-        if items.next < len(items.values) and (items.limit is None or len(items.open) < items.limit):
+        if items.next < items.count and (items.limit is None or len(items.open) < items.limit):
             assert items.starved, f"{cell.path} could open items"
             assert opened >= machine._window, f"{cell.path} waits for nothing"
             assert any(other is cell for other in machine._starved)

@@ -297,12 +297,39 @@ def check_lists(serializer: Serializer) -> None:
     expect(
         same(joined, points), f"a joined list must come back by its annotation, {points!r}, found {joined!r}"
     )
+    _check_mappings(serializer)
     for other in ({"a": 1}, "text", 5, None):
         raises(
             PayloadError,
             f"split() of {other!r}, which is no list, must be refused with a PayloadError",
             serializer.split,
             _dumps(serializer, other),
+        )
+
+
+def _check_mappings(serializer: Serializer) -> None:
+    for value in ({}, {"a": 1}, {"é": [1], "": {"b": None}}, {str(number): number for number in range(50)}):
+        found = serializer.split_mapping(_write(serializer, value))
+        expect(found is not None, f"split_mapping() must take {value!r} apart, found None")
+        keys, parts = found or ([], [])
+        pairs = {
+            _loads(serializer, key): _loads(serializer, part) for key, part in zip(keys, parts, strict=True)
+        }
+        expect(
+            same(pairs, value), f"split_mapping() must give the keys and values of {value!r}, found {pairs!r}"
+        )
+        joined = _loads(serializer, serializer.join_mapping(keys, parts))
+        expect(
+            same(joined, value), f"join_mapping() must undo split_mapping() of {value!r}, found {joined!r}"
+        )
+        expect(
+            list(joined) == list(value), f"join_mapping() must keep the order of {value!r}, found {joined!r}"
+        )
+    for other in ([1], "text", 5, None):
+        found = serializer.split_mapping(_write(serializer, other))
+        expect(
+            found is None,
+            f"split_mapping() of {other!r}, which is no dictionary, must be None, found {found!r}",
         )
 
 

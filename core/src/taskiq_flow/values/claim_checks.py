@@ -129,7 +129,7 @@ class ClaimChecks:
 
         async def whole(part: Value) -> Value:
             if isinstance(part, ListedValue):
-                return ListedValue(tuple(await asyncio.gather(*map(whole, part.parts))))
+                return ListedValue(tuple(await asyncio.gather(*map(whole, part.parts))), part.keys)
             if isinstance(part, Chosen):
                 return Chosen(part.index, await whole(part.value))
             if isinstance(part, ClaimCheck):

@@ -18,7 +18,7 @@ from taskiq_flow.errors import PayloadError, PluginError
 from taskiq_flow.graph.types import describe
 from taskiq_flow.payloads import FAILURES, ClaimCheck, ListedValue, Payload, Value, bare, has_claim_checks
 from taskiq_flow.serializer import ByteCodec, Serializer
-from taskiq_flow.values.elements import collect_as, elements_of
+from taskiq_flow.values.elements import collect_as, elements_of, pair_of
 from taskiq_flow.values.failures import text_of
 from taskiq_flow.values.fitting import check_result
 from taskiq_flow.values.places import FailureSerializer
@@ -170,9 +170,11 @@ class Codec:
             name, data = self._open(value)
         else:
             value = bare(value)
-            joined = self._join_payloads(value.parts) if isinstance(value, ListedValue) else None
-            if joined is None and isinstance(value, ListedValue) and len(self._writers(value)) > 1:
-                return self._decode_each(value, type_)
+            joined = None
+            if isinstance(value, ListedValue):
+                joined = self._join_payloads(value.parts) if value.keys is None else None
+                if joined is None and len(self._writers(value)) > 1:
+                    return self._decode_each(value, type_)
             name, data = joined or self._join(value)
         made = self._made.get(name) or self.serializer(name)
         return _call(name, "decode", made.loads, data, type_)
@@ -210,7 +212,9 @@ class Codec:
         if isinstance(value, ClaimCheck):
             return UNFETCHED_BLOB
         if isinstance(value, ListedValue) and has_claim_checks(value):
-            return [self._decode_here(part) for part in value.parts]
+            parts = [self._decode_here(part) for part in value.parts]
+            keys = value.keys
+            return parts if keys is None else dict(zip(map(self.decode, keys), parts, strict=True))
         return self.decode(value)
 
     def flat(self, value: Value) -> Value:
@@ -224,7 +228,7 @@ class Codec:
         if (joined := self.join_usual(value)) is not None:
             return joined
         if has_claim_checks(value) or len(self._writers(value)) > 1:
-            return ListedValue(tuple(map(self.flat, value.parts)))
+            return ListedValue(tuple(map(self.flat, value.parts)), value.keys)
         return self._seal(*self._join(value), self._chain_over(_ids(value)))
 
     def join_usual(self, value: ListedValue) -> Payload | None:
@@ -232,7 +236,7 @@ class Codec:
 
         It is the usual case, and lists are long: ``None`` in any other.
         """
-        joined = None if self._chain else self._join_payloads(value.parts)
+        joined = None if self._chain or value.keys is not None else self._join_payloads(value.parts)
         return None if joined is None else Payload(*joined)
 
     def _join_payloads(self, parts: tuple[Value, ...]) -> tuple[str, bytes] | None:
@@ -245,20 +249,28 @@ class Codec:
             return None
         return name, _call(name, "join", self.serializer(name).join, [part.data for part in payloads])
 
-    def items(self, value: Value) -> tuple[Value, ...]:
-        """Return the elements of an encoded list.
+    def take_apart(self, value: Value) -> ListedValue:
+        """Return an encoded list or dictionary as its elements.
 
-        :raises PayloadError: it is not a list.
+        :raises PayloadError: it is neither.
         """
         value = bare(value)
         if isinstance(value, ListedValue):
-            return value.parts
+            return value
         if isinstance(value, ClaimCheck):
             raise PayloadError(f"the blob {value.key!r} must be fetched before it can be mapped over")
         name, data = self._open(value)
-        parts = _call(name, "split", _split, self.serializer(name), data)
+        serializer = self.serializer(name)
         chain = self._chain_over((value.serializer,))
-        return tuple([self._seal(name, part, chain) for part in parts])
+        try:
+            parts, keys = _call(name, "split", _split, serializer, data), None
+        except PayloadError:
+            found = _call(name, "split", serializer.split_mapping, data)
+            if found is None:
+                raise
+            keys = tuple([self._seal(name, key, chain) for key in found[0]])
+            parts = found[1]
+        return ListedValue(tuple([self._seal(name, part, chain) for part in parts]), keys)
 
     # Codecs
 
@@ -326,6 +338,8 @@ class Codec:
             return self._open(value)
         if isinstance(value, ClaimCheck):
             raise PayloadError(f"the blob {value.key!r} must be fetched before it can be decoded")
+        if value.keys is not None:
+            return self._join_mapping(value.parts, value.keys)
         # A pair for each element of a long list would take more than the elements.
         joined = self._join_payloads(value.parts)
         if joined is not None:
@@ -343,6 +357,8 @@ class Codec:
 
         :raises PayloadError: an element, or the number of elements, does not fit.
         """
+        if value.keys is not None:
+            return self._decode_values(value, value.keys, type_)
         decoded: list[Any] = []
         wanted = elements_of(type_, len(value.parts))
         if wanted is None:
@@ -353,6 +369,26 @@ class Codec:
         except PayloadError as error:
             raise PayloadError(f"at [{len(decoded)}]: {error}") from error
         return collect_as(type_, decoded)
+
+    def _decode_values(self, value: ListedValue, keys: tuple[Value, ...], type_: Any) -> Any:
+        """Decode the keys and values of a dictionary that several serializers wrote, each on its own."""
+        key_type, part_type = pair_of(type_)
+        decoded: dict[Any, Any] = {}
+        for key, part in zip(keys, value.parts, strict=True):
+            name = self.decode(key, key_type)
+            try:
+                decoded[name] = self.decode(part, part_type)
+            except PayloadError as error:
+                raise PayloadError(f"at [{name!r}]: {error}") from error
+        return decoded
+
+    def _join_mapping(self, parts: tuple[Value, ...], keys: tuple[Value, ...]) -> tuple[str, bytes]:
+        opened, opened_keys = [self._join(part) for part in parts], [self._join(key) for key in keys]
+        name = opened[0][0] if opened else self.default
+        join = self.serializer(name).join_mapping
+        return name, _call(
+            name, "join", join, [data for _, data in opened_keys], [data for _, data in opened]
+        )
 
     def _chain_over(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Return the codecs for a payload that is made of others: our own, then the others' that we do not have.
@@ -393,7 +429,7 @@ def make_codec(recipe: CodecRecipe) -> Codec:
 def _ids(value: Value) -> Iterable[str]:
     value = bare(value)
     if isinstance(value, ListedValue):
-        for part in value.parts:
+        for part in (*value.parts, *(value.keys or ())):
             yield from _ids(part)
     else:
         yield value.serializer

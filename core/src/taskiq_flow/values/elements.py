@@ -7,9 +7,10 @@ from typing import Annotated, Any, get_args, get_origin
 
 from typing_extensions import get_type_hints
 
-from taskiq_flow.graph.types import is_union, list_elements
+from taskiq_flow.graph._shapes import is_mapping
+from taskiq_flow.graph.types import is_union, list_elements, members
 
-__all__ = ["collect_as", "elements_of"]
+__all__ = ["collect_as", "elements_of", "pair_of"]
 
 _COLLECTIONS: dict[Any, Any] = {set: set, frozenset: frozenset, tuple: tuple, deque: deque}
 
@@ -30,6 +31,16 @@ def elements_of(annotation: Any, count: int) -> list[Any] | None:
     if not isinstance(elements, tuple):
         return [elements] * count
     return list(elements) if len(elements) == count else None
+
+
+def pair_of(annotation: Any) -> tuple[Any, Any]:
+    """Return the annotations of the keys and of the values of a dictionary; ``Any`` where they are unknown."""
+    for each in members(annotation):
+        found = _of_list(each)
+        args = get_args(found)
+        if len(args) == 2 and is_mapping(get_origin(found)):
+            return args
+    return Any, Any
 
 
 def collect_as(annotation: Any, elements: list[Any]) -> Any:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_origin
 
 from attrs import frozen
 
 from taskiq_flow.errors import PayloadError
+from taskiq_flow.graph._shapes import is_mapping
 from taskiq_flow.graph.model import (
     Conditional,
     FirstOf,
@@ -24,10 +25,10 @@ from taskiq_flow.graph.model import (
     Output,
     Source,
 )
-from taskiq_flow.graph.types import union_of
+from taskiq_flow.graph.types import comparable_or_any, dict_of, list_of, members, union_of
 from taskiq_flow.payloads import FAILURES, NULL, Chosen, Failure, ListedValue, Payload, Value, bare
 from taskiq_flow.values.codec import Codec
-from taskiq_flow.values.elements import elements_of
+from taskiq_flow.values.elements import elements_of, pair_of
 
 __all__ = [
     "ByAnnotation",
@@ -74,7 +75,8 @@ class ByAnnotation(Reading):
 
     def of_element(self) -> Reading:
         """Read an element by its annotation."""
-        wanted = elements_of(self.annotation, 1)
+        values = pair_of(self.annotation)[1]
+        wanted = elements_of(self.annotation, 1) if values is Any else [values]
         if wanted is not None:
             return ByAnnotation(wanted[0])
         return ByAnnotation(union_of(_distinct_elements(self.annotation)))
@@ -165,20 +167,30 @@ class EachMember(Reading):
 
 @frozen(eq=False)
 class EachItem(Reading):
-    """Reads a list whose elements are all read in the same way.
+    """Reads a list, or a dictionary, whose elements are all read in the same way.
 
     :param reading: How an element is read.
+    :param keys: The annotation of the keys, if it is a dictionary.
+    :param keyed: Whether it is certainly a dictionary.
     """
 
     reading: Reading
+    keys: Any = Any
+    keyed: bool = False
 
     @property
     def annotation(self) -> Any:
-        """The list of the elements' annotation."""
-        return list[self.reading.annotation]  # type: ignore[name-defined]
+        """The list, or the dictionary, of the elements' annotation."""
+        element = self.reading.annotation
+        return dict_of(element, self.keys) if self.keyed else list_of(element)
 
     def read(self, value: Value, codec: Codec) -> Any:
         """Decode all elements at once where they have one annotation."""
+        if isinstance(value, ListedValue) and value.keys is not None:
+            if isinstance(self.reading, ByAnnotation):
+                return codec.decode(value, dict_of(self.reading.annotation, self.keys))
+            keys = [codec.decode(key, self.keys) for key in value.keys]
+            return dict(zip(keys, [self.reading.read(part, codec) for part in value.parts], strict=True))
         if isinstance(self.reading, ByAnnotation):
             return codec.decode(value, self.annotation)
         if isinstance(self.reading, GivenValue):
@@ -235,7 +247,7 @@ def read_inputs(graph: Graph, kinds: Mapping[str, type]) -> dict[str, Reading]:
 
 
 def _parts(value: Value, codec: Codec) -> tuple[Value, ...]:
-    return value.parts if isinstance(value, ListedValue) else codec.items(value)
+    return codec.take_apart(value).parts if not isinstance(value, ListedValue) else value.parts
 
 
 def _distinct_elements(annotation: Any) -> list[Any]:
@@ -272,12 +284,34 @@ def _of_output(graph: Graph, source: Output, given: Mapping[str, Reading]) -> Re
     place = node.outputs.index(source.name)
     if not isinstance(node, MapNode):
         return ByAnnotation(node.returns[place] if node.returns else Any)
-    item = reading_of(graph, node.items, given).of_element()
+    lists = reading_of(graph, node.items, given)
+    keys, keyed = _keys_of(node, lists)
     if node.keep == "items":
-        return EachItem(item)
+        return EachItem(lists.of_element(), keys, keyed)
     inside = {name: reading_of(graph, each, given) for name, each in node.params.items()}
+    for name, items in (
+        (node.item, lists),
+        *((name, reading_of(graph, each, given)) for name, each in node.also.items()),
+    ):
+        inside[name] = items.of_element() if node.chunk is None else EachItem(items.of_element())
     body = node.body
-    element = reading_of(body, body.outputs[node.collects[place]], {**inside, node.item: item})
+    if node.keep == "one":
+        # On later levels the body gets what it has given.
+        inside[node.item] = ByAnnotation()
+    element = reading_of(body, body.outputs[node.collects[place]], inside)
     if node.fills:
         element = FilledPlace(element, None if node.fills == "none" else Failure)
-    return EachItem(element)
+    return element if node.keep == "one" else EachItem(element, keys, keyed)
+
+
+def _keys_of(node: MapNode, items: Reading) -> tuple[Any, bool]:
+    """Return the annotation of the keys of what a map goes over, and whether it is certainly a dictionary."""
+    if node.also or node.chunk is not None:
+        return Any, False
+    if isinstance(items, EachItem):
+        return items.keys, items.keyed
+    if isinstance(items, (ByPlace, EachMember)):
+        return Any, False
+    keys = pair_of(items.annotation)[0]
+    kinds = [get_origin(each) or each for each in members(comparable_or_any(items.annotation))]
+    return keys, all(isinstance(each, type) and is_mapping(each) for each in kinds)

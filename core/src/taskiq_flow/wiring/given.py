@@ -125,7 +125,7 @@ def _free_of(node: Node) -> Iterator[tuple[str, Any]]:
 
 
 def _free_of_body(node: MapNode) -> dict[str, InputSpec]:
-    bound = {node.item, *node.params}
+    bound = {node.item, *node.also, *node.params}
     left = {name: spec for name, spec in node.body.inputs.items() if name not in bound}
     return {**left, **free_inputs(node.body)}
 

@@ -158,12 +158,11 @@ class TaskPlace:
 
 @frozen(kw_only=True)
 class MapPlace:
-    """A body graph that is applied to each item of a list.
+    """A body graph that is applied to each item of a list, or of several.
 
     :param name: The node's name.
     :param body: The graph for one item.
-    :param over: The name of the list.
-    :param item: The body's input that takes the item.
+    :param lists: The name of each list, by the body's input that takes its items.
     :param outputs: Names of the lists that are produced.
     :param collects: For each list the body's output that it collects.
     :param declared: The body's inputs that the user has named.
@@ -174,12 +173,14 @@ class MapPlace:
 
     name: str
     body: Graph
-    over: str
-    item: str
+    lists: Mapping[str, str]
     outputs: tuple[str, ...]
     collects: tuple[str, ...]
     declared: frozenset[str] = frozenset()
-    keep: OneOf["values", "items"] = "values"
+    product: bool = False
+    strict: bool = True
+    chunk: int | None = None
+    keep: OneOf["values", "items", "one"] = "values"
     max_parallel: int | None = None
     skip_errors: bool = False
     fills: OneOf["", "none", "failure"] = ""
@@ -198,19 +199,24 @@ class MapPlace:
                 declared=name in self.declared and data not in self.outputs,
             )
             for name, spec in self.body.inputs.items()
-            if name != self.item
+            if name not in self.lists
             for data in (self.names.get(name, name),)
         )
-        return (Need(self.item, self.over, declared=True), *shared)
+        return (*(Need(item, over, declared=True) for item, over in self.lists.items()), *shared)
 
     def node(self, wiring: Wiring, retry: Retry, serializer: str | None = None) -> MapNode:
         """Return the node, wired to the data that exists."""
-        shared = [need for need in self.needs[1:] if need.data in wiring]
+        shared = [need for need in self.needs[len(self.lists) :] if need.data in wiring]
+        (item, over), *also = self.lists.items()
         return MapNode(
             name=self.name,
             body=graph_with_defaults(self.body, retry, None, serializer),
-            items=wiring[self.over],
-            item=self.item,
+            items=wiring[over],
+            item=item,
+            also={each: wiring[name] for each, name in also},
+            join="product" if self.product else "zip",
+            strict=self.strict,
+            chunk=self.chunk,
             params={need.parameter: wiring[need.data] for need in shared},
             optional=frozenset(need.parameter for need in shared if not need.required),
             outputs=self.outputs,
@@ -232,10 +238,10 @@ class MapPlace:
 
         :param names: New names by the old ones.
         """
-        data = {**{need.parameter: need.data for need in self.needs[1:]}, **self._free_names()}
+        data = {**{need.parameter: need.data for need in self.needs[len(self.lists) :]}, **self._free_names()}
         return evolve(
             self,
-            over=names.get(self.over, self.over),
+            lists={item: names.get(over, over) for item, over in self.lists.items()},
             outputs=tuple(names.get(name, name) for name in self.outputs),
             names={inner: names.get(name, name) for inner, name in data.items()},
         )

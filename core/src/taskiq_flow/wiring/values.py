@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from taskiq_flow.errors import GraphError, PayloadError
+from taskiq_flow.graph.map_types import map_annotation
 from taskiq_flow.graph.model import (
     Conditional,
     FirstOf,
@@ -20,7 +21,7 @@ from taskiq_flow.graph.model import (
     Output,
     Source,
 )
-from taskiq_flow.graph.types import union_of
+from taskiq_flow.graph.types import dict_of, list_of, union_of
 from taskiq_flow.payloads import Failure
 from taskiq_flow.serializers.json import JsonSerializer
 
@@ -74,7 +75,16 @@ def _of_output(graph: Graph, source: Output) -> Any:
     element = annotation_of(node.body, node.body.outputs[node.collects[place]])
     if node.fills:
         element = union_of((element, None if node.fills == "none" else Failure))
-    return list[element]  # type: ignore[valid-type]
+    return map_annotation(graph, node, element)
+
+
+def _list_for(node: MapNode, item: Any) -> Any:
+    """Return the annotation of a list that a map goes over, from that of the input that takes its items."""
+    if node.chunk is not None:
+        return item
+    if node.also:
+        return list if item is None else list_of(item)
+    return list | dict if item is None else list_of(item) | dict_of(item)
 
 
 def input_annotations(nodes: Iterable[Node]) -> Mapping[str, Any]:
@@ -92,7 +102,7 @@ def _consumers(node: Node) -> Iterable[tuple[Source, Any]]:
         for parameter, source in node.params.items():
             yield source, node.accepts.get(parameter)
         return
-    item = node.body.inputs[node.item].annotation
-    yield node.items, list if item is None else list[item]  # type: ignore[valid-type]
+    for name, source in ((node.item, node.items), *node.also.items()):
+        yield source, _list_for(node, node.body.inputs[name].annotation)
     for name, source in node.params.items():
         yield source, node.body.inputs[name].annotation

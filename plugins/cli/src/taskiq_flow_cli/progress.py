@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import frozen
 
 from taskiq_flow import Graph
-from taskiq_flow.graph import ListOf, MapNode, Output, Source, predecessors
+from taskiq_flow.graph import ListOf, MapNode, Output, Source, count_items, predecessors
 from taskiq_flow.payloads import Failure
 from taskiq_flow_cli.items import OpenMap, truth_of
 from taskiq_flow_cli.rows import Row, Spot, lay_out
@@ -155,7 +155,10 @@ class Progress:
     def _map_expanded(self, event: Any) -> None:
         spot = self._spot(event.cell)
         self._unfold(spot, event.cell, event.at)
-        self._open_map(spot, event.cell, len(event.items), event.at)
+        node = spot.node
+        assert isinstance(node, MapNode), "only maps have items"
+        total = count_items(node, [len(event.items), *map(len, event.also)])
+        self._open_map(spot, event.cell, total, event.at)
 
     def _cell_dispatched(self, event: Any) -> None:
         path = event.cell
@@ -275,7 +278,10 @@ class Progress:
         self._open.pop(path, None)
         spot.row.ended = at
         if spot.sized:
-            self._sizes[path] = items.listed
+            node = spot.node
+            # What a reduction in a tree gives may be a list too, but of another length.
+            tree = isinstance(node, MapNode) and node.keep == "one"
+            self._sizes[path] = None if tree else items.listed
         if spot.map is not None:
             self._over(path, at, ok=True)
         else:
@@ -300,7 +306,9 @@ class Progress:
             self._unfold(spot.map, owner, at)
             node = spot.map.node
             assert isinstance(node, MapNode), "only maps have something in them"
-            self._open_map(spot.map, owner, self._length(node.items, owner), at)
+            length = self._length(node.items, owner)
+            total = None if length is None or node.also else count_items(node, [length])
+            self._open_map(spot.map, owner, total, at)
 
     def _length(self, source: Source, path: str) -> int | None:
         """Return the length of a list that is known without reading its items; ``None`` where it is unknown."""

@@ -133,7 +133,8 @@ def _spots(graph: Graph, owner: Spot | None, depth: int, rows: list[Row], forgiv
         leaf.node
         for node in graph.nodes.values()
         if isinstance(node, MapNode)
-        for leaf in leaves(node.items)
+        for source in (node.items, *node.also.values())
+        for leaf in leaves(source)
         if isinstance(leaf, Output)
     }
     found: dict[str, Spot] = {}

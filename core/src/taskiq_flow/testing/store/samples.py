@@ -144,7 +144,13 @@ def one_of_each_event() -> list[ev.Event]:
     )
     return [
         ev.RunStarted(inputs={"root": VALUE}, window=64, at=at),
-        ev.MapExpanded(cell="sizes", items=(TEXT, BINARY, CHECK, VALUE), at=at),
+        ev.MapExpanded(
+            cell="sizes",
+            items=(TEXT, BINARY, CHECK, ListedValue((CHECK, BINARY), (TEXT, BINARY))),
+            also=((VALUE,), ()),
+            keys=(TEXT, BINARY, TEXT, TEXT),
+            at=at,
+        ),
         ev.CellDispatched(cell=cell, attempt=attempt, worker="w1", queue="q", at=at),
         ev.CellStarted(cell=cell, attempt=attempt, worker="w1", at=at),
         ev.CellProgressed(cell=cell, attempt=attempt, progress=0.25, at=at),

@@ -20,13 +20,13 @@ class Past:
     """A past run.
 
     :param seconds: The duration of the successful attempt, by cell.
-    :param items: The items of each map that had to be read, by cell.
+    :param items: The items of each list of each map that had to be read, by cell.
     :param outputs: The outputs, by cell.
     :param inputs: The run's inputs.
     """
 
     seconds: Mapping[str, float] = field(factory=dict)
-    items: Mapping[str, tuple[Value, ...]] = field(factory=dict)
+    items: Mapping[str, tuple[tuple[Value, ...], ...]] = field(factory=dict)
     outputs: Mapping[str, tuple[Value, ...]] = field(factory=dict)
     inputs: Mapping[str, Value] = field(factory=dict)
 
@@ -34,7 +34,7 @@ class Past:
     def of(cls, events: Iterable[Event]) -> Past:
         """Read a run's log."""
         seconds: dict[str, float] = {}
-        items: dict[str, tuple[Value, ...]] = {}
+        items: dict[str, tuple[tuple[Value, ...], ...]] = {}
         outputs: dict[str, tuple[Value, ...]] = {}
         inputs: Mapping[str, Value] = {}
         for event in events:
@@ -42,7 +42,7 @@ class Past:
                 seconds[event.cell] = max(0.0, event.seconds)
                 outputs[event.cell] = event.outputs
             elif isinstance(event, MapExpanded):
-                items[event.cell] = event.items
+                items[event.cell] = (event.items, *event.also)
             elif isinstance(event, RunStarted):
                 inputs = event.inputs
         return cls(seconds=seconds, items=items, outputs=outputs, inputs=inputs)

@@ -70,27 +70,33 @@ class Scenario(Script):
     def inputs(self, graph: Graph) -> Mapping[str, Value]:
         return {name: self._value("", name, self.past.inputs.get(name)) for name in graph.inputs}
 
-    def items(self, cell: str, node: MapNode, items: Value) -> tuple[Value, ...]:
+    def items(self, cell: str, node: MapNode, item: str, items: Value) -> tuple[Value, ...]:
         path = node_path(cell)
+        place = (node.item, *node.also).index(item)
+        source = (node.items, *node.also.values())[place]
         listed = _list(items)
         if listed is None:
-            listed = self.past.items.get(cell)
-        for name in (path, node.name, _source_name(node.items)):
+            listed = _one_of(self.past.items.get(cell), place)
+        # Several lists are told apart by the names of their sources alone.
+        names = (_source_name(source),) if node.also else (path, node.name, _source_name(source))
+        for name in names:
             if name in self.counts:
                 count = self.counts[name]
                 if listed is None or len(listed) != count:
-                    listed = (self._value(f"{path}[]/", node.item, None),) * count
+                    listed = (self._value(f"{path}[]/", item, None),) * count
                 return listed
         if listed is None:
-            listed = next((each for key, each in self.past.items.items() if node_path(key) == path), None)
+            past = next((each for key, each in self.past.items.items() if node_path(key) == path), None)
+            listed = _one_of(past, place)
         if listed is None:
-            self.unknown[path] = _source_name(node.items) or node.name
+            self.unknown.setdefault(path, _source_name(source) or node.name)
             return ()
         return listed
 
     def read(self, value: Value) -> Any:
         if isinstance(value, ListedValue):
-            return [self.read(part) for part in value.parts]
+            parts = [self.read(part) for part in value.parts]
+            return parts if value.keys is None else dict(zip(map(self.read, value.keys), parts, strict=True))
         if isinstance(value, Payload) and value.serializer == "json":
             return json.loads(value.data)
         raise PayloadError("a simulation reads JSON only; give the value")
@@ -126,9 +132,15 @@ def _list(items: Value) -> tuple[Value, ...] | None:
         return items.parts
     if isinstance(items, Payload) and items.serializer == "json":
         found = json.loads(items.data)
+        if isinstance(found, dict):
+            found = list(found.values())
         if isinstance(found, list):
             return tuple(_payload(each) for each in found)
     return None
+
+
+def _one_of(lists: tuple[tuple[Value, ...], ...] | None, place: int) -> tuple[Value, ...] | None:
+    return None if lists is None or place >= len(lists) else lists[place]
 
 
 def _source_name(source: Source) -> str:
@@ -154,12 +166,13 @@ def _bad_counts(graph: Graph, counts: Mapping[str, int]) -> Iterator[str]:
     maps: dict[str, bool] = {}
     for scope, node, around in _nodes(graph):
         if isinstance(node, MapNode):
-            source = node.items
-            follows = isinstance(source, ListOf) or (
-                isinstance(source, Output) and isinstance(around.nodes[source.node], MapNode)
-            )
-            names = {f"{scope}{node.name}", node.name, _source_name(source)} - {""}
-            maps.update((name, maps.get(name, True) and follows) for name in names)
+            for source in (node.items, *node.also.values()):
+                follows = isinstance(source, ListOf) or (
+                    isinstance(source, Output) and isinstance(around.nodes[source.node], MapNode)
+                )
+                own = () if node.also else (f"{scope}{node.name}", node.name)
+                names = {*own, _source_name(source)} - {""}
+                maps.update((name, maps.get(name, True) and follows) for name in names)
     for name, count in counts.items():
         if type(count) is not int or not 0 <= count <= _MOST_ITEMS:
             yield (
@@ -180,7 +193,8 @@ def _bad_values(graph: Graph, values: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(node, TaskNode):
             known.update(dict.fromkeys((*node.outputs, *(f"{scope}{name}" for name in node.outputs))))
         else:
-            known.update(dict.fromkeys((node.item, f"{scope}{node.name}[]/{node.item}")))
+            for item in (node.item, *node.also):
+                known.update(dict.fromkeys((item, f"{scope}{node.name}[]/{item}")))
     for name, value in values.items():
         if name not in known:
             yield f"there is a value for {name!r}, which is no input or output of a task here{_hint(name, known)}"
