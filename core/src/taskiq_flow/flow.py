@@ -390,8 +390,9 @@ class Flow:
         """
         if record.pool != self.pool or record.graph.digest != graph.digest:
             raise GraphError(
-                f"there is a run {record.id!r} of another pipeline ({record.graph.name or 'without a name'!r} in pool "
-                f"{record.pool!r}); choose another id, or get that run with `await flow.run({record.id!r})`"
+                f"there is a run {record.id!r} of another pipeline, or one that was given other defaults or produced "
+                f"data ({record.graph.name or 'without a name'!r} in pool {record.pool!r}); choose another id, or get "
+                f"that run with `await flow.run({record.id!r})`"
             )
         return self.handle_of(record, returns=returns)
 

@@ -130,7 +130,10 @@ def branch_graph(
             results.append(draft.add(side, Guard(answer, answered)))
     # Data is always there, so it comes behind what is skipped when the other side runs.
     joined = zip(*results, *passed, strict=True)
-    found = {name: first_of(*each) for name, each in zip(outputs, joined, strict=True)}
+    found = {
+        name: first_of(*each) if len(each) > 1 else each[0]
+        for name, each in zip(outputs, joined, strict=True)
+    }
     return draft.graph(found), tuple(draft.needs.values())
 
 
