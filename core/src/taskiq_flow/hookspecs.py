@@ -88,7 +88,7 @@ def flow_register_retry_policies() -> Iterable[type[RetryPolicy]]:  # type: igno
 
     :returns: Classes that pass ``taskiq_flow.testing.RetryPolicyKit``; objects are made of them with ``from_options``.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -101,7 +101,7 @@ def flow_register_schedulers() -> Iterable[type[Scheduler]]:  # type: ignore[emp
 
     :returns: Classes that pass ``taskiq_flow.testing.SchedulerKit`` and can be called without arguments.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -114,7 +114,7 @@ def flow_register_serializers() -> Iterable[type[Serializer]]:  # type: ignore[e
 
     :returns: Classes that pass ``taskiq_flow.testing.SerializerKit`` and can be called without arguments.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -129,7 +129,7 @@ def flow_register_codecs() -> Iterable[type[ByteCodec]]:  # type: ignore[empty-b
     :returns: Classes that pass ``taskiq_flow.testing.ByteCodecKit`` and can be called without arguments; the name
         stands in the id of every payload that was changed.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -142,7 +142,7 @@ def flow_register_blob_stores() -> Iterable[type[BlobStore]]:  # type: ignore[em
 
     :returns: Classes that pass ``taskiq_flow.testing.BlobStoreKit``; objects are made of them with ``from_url``.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -155,7 +155,7 @@ def flow_register_stores() -> Iterable[type[RunStore]]:  # type: ignore[empty-bo
 
     :returns: Classes that pass ``taskiq_flow.testing.StoreKit``; objects are made of them with ``from_url``.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -168,7 +168,7 @@ def flow_register_discoverers() -> Iterable[type[Discoverer]]:  # type: ignore[e
 
     :returns: Classes that pass ``taskiq_flow.testing.DiscovererKit``; objects are made of them with ``from_settings``.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -182,7 +182,7 @@ def flow_register_commands() -> Iterable[type[Command]]:  # type: ignore[empty-b
 
     :returns: Classes that can be called without arguments.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -207,7 +207,7 @@ def flow_route_cell(
     :param queue: The queue that the placement or the node asks for; empty for none.
     :returns: Labels for the taskiq message, or ``None`` to leave it to the next plugin.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -222,7 +222,7 @@ def flow_worker_capacity() -> Mapping[str, float] | None:
 
     :returns: Amounts by resource name, or ``None`` to leave it to the next plugin.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -239,7 +239,7 @@ def flow_run_started(record: RunRecord) -> None:
 
     :param record: The run, without an outcome.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -254,7 +254,7 @@ def flow_run_finished(record: RunRecord, outcome: RunOutcome) -> None:
     :param record: The run.
     :param outcome: The outcome, with its outputs still encoded.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -268,7 +268,7 @@ def flow_cell_dispatched(run: str, event: CellDispatched) -> None:
     :param run: The run's id.
     :param event: The cell, the attempt and its placement.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -282,7 +282,7 @@ def flow_cell_started(run: str, event: CellStarted) -> None:
     :param run: The run's id.
     :param event: The cell, the attempt and its worker.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -297,7 +297,7 @@ def flow_cell_finished(run: str, event: CellSucceeded | AttemptFailed | CellCanc
     :param run: The run's id.
     :param event: The final event of the cell, with its values still encoded.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -311,7 +311,7 @@ def flow_cell_retried(run: str, event: AttemptFailed) -> None:
     :param run: The run's id.
     :param event: The failure, the time of the next attempt, and the policy's reason.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -325,7 +325,7 @@ def flow_cell_progressed(run: str, event: CellProgressed) -> None:
     :param run: The run's id.
     :param event: The cell, the attempt and the fraction that is done.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """
 
 
@@ -339,5 +339,5 @@ def flow_worker_lost(worker: str, pool: str) -> None:
     :param worker: The worker's id.
     :param pool: Its pool.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 2.0
     """

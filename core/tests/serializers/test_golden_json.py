@@ -1,4 +1,4 @@
-"""What JSON wrote in version 0.1 stays readable, and is still written so."""
+"""What JSON wrote in the first version stays readable, and is still written so."""
 
 from __future__ import annotations
 
