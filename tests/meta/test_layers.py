@@ -31,6 +31,7 @@ LAYERS = (
     "_lazy",
     "_light",
     "_words",
+    "_earlier_names",
     "_wire_forms",
     "_groups",
     "_metadata",
@@ -73,6 +74,7 @@ LAYERS = (
     "_assembly",
     "handle",
     "flow",
+    "middleware",
     "builders",
     "targets",
 )
@@ -87,6 +89,7 @@ PUBLIC = {
     "flow",
     "handle",
     "hookspecs",
+    "middleware",
     "payloads",
     "pools",
     "rehearsal",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from taskiq_flow._earlier_names import PACKAGE_NAMES, raise_import_error
 from taskiq_flow._lazy import lazy_names
 from taskiq_flow._taskiq import offer_retry_exception
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from taskiq_flow.builders.named import name_task
     from taskiq_flow.builders.pipeline import Pipeline
     from taskiq_flow.errors import (
+        AbortPipeline,
         BlobNotFound,
         CellFailed,
         FlowError,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         InvalidTransition,
         LeaseLost,
         PayloadError,
+        PipelineError,
         PluginError,
         ResumeError,
         RetryException,
@@ -69,6 +72,7 @@ def _find_offered(name: str, distribution: str) -> object:
 
 
 __all__ = [
+    "AbortPipeline",
     "BlobNotFound",
     "BlobStore",
     "ByteCodec",
@@ -87,6 +91,7 @@ __all__ = [
     "MemoryStore",
     "PayloadError",
     "Pipeline",
+    "PipelineError",
     "PipelineMiddleware",
     "Placement",
     "PluginError",
@@ -118,6 +123,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "AbortPipeline": ".errors",
         "BlobNotFound": ".errors",
         "BlobStore": ".store",
         "ByteCodec": ".serializer",
@@ -135,6 +141,7 @@ __getattr__, __dir__ = lazy_names(
         "LeaseLost": ".errors",
         "MemoryStore": ".stores.memory",
         "PayloadError": ".errors",
+        "PipelineError": ".errors",
         "Pipeline": ".builders.pipeline",
         "PipelineMiddleware": ".flow",
         "Placement": ".scheduler",
@@ -164,6 +171,7 @@ __getattr__, __dir__ = lazy_names(
         "pipeline_task_multi_output": ".tasks.annotations",
     },
     elsewhere={
-        "ResourceAwareWorkerPool": partial(_find_offered, "ResourceAwareWorkerPool", "taskiq-flow-resources")
+        "ResourceAwareWorkerPool": partial(_find_offered, "ResourceAwareWorkerPool", "taskiq-flow-resources"),
+        **{name: partial(raise_import_error, name) for name in PACKAGE_NAMES},
     },
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define
 
-__all__ = ["Suggestions", "name_class", "quote"]
+__all__ = ["Suggestions", "find_lookalike", "name_class", "quote"]
 
 _LONGEST_LIST = 30
 _LARGEST_POOL = 1_000
@@ -28,6 +28,22 @@ def name_class(kind: type[Any]) -> str:
     if kind.__module__ != "builtins" and hasattr(builtins, kind.__qualname__):
         return f"{kind.__module__}.{kind.__qualname__}"
     return kind.__qualname__
+
+
+def find_lookalike(name: str, known: Iterable[str], others: Iterable[str] = ()) -> str:
+    """Return the known word that another one was most likely meant to be; empty if it is far from all of them.
+
+    :param name: A word that means nothing here.
+    :param known: The words that mean something.
+    :param others: Words of other libraries, which mean what they say.
+    """
+    if name in others:
+        return ""
+    from difflib import get_close_matches
+
+    plain = {each.replace("-", "_").casefold(): each for each in known}
+    found = get_close_matches(name.replace("-", "_").casefold(), plain, n=1, cutoff=0.85)
+    return plain[found[0]] if found else ""
 
 
 @define

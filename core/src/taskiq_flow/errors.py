@@ -16,6 +16,8 @@
     │   │   └── RemoteTraceback   the cause of a task's exception: where and how it was raised
     │   ├── RunCancelled      the run was cancelled
     │   └── RunTimedOut       the run's own time limit passed; also a TimeoutError
+    ├── PipelineError         raised by tasks about the pipeline that they are in
+    │   └── AbortPipeline     the task wants its pipeline to end; there is no further attempt
     ├── ResumeError           a run cannot be resumed
     ├── UnschedulableError    no worker could ever run what was submitted
     ├── UsageError            a command cannot be carried out as it was given
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from taskiq_flow.payloads import Failure
 
 __all__ = [
+    "AbortPipeline",
     "BlobNotFound",
     "CellFailed",
     "CellTimedOut",
@@ -39,6 +42,7 @@ __all__ = [
     "InvalidTransition",
     "LeaseLost",
     "PayloadError",
+    "PipelineError",
     "PluginError",
     "RemoteTraceback",
     "ResumeError",
@@ -216,6 +220,21 @@ class InvalidTransition(FlowError):
         self.story = tuple(story)
         subject = f"cell {cell!r}" if cell else "the run"
         super().__init__(f"{event} is not possible for {subject}, which went through: {' -> '.join(story)}")
+
+
+class PipelineError(FlowError):
+    """Base of what tasks raise about the pipeline that they are in."""
+
+
+class AbortPipeline(PipelineError):
+    """Raised by a task that wants its pipeline to end: the failure is final, whatever the retry policy says.
+
+    :param reason: For people; the text of the error has it.
+    """
+
+    def __init__(self, reason: str = "No reason provided.") -> None:
+        self.reason = reason
+        super().__init__(f"the pipeline was aborted: {reason}")
 
 
 class RetryException(Exception):

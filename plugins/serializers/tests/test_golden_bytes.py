@@ -1,4 +1,4 @@
-"""What the first version wrote stays readable, and is still written so where that does not depend on a library's version."""
+"""What the first version wrote stays readable, and is still written so where no library's version matters."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from taskiq_flow._earlier_names import ARGUMENTS
 from taskiq_flow._words import Suggestions, name_class, quote
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.steps import CallStep
@@ -62,9 +63,8 @@ def check_arguments(use: TaskUse, step: CallStep, problems: list[str]) -> None:
                 f"parameter {name!r} of task {use.name!r} is filled in by its dependency; leave it out"
             )
         elif name not in use.signature.by_name and not use.signature.extra_keywords:
-            problems.append(
-                f"task {use.name!r} has no parameter {name!r}; {has}{Suggestions(names).hint(name)}"
-            )
+            hint = Suggestions(names).hint(name) or (f"; {ARGUMENTS[name]}" if name in ARGUMENTS else "")
+            problems.append(f"task {use.name!r} has no parameter {name!r}; {has}{hint}")
 
 
 def check_predicate(name: str, returned: Any, problems: list[str]) -> None:

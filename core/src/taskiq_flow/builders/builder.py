@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
+from taskiq_flow._earlier_names import EarlierNames
 from taskiq_flow.builders.inputs import InputsOfRuns
 from taskiq_flow.builders.kicker import RunKicker, StartOptions
 from taskiq_flow.errors import GraphError, PluginError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Builder"]
 
 
-class Builder(InputsOfRuns):
+class Builder(EarlierNames, InputsOfRuns):
     """Builds a graph, step by step; every method changes the builder and returns it.
 
     The graph is compiled when it is first needed and kept until the next change. Graphs are immutable: one builder
@@ -36,6 +37,8 @@ class Builder(InputsOfRuns):
     :param broker: The broker whose tasks are used.
     :param name: For people.
     """
+
+    ATTRIBUTES_OF = "Builder"
 
     def __init__(self, broker: AsyncBroker, *, name: str = "") -> None:
         self.broker = broker

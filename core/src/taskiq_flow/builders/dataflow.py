@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
-from typing_extensions import Self
+from typing_extensions import Never, Self
 
+from taskiq_flow._earlier_names import explain_arguments
 from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.kicker import StartOptions
@@ -174,6 +175,7 @@ class DataflowPipeline(DataflowParts):
         pipeline._wants_what_is_added = True
         return pipeline
 
+    @explain_arguments
     def map(
         self,
         task: Any,
@@ -236,6 +238,7 @@ class DataflowPipeline(DataflowParts):
         )
         return self._add(place)
 
+    @explain_arguments
     def reduce(
         self,
         task: Any,
@@ -300,7 +303,7 @@ class DataflowPipeline(DataflowParts):
         )
         return self._add(place)
 
-    async def kiq(self, /, **inputs: Any) -> RunHandle[dict[str, Any]]:
+    async def kiq(self, /, *unnamed: Never, **inputs: Any) -> RunHandle[dict[str, Any]]:
         """Start a run.
 
         :param inputs: A value for each input; those of parameters with a default may be left out. Data that a task
@@ -308,10 +311,10 @@ class DataflowPipeline(DataflowParts):
         :returns: A handle; its result is a dictionary of the outputs.
         :raises GraphError: the graph has problems, or inputs are missing or unknown.
         """
-        handle: RunHandle[dict[str, Any]] = await self.start((), inputs, StartOptions())
+        handle: RunHandle[dict[str, Any]] = await self.start(unnamed, inputs, StartOptions())
         return handle
 
-    async def kiq_dataflow(self, /, **inputs: Any) -> dict[str, Any]:
+    async def kiq_dataflow(self, /, *unnamed: Never, **inputs: Any) -> dict[str, Any]:
         """Run the pipeline and wait for it.
 
         :param inputs: A value for each input; those of parameters with a default may be left out. Data that a task
@@ -320,11 +323,11 @@ class DataflowPipeline(DataflowParts):
         :raises GraphError: the graph has problems, or inputs are missing or unknown.
         :raises Exception: the exception of the failed task, if its class can be imported.
         """
-        handle = await self.kiq(**inputs)
+        handle = await self.kiq(*unnamed, **inputs)
         outputs: dict[str, Any] = await handle.result()
         return outputs
 
-    def run(self, /, **inputs: Any) -> dict[str, Any]:
+    def run(self, /, *unnamed: Never, **inputs: Any) -> dict[str, Any]:
         """Run the pipeline from a script without an event loop, and return its outputs by name.
 
         The broker is started before and shut down after the run.
@@ -334,7 +337,7 @@ class DataflowPipeline(DataflowParts):
         :raises RuntimeError: an event loop runs in this thread.
         :raises Exception: the exception of the failed task, if its class can be imported.
         """
-        outputs: dict[str, Any] = self.kicker().run(**inputs)
+        outputs: dict[str, Any] = self.kicker().run(*unnamed, **inputs)
         return outputs
 
     def _prepare(

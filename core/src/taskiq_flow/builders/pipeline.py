@@ -8,6 +8,7 @@ from typing import Literal as OneOf
 
 from typing_extensions import ParamSpec
 
+from taskiq_flow._earlier_names import explain_arguments
 from taskiq_flow._words import quote
 from taskiq_flow.builders.arguments import inputs_by_name, literals_of
 from taskiq_flow.builders.builder import Builder
@@ -327,6 +328,7 @@ class Pipeline(ChainReductions[_P, _R]):
         self._add(EachStep(body=body, keep="items", skipping=skipping, max_parallel=max_parallel))
         return self
 
+    @explain_arguments
     def group(self, *tasks: _Any) -> Pipeline[_P, list[Any]]:
         """Pass the value to several tasks or pipelines side by side; the list of results is the next value.
 
@@ -336,6 +338,8 @@ class Pipeline(ChainReductions[_P, _R]):
         """
         if not tasks:
             raise GraphError("the group has no members; give it tasks or pipelines")
+        if isinstance(tasks[0], (list, tuple)):
+            raise GraphError("the members of a group are given one by one; write group(*tasks)")
         changed: Pipeline[_P, list[Any]] = self._add(
             GroupStep(tuple(self._runnable(task, None, {}) for task in tasks))
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from taskiq_flow._words import find_lookalike
 from taskiq_flow.errors import PluginError
 from taskiq_flow.plugins.value_settings import VALUE_KEYS, read_values, value_problem, values_from_environment
 from taskiq_flow.values.sizes import DEFAULT_CLAIM_CHECK, DEFAULT_MAX_VALUE_BYTES
@@ -19,7 +21,12 @@ __all__ = ["FlowConfig"]
 
 _SELECTIONS = ("store", "scheduler", "serializer", "retry", "discoverer")
 _KEYS = (*_SELECTIONS, "block", "tasks", *VALUE_KEYS)
+_PREFIX = "TASKIQ_FLOW_"
 _TASKS = "TASKIQ_FLOW_TASKS_"
+_VARIABLES = tuple(f"{_PREFIX}{key.upper()}" for key in _KEYS if key != "tasks")
+_WARNED: set[str] = set()
+
+logger = logging.getLogger("taskiq_flow")
 
 
 @frozen(kw_only=True)
@@ -133,6 +140,7 @@ class FlowConfig:
 
 
 def _from_environment(environment: Mapping[str, str]) -> Mapping[str, Any]:
+    _warn_of_variables(environment)
     settings: dict[str, Any] = {
         key: environment[name] for key in _SELECTIONS if environment.get(name := f"TASKIQ_FLOW_{key.upper()}")
     }
@@ -146,6 +154,30 @@ def _from_environment(environment: Mapping[str, str]) -> Mapping[str, Any]:
     }
     settings |= values_from_environment(environment)
     return {**settings, "tasks": tasks} if tasks else settings
+
+
+def _warn_of_variables(environment: Mapping[str, str]) -> None:
+    """Warn of misspelt variables; any other one may be that of a plugin."""
+    for name in environment:
+        if name.startswith(_PREFIX) and not name.startswith(_TASKS) and name not in _VARIABLES:
+            meant = find_lookalike(
+                name.removeprefix(_PREFIX), (each.removeprefix(_PREFIX) for each in _VARIABLES)
+            )
+            if meant:
+                _warn(f"environment variable {name}", _PREFIX + meant)
+
+
+def _warn_of_tables(path: Path, tool: Any) -> None:
+    for name in tool if isinstance(tool, dict) else ():
+        if name != "taskiq-flow" and find_lookalike(name, ("taskiq-flow",)):
+            _warn(f"[tool.{name}] of {path}", "[tool.taskiq-flow]")
+
+
+def _warn(what: str, meant: str) -> None:
+    """Warn once of a word that looks like a setting and is none."""
+    if what not in _WARNED:
+        _WARNED.add(what)
+        logger.warning("%s is not read by anything here; write %s", what, meant)
 
 
 def _options(text: str) -> Mapping[str, Any]:
@@ -173,9 +205,10 @@ def _from_file(directory: Path | None) -> tuple[str, Mapping[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
         # Most projects have no settings for Taskiq-Flow, and their files need no parsing.
-        tool = _parse(text).get("tool", {}) if "taskiq-flow" in text else {}
+        tool = _parse(text).get("tool", {}) if "taskiq" in text.casefold() else {}
     except (OSError, ValueError) as error:
         raise PluginError(f"cannot read [tool.taskiq-flow] of {path}: {error}") from error
+    _warn_of_tables(path, tool)
     table = tool.get("taskiq-flow", {}) if isinstance(tool, dict) else tool
     if problems := _problems(table):
         raise PluginError(f"[tool.taskiq-flow] of {path} cannot be used: {'; '.join(problems)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskiq.exceptions import TaskRejectedError
 
-from taskiq_flow.errors import RetryException
+from taskiq_flow.errors import AbortPipeline, RetryException
 from taskiq_flow.payloads import Failure, FailureKind
 
 __all__ = ["find_refusal"]
@@ -27,6 +27,8 @@ def find_refusal(
     """
     if failure.kind is FailureKind.WORKER_LOST:
         return ""
+    if isinstance(exception, AbortPipeline):
+        return "the task has aborted its pipeline"
     if isinstance(exception, TaskRejectedError):
         return "the task has rejected its message"
     if says_no:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from attrs import field, frozen
 from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
 
+from taskiq_flow._words import find_lookalike
 from taskiq_flow.discoverer import Origin
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import DEFAULT_OPTIONS, NodeOptions
@@ -28,8 +30,23 @@ __all__ = [
     "versions_of",
 ]
 
+logger = logging.getLogger("taskiq_flow")
+
 _OPTIONS = "__taskiq_flow_options__"
 _ORIGIN = "__taskiq_flow_origin__"
+_WORDS = ("name", "timeout", "max_retries", "retry_policy", "queue", "priority", "serializer", "labels")
+_OTHER_SPELLINGS = {
+    "retry_delay": "retry_policy={'delay': …}",
+    "retry_backoff": "retry_policy={'backoff': …}",
+    "backoff": "retry_policy={'backoff': …}",
+    "retries": "max_retries",
+    "max_attempts": "retry_policy={'max_attempts': …}",
+    "time_limit": "timeout",
+    "soft_time_limit": "timeout",
+    "retry": "retry_policy",
+}
+# Labels of taskiq, its middlewares, brokers and schedule sources.
+_WORDS_OF_OTHERS = ("queue_name", "schedule", "retry_on_error", "delay", "task_name")
 # Brokers, schedule sources and middlewares read these labels from the task; a node's messages need not carry them.
 _NOT_OF_NODES = ("queue_name", "schedule", MAX_RETRIES, TYPES_OF_EXCEPTIONS)
 
@@ -98,6 +115,7 @@ class TaskOptions:
         if problems:
             raise GraphError([f"task {task!r}: {problem}" for problem in problems])
         labels = {**left, **(nested or {})}
+        _warn_of_lookalikes(task, left)
         queue = queue or labels.get("queue_name")
         node = NodeOptions(
             timeout=timeout,
@@ -125,6 +143,21 @@ class TaskOptions:
             types=types,
             labels=labels,
         )
+
+
+def _warn_of_lookalikes(task: str, words: Iterable[str]) -> None:
+    """Warn of labels that look like options and are none; what is in ``labels={…}`` is meant as one."""
+    for word in words:
+        meant = _OTHER_SPELLINGS.get(word) or find_lookalike(word, _WORDS, _WORDS_OF_OTHERS)
+        if meant:
+            logger.warning(
+                "task %r: %s=… is a label, which nobody here reads; for the option write %s, for a label "
+                "labels={%r: …}",
+                task,
+                word,
+                meant if "=" in meant else f"{meant}=…",
+                word,
+            )
 
 
 def _number(name: str, value: Any, problems: list[str]) -> float | None:

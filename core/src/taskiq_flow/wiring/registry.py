@@ -8,6 +8,7 @@ from typing import Any
 
 from typing_extensions import Self
 
+from taskiq_flow._earlier_names import EarlierNames
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.build import build_graph
 from taskiq_flow.graph.model import ErrorMode, Graph, Input, InputSpec, Node, Output, Source
@@ -23,7 +24,7 @@ from taskiq_flow.wiring.values import input_annotations
 __all__ = ["DataflowRegistry", "read_outputs"]
 
 
-class DataflowRegistry:
+class DataflowRegistry(EarlierNames):
     """Tasks that are wired by name: a parameter receives the data that is produced under its name.
 
     A task without a declared output produces its result under its node's name, unless it is annotated to return
@@ -34,6 +35,8 @@ class DataflowRegistry:
         registry.register_task(process_data, output="processed", inputs=["raw"])
         registry.external_inputs  # ("raw",)
     """
+
+    ATTRIBUTES_OF = "DataflowRegistry"
 
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
