@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Union
 
 from attrs import field, frozen
 
-from taskiq_flow.errors import PluginError
+from taskiq_flow._groups import members_of
+from taskiq_flow.errors import PayloadError, PluginError
 from taskiq_flow.payloads import Failure, FailureKind
 
 __all__ = [
@@ -98,6 +99,32 @@ class FailedAttempt:
 
     failure: Failure
     exception: BaseException | None = None
+
+    def leaves(self) -> Iterator[FailedAttempt]:
+        """Yield the exceptions of a group, and of the groups in it, each as a failed attempt of its own.
+
+        A failure that is no group of exceptions is its own leaf.
+        """
+        pending: list[tuple[Failure, BaseException | None]] = [(self.failure, self.exception)]
+        while pending:
+            failure, exception = pending.pop()
+            members = failure.members
+            exceptions = () if exception is None else members_of(exception)
+            if not members and not exceptions:
+                yield FailedAttempt(failure=failure, exception=exception)
+            elif len(members) == len(exceptions):
+                pending.extend(reversed(list(zip(members, exceptions, strict=True))))
+            elif exceptions:
+                pending.extend((_describe(each), each) for each in reversed(exceptions))
+            else:
+                pending.extend((each, None) for each in reversed(members))
+
+
+def _describe(exception: BaseException) -> Failure:
+    """Describe a member of a group that is too large for the log."""
+    kind = FailureKind.REJECTED if isinstance(exception, PayloadError) else FailureKind.EXCEPTION
+    cls = type(exception)
+    return Failure(kind=kind, message="", type=f"{cls.__module__}:{cls.__qualname__}")
 
 
 class RetryPolicy(ABC):

@@ -42,6 +42,6 @@ class NoRetry(RetryPolicy):
             if attempt < _ATTEMPTS_OF_LOST:
                 return Retry(reason="the worker was lost")
             return GiveUp(reason=f"the worker of attempt {attempt} was lost too")
-        if isinstance(failed.exception, RetryException):
+        if any(isinstance(each.exception, RetryException) for each in failed.leaves()):
             return GiveUp(reason=f"the task asks for a retry, which needs a plugin; {_WHAT_TO_DO}")
         return GiveUp()

@@ -27,7 +27,7 @@ from attrs import frozen
 
 __all__ = ["LONGEST_TEXT", "NotKept", "find_loaded", "full_name", "read_plain", "shorten", "write_plain"]
 
-LONGEST_TEXT = 100_000
+LONGEST_TEXT = 20_000
 """The most characters of an exception's text, and of all of its arguments or attributes together."""
 
 _TAG, _OF = "~", "of"

@@ -7,8 +7,23 @@ import sys
 from typing import Any
 
 from taskiq_flow.errors import RetryException
+from taskiq_flow.retry import FailedAttempt
 
-__all__ = ["delay_asked_for", "retry_after"]
+__all__ = ["delay_asked_for", "longest_delay", "retry_after"]
+
+
+def longest_delay(failed: FailedAttempt, now: float, *, respect_retry_after: bool) -> float | None:
+    """Return the seconds that an exception requests, or the longest wait that one of a group requests.
+
+    :param now: Seconds since the epoch.
+    :param respect_retry_after: Whether the requests of other exceptions than ``RetryException`` count.
+    :returns: ``None`` where there is no valid request.
+    """
+    delays = (
+        delay_asked_for(each.exception, now, respect_retry_after=respect_retry_after)
+        for each in failed.leaves()
+    )
+    return max((each for each in delays if each is not None), default=None)
 
 
 def delay_asked_for(

@@ -13,7 +13,15 @@ from taskiq_flow.errors import RetryException
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.retry import FailedAttempt
 
-__all__ = ["asks_for_retry", "exception_of", "item_problems", "matching_item", "subject_of", "text_of"]
+__all__ = [
+    "asks_for_retry",
+    "exception_of",
+    "is_group",
+    "item_problems",
+    "matching_item",
+    "subject_of",
+    "text_of",
+]
 
 _KINDS = frozenset(kind.value for kind in FailureKind)
 _NAME = re.compile(r"[^\W\d][\w.<>]*(:[^\W\d][\w.<>]*)?")
@@ -41,17 +49,35 @@ def exception_of(failed: FailedAttempt) -> BaseException | None:
 
 
 def asks_for_retry(failed: FailedAttempt) -> bool:
-    """Whether the task itself asked for a retry."""
-    return isinstance(failed.exception, RetryException) or failed.failure.type == _full_name(RetryException)
+    """Whether the task itself asked for a retry; a group of exceptions asks where each of them does."""
+    return all(
+        isinstance(each.exception, RetryException) or each.failure.type == _full_name(RetryException)
+        for each in failed.leaves()
+    )
 
 
 def matching_item(items: Sequence[Any], failed: FailedAttempt) -> Any | None:
     """Return the first item that names the failure; ``None`` when none does.
 
+    A group of exceptions is named by its own class, or where each of its exceptions is named.
+
     :param items: Exception classes, which their subclasses match as well, their names, or kinds of failure.
     """
     if not items:
         return None
+    found = _match(items, failed)
+    if found is None and is_group(failed):
+        matches = [_match(items, each) for each in failed.leaves()]
+        found = None if None in matches else matches[0]
+    return found
+
+
+def is_group(failed: FailedAttempt) -> bool:
+    """Whether the failure is a group of exceptions."""
+    return next(failed.leaves()).failure is not failed.failure
+
+
+def _match(items: Sequence[Any], failed: FailedAttempt) -> Any | None:
     kind = failed.failure.kind
     classes: tuple[type[BaseException], ...] = ()
     if kind in (FailureKind.EXCEPTION, FailureKind.TIMEOUT):

@@ -9,12 +9,18 @@ from typing import Any, ClassVar
 
 from attrs import field, fields_dict, frozen
 
-from taskiq_flow.errors import RetryException
 from taskiq_flow.payloads import Failure, FailureKind
 from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy, answer_of
-from taskiq_flow_retry.asked import delay_asked_for
+from taskiq_flow_retry.asked import longest_delay
 from taskiq_flow_retry.backoff import Backoff
-from taskiq_flow_retry.matching import asks_for_retry, exception_of, matching_item, subject_of, text_of
+from taskiq_flow_retry.matching import (
+    asks_for_retry,
+    exception_of,
+    is_group,
+    matching_item,
+    subject_of,
+    text_of,
+)
 from taskiq_flow_retry.options import refuse, unknown_options, value_problems
 from taskiq_flow_retry.scaling import Scaling, scale
 
@@ -132,7 +138,7 @@ class StandardRetry(RetryPolicy):
             return GiveUp(reason=f"gave up: {used}")
         if not asks_for_retry(failed) and (objection := self._objection(failed)):
             return GiveUp(reason=f"gave up: {objection}")
-        asked = delay_asked_for(failed.exception, cell.now, respect_retry_after=self.respect_retry_after)
+        asked = longest_delay(failed, cell.now, respect_retry_after=self.respect_retry_after)
         wanted = self.get_delay(attempt) if asked is None else asked
         delay = min(wanted, self._waits.longest)
         if self.budget is not None and cell.elapsed + delay > self.budget:
@@ -159,11 +165,12 @@ class StandardRetry(RetryPolicy):
         """Whether there is another attempt after this one (counted from 1) and this exception."""
         if attempt > self.retries:
             return False
-        if exception is None or isinstance(exception, RetryException):
+        if exception is None:
             return True
         cls = type(exception)
         failure = Failure(kind=FailureKind.EXCEPTION, message="", type=f"{cls.__module__}:{cls.__qualname__}")
-        return not self._objection(FailedAttempt(failure=failure, exception=exception))
+        failed = FailedAttempt(failure=failure, exception=exception)
+        return asks_for_retry(failed) or not self._objection(failed)
 
     def get_delay(self, attempt: int) -> float:
         """Seconds between this attempt (counted from 1) and the next, unless the exception sets the wait."""
@@ -181,14 +188,33 @@ class StandardRetry(RetryPolicy):
         )
 
     def _objection(self, failed: FailedAttempt) -> str:
-        """Return the reason against another attempt; empty when there is none."""
+        """Return the reason against another attempt; empty when there is none.
+
+        A group of exceptions gets another attempt where each of them would.
+        """
+        if not is_group(failed):
+            return self._object_to(failed)
+        never = matching_item(self.never_on, failed)
+        if never is not None:
+            return f"{subject_of(failed)} is in never_on, by {text_of(never)}"
+        is_wanted = matching_item(self.retry_on, failed) is not None
+        objections = (
+            self._object_to(each, is_wanted=is_wanted) for each in failed.leaves() if not asks_for_retry(each)
+        )
+        return next(filter(None, objections), "")
+
+    def _object_to(self, failed: FailedAttempt, *, is_wanted: bool = False) -> str:
+        """Return the reason against another attempt after a failure that is no group of exceptions.
+
+        :param is_wanted: Whether the list of what is tried again names it already, by the group that it is in.
+        """
         kind, subject = failed.failure.kind, subject_of(failed)
         never = matching_item(self.never_on, failed)
         if never is not None:
             name = text_of(never)
             itself = name.rpartition(":")[2].rpartition(".")[2] == subject
             return f"{subject} is in never_on" if itself else f"{subject} is in never_on, by {name}"
-        if matching_item(self.retry_on, failed) is None:
+        if not is_wanted and matching_item(self.retry_on, failed) is None:
             if kind is FailureKind.REJECTED:
                 return f"{subject} would be rejected again every time"
             if kind is FailureKind.CANCELLED:

@@ -12,9 +12,9 @@ from attrs import field, frozen
 from taskiq_flow.errors import PluginError
 from taskiq_flow.payloads import FailureKind
 from taskiq_flow.retry import CellView, FailedAttempt, GiveUp, Retry, RetryDecision, RetryPolicy, answer_of
-from taskiq_flow_retry.asked import delay_asked_for
+from taskiq_flow_retry.asked import longest_delay
 from taskiq_flow_retry.backoff import LONGEST_WAIT
-from taskiq_flow_retry.matching import asks_for_retry, exception_of, subject_of
+from taskiq_flow_retry.matching import asks_for_retry, exception_of, is_group, subject_of
 from taskiq_flow_retry.options import is_plain_function, refuse, unknown_options
 
 __all__ = ["AttemptLost", "TenacityRetry"]
@@ -74,18 +74,29 @@ class TenacityRetry(RetryPolicy):
         kind = failed.failure.kind
         if kind in (FailureKind.REJECTED, FailureKind.CANCELLED):
             return GiveUp(reason=f"gave up: the attempt was {kind.value}")
-        exception = _exception_for(failed)
-        asked = asks_for_retry(failed) or isinstance(exception, tenacity.TryAgain)
-        state = self._state(exception, attempt, cell)
+        state = self._state(_exception_for(failed), attempt, cell)
         # A lost worker is no exception of the task, so only the stop strategy can end it.
-        if not asked and kind is not FailureKind.WORKER_LOST and not _answer(self.retry, state):
+        if kind is not FailureKind.WORKER_LOST and not self._is_wanted(failed, state, attempt, cell):
             return GiveUp(reason=f"gave up: the retry strategy does not want {subject_of(failed)} again")
-        delay = delay_asked_for(failed.exception, cell.now, respect_retry_after=False)
+        delay = longest_delay(failed, cell.now, respect_retry_after=False)
         delay = self._seconds(state) if delay is None else min(delay, LONGEST_WAIT)
         state.upcoming_sleep = delay
         if _answer(self.stop, state):
             return GiveUp(reason=f"gave up: the stop strategy ended it after attempt {attempt}")
         return Retry(delay=delay, reason=f"retry {attempt} in {round(delay, 3):.15g} s")
+
+    def _is_wanted(
+        self, failed: FailedAttempt, state: tenacity.RetryCallState, attempt: int, cell: CellView
+    ) -> bool:
+        """Whether the task or the strategy wants another attempt; of a group of exceptions, after each of them."""
+        if asks_for_retry(failed) or isinstance(_exception_for(failed), tenacity.TryAgain):
+            return True
+        if _answer(self.retry, state):
+            return True
+        return is_group(failed) and all(
+            self._is_wanted(each, self._state(_exception_for(each), attempt, cell), attempt, cell)
+            for each in failed.leaves()
+        )
 
     def _state(self, exception: BaseException, attempt: int, cell: CellView) -> tenacity.RetryCallState:
         state = _new_state(self, attempt)
