@@ -208,8 +208,6 @@ class Pipeline(ChainReductions[_P, _R]):
         param_name: str | None = None,
         *,
         skip_errors: OneOf["none"],
-        check_interval: float | None = None,
-        max_parallel: int | None = None,
         **extra: Any,
     ) -> Pipeline[_P, list[_T | None]]: ...
 
@@ -220,8 +218,6 @@ class Pipeline(ChainReductions[_P, _R]):
         param_name: str | None = None,
         *,
         skip_errors: OneOf["none"],
-        check_interval: float | None = None,
-        max_parallel: int | None = None,
         **extra: Any,
     ) -> Pipeline[_P, list[_T | None]]: ...
 
@@ -232,8 +228,6 @@ class Pipeline(ChainReductions[_P, _R]):
         param_name: str | None = None,
         *,
         skip_errors: OneOf["failure"],
-        check_interval: float | None = None,
-        max_parallel: int | None = None,
         **extra: Any,
     ) -> Pipeline[_P, list[_T | Failure]]: ...
 
@@ -244,8 +238,6 @@ class Pipeline(ChainReductions[_P, _R]):
         param_name: str | None = None,
         *,
         skip_errors: OneOf["failure"],
-        check_interval: float | None = None,
-        max_parallel: int | None = None,
         **extra: Any,
     ) -> Pipeline[_P, list[_T | Failure]]: ...
 
