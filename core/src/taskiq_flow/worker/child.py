@@ -31,6 +31,7 @@ __all__ = ["serve"]
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _ORPHANED = 70
+_PR_SET_PDEATHSIG = 1
 _SCRIPT = "__mp_main__"
 
 
@@ -43,9 +44,24 @@ def serve(handle: int, parent: int) -> None:
     # A terminal sends Ctrl-C to this process too, but the worker decides what becomes of its attempts. Programs that a
     # task starts do not inherit a handler, as they would inherit that the signal is ignored.
     signal.signal(signal.SIGINT, lambda *_: None)
+    _die_with_parent(parent)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _Child(_connect(handle), parent).serve()
+
+
+def _die_with_parent(parent: int) -> None:
+    """Let the system end this process with its parent, even while a task holds the interpreter; Linux alone."""
+    if sys.platform == "linux":
+        try:
+            import ctypes
+
+            # The parent is the thread that has started this process, and which is there as long as that process is.
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        except (ImportError, OSError, AttributeError):
+            return
+        if os.getppid() != parent:
+            os._exit(_ORPHANED)
 
 
 def _connect(handle: int) -> Any:

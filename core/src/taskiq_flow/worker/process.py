@@ -18,7 +18,7 @@ from taskiq_flow.errors import FlowError
 from taskiq_flow.values.codec import CodecRecipe
 from taskiq_flow.worker.jobs import Job, JobResult
 from taskiq_flow.worker.references import Reference
-from taskiq_flow.worker.scripts import check_guard
+from taskiq_flow.worker.scripts import check_guard, find_script
 
 __all__ = ["JobProcess", "ProcessLost"]
 
@@ -54,17 +54,11 @@ class JobProcess:
 
         :raises OSError: or ``RuntimeError``: it cannot be started.
         """
-        preparation = spawn.get_preparation_data("taskiq-flow")
-        # A secret that refuses to be pickled where multiprocessing does not do it itself.
-        preparation["authkey"] = bytes(preparation["authkey"])
-        script = {
-            name: preparation.pop(name) for name in [*preparation] if name.startswith("init_main_from_")
-        }
         ours, theirs = multiprocessing.Pipe()
         with theirs:
             popen = _open(theirs.fileno())
-        process = cls(popen, ours, script)
-        process._send("prepare", preparation)
+        process = cls(popen, ours, find_script())
+        process._send("prepare", _describe_this_process())
         return process
 
     @property
@@ -190,12 +184,26 @@ class JobProcess:
 def _open(handle: int) -> subprocess.Popen[bytes]:
     program = _PROGRAM.format(path=sys.path, handle=handle, parent=os.getpid())
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
-    command = [spawn.get_executable(), *flags, "-c", program]
+    command = [os.fsdecode(spawn.get_executable()), *flags, "-c", program]
     if sys.platform == "win32":
         os.set_handle_inheritable(handle, True)
         info = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, startupinfo=info)
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[handle])
+
+
+def _describe_this_process() -> dict[str, Any]:
+    """Return what makes a new process like this one, in the words of multiprocessing."""
+    found: dict[str, Any] = {
+        "name": "taskiq-flow",
+        "sys_path": sys.path,
+        "sys_argv": sys.argv,
+        "dir": os.getcwd(),
+        "authkey": bytes(multiprocessing.current_process().authkey),
+    }
+    # Asking for the default would settle it, and the user may still want another one.
+    method = multiprocessing.get_start_method(allow_none=True)
+    return found if method is None else {**found, "start_method": method}
 
 
 def _levels_of_loggers() -> dict[str, int]:

@@ -87,10 +87,13 @@ class Processes:
     """Processes that work on jobs, each on one at a time.
 
     :param count: How many.
+
+    :ivar avoided: The tasks that run in threads, since no process can run them.
     """
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.avoided: set[str] = set()
         self.begin()
         _ALL.add(self)
 
@@ -151,13 +154,20 @@ class Processes:
                 continue
             if seat is None:
                 break
-            process = self._get_ready(process, seat)
-            seat.serve()
+            process = self._serve(process, seat)
             if process is not None and not process.alive:
                 process = self._start(process)
         if process is not None:
             self._working.discard(process)
             process.end()
+
+    def _serve(self, process: JobProcess | None, seat: ProcessSeat) -> JobProcess | None:
+        try:
+            process = self._get_ready(process, seat)
+        except Exception as error:  # noqa: BLE001 - nobody would miss an attendant that ended
+            seat.problem = _describe_start(error)
+        seat.serve()
+        return process
 
     def _get_ready(self, process: JobProcess | None, seat: ProcessSeat) -> JobProcess | None:
         """Have the function of an attempt found, by another process if need be."""
@@ -167,7 +177,7 @@ class Processes:
                     process = self._replace(process)
                 seat.problem = process.find(seat.reference, seat.codec)
             except (OSError, RuntimeError, ProcessLost) as error:
-                seat.problem = error if isinstance(error, ProcessLost) else _not_started(error)
+                seat.problem = error if isinstance(error, ProcessLost) else _describe_start(error)
                 if process is not None and is_last:
                     process = self._start(process)
             else:
@@ -191,7 +201,7 @@ class Processes:
         return process
 
 
-def _not_started(error: Exception) -> ProcessLost:
+def _describe_start(error: Exception) -> ProcessLost:
     return ProcessLost(f"no process could be started: {error}")
 
 

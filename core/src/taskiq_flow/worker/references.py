@@ -50,6 +50,8 @@ def reference_of(function: Any) -> Reference | str:
         return "it belongs to no module"
     if "<" in qualname:
         return f"no other process finds {qualname!r}; define it on the level of its module"
+    if getattr(sys, "frozen", False):
+        return "a frozen program cannot start processes that import its modules"
     if module_name == "__main__" and not os.path.isfile(getattr(module, "__file__", None) or ""):
         return "it belongs to a program without a file, which no other process can import"
     if _search(module, qualname) is not function:

@@ -13,9 +13,19 @@ from typing import Any
 
 from taskiq_flow.errors import FlowError
 
-__all__ = ["check_guard", "check_is_no_import"]
+__all__ = ["check_guard", "check_is_no_import", "find_script"]
 
 _GUARD = 'if __name__ == "__main__":'
+
+
+def find_script() -> dict[str, str]:
+    """Return by what another process can import the script, in the words of multiprocessing; empty where it cannot."""
+    main: Any = sys.modules.get("__main__")
+    name = getattr(getattr(main, "__spec__", None), "name", None)
+    if name is not None:
+        return {"init_main_from_name": name}
+    path = getattr(main, "__file__", None)
+    return {} if path is None else {"init_main_from_path": os.path.abspath(path)}
 
 
 def check_guard() -> None:

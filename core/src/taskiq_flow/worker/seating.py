@@ -29,26 +29,26 @@ class Seating:
         self.threads = ThreadSeats(broker)
         self.processes = processes
         self._codec = codec
-        self._kept_here: set[str] = set()
 
     async def take(self, function: TaskFunction) -> Seat:
         """Wait for a process that has found a task's function, or for a thread where none can, and take it."""
-        if self.processes is None or function.task in self._kept_here:
+        if self.processes is None or function.task in self.processes.avoided:
             return await self.threads.take()
         if isinstance(function.reference, Reference):
             seat = await self.processes.take(function.reference, self._codec.recipe())
             if not isinstance(seat.problem, LookupError):
                 return seat
             seat.give_back()
-            self.keep_here(function, str(seat.problem))
+            reason = str(seat.problem)
         else:
-            self.keep_here(function, function.reference)
+            reason = function.reference
+        self.keep_here(function, reason)
         return await self.threads.take()
 
     def keep_here(self, function: TaskFunction, reason: str) -> None:
         """Let a task run in threads from now on, and say so once."""
-        if function.task not in self._kept_here:
-            self._kept_here.add(function.task)
+        if self.processes is not None and function.task not in self.processes.avoided:
+            self.processes.avoided.add(function.task)
             logger.warning(
                 "task %r runs in threads of this process, and not in one of the flow's own: %s",
                 function.task,

@@ -103,7 +103,12 @@ class Seat:
                 return
         call = self._next_call(0 if self.is_closing() else _SECONDS_BETWEEN_LOOKS)
         if call is not None:
-            self._outcome.set_result(call(*given))
+            try:
+                outcome = call(*given)
+            except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
+                outcome = None, error
+            with self._lock:
+                self._outcome.set_result(outcome)
 
     def _be_taken(self) -> None:
         if not self._taken.done():
