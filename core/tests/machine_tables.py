@@ -144,6 +144,8 @@ def word(order: do.Instruction, machine: RunMachine) -> str:
         return f"start {order.timer} due {order.due:g}"
     if isinstance(order, do.StopTimer):
         return f"stop {order.timer}"
+    if isinstance(order, do.Prefer):
+        return f"prefer {order.run}"
     if isinstance(order, do.Withdraw):
         return f"withdraw {order.cell}"
     if isinstance(order, do.Expand):

@@ -35,6 +35,7 @@ from taskiq_flow.submission.resumption import error_of_second_resumption, resump
 from taskiq_flow.values.claim_checks import ClaimChecks
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.worker.decorated import FlowTask, wrap_tasks
+from taskiq_flow.worker.lending import find_nesting
 from taskiq_flow.worker.middleware import WorkerMiddleware
 from taskiq_flow.worker.processes import Processes
 
@@ -312,6 +313,7 @@ class Flow:
             labels={} if labels is None else dict(labels),
             name=name,
             single=single,
+            nesting=find_nesting(),
         )
         async with self.claim_checks.new_run(record.id):
             record = evolve(record, inputs=await self.claim_checks.check_in_inputs(record.id, record.inputs))

@@ -26,6 +26,7 @@ from taskiq_flow.values.readings import ByAnnotation, Reading, read_inputs, read
 from taskiq_flow.values.skipped import items_left_out
 from taskiq_flow.waiting import RunDescription, WaitingCell
 from taskiq_flow.wiring.restoring import restore_annotations
+from taskiq_flow.worker.lending import lend_place, refuse_own_run
 
 __all__ = ["RunHandle"]
 
@@ -210,8 +211,9 @@ class RunHandle(Generic[T]):
     async def events(self) -> AsyncIterator[Event]:
         """Yield all events of the run from its beginning, as they happen; ends with the run."""
         await self._drive()
-        async for event in self._runtime.store.log.follow(self.id):
-            yield event
+        async with lend_place(self._runtime, self.id):
+            async for event in self._runtime.store.log.follow(self.id):
+                yield event
 
     async def _wait(self, timeout: float | None) -> RunOutcome:
         await self._drive()
@@ -222,9 +224,12 @@ class RunHandle(Generic[T]):
                 if record.outcome is None:
                     raise TaskiqResultTimeoutError(timeout=timeout)
             elif timeout is None:
-                record = await self._runtime.store.runs.wait(self.id)
+                refuse_own_run(self.id)
+                async with lend_place(self._runtime, self.id):
+                    record = await self._runtime.store.runs.wait(self.id)
             else:
-                record = await asyncio.wait_for(self._runtime.store.runs.wait(self.id), timeout)
+                async with lend_place(self._runtime, self.id):
+                    record = await asyncio.wait_for(self._runtime.store.runs.wait(self.id), timeout)
         except asyncio.TimeoutError:
             raise TaskiqResultTimeoutError(timeout=timeout) from None
         assert record.outcome is not None, "a run that was waited for has an outcome"

@@ -83,6 +83,7 @@ class RunRecord:
     :param origins: The origins of its discovered tasks, by the task's name: distribution, version and function. Tasks
         of the application itself are not in it.
     :param resumes: The id of the run that it resumes, whose results it reuses; empty for none.
+    :param nesting: How many tasks are around it: it was started within a task, whose run was started within another.
     :param outcome: ``None`` until the run has finished.
     """
 
@@ -96,6 +97,7 @@ class RunRecord:
     single: str | None = None
     origins: Mapping[str, str] = field(factory=dict)
     resumes: str = ""
+    nesting: int = 0
     outcome: RunOutcome | None = None
 
 

@@ -74,6 +74,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "worker": texts,
     "queue": texts,
     "progress": numbers,
+    "run": texts,
     "outputs": many,
     "seconds": numbers,
     "taken_from": texts,
@@ -128,6 +129,7 @@ def test_an_event_without_its_optional_fields_comes_back(kind: type[Any]) -> Non
         "failure": samples.FAILURE,
         "worker": "w",
         "timer": "t",
+        "run": "r",
     }
     names = {field.name for field in fields(kind)}
     event = kind(**{name: value for name, value in required.items() if name in names}, **_progress(names))

@@ -89,6 +89,8 @@ def test_the_last_attempt_is_named_in_the_failure() -> None:
         freed("a"),
         placed("a"),
         ev.CellProgressed(cell="a", attempt=1, progress=0.5),
+        ev.PlaceLent(cell="a", attempt=1, run="other"),
+        ev.PlaceTakenBack(cell="a", attempt=1),
     ],
     ids=lambda event: type(event).__name__,
 )

@@ -17,6 +17,7 @@ from taskiq_flow import (
     MemoryStore,
     Pipeline,
     ResourceAwareWorkerPool,
+    ResourceProfile,
     Retry,
     RetryPolicy,
     RunError,
@@ -167,3 +168,28 @@ async def test_a_retry_that_asks_for_more_than_anybody_has_is_a_final_failure_wi
     ] == reason
     assert not isinstance(caught.value, RunError)
     await broker.shutdown()
+
+
+@pytest.mark.parametrize("scheduler", ["best-fit", "fair-share", "critical-path"])
+async def test_a_task_that_waits_for_a_run_lends_its_core_and_keeps_the_rest(scheduler: str) -> None:
+    broker = InMemoryBroker()
+    Flow(broker, scheduler=scheduler, capacity={"cpu": 2, "ram_mb": 1000})
+    held = most = 0
+
+    @broker.task
+    async def inc(x: int) -> int:
+        return x + 1
+
+    @broker.task
+    @ResourceProfile(cpu=2, ram_mb=300)
+    async def outer(x: int) -> int:
+        nonlocal held, most
+        held += 300
+        most = max(most, held)
+        value: int = await (await Pipeline(broker, inc).kiq(x)).result()
+        held -= 300
+        return value
+
+    handles = [await Pipeline(broker, outer).kiq(x) for x in range(8)]
+    assert [await each.result(timeout=20) for each in handles] == list(range(1, 9))
+    assert most <= 1000

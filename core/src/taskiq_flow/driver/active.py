@@ -26,7 +26,7 @@ class ActiveRun:
     :ivar logged_before: How many its log had when its driver last looked for deleted runs.
     :ivar resumed: Results taken over from the run that it resumes, by cell, until they are applied.
     :ivar lightened: Large arguments that were put together here, by identity, each with the claim check that is sent.
-    :ivar occupied: How many of its cells occupied capacity after its last event.
+    :ivar room: How many of its cells took room after its last event.
     :ivar heard_at: When its log last grew or the store was last asked for it, in seconds since the epoch.
     """
 
@@ -37,7 +37,7 @@ class ActiveRun:
     logged_before: int = 0
     resumed: dict[str, CellSucceeded] = field(factory=dict)
     heard_at: float = 0.0
-    occupied: int = 0
+    room: int = 0
     id: str = field(init=False)
     lightened: dict[int, tuple[Value, ClaimCheck]] = field(factory=dict)
 

@@ -24,8 +24,8 @@ class ArrivalQueue:
         # An ordinary dictionary passes every deleted entry again when its first entry is read.
         self._levels: dict[tuple[int, int], OrderedDict[_Key, _Entry]] = {}
         self._where: dict[_Key, OrderedDict[_Key, _Entry]] = {}
-        # How many cells of each run wait: a run without any is forgotten without a search.
-        self._counts: dict[str, int] = {}
+        # The cells of each run: to take them out, no other run is looked at.
+        self._of_run: dict[str, dict[str, None]] = {}
 
     def __len__(self) -> int:
         return len(self._where)
@@ -43,7 +43,7 @@ class ArrivalQueue:
             self._levels = dict(sorted(self._levels.items()))
         level[key] = (run, instruction, now)
         self._where[key] = level
-        self._counts[run.id] = self._counts.get(run.id, 0) + 1
+        self._of_run.setdefault(run.id, {})[instruction.cell] = None
 
     def pop(self) -> _Entry:
         """Take the first cell out.
@@ -54,7 +54,7 @@ class ArrivalQueue:
             if level:
                 key, entry = level.popitem(last=False)
                 del self._where[key]
-                self._discount(key[0])
+                self._discount(*key)
                 return entry
         raise LookupError("no cell is ready")
 
@@ -83,18 +83,16 @@ class ArrivalQueue:
         level = self._where.pop(key, None)
         if level is None:
             return None
-        self._discount(run)
+        self._discount(run, cell)
         return level.pop(key)
 
-    def forget_run(self, run: str) -> None:
-        """Take all cells of a run out."""
-        if run in self._counts:
-            for key in [key for key in self._where if key[0] == run]:
-                self.remove(*key)
+    def remove_run(self, run: str) -> list[_Entry]:
+        """Take all cells of a run out, and return them in the order in which they came."""
+        found = [self.remove(run, cell) for cell in [*self._of_run.get(run, ())]]
+        return [entry for entry in found if entry is not None]
 
-    def _discount(self, run: str) -> None:
-        left = self._counts[run] - 1
-        if left:
-            self._counts[run] = left
-        else:
-            del self._counts[run]
+    def _discount(self, run: str, cell: str) -> None:
+        cells = self._of_run[run]
+        del cells[cell]
+        if not cells:
+            del self._of_run[run]

@@ -18,9 +18,9 @@ from taskiq_flow.driver.decisions import Decisions
 from taskiq_flow.driver.delivery import Delivery
 from taskiq_flow.driver.expansions import Expansions
 from taskiq_flow.driver.finishing import Finishing
+from taskiq_flow.driver.floor import Floor
 from taskiq_flow.driver.inline import UncertainStarts
 from taskiq_flow.driver.journal import Journal
-from taskiq_flow.driver.occupancy import Occupancy
 from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.resumed import ResumedResults
 from taskiq_flow.driver.scheduling import PoolScheduling
@@ -107,7 +107,7 @@ class Driver:
         self.sender = self._delivery.sender
         self._now = self._clock.now()
         self._observes = self._scheduling.learns
-        self._occupancy = Occupancy()
+        self._floor = Floor()
         # Whether machines have asked for something that is done in a turn.
         self._is_asked = False
         worker = self._here.find_worker() if runtime.in_memory else None
@@ -157,7 +157,7 @@ class Driver:
                 continue
             try:
                 self._replay(run, events)
-                self._occupancy.note(run)
+                self._floor.note(run)
                 self._uncertain.note(run)
                 for instruction in run.machine.outstanding():
                     _PERFORMERS[type(instruction)](self, run, instruction)
@@ -179,7 +179,7 @@ class Driver:
         run.logged = len(events)
         if not run.over:
             self._runs[record.id] = run
-            self._occupancy.note(run)
+            self._floor.note(run)
             for instruction in run.machine.outstanding():
                 if type(instruction) is not do.FinishRun:
                     _PERFORMERS[type(instruction)](self, run, instruction)
@@ -351,10 +351,7 @@ class Driver:
                 self._journal.add(run.id, event)
             for instruction in instructions:
                 _PERFORMERS[type(instruction)](self, run, instruction)
-            cells = machine.cells
-            occupied = len(cells.in_flight) + len(cells.held_slots)
-            if occupied != run.occupied:
-                self._occupancy.change(run, occupied)
+            self._floor.note(run)
         except InvalidTransition:
             logger.exception("an event of run %s is dropped", run.id)
         except (KeyboardInterrupt, SystemExit):
@@ -380,6 +377,10 @@ class Driver:
 
     def _withdraw(self, run: ActiveRun, instruction: do.Withdraw) -> None:
         self._scheduling.withdraw(run.id, instruction.cell)
+
+    def _prefer(self, _: ActiveRun, instruction: do.Prefer) -> None:
+        if instruction.run in self._runs:
+            self._scheduling.prefer(instruction.run)
 
     def _dispatch(self, run: ActiveRun, instruction: do.Dispatch) -> None:
         self._delivery.add(run, instruction)
@@ -415,7 +416,7 @@ class Driver:
 
     async def _look(self) -> None:
         """Look for what nobody writes notices about."""
-        holders = {cell.holder for run in self._occupancy.runs.values() for cell in run.machine.occupying()}
+        holders = {cell.holder for run in self._floor.runs.values() for cell in run.machine.occupying()}
         for worker in await self._watch.find_lost(self._now, holders - {""}):
             self._lose(worker)
         self._delivery.send_again(self._now, lost=self._watch.shrunk)
@@ -443,10 +444,10 @@ class Driver:
         if not scheduling:
             return
         if scheduling.bound is not None:
-            while (arrival := scheduling.next_arrival(self._occupancy.cells)) is not None:
+            while (arrival := scheduling.next_arrival(self._floor.cells)) is not None:
                 self._dispatch_cell(*arrival)
             return
-        for placements in scheduling.place(self._occupancy.runs):
+        for placements in scheduling.place(self._floor.runs):
             for placement in placements:
                 cell = scheduling.withdraw(placement.run, placement.path)
                 if cell is not None:
@@ -479,7 +480,7 @@ class Driver:
     def _forget(self, run_id: str) -> None:
         run = self._runs.pop(run_id, None)
         if run is not None:
-            self._occupancy.forget(run)
+            self._floor.forget(run)
         self._scheduling.forget(run_id)
         self._here.forget_context(run_id)
 
@@ -488,6 +489,7 @@ _PERFORMERS: Mapping[type, Callable[[Driver, ActiveRun, Any], None]] = {
     do.Enqueue: Driver._enqueue,
     do.Withdraw: Driver._withdraw,
     do.Dispatch: Driver._dispatch,
+    do.Prefer: Driver._prefer,
     do.Expand: Driver._later_expand,
     do.AskPolicy: Driver._ask_policy,
     do.Stop: Driver._later_stop,

@@ -118,7 +118,12 @@ class MessageWriter:
         options = instruction.node.options
         adopted = run.record.labels.get(ADOPTED) if run.record.labels else None
         # Only a retry gives a cell resources that its node does not ask for.
-        if options is DEFAULT_OPTIONS and adopted is None and instruction.attempt == 1:
+        if (
+            options is DEFAULT_OPTIONS
+            and adopted is None
+            and instruction.attempt == 1
+            and not run.record.nesting
+        ):
             return _NO_EXTRAS
         cell = run.machine.cells.in_flight[instruction.cell]
         extras: dict[str, Any] = {}
@@ -136,6 +141,8 @@ class MessageWriter:
             extras["first_started_at"] = cell.first_started_at
         if adopted is not None:
             extras["sender"] = adopted
+        if run.record.nesting:
+            extras["nesting"] = run.record.nesting
         return extras
 
     async def _light(self, run: ActiveRun, name: str, value: Value) -> Value:

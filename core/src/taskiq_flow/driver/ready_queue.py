@@ -62,8 +62,8 @@ class ReadyQueue:
         self._where: dict[CellKey, _Bucket] = {}
         self._names: dict[CellKey, str] = {}
         self._complained = False
-        # How many cells of each run wait: a run without any is forgotten without a search.
-        self._counts: dict[str, int] = {}
+        # The cells of each run: to take them out, no other run is looked at.
+        self._of_run: dict[str, dict[CellKey, None]] = {}
         # How many cells have the same demand, and one of them.
         self._demands: dict[_Demand, tuple[int, ReadyCell]] = {}
 
@@ -96,7 +96,7 @@ class ReadyQueue:
             bucket = self._new_bucket(lane_key)
         bucket[key] = (next(self._numbers), cell)
         self._where[key] = bucket
-        self._counts[cell.run] = self._counts.get(cell.run, 0) + 1
+        self._of_run.setdefault(cell.run, {})[key] = None
         demand = (id(cell.resources), cell.queue)
         number, _ = self._demands.get(demand, (0, cell))
         self._demands[demand] = (number + 1, cell)
@@ -107,9 +107,10 @@ class ReadyQueue:
         if bucket is None:
             return None
         cell = bucket.pop(key)[1]
-        left = self._counts.pop(cell.run) - 1
-        if left:
-            self._counts[cell.run] = left
+        cells = self._of_run[cell.run]
+        del cells[key]
+        if not cells:
+            del self._of_run[cell.run]
         demand = (id(cell.resources), cell.queue)
         number, other = self._demands.pop(demand)
         if number > 1:
@@ -140,11 +141,10 @@ class ReadyQueue:
             if any(free_capacity.fits_now(cell, worker) for worker in free_capacity.workers)
         }
 
-    def forget_run(self, run: str) -> None:
-        """Take all cells of a run out."""
-        if run in self._counts:
-            for key in [key for key in self._where if key[0] == run]:
-                self.remove(key)
+    def remove_run(self, run: str) -> list[ReadyCell]:
+        """Take all cells of a run out, and return them in the order in which they came."""
+        found = [self.remove(key) for key in [*self._of_run.get(run, ())]]
+        return [cell for cell in found if cell is not None]
 
     def first(self, count: int, budget: LimitBudget | None = None) -> SeenCells[ReadyCell]:
         """Return the first cells in order; they must be looked at before the queue changes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Union
 
 from taskiq_flow.driver.arrivals import ArrivalQueue
 from taskiq_flow.driver.demands import Demands
@@ -19,6 +20,9 @@ from taskiq_flow.schedulers.durations import Durations
 from taskiq_flow.store import RunStore
 
 __all__ = ["PoolScheduling"]
+
+# What a view was made of, and the view; there is none of a cell that takes nothing.
+_View = tuple[str, str, Mapping[str, float], bool, Union[RunningCell, None]]
 
 
 class PoolScheduling:
@@ -41,19 +45,24 @@ class PoolScheduling:
         self._watch = watch
         self._demands = Demands(placer.limits, scheduler)
         overridden = type(scheduler).lane_of is not Scheduler.lane_of
-        self._ready = ReadyQueue(scheduler.lane_of if overridden else None)
+        lane_of = scheduler.lane_of if overridden else None
+        # What running tasks wait for goes before everything else. Otherwise others would take what those tasks have
+        # lent, and the memory that is left, only to wait themselves.
+        self._urgent, self._ready = ReadyQueue(lane_of), ReadyQueue(lane_of)
         self._ranks = Ranks(durations) if scheduler.uses_rank else None
         # With a bound the scheduler is shown no cells, so no ReadyCell is made.
         self.bound = placer.bound
-        self._arrivals = ArrivalQueue()
+        self._urgent_arrivals, self._arrivals = ArrivalQueue(), ArrivalQueue()
         # To make hundreds of views in each turn would take longer than everything else, so a view is used again while
         # nothing that it shows has changed.
-        self._views: dict[Cell, tuple[str, str, Mapping[str, float], RunningCell]] = {}
+        self._views: dict[Cell, _View] = {}
         self._views_of: Sequence[WorkerView] = ()
+        # The runs that running cells of other runs wait for.
+        self._preferred: set[str] = set()
 
     def __len__(self) -> int:
         """Return how many cells wait."""
-        return len(self._ready) + len(self._arrivals)
+        return len(self._ready) + len(self._arrivals) + len(self._urgent) + len(self._urgent_arrivals)
 
     @property
     def learns(self) -> bool:
@@ -84,10 +93,13 @@ class PoolScheduling:
 
     def enqueue(self, run: ScheduledRun, instruction: do.Enqueue, now: float) -> None:
         """Add a cell to those that wait for a place."""
+        urgent = run.id in self._preferred
         if self.bound is None:
-            self._ready.add(self._ready_cell(run, instruction, now))
+            ready = self._urgent if urgent else self._ready
+            ready.add(self._ready_cell(run, instruction, now))
         else:
-            self._arrivals.add(run, instruction, now)
+            arrivals = self._urgent_arrivals if urgent else self._arrivals
+            arrivals.add(run, instruction, now)
 
     def _ready_cell(self, run: ScheduledRun, instruction: do.Enqueue, now: float) -> ReadyCell:
         node = instruction.node
@@ -110,8 +122,10 @@ class PoolScheduling:
 
     def cell(self, run: str, cell: str) -> ReadyCell | None:
         """Return a cell that waits; ``None`` when it does not."""
-        entry = self._arrivals.get(run, cell)
-        return self._ready.get((run, cell)) if entry is None else self._ready_cell(*entry)
+        entry = self._arrivals.get(run, cell) or self._urgent_arrivals.get(run, cell)
+        if entry is not None:
+            return self._ready_cell(*entry)
+        return self._ready.get((run, cell)) or self._urgent.get((run, cell))
 
     @property
     def lookahead(self) -> int:
@@ -124,37 +138,58 @@ class PoolScheduling:
         :param running: The cells that occupy capacity.
         """
         if self.bound is not None:
-            return [self._ready_cell(*entry) for entry in self._arrivals.first(self.lookahead)]
-        self._look_at_free_capacity(running)
-        return self._placer.show(self._ready, running)
+            return [self._ready_cell(*entry) for entry in self._first_arrivals(self.lookahead)]
+        shown: list[ReadyCell] = []
+        for ready in (self._urgent, self._ready):
+            self._look_at_free_capacity(ready, running)
+            shown += self._placer.show(ready, running)
+        return shown
+
+    def _first_arrivals(self, count: int) -> list[tuple[ScheduledRun, do.Enqueue, float]]:
+        urgent = self._urgent_arrivals.first(count)
+        return [*urgent, *self._arrivals.first(count - len(urgent))]
+
+    def prefer(self, run: str) -> None:
+        """Place the cells of a run before all others."""
+        if run in self._preferred:
+            return
+        self._preferred.add(run)
+        for cell in self._ready.remove_run(run):
+            self._urgent.add(cell)
+        for entry in self._arrivals.remove_run(run):
+            self._urgent_arrivals.add(*entry)
 
     def withdraw(self, run: str, cell: str) -> ReadyCell | None:
         """Take a waiting cell out; ``None`` when it does not wait."""
         if self.bound is None:
-            return self._ready.remove((run, cell))
-        entry = self._arrivals.remove(run, cell)
+            return self._ready.remove((run, cell)) or self._urgent.remove((run, cell))
+        entry = self._arrivals.remove(run, cell) or self._urgent_arrivals.remove(run, cell)
         return None if entry is None else self._ready_cell(*entry)
 
     def clear(self, run: str) -> None:
         """Take all waiting cells of a run out."""
-        self._ready.forget_run(run)
-        self._arrivals.forget_run(run)
+        self._ready.remove_run(run)
+        self._urgent.remove_run(run)
+        self._arrivals.remove_run(run)
+        self._urgent_arrivals.remove_run(run)
 
     def forget(self, run: str) -> None:
         """Forget a run."""
         self.clear(run)
+        self._preferred.discard(run)
         if self._ranks is not None:
             self._ranks.forget(run)
 
     def next_arrival(self, in_flight: int) -> tuple[str, str, int] | None:
         """Take out the next cell to dispatch, where cells are placed in order of arrival.
 
-        :param in_flight: How many cells occupy capacity.
+        :param in_flight: How many cells take room.
         :returns: Run, cell and attempt; ``None`` where there is no room, or where :meth:`place` decides.
         """
-        if self.bound is None or in_flight >= self.bound or not self._arrivals:
+        arrivals = self._urgent_arrivals or self._arrivals
+        if self.bound is None or in_flight >= self.bound or not arrivals:
             return None
-        run, instruction, _ = self._arrivals.pop()
+        run, instruction, _ = arrivals.pop()
         return run.id, instruction.cell, instruction.attempt
 
     def place(self, runs: Mapping[str, ScheduledRun]) -> Iterator[Sequence[Placement]]:
@@ -166,48 +201,58 @@ class PoolScheduling:
         """
         if self.bound is not None:
             room = self.bound - len(self.running(runs.values()))
-            if first := self._arrivals.first(max(0, room)):
+            if first := self._first_arrivals(max(0, room)):
                 yield [Placement(run=run.id, path=instruction.cell) for run, instruction, _ in first]
             return
-        while self._ready:
-            running = self.running(runs.values())
-            self._look_at_free_capacity(running)
-            placements = self._placer.place(self._ready, self._watch.views, running)
-            full = len(placements) >= self._placer.lookahead
-            again = bool(placements) and (full or self._others_may_have_room(placements))
-            yield placements
-            if not again:
-                return
+        for ready in (self._urgent, self._ready):
+            while ready:
+                running = self.running(runs.values())
+                self._look_at_free_capacity(ready, running)
+                placements = self._placer.place(ready, self._watch.views, running)
+                full = len(placements) >= self._placer.lookahead
+                again = bool(placements) and (full or self._others_may_have_room(ready, placements))
+                yield placements
+                if not again:
+                    break
 
-    def _others_may_have_room(self, placements: Sequence[Placement]) -> bool:
+    def _others_may_have_room(self, ready: ReadyQueue, placements: Sequence[Placement]) -> bool:
         """Whether there may be room for cells that were not shown."""
-        if self._ready.free_capacity is None:
+        if ready.free_capacity is None:
             return False
-        limited = sum(1 for each in placements if self._ready[(each.run, each.path)].limits)
-        if limited < self._ready.limited_shown:
+        limited = sum(1 for each in placements if ready[(each.run, each.path)].limits)
+        if limited < ready.limited_shown:
             return True
         for each in placements:
-            self._ready.free_capacity.take(self._ready[(each.run, each.path)].resources, each.worker)
-        return self._is_crowded and bool(self._ready.demands_that_fit(self._ready.free_capacity))
+            ready.free_capacity.take(ready[(each.run, each.path)].resources, each.worker)
+        return self._is_crowded(ready) and bool(ready.demands_that_fit(ready.free_capacity))
 
-    @property
-    def _is_crowded(self) -> bool:
+    def _is_crowded(self, ready: ReadyQueue) -> bool:
         """Whether not all cells can be shown at once, and their demands differ."""
-        return len(self._ready) > self._placer.lookahead and self._ready.mixed
+        return len(ready) > self._placer.lookahead and ready.mixed
 
-    def _look_at_free_capacity(self, running: Sequence[RunningCell]) -> None:
+    def _look_at_free_capacity(self, ready: ReadyQueue, running: Sequence[RunningCell]) -> None:
         placer, workers = self._placer, self._watch.views
-        wanted = self._is_crowded or (placer.limits and self._ready.limited)
+        wanted = self._is_crowded(ready) or (placer.limits and ready.limited)
         counts = wanted and placer.scheduler.reads_resources and workers
-        self._ready.free_capacity = FreeCapacity(workers, running) if counts else None
+        ready.free_capacity = FreeCapacity(workers, running) if counts else None
 
     def running(self, runs: Iterable[ScheduledRun]) -> SeenCells[RunningCell]:
-        """Return the cells that occupy capacity."""
+        """Return the cells that occupy capacity.
+
+        A cell whose task waits for another run lends its core: it takes only the limits and the other resources that it
+        has demanded, and where these are none it is not among them.
+        """
         count = 0
         for run in runs:
             cells = run.machine.cells
             count += len(cells.in_flight) + len(cells.held_slots)
+            for path in cells.lent:
+                count -= not self._remains(cells.in_flight[path])
         return SeenCells(count, self._running(runs))
+
+    def _remains(self, cell: Cell) -> Mapping[str, float]:
+        """Return what a cell goes on to occupy whose task waits for another run."""
+        return {name: amount for name, amount in cell.resources.items() if name != "cpu" and amount}
 
     def _running(self, runs: Iterable[ScheduledRun]) -> Iterator[RunningCell]:
         known = self._views if self._views_of is self._watch.views else {}
@@ -215,22 +260,29 @@ class PoolScheduling:
         fresh = self._views = {}
         self._views_of = self._watch.views
         for run in runs:
+            lent, in_flight = run.machine.cells.lent, run.machine.cells.in_flight
             for cell in run.machine.occupying():
+                lends = bool(lent) and cell.path in lent and in_flight.get(cell.path) is cell
                 found = known.get(cell)
                 if (
                     found is None
                     or found[0] != cell.placed
                     or found[1] != cell.worker
                     or found[2] is not cell.resources
+                    or found[3] != lends
                 ):
-                    found = (cell.placed, cell.worker, cell.resources, self._view_of(run, cell))
+                    view = None if lends and not self._remains(cell) else self._view_of(run, cell, lends)
+                    found = (cell.placed, cell.worker, cell.resources, lends, view)
                 fresh[cell] = found
-                yield found[3]
+                if found[4] is not None:
+                    yield found[4]
 
-    def _view_of(self, run: ScheduledRun, cell: Cell) -> RunningCell:
+    def _view_of(self, run: ScheduledRun, cell: Cell, lends: bool) -> RunningCell:
         node = cell.node
         assert isinstance(node, TaskNode)
         resources, limits = self._demands.of(cell.resources)
+        if lends:
+            resources = {name: amount for name, amount in resources.items() if name != "cpu"}
         return RunningCell(
             run=run.id,
             path=cell.path,

@@ -54,7 +54,10 @@ class Unclaimed:
         :param now: Seconds since the epoch.
         :param lost: Whether a worker is gone, so that any message may be lost.
         """
-        keys = dict.fromkeys(self._sent) if lost else {}
+        keys = {}
+        if lost:
+            # One that was placed on a worker goes to that worker's queue, and is known to be lost with it.
+            keys = {key: None for key, (_, instruction, _) in self._sent.items() if not instruction.worker}
         while self._due and self._due[0][0] <= now:
             keys[heapq.heappop(self._due)[1]] = None
         found = []

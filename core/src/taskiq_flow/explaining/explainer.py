@@ -10,6 +10,7 @@ from textwrap import shorten
 from typing import Any
 
 from attrs import define, field
+from taskiq import AsyncBroker
 
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
@@ -24,6 +25,7 @@ from taskiq_flow.explaining.reasons import (
     room_reason,
     waiting_items,
 )
+from taskiq_flow.graph.model import TaskNode
 from taskiq_flow.graph.ranks import node_path
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine import instructions as do
@@ -37,6 +39,8 @@ from taskiq_flow.schedulers.durations import Durations
 from taskiq_flow.schedulers.first_fit import default_for
 from taskiq_flow.store import RunRecord
 from taskiq_flow.waiting import RunDescription, WaitingCell
+from taskiq_flow.worker.functions import task_function_of
+from taskiq_flow.worker.seats import find_executor
 
 __all__ = ["Explainer"]
 
@@ -46,6 +50,7 @@ _EVERYTHING = 1_000_000
 _FAILURE_LENGTH = 200
 # Between two batches of a long log, the event loop runs other tasks.
 _EVENTS_AT_ONCE = 500
+_MOST_HOLDERS = 5
 _FIRST = (CellState.READY, CellState.DISPATCHED, CellState.WAITING)
 
 
@@ -182,6 +187,8 @@ class Explainer:
         for instruction in instructions:
             if isinstance(instruction, do.Enqueue):
                 self._scheduling.enqueue(run, instruction, getattr(event, "at", 0.0))
+            elif isinstance(instruction, do.Prefer):
+                self._scheduling.prefer(instruction.run)
             elif isinstance(instruction, do.Withdraw):
                 self._scheduling.withdraw(run.id, instruction.cell)
 
@@ -285,8 +292,29 @@ class Explainer:
             return f"sent to worker {cell.placed!r}, which has not begun it"
         if not self._runtime.in_memory and not self._watch.infos:
             return f"sent, and pool {self._pool!r} has no live worker"
+        if self._runtime.in_memory and (reason := self._explain_threads(cell)):
+            return reason
         where = f" to queue {cell.sent_to!r}" if cell.sent_to else ""
         return f"sent{where}, and no worker has begun it"
+
+    def _explain_threads(self, cell: Cell) -> str:
+        """Say who has the threads that a synchronous cell of this process waits for; empty where that is not it."""
+        broker = self._runtime.broker
+        threads = getattr(find_executor(broker), "_max_workers", 0)
+        if not _is_synchronous(cell, broker):
+            return ""
+        holders = [
+            f"{other.path!r} of run {each.run.id}"
+            for each in self._runs.values()
+            for other in each.run.machine.occupying()
+            if other.state is CellState.RUNNING and _is_synchronous(other, broker)
+        ]
+        if len(holders) < threads or not threads:
+            return ""
+        shown = ", ".join(holders[:_MOST_HOLDERS])
+        more = f" and {len(holders) - _MOST_HOLDERS} more" if len(holders) > _MOST_HOLDERS else ""
+        noun = "thread is" if threads == 1 else "threads are"
+        return f"waits for a thread: the {threads} {noun} taken by {shown}{more}"
 
     def _explain_unretried(self, cell: Cell, failed: ev.AttemptFailed, due: float) -> str:
         left = due - self._runtime.clock.now()
@@ -321,3 +349,8 @@ def _facts(machine: RunMachine) -> dict[str, Any]:
 
 def _words(counted: Counter[CellState]) -> dict[str, int]:
     return {state.word: counted[state] for state in CellState if counted[state]}
+
+
+def _is_synchronous(cell: Cell, broker: AsyncBroker) -> bool:
+    task = broker.find_task(cell.node.task) if isinstance(cell.node, TaskNode) else None
+    return task is not None and not task_function_of(task).is_async

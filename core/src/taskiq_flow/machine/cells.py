@@ -27,7 +27,14 @@ _ITEM = re.compile(r"(?P<map>[^\[\]/]+)\[(?P<number>\d+)\]")
 _NEXT = dict(TRANSITIONS)
 
 AboutAttempt = Union[
-    ev.CellStarted, ev.CellProgressed, ev.CellSucceeded, ev.AttemptFailed, ev.CellCancelled, ev.SlotFreed
+    ev.CellStarted,
+    ev.CellProgressed,
+    ev.PlaceLent,
+    ev.PlaceTakenBack,
+    ev.CellSucceeded,
+    ev.AttemptFailed,
+    ev.CellCancelled,
+    ev.SlotFreed,
 ]
 """The events that workers send about an attempt."""
 
@@ -40,6 +47,7 @@ class Cells:
     :ivar root: The scope of the run itself; ``None`` until the run has started.
     :ivar active: The cells that are neither pending nor final, by path.
     :ivar in_flight: The active cells that are dispatched or running, without maps.
+    :ivar lent: The run that the task of an in-flight cell waits for, and lends its place meanwhile, by the cell's path.
     :ivar held_slots: Attempts that were given up while a worker's slot stays occupied, by path and attempt.
     """
 
@@ -47,6 +55,7 @@ class Cells:
     root: Scope | None = None
     active: dict[str, Cell] = field(factory=dict)
     in_flight: dict[str, Cell] = field(factory=dict)
+    lent: dict[str, str] = field(factory=dict)
     held_slots: dict[tuple[str, int], Cell] = field(factory=dict)
 
     def move(self, cell: Cell, trigger: Trigger) -> None:
@@ -64,6 +73,7 @@ class Cells:
         """Drop the object of a cell that has become final."""
         del self.active[cell.path]
         self.in_flight.pop(cell.path, None)
+        self.lent.pop(cell.path, None)
 
     def hold_slot(self, cell: Cell) -> None:
         """Record that the current attempt, which was given up, still occupies its worker."""

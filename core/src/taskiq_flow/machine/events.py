@@ -25,6 +25,8 @@ __all__ = [
     "CellSucceeded",
     "Event",
     "MapExpanded",
+    "PlaceLent",
+    "PlaceTakenBack",
     "RunStarted",
     "SlotFreed",
     "StopRequested",
@@ -104,6 +106,28 @@ class CellProgressed:
     cell: str
     attempt: int
     progress: float
+    at: float = 0.0
+
+
+@light(kw_only=True)
+class PlaceLent:
+    """The task waits for another run, and lends what it occupies meanwhile.
+
+    :param run: The run that it waits for.
+    """
+
+    cell: str
+    attempt: int
+    run: str
+    at: float = 0.0
+
+
+@light(kw_only=True)
+class PlaceTakenBack:
+    """The task waits no longer, and occupies again what it had lent."""
+
+    cell: str
+    attempt: int
     at: float = 0.0
 
 
@@ -223,6 +247,8 @@ Event = Union[
     CellDispatched,
     CellStarted,
     CellProgressed,
+    PlaceLent,
+    PlaceTakenBack,
     CellSucceeded,
     AttemptFailed,
     CellCancelled,

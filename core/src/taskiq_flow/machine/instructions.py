@@ -18,6 +18,7 @@ __all__ = [
     "Expand",
     "FinishRun",
     "Instruction",
+    "Prefer",
     "StartTimer",
     "Stop",
     "StopTimer",
@@ -52,6 +53,16 @@ class Withdraw:
     """Take the cell out of the ready queue; it will not run."""
 
     cell: str
+
+
+@light(kw_only=True)
+class Prefer:
+    """Place the cells of another run before all others: a cell of this run waits for it.
+
+    :param run: The other run.
+    """
+
+    run: str
 
 
 @light(kw_only=True)
@@ -142,4 +153,6 @@ class FinishRun:
     """Finish the run; its outcome is in the machine (``status``, ``outputs()``, ``failures``)."""
 
 
-Instruction = Union[Enqueue, Withdraw, Dispatch, Expand, AskPolicy, Stop, StartTimer, StopTimer, FinishRun]
+Instruction = Union[
+    Enqueue, Withdraw, Prefer, Dispatch, Expand, AskPolicy, Stop, StartTimer, StopTimer, FinishRun
+]

@@ -103,6 +103,7 @@ class RunMachine(RunState):
             self._stop(cell)
         for name, timer in self.timers.items():
             self._out.append(do.StartTimer(timer=name, due=timer.due))
+        self._out += [do.Prefer(run=run) for run in self.cells.lent.values()]
         for cell in self.cells.active.values():
             if cell.path in self.cells.in_flight:
                 if self._ending is not None:
@@ -225,6 +226,17 @@ class RunMachine(RunState):
         if self.cells.current(event) is not None:
             self.version += 1
 
+    def _place_lent(self, event: ev.PlaceLent) -> None:
+        cell = self.cells.current(event)
+        if cell is not None and cell.path not in self.cells.lent:
+            self.version += 1
+            self.cells.lent[cell.path] = event.run
+            self._out.append(do.Prefer(run=event.run))
+
+    def _place_taken_back(self, event: ev.PlaceTakenBack) -> None:
+        if self.cells.current(event) is not None and self.cells.lent.pop(event.cell, None) is not None:
+            self.version += 1
+
     def _cell_succeeded(self, event: ev.CellSucceeded) -> None:
         cell = self.cells.current(event)
         if cell is None:
@@ -317,6 +329,7 @@ class RunMachine(RunState):
     def _wait_for_retry(self, cell: Cell, event: ev.AttemptFailed) -> None:
         assert event.retry_at is not None
         del self.cells.in_flight[cell.path]
+        self.cells.lent.pop(cell.path, None)
         self._stop_timers(cell)
         cell.attempt += 1
         cell.placed = cell.worker = ""
@@ -335,6 +348,8 @@ _HANDLERS: Mapping[type, Callable[[RunMachine, Any], None]] = {
     ev.CellDispatched: RunMachine._cell_dispatched,
     ev.CellStarted: RunMachine._cell_started,
     ev.CellProgressed: RunMachine._cell_progressed,
+    ev.PlaceLent: RunMachine._place_lent,
+    ev.PlaceTakenBack: RunMachine._place_taken_back,
     ev.CellSucceeded: RunMachine._cell_succeeded,
     ev.AttemptFailed: RunMachine._cell_failed,
     ev.CellCancelled: RunMachine._cell_cancelled,

@@ -233,6 +233,8 @@ class RunState:
         cells, path = self.cells, cell.path
         del cells.active[path]
         cells.in_flight.pop(path, None)
+        if cells.lent:
+            cells.lent.pop(path, None)
         if cell.timers:
             self._stop_timers(cell)
         scope, position = cell.scope, cell.position

@@ -27,7 +27,16 @@ ENVELOPE = "taskiq_flow"
 _VERSION = 1
 _IS_PLAIN = re.compile(r"[A-Za-z0-9_-]*").fullmatch
 _EXTRAS = frozenset(
-    {"serializer", "retry", "retry_on_error", "requeues", "resources", "first_started_at", "sender"}
+    {
+        "serializer",
+        "retry",
+        "retry_on_error",
+        "requeues",
+        "resources",
+        "first_started_at",
+        "nesting",
+        "sender",
+    }
 )
 
 
@@ -59,6 +68,12 @@ class Envelope:
     def message_id(self) -> str:
         """The id of the message, for people and for what goes by ids; of letters, digits and ``-_.~`` alone."""
         return f"{_plain(self.run)}.{_plain(self.cell)}.{self.attempt}"
+
+    @property
+    def nesting(self) -> int:
+        """How many tasks are around the run: it was started within a task, whose run was started within another."""
+        nesting: int = self.extras.get("nesting", 0)
+        return nesting
 
     def to_wire(self) -> list[Any]:
         """Return the envelope as plain JSON data."""

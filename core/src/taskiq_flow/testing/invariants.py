@@ -107,6 +107,7 @@ def _check_active(machine: RunMachine) -> None:
     }
     # I6: the cells in flight follow from the states; so do the attempts that were given up.
     assert cells.in_flight == in_flight, "in_flight differs from the dispatched and running cells"
+    assert cells.lent.keys() <= in_flight.keys(), "places are lent that nobody has"
     occupied = [id(cell) for cell in machine.occupying()]
     assert len(occupied) == len(set(occupied)) == len(in_flight) + len(cells.held_slots)
     for (path, attempt), cell in cells.held_slots.items():

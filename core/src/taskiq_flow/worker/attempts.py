@@ -15,6 +15,7 @@ from taskiq_flow.values.failures import revive
 from taskiq_flow.worker.execution import Execution
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.jobs import Job, JobResult
+from taskiq_flow.worker.lending import Lending, ReceiverPlace
 from taskiq_flow.worker.process import ProcessLost
 from taskiq_flow.worker.processes import ProcessSeat
 
@@ -42,6 +43,9 @@ class Attempt(Execution):
     :ivar concluded: Whether the outcome was put into the inbox.
     :ivar requeued: Whether the task has requeued its message.
     :ivar aside: Whether it goes on as a task beside its driver, and reports by notice.
+    :ivar lending: Lends its place while it waits for a run; ``None`` where it has none to lend.
+    :ivar receiver_place: Its place among the messages that taskiq's receiver executes at once.
+    :ivar waits: For how many runs it waits.
     :ivar let_go: Makes the worker forget it.
     """
 
@@ -56,6 +60,9 @@ class Attempt(Execution):
     concluded = False
     requeued = False
     aside = False
+    lending: Lending | None = None
+    receiver_place: ReceiverPlace | None = None
+    waits = 0
     let_go: Callable[[Attempt], None] | None = None
 
     def __init__(self, envelope: Envelope, task_function: TaskFunction) -> None:

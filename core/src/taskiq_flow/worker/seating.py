@@ -10,7 +10,8 @@ from taskiq_flow.values.codec import Codec
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.processes import Processes
 from taskiq_flow.worker.references import Reference
-from taskiq_flow.worker.seats import Seat, ThreadSeats
+from taskiq_flow.worker.seats import Seat
+from taskiq_flow.worker.threads import ThreadSeats
 
 __all__ = ["Seating"]
 
@@ -30,10 +31,13 @@ class Seating:
         self.processes = processes
         self._codec = codec
 
-    async def take(self, function: TaskFunction) -> Seat:
-        """Wait for a process that has found a task's function, or for a thread where none can, and take it."""
+    async def take(self, function: TaskFunction, nesting: int = 0) -> Seat:
+        """Wait for a process that has found a task's function, or for a thread where none can, and take it.
+
+        :param nesting: How many tasks are around the run that it is for.
+        """
         if self.processes is None or function.task in self.processes.avoided:
-            return await self.threads.take()
+            return await self.threads.take(nesting)
         if isinstance(function.reference, Reference):
             seat = await self.processes.take(function.reference, self._codec.recipe())
             if not isinstance(seat.problem, LookupError):
@@ -43,7 +47,7 @@ class Seating:
         else:
             reason = function.reference
         self.keep_here(function, reason)
-        return await self.threads.take()
+        return await self.threads.take(nesting)
 
     def keep_here(self, function: TaskFunction, reason: str) -> None:
         """Let a task run in threads from now on, and say so once."""

@@ -17,7 +17,7 @@ from typing import Any, Union
 from taskiq import AsyncBroker, InMemoryBroker
 from taskiq.receiver import Receiver
 
-__all__ = ["Outcome", "Seat", "ThreadSeats", "carry", "renew_executor"]
+__all__ = ["Outcome", "Seat", "carry", "find_executor", "find_receiver", "renew_executor"]
 
 Outcome = tuple[Any, Union[BaseException, None]]
 """What a call gave: its value, and the exception that it raised, which no future is to translate."""
@@ -127,54 +127,6 @@ class Seat:
                     return None
 
 
-class _ThreadSeat(Seat):
-    """A thread of a pool.
-
-    :param executor: The pool.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, executor: Executor) -> None:
-        super().__init__(loop, self._submit_to_pool)
-        self._executor = executor
-
-    def _submit_to_pool(self, seat: Seat) -> None:
-        self._executor.submit(seat.serve)
-
-    def is_closing(self) -> bool:
-        """Whether the pool was shut down: whoever does so waits for all of its threads, often in the event loop."""
-        return bool(getattr(self._executor, "_shutdown", False))
-
-
-class ThreadSeats:
-    """Seats in threads: taskiq's own, or others where it has none.
-
-    :param broker: The broker, whose tasks use its threads as well.
-    """
-
-    def __init__(self, broker: AsyncBroker) -> None:
-        self._broker = broker
-        self._own: ThreadPoolExecutor | None = None
-
-    @property
-    def executor(self) -> Executor:
-        """The thread pool for what the running task of the event loop executes."""
-        found = _find_executor(self._broker) or self._own
-        if found is None:
-            found = self._own = ThreadPoolExecutor(thread_name_prefix="taskiq-flow")
-        return found
-
-    async def take(self) -> Seat:
-        """Wait for a thread and take it."""
-        seat = _ThreadSeat(asyncio.get_running_loop(), self.executor)
-        await seat.take()
-        return seat
-
-    def shutdown(self) -> None:
-        """End the threads that are not taskiq's."""
-        if self._own is not None:
-            self._own.shutdown(wait=False)
-
-
 def carry(call: Callable[[], Any]) -> Outcome:
     """Call in a thread, and give what came of it."""
     try:
@@ -188,16 +140,22 @@ def carry(call: Callable[[], Any]) -> Outcome:
         return None, error
 
 
-def _find_executor(broker: AsyncBroker) -> Executor | None:
+def find_executor(broker: AsyncBroker) -> Executor | None:
     """Return taskiq's threads: those of a broker, or of the receiver that executes the current task."""
     if isinstance(broker, InMemoryBroker):
         return broker.executor
-    # taskiq hands its receiver to nobody, but executes each message in a task of its own.
+    receiver = find_receiver()
+    executor = None if receiver is None else receiver.executor
+    return executor if isinstance(executor, ThreadPoolExecutor) else None
+
+
+def find_receiver() -> Receiver | None:
+    """Return the receiver that executes the current task: taskiq hands it to nobody."""
+    # It executes each message in a task of its own.
     task: Any = asyncio.current_task()
     frame = getattr(task.get_coro(), "cr_frame", None) if task is not None else None
     receiver = None if frame is None else frame.f_locals.get("self")
-    executor = receiver.executor if isinstance(receiver, Receiver) else None
-    return executor if isinstance(executor, ThreadPoolExecutor) else None
+    return receiver if isinstance(receiver, Receiver) else None
 
 
 def renew_executor(broker: AsyncBroker) -> None:

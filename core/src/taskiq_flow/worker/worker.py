@@ -25,6 +25,7 @@ from taskiq_flow.values.failures import failure_of
 from taskiq_flow.worker.adoption import Adoption
 from taskiq_flow.worker.attempts import Attempt, AttemptKey
 from taskiq_flow.worker.functions import TaskFunction, task_function_of
+from taskiq_flow.worker.lending import Lending, ReceiverPlace
 from taskiq_flow.worker.outcomes import CallResult, failure_event, outcome_of
 from taskiq_flow.worker.preparation import Preparation
 from taskiq_flow.worker.processes import Processes
@@ -73,6 +74,7 @@ class Worker:
         self.preparation = Preparation(runtime)
         self._adoption = Adoption(runtime, name, wake)
         self.seating = Seating(runtime.broker, processes, runtime.codec)
+        self._lending = Lending(runtime, self.seating.threads)
         self._running: dict[AttemptKey, Attempt] = {}
         # Those that are about to begin, or are over, as long as the store has not answered.
         self._unsettled: set[AttemptKey] = set()
@@ -94,12 +96,15 @@ class Worker:
             envelope = Envelope("", "", "", 0)
         message.labels[RETRY_ON_ERROR] = False
         attempt = Attempt(envelope, task_function_of(task))
+        if self.broker.is_worker_process:
+            attempt.receiver_place = ReceiverPlace.find()
         if attempt.task_function.injected:
             message.labels = CellLabels(message.labels, attempt)
         await self._begin(attempt)
 
     async def _begin(self, attempt: Attempt) -> None:
         attempt.enter()
+        attempt.lending = self._lending
         if not attempt.task_function.is_async:
             await self._take_seat(attempt)
         if await self._claim(attempt):
@@ -158,6 +163,7 @@ class Worker:
         """Begin an attempt whose start its driver, in the same event loop, writes into the log."""
         attempt = Attempt(envelope, function)
         attempt.take()
+        attempt.lending = self._lending
         attempt.started_at = self._clock.now()
         self._running[attempt.key] = attempt
         return attempt
@@ -275,13 +281,13 @@ class Worker:
     # The way in
 
     async def _take_seat(self, attempt: Attempt) -> None:
-        attempt.seat = await self.seating.take(attempt.task_function)
+        attempt.seat = await self.seating.take(attempt.task_function, attempt.envelope.nesting)
         attempt.bring_here = self._bring_here
 
     async def _bring_here(self, attempt: Attempt, reason: str) -> None:
         attempt.give_back_seat()
         self.seating.keep_here(attempt.task_function, reason)
-        attempt.seat = await self.seating.threads.take()
+        attempt.seat = await self.seating.threads.take(attempt.envelope.nesting)
         self.preparation.prepare_here(attempt)
 
     async def _claim(self, attempt: Attempt) -> bool:

@@ -154,6 +154,8 @@ def one_of_each_event() -> list[ev.Event]:
         ev.CellDispatched(cell=cell, attempt=attempt, worker="w1", queue="q", at=at),
         ev.CellStarted(cell=cell, attempt=attempt, worker="w1", at=at),
         ev.CellProgressed(cell=cell, attempt=attempt, progress=0.25, at=at),
+        ev.PlaceLent(cell=cell, attempt=attempt, run="other", at=at),
+        ev.PlaceTakenBack(cell=cell, attempt=attempt, at=at),
         ev.CellSucceeded(
             cell=cell, attempt=attempt, outputs=(VALUE, TEXT), seconds=0.1, taken_from="before", at=at
         ),
