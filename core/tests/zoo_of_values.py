@@ -461,12 +461,20 @@ def same(left: Any, right: Any) -> bool:
         fields = type(left).__pydantic_fields__
         return left == right and all(same(getattr(left, name), getattr(right, name)) for name in fields)
     if isinstance(left, Mapping):
-        return same(list(left), list(right)) and all(same(left[key], right[key]) for key in left)
+        keys = {key: key for key in right}
+        return left.keys() == right.keys() and all(
+            same(key, keys[key]) and same(left[key], right[key]) for key in left
+        )
     if isinstance(left, (list, tuple, collections.deque)):
         return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, (SecretStr, SecretBytes, pydantic.Secret)):
         return bool(left.get_secret_value() == right.get_secret_value())
-    return bool(left == right) and getattr(left, "__dict__", None) == getattr(right, "__dict__", None)
+    built_in = isinstance(left, (str, bytes, int, list, dict, set)) and not isinstance(left, enum.Enum)
+    return bool(left == right) and (not built_in or _attributes_of(left) == _attributes_of(right))
+
+
+def _attributes_of(value: Any) -> Any:
+    return getattr(value, "__dict__", None)
 
 
 def _same_although_of_other_types(left: Any, right: Any) -> bool:

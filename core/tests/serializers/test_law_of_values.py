@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
 
+from annotated_values import annotated_values
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializers.json import JsonSerializer
 from zoo_of_values import ZOO, deep, iterators, same
@@ -32,6 +34,15 @@ def write(value: Any) -> bytes | None:
         said = str(error)
     assert re.match(r"cannot encode a value of type \S+( \(at result\S.*\))? as json", said)
     return None
+
+
+@given(annotated_values())
+def test_json_brings_each_generated_value_back_or_refuses_it(pair: tuple[Any, Any]) -> None:
+    value, annotation = pair
+    data = write(value)
+    if data is not None:
+        assert same(value, json.loads(data, annotation))
+        assert json.dumps(value) == data
 
 
 def test_most_odd_values_come_back() -> None:

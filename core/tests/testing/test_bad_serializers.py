@@ -241,6 +241,16 @@ class CachesById(Bad):
         return super().dumps(value)
 
 
+class ProvesNothing(Bad):
+    """Writes whatever can be written, and does not look what comes back."""
+
+    def dumps(self, value: Any) -> bytes:
+        try:
+            return self.write(value)
+        except Exception as error:
+            raise PayloadError(f"cannot encode {type(value).__name__} with Unencodable in it") from error
+
+
 class LeaksErrors(Bad):
     """Raises what its library raises."""
 
@@ -357,6 +367,10 @@ class Unpacks(Bad):
         (Stamps, "was written as"),
         (CachesById, "a list that grew must be written as it is now"),
         (LeaksErrors, "must be refused with a PayloadError, found JSONDecodeError"),
+        (
+            ProvesNothing,
+            "was written, and came back as another; dumps() must refuse what would not come back",
+        ),
         (OneAtATime, "used from several threads at once:"),
         (SplitsTwice, "join() must give the list"),
         (SplitsAnything, "split() of {'a': 1}, which is no list, must be refused"),

@@ -6,8 +6,11 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
 
+from annotated_values import annotated_values
 from taskiq_flow.errors import PayloadError
+from taskiq_flow.serializer import Serializer
 from taskiq_flow_serializers.arrow import ArrowSerializer
 from taskiq_flow_serializers.cbor import CborSerializer
 from taskiq_flow_serializers.msgpack import MsgpackSerializer
@@ -30,8 +33,16 @@ SERIALIZERS: dict[str, Any] = {
 @pytest.mark.parametrize("number", range(len(ZOO)))
 @pytest.mark.parametrize("name", SERIALIZERS)
 def test_each_odd_value_comes_back_or_is_refused(name: str, number: int) -> None:
-    serializer = SERIALIZERS[name]
-    value, annotation = ZOO[number]
+    check(SERIALIZERS[name], *ZOO[number])
+
+
+@pytest.mark.parametrize("name", SERIALIZERS)
+@given(pair=annotated_values())
+def test_each_generated_value_comes_back_or_is_refused(name: str, pair: tuple[Any, Any]) -> None:
+    check(SERIALIZERS[name], *pair)
+
+
+def check(serializer: Serializer, value: Any, annotation: Any) -> None:
     try:
         data = serializer.dumps(value)
     except PayloadError as error:
@@ -39,4 +50,4 @@ def test_each_odd_value_comes_back_or_is_refused(name: str, number: int) -> None
     else:
         assert same(value, serializer.loads(data, annotation))
         return
-    assert re.match(rf"cannot encode a value of type \S+( \(at result\S.*\))? as {name}", said)
+    assert re.match(rf"cannot encode a value of type \S+( \(at result\S.*\))? as {serializer.name}", said)

@@ -80,16 +80,29 @@ class _Comparison:
         elif isinstance(value, Enum):
             _expect(value == found, value, found)
         else:
-            for base, compare in _USUAL.items():
-                if isinstance(value, base):
-                    compare(self, value, found)
-                    break
-            else:
-                if isinstance(value, Mapping):
-                    self.compare_mappings(value, found)
-                else:
-                    self._compare_leaves(value, found)
+            self._compare_others(value, found)
+
+    def _compare_others(self, value: Any, found: Any) -> None:
+        for base, compare in _USUAL.items():
+            if isinstance(value, base):
+                compare(self, value, found)
+                self._compare_state(value, found)
+                return
+        if isinstance(value, Mapping):
+            self.compare_mappings(value, found)
+        elif isinstance(value, SECRETS):
+            if value.get_secret_value() != found.get_secret_value():
+                raise _Difference(SECRET_ADVICE)
+        elif self._carries(value):
+            return
+        elif _is_only_itself(value):
             self._compare_state(value, found)
+        else:
+            try:
+                same = bool(value == found)
+            except Exception as error:
+                raise _Difference(f"{_name(value)} cannot be compared: {error}") from error
+            _expect(same, value, found)
 
     def _step(self, step: str, value: Any, found: Any) -> None:
         try:
@@ -107,8 +120,14 @@ class _Comparison:
 
     def compare_mappings(self, value: Any, found: Any) -> None:
         _expect(len(value) == len(found), value, found)
+        others = None
         for (key, one), (other_key, other) in zip(value.items(), found.items(), strict=True):
             if type(key) is not str or key != other_key:
+                if others is None:
+                    # A typed dictionary is read in the order of its annotations.
+                    others = {each: each for each in found} if key != other_key else {}
+                if key in others:
+                    other_key, other = others[key], found[key]
                 self._step(f", key {_show(key)}", key, other_key)
             if type(one) is type(other) and type(one) in _ATOMS and one == other:
                 continue
@@ -142,21 +161,10 @@ class _Comparison:
                 continue
             self._step(f".{name}", part, other)
 
-    def _compare_leaves(self, value: Any, found: Any) -> None:
-        if isinstance(value, SECRETS):
-            if value.get_secret_value() != found.get_secret_value():
-                raise _Difference(SECRET_ADVICE)
-        elif not self._carries(value) and not _is_only_itself(value):
-            try:
-                same = bool(value == found)
-            except Exception as error:
-                raise _Difference(f"{_name(value)} cannot be compared: {error}") from error
-            _expect(same, value, found)
-
     def _compare_state(self, value: Any, found: Any) -> None:
         """Compare what objects of one class have as attributes."""
         state, other = getattr(value, "__dict__", None), getattr(found, "__dict__", None)
-        if state and isinstance(state, dict) and type(value) is type(found) and not self._carries(value):
+        if state and isinstance(state, dict) and type(value) is type(found):
             for name, part in state.items():
                 self._step(f".{name}", part, (other or {}).get(name, ABSENT))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic_core import from_json
@@ -51,12 +51,12 @@ def offender(
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         for key, part in value.items():
             yield f"[{_short(key)}]", part
         for key in value:
             yield f", key {_short(key)}", key
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple, deque)):
         for index, part in enumerate(value):
             yield f"[{index}]", part
     elif isinstance(value, _SETS):

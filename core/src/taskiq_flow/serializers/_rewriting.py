@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AfterValidator
-from typing_extensions import NotRequired, Required, TypeAliasType, TypedDict, is_typeddict
+from typing_extensions import NotRequired, ReadOnly, Required, TypeAliasType, TypedDict, is_typeddict
 
 from taskiq_flow.serializers._plainer import Instances, is_odd, is_odd_literal, read_literal, read_odd
 from taskiq_flow.serializers._records import (
@@ -27,6 +27,7 @@ from taskiq_flow.serializers._records import (
 
 __all__ = ["Rewriting"]
 
+_QUALIFIERS = (Required, NotRequired, ReadOnly)
 _MISSING_WORDS = sys.version_info < (3, 12)
 
 
@@ -55,7 +56,7 @@ class Rewriting:
         if is_odd(kind):
             return read_odd(annotation, self._echo, self.of)
         if isinstance(kind, type) and (is_row(kind) or is_record(kind)):
-            if holds(annotation, self._unknown):
+            if holds(annotation, self._is_unread if is_typeddict(kind) else self._unknown):
                 return self._rewrite_known(annotation, self._class)
             if _MISSING_WORDS and type(kind).__module__ == "typing" and is_typeddict(kind):
                 return self._rewrite_known(annotation, self._dictionary)
@@ -68,6 +69,10 @@ class Rewriting:
         # Decimals are odd only where they are not finite, which is no reason to read every class with one differently.
         odd = is_odd(kind) and kind is not Decimal
         return odd or is_attrs(kind) or sets_fields_itself(kind) or self._special(kind) is not None
+
+    def _is_unread(self, kind: Any) -> bool:
+        """Whether a typed dictionary with such a class in it is rewritten: its values are proved one by one."""
+        return is_odd(kind) or self._unknown(kind)
 
     def _rewrite_known(self, annotation: Any, make: Any) -> Any:
         if annotation not in self._made:
@@ -96,7 +101,7 @@ class Rewriting:
     def _dictionary(self, annotation: Any) -> Any:
         kind = get_origin(annotation) or annotation
         hints = hints_of(annotation)
-        fields = _dictionary(kind.__name__, {name: name in kind.__required_keys__ for name in hints})
+        fields = _dictionary(kind.__name__, {name: _is_required(kind, name, hints[name]) for name in hints})
         alias: Any = TypeAliasType(kind.__name__, fields)
         self._made[annotation] = alias
         _fill(fields, {name: self.of(_bare(hint)) for name, hint in hints.items()})
@@ -132,8 +137,19 @@ def _fill(dictionary: Any, hints: dict[str, Any]) -> None:
     )
 
 
+def _is_required(kind: Any, name: str, hint: Any) -> bool:
+    # Where annotations are text, the class itself does not know which of its keys are optional.
+    while get_origin(hint) in _QUALIFIERS:
+        if get_origin(hint) is not ReadOnly:
+            return get_origin(hint) is Required
+        (hint,) = get_args(hint)
+    return name in kind.__required_keys__
+
+
 def _bare(hint: Any) -> Any:
-    return get_args(hint)[0] if get_origin(hint) in (Required, NotRequired) else hint
+    while get_origin(hint) in _QUALIFIERS:
+        (hint,) = get_args(hint)
+    return hint
 
 
 def _union(left: Any, right: Any) -> Any:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import collections
 import datetime
 import decimal
 import enum
+import fractions
 import math
+import pathlib
+import re
 import uuid
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import InitVar, dataclass, field
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, HttpUrl, SecretStr
 from typing_extensions import TypedDict
 
-__all__ = ["EXTREMES", "MISFITS", "PLAIN", "TYPED", "Point", "Stray", "Unencodable", "same"]
+__all__ = ["EXTREMES", "MISFITS", "ODD", "PLAIN", "TYPED", "Point", "Stray", "Unencodable", "same"]
 
 
 class Colour(enum.Enum):
@@ -54,6 +58,74 @@ class Report(BaseModel):
     rows: list[Row] = []
     points: dict[str, Point] = {}
     colour: Colour = Colour.RED
+
+
+class Quarter(enum.Enum):
+    """An enumeration of what many formats have no words for."""
+
+    FIRST = datetime.date(2026, 1, 1)
+    TEXT = "2026-01-01"
+    PAIR = (1, "a")
+    RAW = b"\xff"
+
+
+class Access(enum.Flag):
+    """An enumeration whose members can be joined."""
+
+    READ = 1
+    WRITE = 2
+
+
+class Animal(BaseModel):
+    """A model."""
+
+    name: str
+
+
+class Dog(Animal):
+    """A model that has more fields than its base."""
+
+    tricks: list[str] = []
+
+
+@dataclass
+class Errand:
+    """A dataclass with a field that is no argument, one without a type, and one of a base class."""
+
+    size: int
+    anything: Any = None
+    animal: Animal | None = None
+    retries: int = field(init=False, default=0)
+
+
+@dataclass
+class Scaled:
+    """A dataclass that cannot be made from its fields."""
+
+    value: int
+    factor: InitVar[int]
+
+    def __post_init__(self, factor: int) -> None:
+        """Use what is no field."""
+        self.value *= factor
+
+
+class Renamed(BaseModel):
+    """A model that is written under other names than it is read by, and without some of its fields."""
+
+    owner: str = Field("nobody", serialization_alias="ownerName")
+    other: str = Field("nobody", validation_alias="otherName")
+    token: str = Field("", exclude=True)
+
+
+class Login(BaseModel):
+    """A model with a secret."""
+
+    password: SecretStr
+
+
+class UserId(str):
+    """A text of its own."""
 
 
 class Unencodable:
@@ -138,6 +210,58 @@ TYPED: tuple[tuple[Any, Any], ...] = (
     ([Report(title="a"), None], list[Report | None]),
 )
 
+
+def _retry(job: Errand) -> Errand:
+    job.retries = 5
+    return job
+
+
+def _nest(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+#: Read back by the annotation, these are equal to what was written, and of the same types; or they are refused before.
+ODD: tuple[tuple[Any, Any], ...] = (
+    *((member, Quarter) for member in Quarter),
+    *(({member: 1}, dict[Quarter, int]) for member in Quarter),
+    (Access.READ | Access.WRITE, Access),
+    ({Access.READ: 1}, dict[Access, int]),
+    ([Colour.RED], list[Literal[Colour.RED]]),
+    (_retry(Errand(1)), Errand),
+    (Errand(2, anything=(1, 2)), Errand),
+    (Errand(2, anything=_AT), Errand),
+    (Errand(2, animal=Dog(name="a", tricks=["sit"])), Errand),
+    (Scaled(2, 3), Scaled),
+    (Dog(name="a"), Dog),
+    (Renamed.model_construct(owner="Ada", other="Bob", token="t"), Renamed),
+    ({"a": [Renamed.model_construct(owner="Ada", other="Bob", token="t")]}, dict[str, list[Renamed]]),
+    (Login(password=SecretStr("not to be written as stars")), Login),
+    (SecretStr("not to be written as stars"), SecretStr),
+    (UserId("a"), UserId),
+    (bytearray(b"ab"), bytearray),
+    (decimal.Decimal("NaN"), decimal.Decimal),
+    (decimal.Decimal("-0"), decimal.Decimal),
+    (fractions.Fraction(-1, 3), fractions.Fraction),
+    (complex(0, math.inf), complex),
+    (re.compile("a+", re.IGNORECASE), re.Pattern),
+    (pathlib.PurePosixPath("/a/b"), pathlib.PurePosixPath),
+    (HttpUrl("https://example.org"), HttpUrl),
+    (collections.deque([1, 2]), collections.deque[int]),
+    (collections.Counter("aab"), collections.Counter[str]),
+    ({(1, "a"): 1}, dict[tuple[int, str], int]),
+    ({None: 1}, dict[None, int]),
+    ({1.5: 1, math.inf: 2}, dict[float, int]),
+    ({_AT.date(): 1}, dict[datetime.date, int]),
+    (datetime.time(1, 2, tzinfo=datetime.timezone.utc), datetime.time),
+    (_nest(120), list),
+    (_nest(300), list),
+    (_nest(600), list),
+    ([10**5000], list[int]),
+)
+
 #: These do not fit the annotation.
 MISFITS: tuple[tuple[Any, Any], ...] = (
     ("text", int),
@@ -172,6 +296,8 @@ def same(left: Any, right: Any) -> bool:
     """Whether two values are equal and of the same types all the way down; a NaN is equal to a NaN."""
     if type(left) is not type(right):
         return False
+    if isinstance(left, decimal.Decimal):
+        return bool(left.as_tuple() == right.as_tuple())
     if isinstance(left, float):
         return left == right or (math.isnan(left) and math.isnan(right))
     if isinstance(left, datetime.datetime):
@@ -179,6 +305,8 @@ def same(left: Any, right: Any) -> bool:
         return bool(left == right) and left.utcoffset() == right.utcoffset()
     if isinstance(left, dict):
         return list(left) == list(right) and all(same(left[key], right[key]) for key in left)
+    while type(left) is list and type(right) is list and len(left) == len(right) == 1:
+        left, right = left[0], right[0]
     if isinstance(left, (list, tuple)):
-        return len(left) == len(right) and all(map(same, left, right))
+        return type(left) is type(right) and len(left) == len(right) and all(map(same, left, right))
     return bool(left == right)

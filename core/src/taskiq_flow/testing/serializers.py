@@ -13,7 +13,7 @@ from typing import Any
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializer import Serializer
 from taskiq_flow.testing._traps import forge, traps, watch_unpickling
-from taskiq_flow.testing._values import EXTREMES, MISFITS, PLAIN, TYPED, Point, Stray, Unencodable, same
+from taskiq_flow.testing._values import EXTREMES, MISFITS, ODD, PLAIN, TYPED, Point, Stray, Unencodable, same
 from taskiq_flow.testing.kit import Kit, check_name, expect, not_awaited, raises
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "check_determinism",
     "check_extremes",
     "check_independence",
+    "check_law",
     "check_lists",
     "check_misfits",
     "check_plain_values",
@@ -62,6 +63,10 @@ class SerializerKit(Kit):
     def test_typed_values(self) -> None:
         """Other values come back by their annotations."""
         check_typed_values(self.make())
+
+    def test_law(self) -> None:
+        """Odd values come back by their annotations, or are refused when they are written."""
+        check_law(self.make())
 
     def test_determinism(self) -> None:
         """Equal values are written as equal bytes."""
@@ -118,6 +123,7 @@ def check_serializer(serializer: Serializer) -> None:
         check_safety,
         check_lists,
         check_threads,
+        check_law,
     ):
         check(serializer)
 
@@ -144,6 +150,30 @@ def check_typed_values(serializer: Serializer) -> None:
         found = _loads(serializer, _write(serializer, value), annotation)
         expect(
             same(found, value), f"{value!r} must come back by the annotation {annotation}, found {found!r}"
+        )
+
+
+def check_law(serializer: Serializer) -> None:
+    """Check that what is written is read as the same value by its annotation, or that it is refused before."""
+    for value, annotation in ODD:
+        called = f"a value of type {type(value).__name__} and the annotation {annotation}"
+        try:
+            data = serializer.dumps(value)
+        except PayloadError:
+            continue
+        except Exception as error:
+            raise AssertionError(
+                f"{called} must be written or refused with a PayloadError, found {type(error).__name__}: {error}"
+            ) from error
+        try:
+            found = serializer.loads(data, annotation)
+        except Exception as error:
+            raise AssertionError(
+                f"{called} was written, and cannot be read: {error}; dumps() must refuse what would not come back"
+            ) from error
+        expect(
+            same(found, value),
+            f"{called} was written, and came back as another; dumps() must refuse what would not come back",
         )
 
 
