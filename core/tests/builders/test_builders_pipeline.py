@@ -67,7 +67,7 @@ PROBLEMS: list[tuple[str, Callable[[], Any], list[str]]] = [
             "parameter 'ctx' of task 'helped' is filled in by its dependency; leave it out",
             "parameter 'by' of task 'inc' is given both the value and an argument; give it one of them",
             "task 'inc' requires 'x', which the step does not give; add it as an extra argument of the step",
-            "task 'log' decides a branch but returns NoneType; let it return a bool",
+            "task 'log' decides a branch but returns None; let it return a bool",
         ],
     ),
     (

@@ -263,6 +263,7 @@ def test_a_signature_says_what_data_can_be_wired_to() -> None:
         dependencies=frozenset({"ctx", "other"}),
         reports_progress=True,
         extra_keywords=True,
+        extra_annotation=str,
         positional_only=("fixed",),
         returns=dict[str, int],
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_origin
 
 from taskiq_flow._earlier_names import ARGUMENTS
-from taskiq_flow._words import Suggestions, name_class, quote
+from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.steps import CallStep
 from taskiq_flow.builders.uses import TaskUse
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Literal, Source
+from taskiq_flow.graph.types import comparable_or_any, describe, is_union
 from taskiq_flow.tasks.annotations import name_of
 from taskiq_flow.wiring.values import literal
 
@@ -74,11 +75,17 @@ def check_predicate(name: str, returned: Any, problems: list[str]) -> None:
     :param returned: The annotation of its result.
     :param problems: A list that problems are added to.
     """
-    # Any is a class, from Python 3.11 on.
-    open_ended = returned is object or returned is Any
-    if isinstance(returned, type) and not open_ended and not issubclass(returned, int):
+    returned = comparable_or_any(returned)
+    kind = get_origin(returned) or returned
+    # Any is a class from Python 3.11 on, and a list of something was one before.
+    if (
+        returned is not Any
+        and isinstance(kind, type)
+        and not is_union(returned)
+        and not issubclass(kind, int)
+    ):
         problems.append(
-            f"task {name!r} decides a branch but returns {name_class(returned)}; let it return a bool"
+            f"task {name!r} decides a branch but returns {describe(returned)}; let it return a bool"
         )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import AfterValidator
 from typing_extensions import NotRequired, ReadOnly, Required, TypeAliasType, TypedDict, is_typeddict
 
+from taskiq_flow.serializers._iterables import is_iterable, read_iterable
 from taskiq_flow.serializers._plainer import Instances, is_odd, is_odd_literal, read_literal, read_odd
 from taskiq_flow.serializers._records import (
     build,
@@ -55,6 +56,8 @@ class Rewriting:
             return special
         if is_odd(kind):
             return read_odd(annotation, self._echo, self.of)
+        if is_iterable(kind):
+            return read_iterable(annotation, self.of)
         if isinstance(kind, type) and (is_row(kind) or is_record(kind)):
             if holds(annotation, self._is_unread if is_typeddict(kind) else self._unknown):
                 return self._rewrite_known(annotation, self._class)
@@ -68,7 +71,13 @@ class Rewriting:
             return is_odd_literal(kind)
         # Decimals are odd only where they are not finite, which is no reason to read every class with one differently.
         odd = is_odd(kind) and kind is not Decimal
-        return odd or is_attrs(kind) or sets_fields_itself(kind) or self._special(kind) is not None
+        return (
+            odd
+            or is_iterable(kind)
+            or is_attrs(kind)
+            or sets_fields_itself(kind)
+            or self._special(kind) is not None
+        )
 
     def _is_unread(self, kind: Any) -> bool:
         """Whether a typed dictionary with such a class in it is rewritten: its values are proved one by one."""

@@ -11,6 +11,7 @@ from taskiq_flow._words import name_class
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializers._comparing import Unproven
 from taskiq_flow.serializers._finding import offender
+from taskiq_flow.serializers._iterables import TAGS
 
 __all__ = ["cannot_encode", "cannot_read_by", "damage_error", "does_not_fit", "first_line", "type_name"]
 
@@ -88,7 +89,8 @@ def first_line(error: Exception) -> str:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    return f"at {''.join(f'[{step!r}]' for step in location)}: " if location else ""
+    steps = "".join(f"[{step!r}]" for step in location if step not in TAGS)
+    return f"at {steps}: " if steps else ""
 
 
 def _short_repr(value: Any) -> str:

@@ -7,9 +7,9 @@ annotation is :data:`typing.Any`, which passes every check.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from types import CoroutineType, SimpleNamespace
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
+from types import CoroutineType, GeneratorType
+from typing import Annotated, Any, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from attrs import field, frozen
@@ -17,6 +17,7 @@ from taskiq_dependencies import graph as _dependencies
 from taskiq_dependencies.dependency import Dependency
 
 from taskiq_flow.errors import GraphError
+from taskiq_flow.tasks.hints import hints_of_class, hints_of_signature, unpack_keywords
 
 __all__ = ["PROGRESS_PARAMETER", "TaskParameter", "TaskSignature", "read_signature"]
 
@@ -25,6 +26,7 @@ PROGRESS_PARAMETER = "progress_callback"
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _AWAITABLES = (Awaitable, Coroutine, CoroutineType)
+_READ_ONCE = (Iterable, Iterator, Generator, GeneratorType)
 # Texts and bytes are sequences in Python, but unpacking them into outputs is never intended.
 _NEVER_UNPACKED = (bool, int, float, str, bytes, bytearray, dict, set, frozenset, type(None))
 # taskiq honours FastAPI's dependency markers if FastAPI is installed.
@@ -49,6 +51,18 @@ class TaskParameter:
     keyword_only: bool = False
 
 
+class _WithOthers(dict[str, Any]):
+    """Annotations by name, with one for all other names."""
+
+    def __init__(self, known: Mapping[str, Any], others: Any) -> None:
+        super().__init__(known)
+        self._others = others
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the annotation of a parameter."""
+        return super().get(name, self._others)
+
+
 @frozen(kw_only=True)
 class TaskSignature:
     """The parameters and the result of a task's function.
@@ -57,6 +71,7 @@ class TaskSignature:
     :param dependencies: Parameters that taskiq's dependency injection fills in.
     :param reports_progress: Whether there is a ``progress_callback``.
     :param extra_keywords: Whether any further keyword is taken (``**kwargs``).
+    :param extra_annotation: The annotation of each of them.
     :param positional_only: Required parameters that cannot be passed by name.
     :param returns: The annotation of the result, awaitables unwrapped; ``Any`` if unknown.
     """
@@ -65,6 +80,7 @@ class TaskSignature:
     dependencies: frozenset[str] = frozenset()
     reports_progress: bool = False
     extra_keywords: bool = False
+    extra_annotation: Any = Any
     positional_only: tuple[str, ...] = ()
     returns: Any = Any
     by_name: Mapping[str, TaskParameter] = field(init=False, eq=False, repr=False)
@@ -76,7 +92,8 @@ class TaskSignature:
 
     @accepts.default
     def _annotate(self) -> Mapping[str, Any]:
-        return {each.name: each.annotation for each in self.parameters if each.annotation is not Any}
+        known = {each.name: each.annotation for each in self.parameters if each.annotation is not Any}
+        return known if self.extra_annotation is Any else _WithOthers(known, self.extra_annotation)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,7 +114,7 @@ class TaskSignature:
             return ()
         if count == 1:
             return (self.returns,)
-        return _unpack(self.returns, count)
+        return tuple(map(_hand_over, _unpack(self.returns, count)))
 
     def find_returns(self, count: int) -> tuple[Any, ...]:
         """Return the annotation of each of ``count`` outputs; empty if unknown, or if it has no such parts."""
@@ -125,7 +142,7 @@ def _unpack(returns: Any, count: int) -> tuple[Any, ...]:
     if isinstance(returns, type) and issubclass(returns, tuple) and isinstance(fields, tuple):
         if len(fields) != count:
             raise ValueError(f"{returns.__name__}, which has {len(fields)} elements")
-        hints = _hints(returns)
+        hints = hints_of_class(returns)
         return tuple(hints.get(name, Any) for name in fields)
     return ()
 
@@ -138,7 +155,10 @@ def read_signature(function: Callable[..., Any]) -> TaskSignature:
 
     :raises GraphError: Python cannot read the function's parameters.
     """
-    known = _signatures.get(function)
+    try:
+        known = _signatures.get(function)
+    except TypeError:  # an object that can be called, and has no hash or takes no weak reference
+        return _read(function)
     if known is None:
         known = _signatures[function] = _read(function)
     return known
@@ -150,15 +170,20 @@ def _read(function: Callable[..., Any]) -> TaskSignature:
     except (TypeError, ValueError) as error:
         name = getattr(function, "__name__", repr(function))
         raise GraphError(f"cannot read the parameters of {name!r}: {error}; wrap it in a function") from error
-    hints = _hints(function)
+    hints = hints_of_signature(function, signature)
     parameters: list[TaskParameter] = []
     dependencies: set[str] = set()
     positional_only: list[str] = []
     extra_keywords = reports_progress = False
+    extra_annotation: Any = Any
     for name, parameter in signature.parameters.items():
         annotation = hints.get(name, Any)
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            extra_keywords = True
+            keywords = unpack_keywords(annotation)
+            if keywords is None:
+                extra_keywords, extra_annotation = True, annotation
+            else:
+                parameters += [TaskParameter(key, *each, True) for key, each in keywords.items()]
         elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             continue
         elif _is_dependency(parameter, annotation):
@@ -177,8 +202,9 @@ def _read(function: Callable[..., Any]) -> TaskSignature:
         dependencies=frozenset(dependencies),
         reports_progress=reports_progress,
         extra_keywords=extra_keywords,
+        extra_annotation=extra_annotation,
         positional_only=tuple(positional_only),
-        returns=_unwrap_awaitable(hints.get("return", Any)),
+        returns=_hand_over(_unwrap_awaitable(hints.get("return", Any))),
     )
 
 
@@ -195,21 +221,10 @@ def _unwrap_awaitable(annotation: Any) -> Any:
     return annotation
 
 
-def _hints(thing: Any) -> dict[str, Any]:
-    """Resolve all annotations that can be resolved."""
-    try:
-        return get_type_hints(thing, include_extras=True)
-    except Exception:  # noqa: BLE001 - the evaluation of a user's annotation may raise anything
-        return _hints_one_by_one(thing)
-
-
-def _hints_one_by_one(thing: Any) -> dict[str, Any]:
-    hints: dict[str, Any] = {}
-    namespace = getattr(inspect.unwrap(thing), "__globals__", {})
-    for name, annotation in getattr(thing, "__annotations__", {}).items():
-        single = SimpleNamespace(__annotations__={name: annotation})
-        try:
-            hints.update(get_type_hints(single, globalns=namespace, include_extras=True))
-        except Exception:  # noqa: BLE001 - only this annotation stays unknown
-            continue
-    return hints
+def _hand_over(annotation: Any) -> Any:
+    """Return the annotation of what the next task gets: what can be read only once is handed over as a list."""
+    kind = get_origin(annotation) or annotation
+    if kind not in _READ_ONCE:
+        return annotation
+    arguments = get_args(annotation)
+    return list[arguments[0]] if arguments else list  # type: ignore[valid-type]

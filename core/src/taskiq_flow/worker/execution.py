@@ -149,7 +149,10 @@ class Execution:
 @functools.lru_cache(maxsize=4096)
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether calling the function gives a coroutine."""
-    return inspect.iscoroutinefunction(function)
+    # An object that can be called is as asynchronous as its class says.
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(type(function), "__call__", None)  # noqa: B004
+    )
 
 
 def _is_to_be_cancelled(task: asyncio.Task[Any] | None) -> bool:
