@@ -168,7 +168,7 @@ GRAPHS: list[tuple[str, Callable[[], Pipeline[Any, Any]], Graph]] = [
         lambda: (
             Pipeline(broker)
             .call_next(load, limit=1, strict=True)
-            .map(inc, "by", max_parallel=3, skip_errors=True, check_interval=0.1, x=2)
+            .map(inc, "by", max_parallel=3, skip_errors=True, x=2)
         ),
         graph(
             node(load, "load", {"limit": Literal(1), "strict": Literal(True), "path": Input("path")}),

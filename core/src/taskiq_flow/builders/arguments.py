@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, get_origin
 
@@ -13,10 +14,18 @@ from taskiq_flow.builders.uses import TaskUse
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Literal, Source
 from taskiq_flow.graph.types import comparable_or_any, describe, is_union
-from taskiq_flow.tasks.annotations import name_of
+from taskiq_flow.tasks.annotations import name_of, signature_of, task_of
 from taskiq_flow.wiring.values import literal
 
-__all__ = ["arguments", "check_arguments", "check_predicate", "inputs_by_name", "literals_of"]
+__all__ = [
+    "arguments",
+    "check_arguments",
+    "check_extra",
+    "check_predicate",
+    "check_task",
+    "inputs_by_name",
+    "literals_of",
+]
 
 
 def arguments(
@@ -115,3 +124,33 @@ def inputs_by_name(
     if twice:
         raise GraphError(f"{quote(twice)} given by position and by name; give each input once")
     return {**inputs, **kwargs}
+
+
+def check_extra(task: Any, extra: dict[str, Any], /, **own: Any) -> dict[str, Any]:
+    """Return the arguments of a map for its task, and warn of those that the map has kept for itself.
+
+    ``check_interval``, a word of other libraries, is an argument only where the task has such a parameter: nothing is
+    polled here.
+
+    :param own: What the map was given by names of its own.
+    """
+    parameters = () if isinstance(task, Builder) else signature_of(task).by_name
+    both = [name for name, value in own.items() if name in parameters and value not in (None, False)]
+    if both:
+        warnings.warn(
+            f"{quote(both)} went to the map, not to task {name_of(task)!r}, which has a parameter of that name too; "
+            "give it to the task with bind(), or call the parameter something else",
+            stacklevel=3,
+        )
+    if "check_interval" in extra and "check_interval" not in parameters:
+        return {name: value for name, value in extra.items() if name != "check_interval"}
+    return extra
+
+
+def check_task(task: Any) -> Any:
+    """Return a task or a kicker.
+
+    :raises GraphError: it is neither.
+    """
+    task_of(task)
+    return task

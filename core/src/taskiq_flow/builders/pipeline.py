@@ -10,7 +10,7 @@ from typing_extensions import ParamSpec
 
 from taskiq_flow._earlier_names import explain_arguments
 from taskiq_flow._words import quote
-from taskiq_flow.builders.arguments import inputs_by_name, literals_of
+from taskiq_flow.builders.arguments import check_extra, check_task, inputs_by_name, literals_of
 from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.chain import Compiled, compile_chain
 from taskiq_flow.builders.graph_steps import step_of
@@ -30,7 +30,6 @@ from taskiq_flow.builders.steps import (
 )
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Graph
-from taskiq_flow.tasks.annotations import task_of
 from taskiq_flow.wiring.given import find_known_names, refuse_ambiguous
 from taskiq_flow.wiring.renaming import graph_renamed
 
@@ -113,20 +112,20 @@ class Pipeline(ChainReductions[_P, _R]):
 
     @overload
     def call_next(
-        self, task: _Async[Any, _T], param_name: str | OneOf[-1] | None = None, **extra: Any
+        self, task: _Async[Any, _T], /, param_name: str | OneOf[-1] | None = None, **extra: Any
     ) -> Pipeline[_P, _T]: ...
 
     @overload
     def call_next(
-        self, task: _Plain[Any, _T], param_name: str | OneOf[-1] | None = None, **extra: Any
+        self, task: _Plain[Any, _T], /, param_name: str | OneOf[-1] | None = None, **extra: Any
     ) -> Pipeline[_P, _T]: ...
 
     @overload
     def call_next(
-        self, task: DataflowPipeline, param_name: str | OneOf[-1] | None = None, **extra: Any
+        self, task: DataflowPipeline, /, param_name: str | OneOf[-1] | None = None, **extra: Any
     ) -> Pipeline[_P, Any]: ...
 
-    def call_next(self, task: Any, param_name: str | OneOf[-1] | None = None, **extra: Any) -> Any:
+    def call_next(self, task: Any, /, param_name: str | OneOf[-1] | None = None, **extra: Any) -> Any:
         """Add a task whose result is the next value.
 
         :param task: A task, a kicker, or a pipeline, whose steps are added here.
@@ -138,12 +137,12 @@ class Pipeline(ChainReductions[_P, _R]):
         """
         arguments = literals_of(task, extra)
         if not isinstance(task, Builder):
-            return self._add(CallStep(_check_task(task), param_name, arguments))
+            return self._add(CallStep(check_task(task), param_name, arguments))
         if isinstance(task, Pipeline) and not task._has_own_inputs():
             return self._add(InlineStep(task._chain(), param_name, arguments))
         return self._add(step_of(task, self.broker, param_name, arguments))
 
-    def call_after(self, task: _Any, param_name: str | None = None, **extra: Any) -> Pipeline[_P, _R]:
+    def call_after(self, task: _Any, /, param_name: str | None = None, **extra: Any) -> Pipeline[_P, _R]:
         """Add a side effect: the value stays the same, and the next step waits until the task is done.
 
         :param task: A task or a kicker.
@@ -154,17 +153,17 @@ class Pipeline(ChainReductions[_P, _R]):
         """
         if isinstance(task, Builder):
             raise GraphError("call_after takes a task, found a pipeline; add its tasks one by one")
-        self._add(CallStep(_check_task(task), param_name, literals_of(task, extra), True))
+        self._add(CallStep(check_task(task), param_name, literals_of(task, extra), True))
         return self
 
     @overload
     def map(
         self,
         task: _Async[Any, _T],
+        /,
         param_name: str | Sequence[str] | None = None,
         skip_errors: bool = False,
-        check_interval: float | None = None,
-        *,
+        *interval: float,
         over: str | Sequence[str] | Mapping[str, str] | None = None,
         product: bool = False,
         strict: bool = True,
@@ -177,10 +176,10 @@ class Pipeline(ChainReductions[_P, _R]):
     def map(
         self,
         task: _Plain[Any, _T],
+        /,
         param_name: str | Sequence[str] | None = None,
         skip_errors: bool = False,
-        check_interval: float | None = None,
-        *,
+        *interval: float,
         over: str | Sequence[str] | Mapping[str, str] | None = None,
         product: bool = False,
         strict: bool = True,
@@ -193,10 +192,10 @@ class Pipeline(ChainReductions[_P, _R]):
     def map(
         self,
         task: DataflowPipeline,
+        /,
         param_name: str | None = None,
         skip_errors: SkipErrors = False,
-        check_interval: float | None = None,
-        *,
+        *interval: float,
         max_parallel: int | None = None,
         **extra: Any,
     ) -> Pipeline[_P, list[Any]]: ...
@@ -205,6 +204,7 @@ class Pipeline(ChainReductions[_P, _R]):
     def map(
         self,
         task: _Async[Any, _T],
+        /,
         param_name: str | None = None,
         *,
         skip_errors: OneOf["none"],
@@ -215,6 +215,7 @@ class Pipeline(ChainReductions[_P, _R]):
     def map(
         self,
         task: _Plain[Any, _T],
+        /,
         param_name: str | None = None,
         *,
         skip_errors: OneOf["none"],
@@ -225,6 +226,7 @@ class Pipeline(ChainReductions[_P, _R]):
     def map(
         self,
         task: _Async[Any, _T],
+        /,
         param_name: str | None = None,
         *,
         skip_errors: OneOf["failure"],
@@ -235,6 +237,7 @@ class Pipeline(ChainReductions[_P, _R]):
     def map(
         self,
         task: _Plain[Any, _T],
+        /,
         param_name: str | None = None,
         *,
         skip_errors: OneOf["failure"],
@@ -244,10 +247,10 @@ class Pipeline(ChainReductions[_P, _R]):
     def map(
         self,
         task: Any,
+        /,
         param_name: str | Sequence[str] | None = None,
         skip_errors: SkipErrors = False,
-        check_interval: float | None = None,
-        *,
+        *interval: float,
         over: str | Sequence[str] | Mapping[str, str] | None = None,
         product: bool = False,
         strict: bool = True,
@@ -264,7 +267,7 @@ class Pipeline(ChainReductions[_P, _R]):
             lists, a name for each.
         :param skip_errors: ``True`` leaves out elements that failed, instead of failing; ``"none"`` puts ``None`` in
             their place, ``"failure"`` their :class:`~taskiq_flow.Failure`.
-        :param check_interval: Without effect, because nothing is polled; kept for code written for other libraries.
+        :param interval: Without effect, because nothing is polled; it is a parameter of taskiq-pipelines.
         :param over: The lists to go through instead of the value: the name of an earlier step, whose result is taken,
             or of an input; or several names, whose lists are gone through together; or a dictionary of names by the
             parameter that takes the elements.
@@ -273,11 +276,14 @@ class Pipeline(ChainReductions[_P, _R]):
         :param strict: Fail if several lists have different lengths; otherwise the shortest one ends the map.
         :param chunk: Hand over lists of up to so many elements instead of single ones; there is a result for each.
         :param max_parallel: How many elements may be worked on at once.
-        :param extra: Values for other parameters, the same for every element.
+        :param extra: Values for other parameters, the same for every element. What has the name of a parameter of this
+            method goes to this method; :meth:`bind` gives it to the task.
         :returns: The pipeline.
         :raises GraphError: it is no task, an argument has no JSON form, or names or numbers are impossible.
         """
         check_sizes(chunk=chunk)
+        own = {"over": over, "product": product, "strict": not strict, "max_parallel": max_parallel}
+        extra = check_extra(task, extra, skip_errors=skip_errors, chunk=chunk, **own)
         lists = None
         if over is not None or not (param_name is None or isinstance(param_name, str)):
             lists = Lists.read(over, param_name, option="param_name")
@@ -297,10 +303,10 @@ class Pipeline(ChainReductions[_P, _R]):
     def filter(
         self,
         task: _Any,
+        /,
         param_name: str | None = None,
         skip_errors: bool = False,
-        check_interval: float | None = None,
-        *,
+        *interval: float,
         max_parallel: int | None = None,
         **extra: Any,
     ) -> Pipeline[_P, _R]:
@@ -309,12 +315,13 @@ class Pipeline(ChainReductions[_P, _R]):
         :param task: A task, a kicker, or a pipeline.
         :param param_name: The parameter that takes the element, by default the first one that is free.
         :param skip_errors: Leave out elements whose test failed, instead of failing.
-        :param check_interval: Without effect, because nothing is polled; kept for code written for other libraries.
+        :param interval: Without effect, because nothing is polled.
         :param max_parallel: How many elements may be tested at once.
         :param extra: Values for other parameters, the same for every element.
         :returns: The pipeline.
         :raises GraphError: it is no task, or an argument has no JSON form.
         """
+        extra = check_extra(task, extra, skip_errors=skip_errors, max_parallel=max_parallel)
         body = self._runnable(task, param_name, extra)
         skipping = Skipping.read(skip_errors, keeps_values=False)
         self._add(EachStep(body=body, keep="items", skipping=skipping, max_parallel=max_parallel))
@@ -383,7 +390,7 @@ class Pipeline(ChainReductions[_P, _R]):
         if isinstance(predicate, Builder):
             raise GraphError("the predicate of a branch is a task, found a pipeline; let one task decide")
         other = None if otherwise is None else self._runnable(otherwise, None, {})
-        return self._add(BranchStep(CallStep(_check_task(predicate)), self._runnable(then, None, {}), other))
+        return self._add(BranchStep(CallStep(check_task(predicate)), self._runnable(then, None, {}), other))
 
     if TYPE_CHECKING:
         # The inputs have other names afterwards, which a type checker cannot follow.
@@ -474,7 +481,7 @@ class Pipeline(ChainReductions[_P, _R]):
     def _runnable(self, task: Any, param_name: str | None, extra: Mapping[str, Any]) -> Runnable:
         arguments = literals_of(task, extra)
         if not isinstance(task, Builder):
-            return CallStep(_check_task(task), param_name, arguments)
+            return CallStep(check_task(task), param_name, arguments)
         if isinstance(task, Pipeline) and not task._has_own_inputs():
             return task._chain().taking(param_name, arguments)
         return step_of(task, self.broker, param_name, arguments)
@@ -487,8 +494,3 @@ class Pipeline(ChainReductions[_P, _R]):
         # The pipeline's type follows the step, and only the public methods know it.
         self._steps.append(step)
         return self._copy()
-
-
-def _check_task(task: Any) -> Any:
-    task_of(task)
-    return task

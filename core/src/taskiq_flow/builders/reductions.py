@@ -30,6 +30,7 @@ class ChainReductions(Builder, Generic[_P, _R]):
     def reduce(
         self,
         task: _Async[Any, _T],
+        /,
         param_name: str | None = None,
         *,
         tree: bool = False,
@@ -41,6 +42,7 @@ class ChainReductions(Builder, Generic[_P, _R]):
     def reduce(
         self,
         task: _Plain[Any, _T],
+        /,
         param_name: str | None = None,
         *,
         tree: bool = False,
@@ -51,6 +53,7 @@ class ChainReductions(Builder, Generic[_P, _R]):
     def reduce(
         self,
         task: Any,
+        /,
         param_name: str | None = None,
         *,
         tree: bool = False,
@@ -80,7 +83,7 @@ class ChainReductions(Builder, Generic[_P, _R]):
         )
 
     @abstractmethod
-    def call_next(self, task: Any, param_name: Any = None, **extra: Any) -> Any:
+    def call_next(self, task: Any, /, param_name: Any = None, **extra: Any) -> Any:
         """Add a task whose result is the next value."""
 
     @abstractmethod
