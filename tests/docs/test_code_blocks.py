@@ -21,6 +21,8 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS.keys())
 def test_programs_print_what_they_say(program: str, tmp_path: Path) -> None:
+    for needed in re.findall(r"[\w.]+", "".join(re.findall(r"^# needs: (.*)$", program, re.MULTILINE))):
+        pytest.importorskip(needed)
     source = tmp_path / "program.py"
     source.write_text(program, encoding="utf-8")
     command = [sys.executable, "-W", "error", str(source)]

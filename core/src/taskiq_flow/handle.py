@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from taskiq.depends.progress_tracker import TaskProgress
@@ -14,8 +15,10 @@ from taskiq.result import TaskiqResult
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.errors import CellFailed, FlowError, PayloadError, RunCancelled, RunError, RunTimedOut
 from taskiq_flow.explaining.explainer import Explainer
+from taskiq_flow.graph.model import Graph, Output
+from taskiq_flow.graph.ranks import graph_of_cell
 from taskiq_flow.graph.render import mime_bundle
-from taskiq_flow.machine.events import CancelRequested, CellProgressed, Event
+from taskiq_flow.machine.events import CancelRequested, CellProgressed, CellSucceeded, Event, RunStarted
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.machine.replay import replay
 from taskiq_flow.machine.transitions import RunStatus
@@ -215,6 +218,34 @@ class RunHandle(Generic[T]):
             async for event in self._runtime.store.log.follow(self.id):
                 yield event
 
+    async def values_of(self, event: Event) -> dict[str, Any]:
+        """Return the values that an event brings, decoded by name.
+
+        :param event: An event of this run.
+        :returns: The inputs for ``RunStarted``, the outputs of its cell for ``CellSucceeded``; nothing for others.
+        :raises PayloadError: a value cannot be read, or it was stored as a blob that is gone.
+        """
+        codec, redeem = self._runtime.codec, self._runtime.claim_checks.redeem
+        if isinstance(event, RunStarted):
+            given = read_inputs(self._annotated, self._kinds)
+            values = event.inputs or self._record.inputs
+            return {
+                name: given[name].read(await redeem(self.id, value), codec) for name, value in values.items()
+            }
+        if not isinstance(event, CellSucceeded):
+            return {}
+        graph, name = graph_of_cell(self._annotated, event.cell)
+        found = {}
+        for output, value in zip(graph.nodes[name].outputs, event.outputs, strict=True):
+            given = read_inputs(graph, self._kinds if graph is self._annotated else {})
+            reading = reading_of(graph, Output(name, output), given)
+            found[output] = reading.read(await redeem(self.id, value), codec)
+        return found
+
+    @cached_property
+    def _annotated(self) -> Graph:
+        return restore_annotations(self.graph, self._runtime.broker)
+
     async def _wait(self, timeout: float | None) -> RunOutcome:
         await self._drive()
         try:
@@ -269,7 +300,7 @@ class RunHandle(Generic[T]):
     def _reading_of(self, name: str) -> Reading:
         if self._returns is not None:
             return ByAnnotation(self._returns.get(name, Any))
-        graph = restore_annotations(self.graph, self._runtime.broker)
+        graph = self._annotated
         return reading_of(graph, graph.outputs[name], read_inputs(graph, self._kinds))
 
     def _error_of(self, outcome: RunOutcome) -> BaseException | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
 from taskiq_flow.graph.order import predecessors, topological_order
 
-__all__ = ["node_path", "upward_ranks"]
+__all__ = ["graph_of_cell", "node_path", "upward_ranks"]
 
 _ITEM_NUMBER = re.compile(r"\[\d+\]")
 
@@ -16,6 +16,20 @@ _ITEM_NUMBER = re.compile(r"\[\d+\]")
 def node_path(cell: str) -> str:
     """Return the path of a cell's node: ``tracks[]/features`` for ``tracks[3]/features``."""
     return _ITEM_NUMBER.sub("[]", cell)
+
+
+def graph_of_cell(graph: Graph, cell: str) -> tuple[Graph, str]:
+    """Return the graph in which a cell's node stands, the run's own or the body of a map, and the node's name.
+
+    :raises KeyError: there is no such node.
+    """
+    *maps, name = node_path(cell).split("/")
+    for each in maps:
+        node = graph.nodes[each.removesuffix("[]")]
+        if not isinstance(node, MapNode):
+            raise KeyError(cell)
+        graph = node.body
+    return graph, name
 
 
 def upward_ranks(graph: Graph, cost: Callable[[str, TaskNode], float]) -> dict[str, float]:
