@@ -34,6 +34,7 @@ LAYERS = (
     "_earlier_names",
     "_wire_forms",
     "_groups",
+    "_logs",
     "_metadata",
     "clock",
     "_background",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.clock import Clock
 
 __all__ = ["backoffs", "is_asked_to_stop", "keep_running"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _FIRST = 0.05
 _LONGEST = 5.0

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from attrs import field, frozen
 
+from taskiq_flow._logs import open_log
+
 __all__ = ["InstalledEntryPoint", "find_entry_points", "same_name", "unreadable_distributions", "version_of"]
 
-logger = logging.getLogger(__name__)
+logger = open_log(__name__)
 
 
 @frozen(kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import frozen
 from taskiq import AsyncBroker, InMemoryBroker
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.errors import PluginError
 from taskiq_flow.pools import WorkerPool, amounts, check_names
 from taskiq_flow.scheduler import Scheduler, WorkerView
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BrokerTraits", "InstalledTasks", "PoolCapacity", "Runtime"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _HERE = "this-process"
 

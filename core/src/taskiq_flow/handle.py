@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -12,6 +11,7 @@ from taskiq.depends.progress_tracker import TaskProgress
 from taskiq.exceptions import TaskiqResultTimeoutError
 from taskiq.result import TaskiqResult
 
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.errors import CellFailed, FlowError, PayloadError, RunCancelled, RunError, RunTimedOut
 from taskiq_flow.explaining.explainer import Explainer
@@ -35,7 +35,7 @@ __all__ = ["RunHandle"]
 
 T = TypeVar("T")
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 
 class RunHandle(Generic[T]):

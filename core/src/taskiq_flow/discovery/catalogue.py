@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 from taskiq import AsyncBroker
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.discoverer import Origin, TaskSource
 from taskiq_flow.discovery.installed import InstalledTask
 from taskiq_flow.discovery.reading import Offers, function_of, read_offers
@@ -17,7 +17,7 @@ from taskiq_flow.wiring.places import TaskPlace
 
 __all__ = ["Catalogue", "SourceProblem"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 
 @frozen(kw_only=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, cast
 
 from taskiq import AsyncBroker, InMemoryBroker, async_shared_broker
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.discoverer import Discoverer, TaskSource
 from taskiq_flow.discovery.catalogue import Catalogue
 from taskiq_flow.errors import FlowError, PluginError
@@ -15,7 +15,7 @@ from taskiq_flow.worker.middleware import WorkerMiddleware
 
 __all__ = ["catalogue_for", "find_sources", "load_catalogue", "usual_broker"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 
 def find_sources(discoverer: Discoverer) -> tuple[TaskSource, ...]:

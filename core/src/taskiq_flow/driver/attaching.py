@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from taskiq import AckableMessage, AsyncBroker, InMemoryBroker
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.driver.contexts import create_clean_task
 from taskiq_flow.driver.host import Host
 from taskiq_flow.worker.execution import CURRENT
 
 __all__ = ["serve_while_listening", "wait_for_runs_too"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 
 def wait_for_runs_too(broker: InMemoryBroker, host: Callable[[], Host]) -> None:

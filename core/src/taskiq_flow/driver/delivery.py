@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable
 
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.contexts import start_task
@@ -30,7 +30,7 @@ from taskiq_flow.worker.ways import direct_function, needs_messages
 
 __all__ = ["Delivery"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 
 class Delivery:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun, describe_break
 from taskiq_flow.driver.cancellations import Cancellations
@@ -40,7 +41,7 @@ from taskiq_flow.store import Lease, Notice, RunRecord
 
 __all__ = ["Driver"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _EVERYTHING = 1_000_000
 _MOST_NOTICES = 1_000

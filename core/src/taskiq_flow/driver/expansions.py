@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 
 from attrs import define
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.errors import BlobNotFound, PayloadError, StoreError
 from taskiq_flow.machine import events as ev
@@ -18,7 +18,7 @@ from taskiq_flow.values.failures import failure_of
 
 __all__ = ["Expansions"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _TRIES = 5
 _SECONDS_BETWEEN_TRIES = 1.0

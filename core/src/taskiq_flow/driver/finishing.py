@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun, describe_break
 from taskiq_flow.driver.journal import Journal
+from taskiq_flow.driver.run_log import log_end
 from taskiq_flow.errors import LeaseLost, RunNotFound
 from taskiq_flow.machine.transitions import RunStatus
 from taskiq_flow.store import RunOutcome
@@ -15,7 +16,7 @@ from taskiq_flow.worker.adoption import store_result
 
 __all__ = ["Finishing"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 # After so many failures beside a store that works, a result is replaced by the news that it cannot be stored; after
 # twice as many, the outcome is.
@@ -89,6 +90,7 @@ class Finishing:
             self.discard(run_id)
             if run.over:
                 self._forget(run_id)
+            log_end(run.record, outcome)
             if (tell := self._notify.run_finished) is not None:
                 tell(run.record, outcome)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from taskiq_flow.driver.active import ActiveRun
+from taskiq_flow.driver.run_log import is_logged, log_events
 from taskiq_flow.driver.telling import observes_cells, tell_cells
 from taskiq_flow.errors import LeaseLost, RunNotFound
 from taskiq_flow.machine.events import Event
@@ -44,6 +45,8 @@ class Journal:
         self._refused = refused
         self._notify = notify
         self._observed = observes_cells(notify)
+        # Whether one of the events has a line for operators.
+        self._logged = False
         self._events: dict[str, list[Event]] = {}
         # Whether the last write has failed, although the store may have done it.
         self._unsure = False
@@ -55,6 +58,8 @@ class Journal:
 
     def add(self, run: str, event: Event) -> None:
         """Have an event written with the next write."""
+        if is_logged(event):
+            self._logged = True
         events = self._events.get(run)
         if events is None:
             self._events[run] = [event]
@@ -89,6 +94,7 @@ class Journal:
         written, self._events = self._events, {}
         for run_id, events in written.items():
             self._count(run_id, events)
+        self._logged = False
         return written.keys()
 
     async def _leave_out_written(self) -> None:
@@ -146,3 +152,5 @@ class Journal:
         run = self._runs.get(run_id)
         if run is not None:
             run.logged += len(events)
+            if self._logged:
+                log_events(run, events)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 from taskiq_flow._background import backoffs, is_asked_to_stop
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.driver import Driver
 from taskiq_flow.errors import LeaseLost
@@ -15,7 +15,7 @@ from taskiq_flow.store import Lease, RunStore
 
 __all__ = ["DriverLoop", "revoke"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _LEASE_SECONDS = 15.0
 # Tasks that never wait, called here or by an in-memory broker, would otherwise block the event loop.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.sender import Outgoing
@@ -22,7 +22,7 @@ from taskiq_flow.worker.requeueing import REQUEUE
 
 __all__ = ["MessageWriter"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _NO_EXTRAS: Mapping[str, Any] = {}
 

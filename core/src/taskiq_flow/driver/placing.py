@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from attrs import define, field
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.driver.limits import LimitBudget
 from taskiq_flow.driver.ready_queue import CellKey, ReadyQueue, SeenCells
 from taskiq_flow.pools import fits, total_of
@@ -17,7 +17,7 @@ from taskiq_flow.values.failures import text_of
 
 __all__ = ["Placer", "ReadyQueue", "SeenCells"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _MOST_COMPLAINTS = 100
 

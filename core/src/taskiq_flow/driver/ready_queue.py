@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice, takewhile
 from operator import itemgetter
 from typing import TypeVar, overload
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.driver.limits import LimitBudget
 from taskiq_flow.pools import FreeCapacity
 from taskiq_flow.scheduler import ReadyCell
@@ -18,7 +18,7 @@ __all__ = ["CellKey", "ReadyQueue", "SeenCells"]
 
 T = TypeVar("T")
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 CellKey = tuple[str, str]
 """Run and path."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from taskiq.labels import prepare_label
 from taskiq.utils import maybe_awaitable
 
 from taskiq_flow._background import is_asked_to_stop
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.contexts import start_task
 from taskiq_flow.driver.surroundings import Surroundings
@@ -32,7 +32,7 @@ from taskiq_flow.worker.ways import speaks_json
 
 __all__ = ["Outgoing", "Sender"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _CONCURRENCY = 64
 _FIRST_BACKOFF = 0.1

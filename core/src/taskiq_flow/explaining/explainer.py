@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from textwrap import shorten
@@ -12,6 +11,7 @@ from typing import Any
 from attrs import define, field
 from taskiq import AsyncBroker
 
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.driver.placing import Placer
@@ -44,7 +44,7 @@ from taskiq_flow.worker.seats import find_executor
 
 __all__ = ["Explainer"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _EVERYTHING = 1_000_000
 _FAILURE_LENGTH = 200

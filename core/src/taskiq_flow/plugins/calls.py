@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.plugins.checks import HOOKS
 from taskiq_flow.plugins.loading import LoadedPlugin
 
 __all__ = ["Call", "decider", "discard_result", "observer"]
 
-logger = logging.getLogger(__name__)
+logger = open_log(__name__)
 
 
 @frozen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from taskiq_flow._logs import open_log
 from taskiq_flow._words import find_lookalike
 from taskiq_flow.errors import PluginError
 from taskiq_flow.plugins.value_settings import VALUE_KEYS, read_values, value_problem, values_from_environment
@@ -26,7 +26,7 @@ _TASKS = "TASKIQ_FLOW_TASKS_"
 _VARIABLES = tuple(f"{_PREFIX}{key.upper()}" for key in _KEYS if key != "tasks")
 _WARNED: set[str] = set()
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 
 @frozen(kw_only=True)

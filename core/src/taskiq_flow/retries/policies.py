@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
-import logging
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.errors import PluginError
 from taskiq_flow.machine.events import AttemptFailed
 from taskiq_flow.retry import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Policies"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 # Reasons are for people, and every log stores them.
 _LONGEST_REASON = 1_000

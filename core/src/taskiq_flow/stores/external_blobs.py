@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Container, Sequence
 
 from attrs import field, frozen
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.errors import RunNotFound, StoreError
 from taskiq_flow.store import Blobs, BlobStore, Lease, RunOutcome, RunRecord, RunStore, RunTable
 
 __all__ = ["StoreWithBlobs"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _EVERYTHING = 1_000_000
 # The number of finished runs to look up at the end of each run; more than one, so that their queue does not grow.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Union
 
 from attrs import define, field
 from taskiq import AsyncTaskiqDecoratedTask
 
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.demands import Demands
 from taskiq_flow.errors import GraphError, PayloadError, PluginError, UnschedulableError
@@ -28,7 +28,7 @@ from taskiq_flow.worker.scripts import check_guard
 
 __all__ = ["Admission"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _Need = tuple[tuple[tuple[str, float], ...], Union[str, None]]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from taskiq import AsyncBroker
 
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.discoverer import Origin
 from taskiq_flow.errors import UnschedulableError
@@ -15,7 +15,7 @@ from taskiq_flow.tasks.options import origin_of
 
 __all__ = ["LiveWorkers", "origins_of"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _MOST_NAMES = 5
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from attrs import field, frozen
 from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask
 
+from taskiq_flow._logs import open_log
 from taskiq_flow._words import find_lookalike
 from taskiq_flow.discoverer import Origin
 from taskiq_flow.errors import GraphError
@@ -30,7 +30,7 @@ __all__ = [
     "versions_of",
 ]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _OPTIONS = "__taskiq_flow_options__"
 _ORIGIN = "__taskiq_flow_origin__"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -12,6 +11,7 @@ from typing import TypeVar
 from attrs import evolve, frozen
 
 from taskiq_flow._background import backoffs
+from taskiq_flow._logs import open_log
 from taskiq_flow.clock import Clock
 from taskiq_flow.errors import BlobNotFound, PayloadError, RunNotFound, StoreError
 from taskiq_flow.machine.events import CellSucceeded
@@ -21,7 +21,7 @@ from taskiq_flow.values.sizes import DEFAULT_CLAIM_CHECK, claim_check_problem
 
 __all__ = ["ClaimChecks"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 T = TypeVar("T")
 

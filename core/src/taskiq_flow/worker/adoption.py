@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from taskiq.exceptions import NoResultError
 from taskiq.message import TaskiqMessage
 from taskiq.result import TaskiqResult
 
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.errors import BlobNotFound, PayloadError, RunError
 from taskiq_flow.graph.model import Graph, Input, InputSpec, NodeOptions, Output, TaskNode
@@ -50,7 +50,7 @@ from taskiq_flow.worker.standalone import StandaloneMessage
 
 __all__ = ["ADOPTED", "Adoption", "asks_policy", "store_result"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 ADOPTED = "taskiq_flow.adopted"
 """The label of such a run; its value is the message's id."""

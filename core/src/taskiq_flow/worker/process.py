@@ -14,6 +14,7 @@ from collections.abc import Callable
 from multiprocessing import spawn
 from typing import Any
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.errors import FlowError
 from taskiq_flow.values.codec import CodecRecipe
 from taskiq_flow.worker.jobs import Job, JobResult
@@ -22,7 +23,7 @@ from taskiq_flow.worker.scripts import check_guard, find_script
 
 __all__ = ["JobProcess", "ProcessLost"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from taskiq_flow.worker.child import serve; serve({handle}, {parent})"
 _SECONDS_TO_END = 5.0

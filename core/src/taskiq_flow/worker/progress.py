@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
@@ -12,6 +11,7 @@ from typing import Any
 from taskiq import AsyncBroker
 from taskiq.depends.progress_tracker import TaskProgress, TaskState
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.clock import Clock
 from taskiq_flow.machine.events import CellProgressed
 from taskiq_flow.messages.envelope import Envelope
@@ -20,7 +20,7 @@ from taskiq_flow.values.failures import text_of
 
 __all__ = ["Progress", "reporter"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -42,8 +42,8 @@ class Progress:
     def __call__(self, progress: float) -> Any:
         """Report a fraction between 0 and 1."""
         if self._awaited:
-            return self._report(float(progress))
-        self._report_from_thread(float(progress))
+            return self._report(progress)
+        self._report_from_thread(progress)
         return None
 
     def _report_from_thread(self, progress: float) -> None:
@@ -76,9 +76,7 @@ def reporter(
     async def report(progress: float) -> None:
         nonlocal told
         try:
-            if not math.isfinite(progress):
-                raise ValueError(f"expected a number from 0 to 1, found {progress}")
-            await put(progress)
+            await put(_read_fraction(progress))
         except Exception as error:  # noqa: BLE001 - a store or a result backend may raise anything
             if not told:
                 told = True
@@ -94,3 +92,20 @@ def reporter(
             await store.inbox.put(envelope.pool, [Notice(run=envelope.run, event=event)])
 
     return report
+
+
+def _read_fraction(progress: object) -> float:
+    """Return a fraction that can be stored.
+
+    :raises ValueError: it is no finite number.
+    """
+    try:
+        fraction = float(progress)  # type: ignore[arg-type]  # whatever a task hands over
+        found = str(fraction)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - the value's own code may raise anything
+        fraction, found = math.nan, f"a {type(progress).__qualname__}"
+    if not math.isfinite(fraction):
+        raise ValueError(f"expected a number from 0 to 1, found {found}")
+    return fraction

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 from taskiq import AsyncBroker
 
+from taskiq_flow._logs import open_log
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.processes import Processes
@@ -15,7 +14,7 @@ from taskiq_flow.worker.threads import ThreadSeats
 
 __all__ = ["Seating"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 
 
 class Seating:

@@ -14,6 +14,7 @@ from taskiq.message import TaskiqMessage
 from taskiq.result import TaskiqResult
 
 from taskiq_flow._background import backoffs, keep_running
+from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.errors import PayloadError, StoreError
 from taskiq_flow.machine import events as ev
@@ -35,9 +36,9 @@ from taskiq_flow.worker.standalone import StandaloneMessage
 
 __all__ = ["Worker"]
 
-logger = logging.getLogger("taskiq_flow")
+logger = open_log("taskiq_flow")
 # What is executed without taskiq's receiver is told where the receiver tells it.
-receiver_logger = logging.getLogger("taskiq.receiver.receiver")
+receiver_logger = open_log("taskiq.receiver.receiver")
 
 # This is how taskiq is told not to store a result. Making one anew is a good part of what a cell costs.
 _NO_RESULT = NoResultError()

@@ -69,8 +69,9 @@ def run_pipeline(request: RunRequest) -> int:
         raise UsageError("--json and --events - both want the standard output; give --events a file")
     if request.timeout is not None and not (request.timeout > 0 and math.isfinite(request.timeout)):
         raise UsageError(f"--timeout is {request.timeout:g}; give a number of seconds above 0")
-    # The report shows the exceptions of tasks, so taskiq need not log them, except to loggers that were set up.
-    logging.getLogger("taskiq.receiver.receiver").addHandler(logging.NullHandler())
+    # The report shows the exceptions of tasks, so nobody need log them, except to loggers that were set up.
+    for name in ("taskiq.receiver.receiver", "taskiq_flow.runs", "taskiq_flow.cells"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
     with reserve_stdout(request.as_json or request.events == "-") as stdout:
         pipeline = find_pipeline(request.target, request.app_dir)
         graph = graph_of(pipeline, request.outputs, names_of(request.inputs))

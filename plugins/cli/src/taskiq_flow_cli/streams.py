@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from taskiq_flow.errors import UsageError
+from taskiq_flow.errors import FlowError, UsageError
 from taskiq_flow.machine.wire import encode_event
 from taskiq_flow.terminal import reserve_stdout
 
@@ -56,6 +56,9 @@ class EventLines:
             self._stream.flush()
         except BrokenPipeError:
             self._stream = None
+        except FlowError as error:
+            # Only this event cannot be written, and it is not the end of the run.
+            sys.stderr.write(f"an event is not written: {error}; the run goes on\n")
         except OSError as error:
             # Closing the file would try to write the buffered rest again.
             with contextlib.suppress(OSError):

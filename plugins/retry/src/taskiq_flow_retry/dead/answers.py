@@ -82,7 +82,8 @@ def replay_runs(query: Query, runs: tuple[str, ...], *, everything: bool, wait: 
     """
     _check_choice("replay", runs[0] if runs else None, query, everything=everything)
     # taskiq would log the exceptions of tasks, but the list shows them afterwards.
-    logging.getLogger("taskiq.receiver.receiver").addHandler(logging.NullHandler())
+    for name in ("taskiq.receiver.receiver", "taskiq_flow.runs", "taskiq_flow.cells"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
     with _flow_of(query) as (flow, stdout):
         answers = _answer(flow, lambda: _replay(flow, runs, query.task, wait=wait))
         if query.as_json:
