@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -13,7 +14,6 @@ from taskiq import InMemoryBroker
 
 from taskiq_flow import DataflowPipeline, Pipeline, name_task
 
-CASES = 150
 DEFAULTS = {"rate": 5, "limit": 7}
 INPUTS = {"a": 1, "b": 2}
 
@@ -118,8 +118,10 @@ def nest(random: Random, book: Book, steps: list[Step], wanted: list[str]) -> Da
 
 
 @pytest.mark.parametrize("block", range(3))
-async def test_a_nested_dataflow_gives_what_the_flat_one_gives(block: int) -> None:
-    for number in range(CASES // 3):
+async def test_a_nested_dataflow_gives_what_the_flat_one_gives(
+    block: int, scaled: Callable[[int], int]
+) -> None:
+    for number in range(scaled(500)):
         seed = f"{block}/{number}"
         random = Random(seed)
         steps = random_steps(random)

@@ -82,6 +82,16 @@ async def test_maps_are_renamed_too() -> None:
     assert await outer.kiq_dataflow(paths=["a"], rate=2) == {"all": [[4, 4]]}
 
 
+async def test_defaults_in_maps_within_parts_are_renamed() -> None:
+    inner = DataflowPipeline(broker).map(measure, over="tracks", output="sizes")
+    outer = DataflowPipeline(broker).add(inner, "found", name="part").rename({"rate": "hertz"}).scope("s")
+    assert list(outer.inputs) == ["s.tracks", "s.hertz", "s.scale"]
+    assert await outer.kiq_dataflow(s={"tracks": ["a"], "hertz": 3}) == {"s.found": [3]}
+    chain = Pipeline(broker).map(measure, over={"track": "names"}).rename({"rate": "hertz"})
+    assert list(chain.inputs) == ["names", "hertz", "scale"]
+    assert await (await chain.kiq(names=["ab"], hertz=1)).result() == [2]
+
+
 async def test_a_chain_is_renamed() -> None:
     chain = Pipeline(broker, find).map(measure)
     chain.rename({"folder": "path", "rate": "hertz"}).rename({"path": "where", "measure": "sizes"})

@@ -328,8 +328,9 @@ class _GraphDraft:
 
     def _source_of(self, name: str) -> Source:
         """Return the result of the step of a name, or else the input of that name."""
-        if any(node.name == name for node in self.nodes):
-            return Output(name, name)
+        producer = next((node.name for node in self.nodes if name in node.outputs), None)
+        if producer is not None:
+            return Output(producer, name)
         return Input(name) if name in self.inputs else self.take(name, InputSpec())
 
     def _group(self, step: GroupStep, tail: _Tail, defaults: _Defaults) -> _Tail:

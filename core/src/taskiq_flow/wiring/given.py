@@ -25,7 +25,7 @@ from taskiq_flow.graph.sources import change_parts, change_sources
 from taskiq_flow.wiring.naming import Names
 from taskiq_flow.wiring.values import annotation_of
 
-__all__ = ["find_known_names", "free_inputs", "graph_given", "read_given", "refuse_ambiguous"]
+__all__ = ["find_known_names", "free_inputs", "free_names", "graph_given", "read_given", "refuse_ambiguous"]
 
 
 def free_inputs(graph: Graph) -> dict[str, InputSpec]:
@@ -43,6 +43,13 @@ def free_inputs(graph: Graph) -> dict[str, InputSpec]:
         for name, (first, *others) in found.items()
         if name not in taken
     }
+
+
+def free_names(node: Node) -> Mapping[str, str]:
+    """Return the names of what a node leaves at a default, by its parameter, or by its name in the body of a map."""
+    if not isinstance(node, MapNode):
+        return node.free
+    return {inner: node.free.get(inner, inner) for inner in _free_of_body(node)}
 
 
 def graph_given(graph: Graph, names: Iterable[str], wanted: Iterable[str] | None = None) -> Graph:
@@ -132,12 +139,7 @@ def _free_of_body(node: MapNode) -> dict[str, InputSpec]:
 
 def _open(node: Node, names: Collection[str]) -> Node:
     """Wire the defaults of a node that are inputs now."""
-    inside = (
-        {inner: node.free.get(inner, inner) for inner in _free_of_body(node)}
-        if isinstance(node, MapNode)
-        else node.free
-    )
-    opened = {parameter: Input(name) for parameter, name in inside.items() if name in names}
+    opened = {parameter: Input(name) for parameter, name in free_names(node).items() if name in names}
     if not opened:
         return node
     changes: dict[str, Any] = {

@@ -23,6 +23,7 @@ from taskiq_flow.graph.model import (
     Source,
 )
 from taskiq_flow.graph.order import leaves, predecessors, sources
+from taskiq_flow.wiring.given import free_names
 
 __all__ = ["Inlining", "find_last_outputs"]
 
@@ -100,7 +101,7 @@ class Inlining:
         problems: list[str],
     ) -> Node:
         params: dict[str, Source] = {}
-        free = {parameter: self.names.get(name, name) for parameter, name in node.free.items()}
+        free = {parameter: self.names.get(name, name) for parameter, name in free_names(node).items()}
         missing: list[str] = []
         for parameter, source in node.params.items():
             found = self._convert(source, source_of)
@@ -132,10 +133,13 @@ class Inlining:
             else:
                 changes["when"] = Guard(condition, node.when.equals)
         if isinstance(node, MapNode):
-            items = self._convert(node.items, source_of)
-            if items is None:
-                missing.append("the list")
-            changes["items"] = items
+            lists = {
+                name: self._convert(source, source_of)
+                for name, source in {node.item: node.items, **node.also}.items()
+            }
+            missing += [f"the list for {name}" for name, source in lists.items() if source is None]
+            changes["items"] = lists.pop(node.item)
+            changes["also"] = lists
         if missing:
             problems.append(
                 f"node {node.name!r} of pipeline {self.prefix!r} requires {quote(missing)}, which an input of the "

@@ -9,9 +9,9 @@ from attrs import evolve
 
 from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.errors import GraphError
-from taskiq_flow.graph.model import Graph, Input, Literal, MapNode, Node, Output, Source
+from taskiq_flow.graph.model import Graph, Input, Literal, Node, Output, Source
 from taskiq_flow.graph.sources import change_parts, change_sources
-from taskiq_flow.wiring.given import free_inputs, graph_given
+from taskiq_flow.wiring.given import free_inputs, free_names, graph_given
 from taskiq_flow.wiring.naming import is_data_name
 
 __all__ = ["check_new_names", "check_prefix", "graph_bound", "graph_renamed"]
@@ -103,13 +103,10 @@ def _refuse_clashes(there: Iterable[str], names: Mapping[str, str]) -> None:
 
 
 def _rename_data(node: Node, names: Mapping[str, str]) -> Node:
-    free = dict(node.free)
-    if isinstance(node, MapNode):
-        free = {**{name: name for name in free_inputs(node.body)}, **free}
     return evolve(
         node,
         outputs=tuple(names.get(name, name) for name in node.outputs),
-        free={parameter: names.get(name, name) for parameter, name in free.items()},
+        free={parameter: names.get(name, name) for parameter, name in free_names(node).items()},
     )
 
 
