@@ -141,7 +141,7 @@ class Flow:
             processes=None if processes is None else Processes(processes),
             make_driver=self.make_driver,
         )
-        self._admission = Admission(self.runtime, lambda: self.processes)
+        self._admission = Admission(self.runtime)
         self._install(middleware)
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Union
 
 from attrs import define, field
@@ -22,9 +22,6 @@ from taskiq_flow.store import WorkerInfo
 from taskiq_flow.submission.live_workers import LiveWorkers, origins_of
 from taskiq_flow.tasks.options import policy_of
 from taskiq_flow.worker.decorated import FlowTask, wrap_task
-from taskiq_flow.worker.functions import task_function_of
-from taskiq_flow.worker.references import Reference
-from taskiq_flow.worker.scripts import check_guard
 
 __all__ = ["Admission"]
 
@@ -66,12 +63,10 @@ class Admission:
     """Checks a graph and its inputs against the flow's tasks, policies, serializers and capacity.
 
     :param runtime: The parts of the flow.
-    :param count_processes: Returns how many processes execute its synchronous tasks; ``None`` for threads.
     """
 
-    def __init__(self, runtime: Runtime, count_processes: Callable[[], int | None]) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._count_processes = count_processes
         self._live_workers = LiveWorkers(runtime)
         # Discovery is slow, so it waits until a graph has a task that the broker lacks.
         self._may_discover = runtime.discoverer is not None
@@ -83,7 +78,6 @@ class Admission:
         :param graph: The run's graph.
         :param inputs: The names of the run's inputs.
         :returns: The distribution and version of each discovered task, by the task's name.
-        :raises FlowError: a task is to run in processes, which would run the whole script with it.
         :raises GraphError: inputs are missing or unknown, or tasks are not registered with the broker.
         :raises PluginError: no installed policy reads a node's retry options, or a serializer cannot be used.
         :raises UnschedulableError: no live worker has some of the tasks, or a node demands more than any worker or
@@ -132,9 +126,7 @@ class Admission:
                 )
                 continue
             if not isinstance(task, FlowTask):
-                task = wrap_task(self._runtime.broker, task)
-            if self._runtime.in_memory and self._count_processes() is not None:
-                _check_script(task)
+                wrap_task(self._runtime.broker, task)
             own = policy_of(task)
             with_policy = survey.with_policy.get(name, [])
             asking: list[tuple[list[str], Any]] = [([path], node.options.retry) for path, node in with_policy]
@@ -210,13 +202,3 @@ class Admission:
             raise UnschedulableError(
                 "\n".join(f"{each}; ask for less, or give pool {runtime.pool!r} more" for each in problems)
             )
-
-
-def _check_script(task: FlowTask[Any, Any]) -> None:
-    """Refuse a task of a script that each process would run from the first line to the last.
-
-    :raises FlowError: the text has the line to add.
-    """
-    function = task_function_of(task)
-    if not function.is_async and isinstance(function.reference, Reference) and function.reference.in_script:
-        check_guard()
