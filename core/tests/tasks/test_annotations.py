@@ -314,9 +314,9 @@ def test_the_annotation_of_each_output(returns: Any, count: int, expected: Any) 
     known = TaskSignature(returns=returns)
     if isinstance(expected, str):
         with pytest.raises(ValueError, match=expected):
-            known.returns_for(count)
+            known.returns_for([f"out{number}" for number in range(count)])
     else:
-        assert known.returns_for(count) == expected
+        assert known.returns_for([f"out{number}" for number in range(count)]) == expected
 
 
 def test_names_and_tasks_behind_objects() -> None:

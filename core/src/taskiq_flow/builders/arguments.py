@@ -15,6 +15,7 @@ from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Literal, Source
 from taskiq_flow.graph.types import comparable_or_any, describe, is_union
 from taskiq_flow.tasks.annotations import name_of, signature_of, task_of
+from taskiq_flow.tasks.names import normalise
 from taskiq_flow.wiring.values import literal
 
 __all__ = [
@@ -106,7 +107,7 @@ def literals_of(task: Any, extra: Mapping[str, Any]) -> dict[str, Literal]:
     if not extra:
         return {}
     name = "the pipeline" if isinstance(task, Builder) else name_of(task)
-    return {parameter: literal(value, parameter=parameter, task=name) for parameter, value in extra.items()}
+    return {normalise(each): literal(value, parameter=each, task=name) for each, value in extra.items()}
 
 
 def inputs_by_name(

@@ -16,7 +16,7 @@ from taskiq_flow.builders.kicker import RunKicker, StartOptions
 from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph.model import ErrorMode, Graph
 from taskiq_flow.retry import option_problems, plain_options
-from taskiq_flow.wiring.options import graph_with_defaults
+from taskiq_flow.wiring.options import find_functions, graph_with_defaults, list_replaced
 from taskiq_flow.wiring.renaming import graph_bound
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Builder(EarlierNames, InputsOfRuns):
         self._timeout: float | None = None
         self._on_error: ErrorMode | None = None
         self._compiled: Graph | None = None
+        self._functions: Mapping[str, Any] = {}
         self._given = {}
         self._bound = {}
 
@@ -59,6 +60,7 @@ class Builder(EarlierNames, InputsOfRuns):
         """
         if self._compiled is None:
             self._compiled = graph_bound(self._compile(), self._bound) if self._bound else self._compile()
+            self._functions = find_functions(self.broker, self._compiled)
         return self._compiled
 
     @property
@@ -220,6 +222,8 @@ class Builder(EarlierNames, InputsOfRuns):
 
         flow = Flow.of(self.broker)
         graph, inputs, single = self._prepare(args, kwargs)
+        if problems := list_replaced(self.broker, self._functions):
+            raise GraphError(problems)
         return await flow.submit(
             graph,
             inputs,

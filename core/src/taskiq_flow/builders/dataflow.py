@@ -21,7 +21,7 @@ from taskiq_flow.builders.skipping import SkipErrors, Skipping
 from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph.model import Graph
 from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of
-from taskiq_flow.tasks.names import check_declared_names
+from taskiq_flow.tasks.names import check_declared_names, normalise
 from taskiq_flow.wiring.naming import Names, is_data_name
 from taskiq_flow.wiring.options import broker_problem
 from taskiq_flow.wiring.parts import Place
@@ -269,7 +269,7 @@ class DataflowPipeline(DataflowParts):
         :returns: The pipeline.
         :raises GraphError: the task has no such parameter, or the node's name is in use.
         """
-        over = self._data_name(over)
+        over, param_name = self._data_name(over), normalise(param_name)
         if isinstance(task, Builder):
             return self._add_taking(task, over, param_name, output=output, outputs=outputs, name=name)
         wanted = check_declared_names(output=output, outputs=outputs).get("outputs")
@@ -404,5 +404,5 @@ class DataflowPipeline(DataflowParts):
     @staticmethod
     def _data_name(over: object) -> str:
         if isinstance(over, str) and is_data_name(over):
-            return over
+            return str(normalise(over))
         raise GraphError(f"over is {over!r}; give the name of the list")

@@ -9,6 +9,7 @@ from taskiq_flow.builders.builder import Builder
 from taskiq_flow.builders.steps import GraphStep, ParamName
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Graph, Literal, Source
+from taskiq_flow.tasks.names import normalise
 from taskiq_flow.wiring.given import free_inputs, graph_given
 from taskiq_flow.wiring.inlining import find_last_outputs
 
@@ -54,7 +55,7 @@ def step_of(
     :param extra: Values for other inputs.
     :raises GraphError: the pipeline cannot be a step; the error names it.
     """
-    graph = read_graph(pipeline, broker)
+    graph, param_name = read_graph(pipeline, broker), normalise(param_name)
     last = find_last_outputs(graph)
     if len(last) != 1:
         has = f"the outputs {quote(last)}" if last else "no outputs"

@@ -12,6 +12,7 @@ from typing_extensions import Self
 from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Graph, InputSpec, Literal
+from taskiq_flow.tasks.names import normalise, normalise_keys
 from taskiq_flow.wiring.given import find_known_names, free_inputs, graph_given, read_given
 from taskiq_flow.wiring.renaming import check_new_names, check_prefix
 from taskiq_flow.wiring.values import literal
@@ -73,7 +74,7 @@ class InputsOfRuns(ABC):
         :returns: The pipeline.
         :raises GraphError: there is no data of an old name, or a new one cannot be used.
         """
-        new = check_new_names(names, self._renameable())
+        new = check_new_names(normalise_keys(names), self._renameable())
         bound = [name for name in new.values() if name in self._bound]
         if bound:
             raise GraphError(f"{quote(bound)} is bound to a value in this pipeline; choose another name")
@@ -107,7 +108,7 @@ class InputsOfRuns(ABC):
         :returns: The pipeline.
         :raises GraphError: there is no such input, or a value has no JSON form; all of them are listed.
         """
-        wanted = {**(values or {}), **more}
+        wanted = normalise_keys({**(values or {}), **more})
         outputs = self._list_products()
         known = [name for name in self._list_names() if name not in outputs]
         like = Suggestions(known)
@@ -136,6 +137,7 @@ class InputsOfRuns(ABC):
         """
         if inputs.keys() <= self.graph.inputs.keys():
             return self.graph, inputs
+        inputs = normalise_keys(inputs)
         inputs = _spread(inputs, find_known_names(self.graph))
         bound = [
             f"{name!r} is bound to {self._bound[name].value!r} in this pipeline; bind it to something else, in a copy()"
@@ -190,7 +192,7 @@ def _spread(inputs: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]
             and any(it.startswith(f"{name}.") for it in known)
         )
         found = (
-            _spread({f"{name}.{inner}": it for inner, it in value.items()}, known)
+            _spread({f"{name}.{normalise(inner)}": it for inner, it in value.items()}, known)
             if together
             else {name: value}
         )

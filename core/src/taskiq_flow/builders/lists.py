@@ -8,6 +8,7 @@ from attrs import frozen
 
 from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.errors import GraphError
+from taskiq_flow.tasks.names import normalise
 from taskiq_flow.wiring.naming import is_data_name
 
 __all__ = ["Lists", "check_sizes", "takers_problem"]
@@ -54,6 +55,7 @@ class Lists:
 
 def _read_names(given: object, option: str) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, (list, tuple)) else ()
+    names = tuple(map(normalise, names))
     if not names or not all(map(is_data_name, names)):
         wanted = "the name of the list" if option == "over" else "a name, or a list of names"
         raise GraphError(f"{option} is {given!r}; give {wanted}")

@@ -106,16 +106,16 @@ def _no_input(whose: str, name: str, names: Mapping[str, Any]) -> str:
 def map_outputs(body: Body, wanted: tuple[str, ...] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the names of the lists, and for each the output of the body that it collects.
 
-    :param wanted: Names from the user: one for each output of the body, or some of the body's own names.
+    :param wanted: Names from the user: some of the body's own names in any order, or a new one for each output.
     :raises GraphError: the names fit neither way.
     """
     own = tuple(body.graph.outputs)
     if wanted is None:
         return body.outputs, own
-    if len(wanted) == len(own):
-        return wanted, own
     if wanted and set(wanted) <= set(own):
         return wanted, wanted
+    if len(wanted) == len(own) and not set(wanted) & set(own):
+        return wanted, own
     raise GraphError(
         f"map {body.name!r} shall produce {quote(wanted)}, but its body produces {quote(own) or 'nothing'}; "
         "give one name for each of these, or choose among them"

@@ -348,12 +348,12 @@ def _export(
     wanted = check_declared_names(output=output, outputs=outputs).get("outputs")
     if wanted is None:
         return {name: name for name in own}
-    last = find_last_outputs(graph)
-    for known in (own, last):
-        if len(wanted) == len(known):
-            return dict(zip(known, wanted, strict=True))
     if set(wanted) <= set(own):
         return {name: name for name in wanted}
+    if not set(wanted) & set(own):
+        for known in (own, find_last_outputs(graph)):
+            if len(wanted) == len(known):
+                return dict(zip(known, wanted, strict=True))
     raise GraphError(
         f"{who} shall produce {quote(wanted)}, but it has the outputs {quote(own)}; give one name for each of "
         "these, or choose with outputs={...}, by its own names"

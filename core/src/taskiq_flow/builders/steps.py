@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Union
 from typing import Literal as OneOf
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from taskiq_flow.builders.lists import Lists
 from taskiq_flow.builders.skipping import Skipping
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import ErrorMode, Graph, Literal
+from taskiq_flow.tasks.names import normalise
 
 __all__ = [
     "BranchStep",
@@ -42,7 +43,7 @@ class CallStep:
     """
 
     task: Any
-    param_name: ParamName = None
+    param_name: ParamName = field(default=None, converter=normalise)
     extra: Mapping[str, Literal] = _NO_EXTRA
     aside: bool = False
 
@@ -116,7 +117,7 @@ class InlineStep:
     """Inserts the steps of another pipeline."""
 
     chain: Chain
-    param_name: ParamName = None
+    param_name: ParamName = field(default=None, converter=normalise)
     extra: Mapping[str, Literal] = _NO_EXTRA
 
 

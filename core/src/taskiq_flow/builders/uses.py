@@ -100,7 +100,7 @@ class TaskUses:
             task=find_registered_name(task),
             signature=signature,
             description=spec_of(task).description,
-            returns=signature.returns_for(1),
+            returns=signature.returns_for((name,)),
             optional=optional,
             first=first,
             unfed_behind_first=tuple(each for each in signature.required if each != first),

@@ -65,7 +65,7 @@ class InstalledTask:
     @property
     def output_types(self) -> Mapping[str, str]:
         """The type of each output, as text; empty if unknown."""
-        known = signature_of(self.place.task).returns_for(len(self.outputs))
+        known = signature_of(self.place.task).returns_for(self.outputs)
         kinds = known or [Any] * len(self.outputs)
         return {name: _text(kind) for name, kind in zip(self.outputs, kinds, strict=True)}
 

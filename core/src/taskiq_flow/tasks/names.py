@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from taskiq_flow._words import quote
 from taskiq_flow.errors import GraphError
 
-__all__ = ["check_declared_names"]
+__all__ = ["check_declared_names", "normalise", "normalise_keys"]
+
+
+def normalise(name: Any) -> Any:
+    """Return a name as Python writes the names of parameters (NFKC); anything else as it is.
+
+    The micro sign of a keyboard and the Greek letter are one name to Python.
+    """
+    return unicodedata.normalize("NFKC", name) if isinstance(name, str) and not name.isascii() else name
+
+
+def normalise_keys(names: Any) -> Any:
+    """Return a mapping with each of its names as Python writes it; anything else as it is."""
+    return {normalise(name): each for name, each in names.items()} if isinstance(names, Mapping) else names
 
 
 def check_declared_names(
@@ -41,7 +55,7 @@ def _names(option: str, given: object, problems: list[str]) -> tuple[str, ...]:
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
         problems.append(f"{option} is {given!r}; give a list of names, such as ['first', 'second']")
         return ()
-    names = tuple(given)
+    names = tuple(map(normalise, given))
     wrong = [name for name in names if not _is_name(name)]
     if wrong:
         problems.append(

@@ -105,26 +105,30 @@ class TaskSignature:
         """The names of the parameters without a default."""
         return tuple(each.name for each in self.parameters if not each.has_default)
 
-    def returns_for(self, count: int) -> tuple[Any, ...]:
-        """Return the annotation of each of ``count`` outputs; empty if unknown.
+    def returns_for(self, outputs: Sequence[str]) -> tuple[Any, ...]:
+        """Return the annotation of each output; empty if unknown.
 
+        A named tuple with fields of just these names is unpacked by name, and everything else by position.
+
+        :param outputs: The names of the outputs.
         :raises ValueError: the result cannot be unpacked into that many outputs; the text describes the result.
         """
-        if count == 0 or self.returns is Any:
+        if not outputs or self.returns is Any:
             return ()
-        if count == 1:
+        if len(outputs) == 1:
             return (self.returns,)
-        return tuple(map(_hand_over, _unpack(self.returns, count)))
+        return tuple(map(_hand_over, _unpack(self.returns, outputs)))
 
-    def find_returns(self, count: int) -> tuple[Any, ...]:
-        """Return the annotation of each of ``count`` outputs; empty if unknown, or if it has no such parts."""
+    def find_returns(self, outputs: Sequence[str]) -> tuple[Any, ...]:
+        """Return the annotation of each output; empty if unknown, or if the result has no such parts."""
         try:
-            return self.returns_for(count)
+            return self.returns_for(outputs)
         except ValueError:
             return ()
 
 
-def _unpack(returns: Any, count: int) -> tuple[Any, ...]:
+def _unpack(returns: Any, outputs: Sequence[str]) -> tuple[Any, ...]:
+    count = len(outputs)
     while get_origin(returns) is Annotated:
         returns = get_args(returns)[0]
     origin, arguments = get_origin(returns), get_args(returns)
@@ -143,7 +147,7 @@ def _unpack(returns: Any, count: int) -> tuple[Any, ...]:
         if len(fields) != count:
             raise ValueError(f"{returns.__name__}, which has {len(fields)} elements")
         hints = hints_of_class(returns)
-        return tuple(hints.get(name, Any) for name in fields)
+        return tuple(hints.get(name, Any) for name in (outputs if set(outputs) == set(fields) else fields))
     return ()
 
 

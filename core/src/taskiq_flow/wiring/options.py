@@ -12,10 +12,19 @@ from taskiq.kicker import AsyncKicker
 
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import ErrorMode, Graph, MapNode, Node, NodeOptions
+from taskiq_flow.graph.order import task_nodes
 from taskiq_flow.tasks import options as task_options
 from taskiq_flow.tasks.annotations import RENAMED, spec_of, task_of
 
-__all__ = ["broker_problem", "find_registered_name", "graph_with_defaults", "node_options", "with_defaults"]
+__all__ = [
+    "broker_problem",
+    "find_functions",
+    "find_registered_name",
+    "graph_with_defaults",
+    "list_replaced",
+    "node_options",
+    "with_defaults",
+]
 
 
 def find_registered_name(task: object) -> str:
@@ -39,10 +48,30 @@ def broker_problem(broker: AsyncBroker, task: object) -> str | None:
     there = broker.find_task(name)
     if there is None or _function_of(there) is _function_of(decorated):
         return None
+    return _describe_replacement(name, _function_of(there), _function_of(decorated))
+
+
+def find_functions(broker: AsyncBroker, graph: Graph) -> dict[str, Any]:
+    """Return the functions that a broker has now for the tasks of a graph, by the task's name."""
+    names = {node.task for _, node in task_nodes(graph)}
+    return {name: _function_of(task) for name in names if (task := broker.find_task(name)) is not None}
+
+
+def list_replaced(broker: AsyncBroker, functions: Mapping[str, Any]) -> list[str]:
+    """Describe each task whose name has gone to another one since :func:`find_functions`."""
+    problems = []
+    for name, function in functions.items():
+        task = broker.find_task(name)
+        if task is not None and (there := _function_of(task)) is not function:
+            problems.append(_describe_replacement(name, there, function))
+    return problems
+
+
+def _describe_replacement(name: str, there: Any, wanted: Any) -> str:
     # A broker silently keeps the later of two tasks of one name, so the wrong function would run.
     return (
-        f"the broker has another task named {name!r} by now, {_describe_task(there)}, which would run instead of "
-        f"{_describe_task(decorated)}; give one of them another name"
+        f"the broker has another task named {name!r} by now, {_describe(there)}, which would run instead of "
+        f"{_describe(wanted)}; give one of them another name"
     )
 
 
@@ -51,9 +80,9 @@ def _function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> Any:
     return getattr(task, "func", task.original_func)
 
 
-def _describe_task(task: AsyncTaskiqDecoratedTask[Any, Any]) -> str:
-    function = _function_of(task)
-    return f"{function.__module__}.{function.__qualname__}".replace(RENAMED, "")
+def _describe(function: Any) -> str:
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{function.__module__}.{name}".replace(RENAMED, "")
 
 
 def node_options(

@@ -87,7 +87,7 @@ class TaskPlace:
             options=node_options(self.task, retry=retry, serializer=serializer),
             description=self.description,
             accepts=signature.accepts,
-            returns=signature.returns_for(len(self.outputs)),
+            returns=signature.returns_for(self.outputs),
             free={
                 parameter: data
                 for parameter, data in self._defaults().items()
@@ -256,7 +256,7 @@ def _check_arity(name: str, outputs: tuple[str, ...], task: object) -> None:
     :raises GraphError: they contradict each other.
     """
     try:
-        signature_of(task).returns_for(len(outputs))
+        signature_of(task).returns_for(outputs)
     except ValueError as error:
         raise GraphError(
             f"node {name!r} produces {len(outputs)} outputs ({quote(outputs)}), but its task returns {error}; "

@@ -14,7 +14,7 @@ from taskiq_flow.graph.build import build_graph
 from taskiq_flow.graph.model import ErrorMode, Graph, Input, InputSpec, Node, Output, Source
 from taskiq_flow.graph.order import subgraph_for
 from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of, task_of
-from taskiq_flow.tasks.names import check_declared_names
+from taskiq_flow.tasks.names import check_declared_names, normalise
 from taskiq_flow.wiring.binding import Need
 from taskiq_flow.wiring.parts import GraphPlace, Place
 from taskiq_flow.wiring.places import TaskPlace
@@ -311,7 +311,7 @@ def read_outputs(outputs: Iterable[str]) -> tuple[str, ...]:
     """
     if isinstance(outputs, str):
         raise GraphError(f"outputs is {outputs!r}; give a list of names, such as [{outputs!r}]")
-    wanted = tuple(outputs) if isinstance(outputs, Iterable) else ()
+    wanted = tuple(map(normalise, outputs)) if isinstance(outputs, Iterable) else ()
     if not wanted and isinstance(outputs, Iterable):
         raise GraphError("outputs is empty; name what is wanted, or leave outputs out to get everything")
     if not wanted or not all(isinstance(name, str) for name in wanted):

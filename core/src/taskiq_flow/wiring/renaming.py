@@ -11,6 +11,7 @@ from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Graph, Input, Literal, Node, Output, Source
 from taskiq_flow.graph.sources import change_parts, change_sources
+from taskiq_flow.tasks.names import normalise
 from taskiq_flow.wiring.given import free_inputs, free_names, graph_given
 from taskiq_flow.wiring.naming import is_data_name
 
@@ -42,7 +43,7 @@ def check_new_names(names: object, known: Iterable[str]) -> dict[str, str]:
     ]
     if problems:
         raise GraphError(problems)
-    return dict(names)
+    return {old: normalise(new) for old, new in names.items()}
 
 
 def check_prefix(prefix: object, exclude: Iterable[str], known: Iterable[str]) -> dict[str, str]:
@@ -56,6 +57,7 @@ def check_prefix(prefix: object, exclude: Iterable[str], known: Iterable[str]) -
     if not is_data_name(prefix):
         raise GraphError(f"the scope is {prefix!r}; give a word that a parameter could have, such as 'left'")
     known = dict.fromkeys(known)
+    prefix = normalise(prefix)
     kept = [exclude] if isinstance(exclude, str) else list(exclude)
     like = Suggestions(known)
     unknown = [f"there is no {name!r} to exclude{like.hint(name)}" for name in kept if name not in known]

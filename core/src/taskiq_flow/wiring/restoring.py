@@ -43,7 +43,7 @@ def _restore(node: Node, broker: AsyncBroker) -> Node:
         return node
     signature = signature_of(task)
     try:
-        returns = signature.returns_for(len(node.outputs))
+        returns = signature.returns_for(node.outputs)
     except ValueError:
         returns = ()  # the task has changed since, and its result has no such parts any more
     if not returns and not signature.accepts:

@@ -101,6 +101,10 @@ def encode_outputs(
         raise PayloadError(
             f"the task returned {len(value)} values, expected {len(outputs)} for its outputs {_join_names(outputs)}"
         )
+    fields = getattr(type(value), "_fields", ())
+    if isinstance(fields, tuple) and fields != outputs and set(fields) == set(outputs):
+        # A named tuple says by name which value is which.
+        value = [getattr(value, name) for name in outputs]
     encoded: list[Payload] = []
     for name, part, type_ in zip(outputs, value, returns or [Any] * len(outputs), strict=True):
         try:

@@ -38,7 +38,7 @@ class TaskFunction:
     :param reference: Where another process finds it; a sentence that says why none does.
     :param signature: Its signature.
     :param injected: Whether taskiq injects something.
-    :param returns: The annotations of its outputs, by the number of outputs, as far as they are known by now.
+    :param returns: The annotations of its outputs, by their names, as far as they are known by now.
     :param readers: What decodes its parameters, by name and serializer, as far as that is known by now.
     """
 
@@ -54,14 +54,14 @@ class TaskFunction:
     reference: Union[Reference, str]
     signature: TaskSignature
     injected: bool = False
-    returns: dict[int, tuple[Any, ...]] = field(factory=dict, eq=False, repr=False)
+    returns: dict[tuple[str, ...], tuple[Any, ...]] = field(factory=dict, eq=False, repr=False)
     readers: dict[tuple[str, str], Callable[[bytes], Any]] = field(factory=dict, eq=False, repr=False)
 
-    def returns_for(self, count: int) -> tuple[Any, ...]:
-        """Return the annotation of each of a number of outputs; empty if unknown."""
-        found = self.returns.get(count)
+    def returns_for(self, outputs: tuple[str, ...]) -> tuple[Any, ...]:
+        """Return the annotation of each output; empty if unknown."""
+        found = self.returns.get(outputs)
         if found is None:
-            found = self.returns[count] = self.signature.find_returns(count)
+            found = self.returns[outputs] = self.signature.find_returns(outputs)
         return found
 
 

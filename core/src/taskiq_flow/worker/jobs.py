@@ -85,7 +85,7 @@ def run_job(job: Job, report: Callable[[float], None]) -> JobResult:
         seconds = time.perf_counter() - began
         if error is not None:
             return JobResult(outcome=failure_of(error), seconds=seconds, attributes=find_retry_after(error))
-        returns = signature.find_returns(len(job.outputs))
+        returns = signature.find_returns(job.outputs)
         outcome = encode_outputs(value, job.outputs, codec, job.serializer, task=job.task, returns=returns)
         return JobResult(outcome=outcome, seconds=seconds)
     except PayloadError as error:

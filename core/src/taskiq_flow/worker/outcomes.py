@@ -56,7 +56,7 @@ def outcome_of(
         try:
             if outputs is None:
                 serializer = envelope.extras.get("serializer")
-                returns = attempt.task_function.returns_for(len(envelope.outputs))
+                returns = attempt.task_function.returns_for(envelope.outputs)
                 outputs = encode_outputs(
                     result.return_value,
                     envelope.outputs,
