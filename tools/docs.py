@@ -12,6 +12,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from taskiq_flow import hookspecs
@@ -29,16 +30,6 @@ def states() -> str:
     return "\n".join([*lines, "```"])
 
 
-def hooks() -> str:
-    """Describe every hook, in the order of the file that specifies them."""
-    specifications = [
-        function
-        for name, function in vars(hookspecs).items()
-        if name.startswith("flow_") and callable(function)
-    ]
-    return "\n\n".join(_hook(function) for function in specifications)
-
-
 def _hook(function: Callable[..., object]) -> str:
     names = ", ".join(inspect.signature(function).parameters)
     return f"### `{function.__name__}({names})`\n\n{_markdown(inspect.getdoc(function) or '')}"
@@ -54,7 +45,14 @@ def _markdown(docstring: str) -> str:
     return re.sub(r"^ {4,}", "  ", text, flags=re.MULTILINE)
 
 
-GENERATORS: dict[str, Callable[[], str]] = {"states": states, "hooks": hooks}
+GENERATORS: dict[str, Callable[[], str]] = {
+    "states": states,
+    **{
+        f"hook {name}": partial(_hook, function)
+        for name, function in vars(hookspecs).items()
+        if name.startswith("flow_") and callable(function)
+    },
+}
 
 
 def current(page: str) -> str:

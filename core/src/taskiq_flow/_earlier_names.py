@@ -14,7 +14,7 @@ __all__ = ["ARGUMENTS", "EarlierNames", "explain_arguments", "raise_import_error
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-_OBSERVE = "a plugin observes runs with the hooks flow_run_started, flow_cell_changed and flow_run_finished"
+_OBSERVE = "a plugin observes runs with the hooks flow_run_started, flow_cell_finished and flow_run_finished"
 _SCHEDULE = "schedule a task that starts the pipeline, with taskiq's own scheduler"
 
 ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
