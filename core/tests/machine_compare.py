@@ -6,7 +6,7 @@ from machine_model import Expected, evaluate, plain
 from machine_sim import Simulation
 from taskiq_flow.machine.transitions import RunStatus
 
-__all__ = ["compare", "expected_of"]
+__all__ = ["compare", "expected_of", "follows"]
 
 
 def expected_of(simulation: Simulation) -> Expected:
@@ -35,9 +35,20 @@ def compare(simulation: Simulation) -> None:
         assert states == {path: state for path, state in expected.states.items() if "/" not in path}
         return
     assert outputs.items() <= expected.outputs.items()
-    assert set(machine.failures) <= expected.failures
-    assert set(machine.suppressed) <= expected.suppressed
+    # What follows others also runs where a run is broken off.
+    assert {path for path in machine.failures if not follows(path)} <= expected.failures
+    assert {path for path in machine.suppressed if not follows(path)} <= expected.suppressed
     for path, state in states.items():
+        if follows(path):
+            node = simulation.graph.nodes[path]
+            certain = node.follows.when == "always" and not node.params
+            assert state in (("succeeded", "failed") if certain else ("succeeded", "failed", "skipped")), path
+            continue
         assert state in (expected.states[path], "cancelled")
         if state == "succeeded":
             assert path not in machine.failures
+
+
+def follows(path: str) -> bool:
+    """Whether a cell follows others; in random graphs their names begin with a ``w``."""
+    return path.rpartition("/")[2].startswith("w")

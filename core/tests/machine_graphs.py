@@ -14,6 +14,7 @@ from taskiq_flow.graph import (
     DEFAULT_OPTIONS,
     Conditional,
     FirstOf,
+    Follows,
     Graph,
     Guard,
     Input,
@@ -64,6 +65,10 @@ class _Maker:
             node = self.node(f"n{number}", number, found, nodes, depth)
             nodes.append(node)
             found.update({name: Output(node.name, name) for name in node.outputs})
+        if nodes and random.random() < 0.3:
+            nodes += [
+                self.follower(f"w{number}", nodes, found) for number in range(random.choice([1, 1, 2, 3]))
+            ]
         outputs = {f"out{n}": self.source(found) for n in range(random.randint(1, 3))}
         outputs["list_out"] = self.source(found, listed=True)
         read = {
@@ -132,6 +137,19 @@ class _Maker:
             after=after,
             when=when,
             options=options,
+        )
+
+    def follower(self, name: str, nodes: list[Node], found: dict[str, Source]) -> TaskNode:
+        random = self.random
+        others = [node.name for node in nodes if not node.name.startswith("w")]
+        watched = random.sample(others, random.randint(0, min(2, len(others))))
+        return TaskNode(
+            name=name,
+            task=f"task{random.randrange(4)}",
+            params={"a": self.source(found)} if random.random() < 0.3 else {},
+            follows=Follows(
+                random.choice(["failure", "always"]), tuple(watched), random.choice(["", "error"])
+            ),
         )
 
     def map(

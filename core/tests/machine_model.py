@@ -17,6 +17,7 @@ from graph_strategies import is_list
 from taskiq_flow.graph import (
     Conditional,
     FirstOf,
+    Follows,
     Graph,
     Input,
     ListOf,
@@ -137,11 +138,14 @@ class _Walk:
             self.expected.states[self.prefix + name] = state
             if state == "failed":
                 self.failed = True
-                if not self.tolerant and (node.options.on_error or self.mode) == "stop":
+                followed = isinstance(node, TaskNode) and node.follows is not None
+                if not followed and not self.tolerant and (node.options.on_error or self.mode) == "stop":
                     self.expected.stoppers.add(self.prefix + name)
         return self.states[name]
 
     def decide(self, node: Node) -> str:
+        if isinstance(node, TaskNode) and node.follows is not None:
+            return self.follow(node, node.follows)
         found = [node.params[name] for name in node.params]
         found += [node.items, *node.also.values()] if isinstance(node, MapNode) else []
         found += [node.when.source] if node.when is not None else []
@@ -165,6 +169,33 @@ class _Walk:
             return "failed"
         for name, value in zip(node.outputs, task_outputs(node, params), strict=True):
             self.values[(node.name, name)] = value
+        return "succeeded"
+
+    def follow(self, node: TaskNode, follows: Follows) -> str:
+        ranks = {
+            name: 0
+            if each.follows is None or each.follows.nodes
+            else 1
+            if each.follows.when == "failure"
+            else 2
+            for name, each in self.graph.nodes.items()
+            if isinstance(each, TaskNode)
+        }
+        rank = ranks[node.name]
+        watched = follows.nodes or [
+            name for name, each in self.graph.nodes.items() if ranks.get(name, 0) < rank or _is_ordinary(each)
+        ]
+        ends = [self.state(name) for name in watched]
+        for source in node.params.values():
+            for name in _nodes(source):
+                self.state(name)
+        if follows.when == "failure" and "failed" not in ends:
+            return "skipped"
+        if any(self.value(source) is ABSENT for source in node.params.values()):
+            return "skipped"
+        if self.fails(self.prefix + node.name):
+            self.note_failure(self.prefix + node.name)
+            return "failed"
         return "succeeded"
 
     def map(self, node: MapNode, lists: list[Any], params: Mapping[str, Any]) -> str:
@@ -266,6 +297,10 @@ class _Walk:
 def _chunks(values: list[Any], size: int | None) -> list[list[Any]]:
     assert size is not None
     return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+def _is_ordinary(node: Node) -> bool:
+    return not isinstance(node, TaskNode) or node.follows is None
 
 
 def _nodes(source: Source) -> list[str]:

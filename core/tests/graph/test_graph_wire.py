@@ -22,6 +22,7 @@ from taskiq_flow.graph import (
     FORMATS,
     Conditional,
     FirstOf,
+    Follows,
     Graph,
     Guard,
     Input,
@@ -111,6 +112,7 @@ FULL = build_graph(
         ),
         MapNode(name="v", body=FULL_BODY, items=Input("j"), item="x", also={"k": Input("j")}, join="product"),
         TaskNode(name="z", task="app:z", after=("m", "a"), when=Guard(Output("a", "q"))),
+        TaskNode(name="c", task="app:c", follows=Follows("failure", ("a", "m"), "error")),
     ],
     inputs={"i": InputSpec(required=False, annotation=int), "j": InputSpec()},
     outputs={"ys": Output("m", "ys"), "j": Input("j")},
@@ -325,8 +327,8 @@ DAMAGED = [
     (changed("nodes/0/task", None), "at nodes[0].task expected text, found None"),
     (
         changed("nodes/0/tsak", "x"),
-        "at nodes[0] expected no other fields than name, task, params, optional, outputs, after, when, options, "
-        "description in TaskNode, found ['tsak']",
+        "at nodes[0] expected no other fields than name, task, params, optional, outputs, after, when, follows, "
+        "options, description in TaskNode, found ['tsak']",
     ),
     (changed("nodes/0/outputs", ["a", 1]), "at nodes[0].outputs[1] expected text, found 1"),
     (changed("nodes/0/params", []), "at nodes[0].params expected an object, found []"),

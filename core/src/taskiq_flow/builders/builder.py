@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
@@ -16,7 +16,8 @@ from taskiq_flow.builders.kicker import RunKicker, StartOptions
 from taskiq_flow.errors import GraphError, PluginError
 from taskiq_flow.graph.model import ErrorMode, Graph
 from taskiq_flow.retry import option_problems, plain_options
-from taskiq_flow.wiring.options import find_functions, graph_with_defaults, list_replaced
+from taskiq_flow.wiring.following import FollowUp, graph_followed
+from taskiq_flow.wiring.options import broker_problem, find_functions, graph_with_defaults, list_replaced
 from taskiq_flow.wiring.renaming import graph_bound
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Builder(EarlierNames, InputsOfRuns):
         self._on_error: ErrorMode | None = None
         self._compiled: Graph | None = None
         self._functions: Mapping[str, Any] = {}
+        self._follow_ups: tuple[FollowUp, ...] = ()
         self._given = {}
         self._bound = {}
 
@@ -59,7 +61,12 @@ class Builder(EarlierNames, InputsOfRuns):
         :raises GraphError: with every problem of the graph.
         """
         if self._compiled is None:
-            self._compiled = graph_bound(self._compile(), self._bound) if self._bound else self._compile()
+            graph = self._compile()
+            if self._follow_ups:
+                graph = graph_followed(
+                    graph, self._follow_ups, retry=self._retry, serializer=self._serializer
+                )
+            self._compiled = graph_bound(graph, self._bound) if self._bound else graph
             self._functions = find_functions(self.broker, self._compiled)
         return self._compiled
 
@@ -192,6 +199,54 @@ class Builder(EarlierNames, InputsOfRuns):
         if mode not in ("stop", "continue"):
             raise GraphError(f"the error mode is {mode!r}; give 'stop' or 'continue'")
         self._on_error = mode
+        return self._copy()
+
+    def on_failure(
+        self, task: Any, of: str | Iterable[str] | None = None, *, name: str | None = None, **extra: Any
+    ) -> Self:
+        """Run a task after a failure: to clean up, to tell somebody, to take something back.
+
+        It runs when an attempt of a node has failed for good, or, for the whole pipeline, when everything else of a run
+        has ended and the run has failed, was cancelled, or took too long. What stops the run does not stop it. The run
+        still counts as failed, and a failure of this task comes behind the first one. The task takes what it asks for
+        by name: data of the pipeline as far as it is there, and the :class:`~taskiq_flow.Failure` in a parameter of
+        that annotation, or of the name ``failure``.
+
+        :param task: A task or a kicker. Nobody gets what it returns.
+        :param of: The name of the node that it follows, or several names; ``None`` for the whole pipeline.
+        :param name: The node's name, by default the task's.
+        :param extra: Values for parameters.
+        :returns: The pipeline.
+        :raises GraphError: it is no task, or a value has no JSON form.
+        """
+        return self._follow(task, "failure", of, name, extra)
+
+    def always(
+        self, task: Any, of: str | Iterable[str] | None = None, *, name: str | None = None, **extra: Any
+    ) -> Self:
+        """Run a task at the end, however that is: after success, failure, cancellation, or where a node was skipped.
+
+        For the whole pipeline it comes behind everything else, also behind what runs after a failure. If it fails, so
+        does the run.
+
+        :param task: A task or a kicker. Nobody gets what it returns. Where there is no failure, the parameter for it is
+            ``None``, or left at its default.
+        :param of: The name of the node that it follows, or several names; ``None`` for the whole pipeline.
+        :param name: The node's name, by default the task's.
+        :param extra: Values for parameters.
+        :returns: The pipeline.
+        :raises GraphError: it is no task, or a value has no JSON form.
+        """
+        return self._follow(task, "always", of, name, extra)
+
+    def _follow(self, task: Any, when: Any, of: Any, name: str | None, extra: Mapping[str, Any]) -> Self:
+        if isinstance(task, Builder):
+            raise GraphError("what follows others is a task, found a pipeline; add its tasks one by one")
+        step = FollowUp.read(task, when, of, name, extra)
+        problem = broker_problem(self.broker, task)
+        if problem is not None:
+            raise GraphError(problem)
+        self._follow_ups = (*self._follow_ups, step)
         return self._copy()
 
     def body(self) -> Graph:

@@ -487,8 +487,8 @@ class Pipeline(ChainReductions[_P, _R]):
         return step_of(task, self.broker, param_name, arguments)
 
     def _has_own_inputs(self) -> bool:
-        """Whether its inputs are others than those of its steps."""
-        return bool(self._renames or self._bound)
+        """Whether there is more to it than its steps: other inputs, or what follows them."""
+        return bool(self._renames or self._bound or self._follow_ups)
 
     def _add(self, step: Step) -> Any:
         # The pipeline's type follows the step, and only the public methods know it.

@@ -170,7 +170,8 @@ class InlineQueue:
         while self._queue:
             run, envelope, function = self._queue.popleft()
             # A run that has ended begins no more attempts, as it revokes those that go by message.
-            if run.machine.status is _RUNNING and run.awaits(envelope.cell, envelope.attempt):
+            machine, cell = run.machine, envelope.cell
+            if (machine.status is _RUNNING or machine.wants(cell)) and run.awaits(cell, envelope.attempt):
                 attempt = self._worker.take_up(envelope, function)
                 self._starting = run, attempt
                 self._apply(

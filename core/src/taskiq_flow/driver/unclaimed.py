@@ -8,7 +8,7 @@ from attrs import define, field
 
 from taskiq_flow.driver.active import ActiveRun
 from taskiq_flow.machine import instructions as do
-from taskiq_flow.machine.transitions import CellState, RunStatus
+from taskiq_flow.machine.transitions import CellState
 
 __all__ = ["Unclaimed"]
 
@@ -79,6 +79,6 @@ def _is_unclaimed(run: ActiveRun, instruction: do.Dispatch) -> bool:
         cell is not None
         and cell.attempt == instruction.attempt
         and cell.state is CellState.DISPATCHED
-        and machine.status is RunStatus.RUNNING
+        and machine.wants(instruction.cell)
         and not run.broken
     )

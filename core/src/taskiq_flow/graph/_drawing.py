@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 from taskiq_flow.graph.model import (
     Conditional,
     FirstOf,
+    Follows,
     Graph,
     Input,
     ListOf,
@@ -22,7 +23,7 @@ from taskiq_flow.graph.model import (
     Source,
 )
 
-__all__ = ["Arrow", "Box", "Drawing", "Group", "as_text", "draw", "limits", "map_word"]
+__all__ = ["Arrow", "Box", "Drawing", "Group", "as_text", "draw", "follow_words", "limits", "map_word"]
 
 Style = OneOf["data", "guard", "order"]
 
@@ -104,6 +105,8 @@ def limits(node: Node) -> list[str]:
             words.append(f"at most {node.max_parallel} at once")
         if node.skip_errors:
             words.append(_SKIPPED[node.fills])
+    elif node.follows is not None:
+        words.append(follow_words(node.follows))
     if options.timeout is not None:
         words.append(f"timeout {options.timeout:g} s")
     if options.retry is not None:
@@ -121,6 +124,13 @@ def limits(node: Node) -> list[str]:
             "stops the run on error" if options.on_error == "stop" else "the run goes on after an error"
         )
     return words
+
+
+def follow_words(follows: Follows) -> str:
+    """Return when a node runs that follows others."""
+    if follows.when == "failure":
+        return f"after a failure{'' if follows.nodes else ' of the run'}"
+    return "always, after their end" if follows.nodes else "always, at the end of the run"
 
 
 def map_word(node: MapNode) -> str:
@@ -210,6 +220,9 @@ class _Pen:
         if node.when is not None:
             for start, label in _ends(node.when.source, ids, inputs):
                 self._arrow(start, end, "guard", f"if {label} is {as_text(node.when.equals)}")
+        follows = None if isinstance(node, MapNode) else node.follows
+        for name in () if follows is None else follows.nodes:
+            self._arrow(ids[name], end, "order", "after a failure" if follows.when == "failure" else "always")
         for name in node.after:
             self._arrow(ids[name], end, "order", "")
 

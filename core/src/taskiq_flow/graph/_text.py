@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from taskiq_flow.graph._drawing import as_text, limits
-from taskiq_flow.graph.model import Conditional, FirstOf, Graph, Input, Literal, MapNode, Node, Output, Source
+from taskiq_flow.graph.model import (
+    Conditional,
+    FirstOf,
+    Graph,
+    Input,
+    Literal,
+    MapNode,
+    Node,
+    Output,
+    Source,
+    TaskNode,
+)
 from taskiq_flow.graph.order import topological_order
 from taskiq_flow.terminal import printable
 
@@ -58,6 +69,11 @@ def _node(node: Node, graph: Graph) -> Iterator[str]:
         )
     if node.when is not None:
         yield f"  only if {_source(node.when.source, graph)} is {printable(as_text(node.when.equals))}"
+    follows = node.follows if isinstance(node, TaskNode) else None
+    if follows is not None and follows.nodes:
+        yield f"  follows {', '.join(map(printable, follows.nodes))}"
+    if follows is not None and follows.failure:
+        yield f"  {printable(follows.failure)} <- the failure"
     if node.after:
         yield f"  after {', '.join(map(printable, node.after))}"
     options = limits(node)

@@ -15,6 +15,7 @@ from taskiq_flow.graph._name_checks import (
     unusable_names,
 )
 from taskiq_flow.graph._node_checks import graph_problems, node_problems
+from taskiq_flow.graph.follows import follow_problems
 from taskiq_flow.graph.model import ErrorMode, Graph, InputSpec, Node, Source
 
 __all__ = ["build_graph", "check_inputs"]
@@ -71,6 +72,7 @@ def build_graph(
         *graph_problems(graph),
         *node_problems(declared),
         *misfits(graph),
+        *follow_problems(graph),
         *superfluous_inputs(graph),
     ]
     if problems:

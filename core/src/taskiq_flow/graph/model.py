@@ -20,6 +20,7 @@ __all__ = [
     "Conditional",
     "ErrorMode",
     "FirstOf",
+    "Follows",
     "Graph",
     "Guard",
     "Input",
@@ -129,6 +130,22 @@ class Guard:
     equals: Any = field(default=True, eq=_as_json)
 
 
+@frozen
+class Follows:
+    """A condition on the end of other nodes; the node cleans up, tells somebody, or takes something back.
+
+    :param when: ``"failure"`` for the final failure of one of them, or ``"always"``.
+    :param nodes: The nodes that are followed; empty for everything else in the graph. What follows the whole graph also
+        runs when its run is cancelled or takes too long.
+    :param failure: The parameter that takes the :class:`~taskiq_flow.Failure`; empty for none. Without a failure it is
+        null, or the parameter's default.
+    """
+
+    when: OneOf["failure", "always"]
+    nodes: tuple[str, ...] = ()
+    failure: str = ""
+
+
 @frozen(kw_only=True)
 class NodeOptions:
     """The options of a node's execution.
@@ -167,6 +184,7 @@ class TaskNode:
     :param outputs: Names of its outputs; with more than one the return value is unpacked.
     :param after: Names of nodes that must finish first although no data flows from them.
     :param when: A guard, or ``None``.
+    :param follows: Whose end it waits for instead of their success; ``None`` for an ordinary node.
     :param options: The options of its execution.
     :param description: For people.
     :param accepts: Annotation of each annotated parameter; for build-time checks, not part of the graph's identity.
@@ -182,6 +200,7 @@ class TaskNode:
     outputs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     when: Guard | None = None
+    follows: Follows | None = None
     options: NodeOptions = DEFAULT_OPTIONS
     description: str = ""
     accepts: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)

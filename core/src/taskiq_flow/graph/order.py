@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 
 from taskiq_flow._words import Suggestions
 from taskiq_flow.errors import GraphError
+from taskiq_flow.graph.follows import keep_followers
 from taskiq_flow.graph.model import (
     Conditional,
     FirstOf,
@@ -68,6 +69,8 @@ def predecessors(node: Node) -> frozenset[str]:
     :param node: A node; the names need not exist in its graph.
     """
     found = set(node.after)
+    if isinstance(node, TaskNode) and node.follows is not None:
+        found.update(node.follows.nodes)
     for source in sources(node):
         if type(source) is Output:
             found.add(source.node)
@@ -179,7 +182,7 @@ def topological_order(graph: Graph) -> tuple[str, ...]:
 def subgraph_for(graph: Graph, outputs: Iterable[str]) -> Graph:
     """Keep only the nodes that the wanted outputs need, and the inputs of those nodes.
 
-    A node in the ``after`` of a kept node is kept too.
+    A node in the ``after`` of a kept node is kept too, and what follows kept nodes after a failure or always.
 
     :param graph: A graph.
     :param outputs: Names of its outputs, or of outputs of its nodes.
@@ -206,6 +209,7 @@ def subgraph_for(graph: Graph, outputs: Iterable[str]) -> Graph:
                 needed.add(name)
                 todo.append(name)
     nodes = {name: node for name, node in graph.nodes.items() if name in needed}
+    nodes.update(keep_followers(graph, needed))
     inputs = select_inputs(graph.inputs, nodes.values(), results.values())
     return evolve(graph, nodes=nodes, inputs=inputs, outputs=results)
 
@@ -234,6 +238,7 @@ def select_inputs(
 def _find_required(node: Node) -> Iterator[Source]:
     if isinstance(node, MapNode):
         yield node.items
+        yield from node.also.values()
     yield from (source for name, source in node.params.items() if name not in node.optional)
     if node.when is not None:
         yield node.when.source

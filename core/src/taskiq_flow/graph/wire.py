@@ -23,6 +23,7 @@ from taskiq_flow.errors import GraphError
 from taskiq_flow.graph._depth_checks import depth_problems
 from taskiq_flow.graph._name_checks import circular_waits, unknown_references
 from taskiq_flow.graph._node_checks import map_problems
+from taskiq_flow.graph.follows import follow_problems
 from taskiq_flow.graph.model import (
     Conditional,
     FirstOf,
@@ -90,6 +91,7 @@ def from_json(text: str | bytes) -> Graph:
 def _damage(graph: Graph) -> Iterator[str]:
     """Find damage that prevents a run; nothing else, so that graphs from versions with fewer checks stay readable."""
     yield from unknown_references(graph)
+    yield from follow_problems(graph)
     yield from circular_waits(graph)
     for node in graph.nodes.values():
         if isinstance(node, MapNode):

@@ -93,6 +93,11 @@ class RunMachine(RunState):
         yield from self.cells.in_flight.values()
         yield from self.cells.held_slots.values()
 
+    def wants(self, cell: str) -> bool:
+        """Whether a dispatched attempt of a cell is to begin: the run goes on, or cleans up with it."""
+        found = self.cells.in_flight.get(cell)
+        return found is not None and not self.status.final and not self._stops(found)
+
     def outstanding(self) -> list[do.Instruction]:
         """Return the open instructions of this state, for a driver that has just replayed the log.
 
@@ -106,7 +111,7 @@ class RunMachine(RunState):
         self._out += [do.Prefer(run=run) for run in self.cells.lent.values()]
         for cell in self.cells.active.values():
             if cell.path in self.cells.in_flight:
-                if self._ending is not None:
+                if self._stops(cell):
                     self._stop(cell)
                 elif cell.state is CellState.DISPATCHED and cell.undecided is None:
                     self._dispatch(cell)
@@ -141,9 +146,19 @@ class RunMachine(RunState):
             self._scope_done(root)
 
     def _cancel_requested(self, event: ev.CancelRequested) -> None:
-        if self._ending is None and not self.status.final:
+        if self.status.final:
+            return
+        reason = event.reason or "cancelled"
+        if self._ending is None and self._cleaning is None:
             self.version += 1
-            self._end(RunStatus.CANCELLED, event.reason or "cancelled")
+            self._cancelled_at = event.at
+            self._end(RunStatus.CANCELLED, reason)
+        elif self.cells.plan.cleans and event.at != self._cancelled_at:
+            # The first request lets what follows the run's nodes go on, and so does a copy of it; another one does not.
+            self.version += 1
+            known, self._cancelled_at = self._cancelled_at, event.at
+            if self._cleaning is not None and self._ending is None and known is not None:
+                self._end(RunStatus.CANCELLED, self.reason or reason)
 
     def _timer_fired(self, event: ev.TimerFired) -> None:
         timer = self.timers.pop(event.timer, None)
@@ -160,7 +175,7 @@ class RunMachine(RunState):
         if cell.state is CellState.WAITING:
             self.cells.move(cell, Trigger.DUE)
             self._enqueue(cell)
-        elif self._ending is not None:
+        elif self._stops(cell):
             self.cells.hold_slot(cell)
             self._abandon(cell)
         elif cell.undecided is None:
@@ -177,7 +192,7 @@ class RunMachine(RunState):
             del self.cells.held_slots[key]
         for cell in held:
             cell.slot_free = True
-            if self._ending is not None:
+            if self._stops(cell):
                 self._abandon(cell)
             elif cell.undecided is None:
                 failure = Failure(kind=FailureKind.WORKER_LOST, message=f"worker {event.worker!r} was lost")
@@ -217,7 +232,7 @@ class RunMachine(RunState):
         if cell.first_started_at is None:
             cell.first_started_at = event.at
         timeout = cell.node.options.timeout
-        if self._ending is not None:
+        if self._stops(cell):
             self._stop(cell)
         elif timeout is not None:
             self._start_timer(f"attempt:{cell.path}:{cell.attempt}", event.at + timeout, cell)
@@ -265,7 +280,7 @@ class RunMachine(RunState):
             if not event.holds_slot:
                 self._free_slot(event)
             return
-        retried = event.retry_at is not None and self._ending is None and not is_map
+        retried = event.retry_at is not None and not is_map and not self._stops(cell)
         self.cells.move(cell, Trigger.RETRIED if retried else Trigger.GAVE_UP)
         self.version += 1
         if event.holds_slot and not is_map:
@@ -284,7 +299,7 @@ class RunMachine(RunState):
             if not event.holds_slot:
                 self._free_slot(event)
             return
-        if self._ending is not None:
+        if self._stops(cell):
             self.version += 1
             if event.holds_slot:
                 self.cells.hold_slot(cell)

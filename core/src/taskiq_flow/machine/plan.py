@@ -9,11 +9,36 @@ from typing import Any, Union
 
 from attrs import frozen
 
-from taskiq_flow.graph.model import Conditional, FirstOf, Graph, Input, Literal, MapNode, Node, Output, Source
+from taskiq_flow.graph.follows import find_watched
+from taskiq_flow.graph.model import (
+    Conditional,
+    FirstOf,
+    Follows,
+    Graph,
+    Input,
+    Literal,
+    MapNode,
+    Node,
+    Output,
+    Source,
+    TaskNode,
+)
 from taskiq_flow.graph.order import leaves, predecessors
 from taskiq_flow.payloads import Chosen, ListedValue, Payload, Value
 
-__all__ = ["Each", "First", "OnlyIf", "Param", "Place", "Plan", "Slot", "place_items", "plan_of", "resolve"]
+__all__ = [
+    "Each",
+    "First",
+    "Following",
+    "OnlyIf",
+    "Param",
+    "Place",
+    "Plan",
+    "Slot",
+    "place_items",
+    "plan_of",
+    "resolve",
+]
 
 
 @frozen
@@ -68,6 +93,20 @@ class Param:
     optional: bool
 
 
+@frozen
+class Following:
+    """What a node follows.
+
+    :param follows: The condition.
+    :param watched: The positions of the nodes that it follows.
+    :param before: Those, and the producers of what it takes.
+    """
+
+    follows: Follows
+    watched: tuple[int, ...]
+    before: tuple[int, ...]
+
+
 @frozen(kw_only=True, eq=False)
 class Plan:
     """The machine's view of a graph, computed once for each graph and shared by all scopes.
@@ -84,6 +123,8 @@ class Plan:
     :param outputs: The places of the graph's outputs, by name.
     :param producers: The positions of the nodes that can produce each output, by name.
     :param bodies: The plans of map nodes' bodies, by position.
+    :param following: What the nodes follow that run after a failure or always, by position.
+    :param cleans: Whether there are such nodes, here or in a body.
     """
 
     graph: Graph
@@ -98,6 +139,8 @@ class Plan:
     outputs: Mapping[str, Place]
     producers: Mapping[str, tuple[int, ...]]
     bodies: Mapping[int, Plan]
+    following: Mapping[int, Following]
+    cleans: bool
 
 
 def plan_of(graph: Graph) -> Plan:
@@ -119,8 +162,17 @@ def _prepare(graph: Graph) -> Plan:
     guards: dict[int, tuple[Place, Any]] = {}
     items: dict[int, tuple[Place, ...]] = {}
     bodies: dict[int, Plan] = {}
+    following: dict[int, Following] = {}
     for position, node in enumerate(nodes):
         before = predecessors(node)
+        if isinstance(node, TaskNode) and node.follows is not None:
+            watched = find_watched(graph, node.name)
+            before = before.union(watched)
+            following[position] = Following(
+                node.follows,
+                tuple(index[name] for name in watched),
+                tuple(sorted(index[name] for name in before)),
+            )
         indegree[position] = len(before)
         for name in before:
             dependents[index[name]].append(position)
@@ -152,6 +204,8 @@ def _prepare(graph: Graph) -> Plan:
             for name, source in graph.outputs.items()
         },
         bodies=bodies,
+        following=following,
+        cleans=bool(following) or any(body.cleans for body in bodies.values()),
     )
 
 

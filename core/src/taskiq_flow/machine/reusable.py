@@ -50,6 +50,8 @@ def reusable_results(
         for event in log:
             in_flight = machine.cells.in_flight
             cell_of_event = in_flight.get(event.cell) if isinstance(event, CellSucceeded) else None
+            if cell_of_event is not None and cell_of_event.position in cell_of_event.scope.plan.following:
+                cell_of_event = None  # what follows others follows what they do in the resumption
             yield event
 
     for event, _ in replay(machine, watch()):

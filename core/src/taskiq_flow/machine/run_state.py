@@ -18,15 +18,24 @@ from taskiq_flow.graph.extents import lists_problem
 from taskiq_flow.graph.model import Graph, MapNode, TaskNode
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.cells import Cells
+from taskiq_flow.machine.cleaning import CleanUp
 from taskiq_flow.machine.plan import Slot, place_items, plan_of, resolve
 from taskiq_flow.machine.scope import Cell, Items, RunTimer, Scope
 from taskiq_flow.machine.transitions import TRANSITIONS, CellState, RunStatus, Trigger
-from taskiq_flow.payloads import Chosen, Failure, FailureKind, ListedValue, Value, bare
+from taskiq_flow.payloads import (
+    Chosen,
+    Failure,
+    FailureKind,
+    ListedValue,
+    Value,
+    bare,
+)
 
 __all__ = ["RunState"]
 
 # As they stand in a scope's bytes.
 _PENDING = int(CellState.PENDING)
+_FAILED = int(CellState.FAILED)
 _BORN = bytes([_PENDING])
 _DEAD = frozenset({int(CellState.FAILED), int(CellState.CANCELLED)})
 
@@ -36,7 +45,7 @@ _CANCELLED_IF_PENDING = bytes(
 )
 
 
-class RunState:
+class RunState(CleanUp):
     """The state of one run; :class:`~taskiq_flow.machine.machine.RunMachine` documents its attributes."""
 
     def __init__(self, graph: Graph, *, read: Callable[[Value], Any], window: int) -> None:
@@ -51,6 +60,8 @@ class RunState:
         self._read = read
         self._window = window
         self._ending: RunStatus | None = None
+        self._cleaning: RunStatus | None = None
+        self._cancelled_at: float | None = None
         self._must_stop = False
         self._settled: deque[tuple[Scope, int]] = deque()
         self._open_count = 0
@@ -62,6 +73,10 @@ class RunState:
     def _arrive(self, scope: Scope, position: int) -> None:
         """Decide about a pending cell whose predecessors are all final."""
         node = scope.plan.nodes[position]
+        following = scope.plan.following.get(position) if scope.plan.following else None
+        if following is not None and not self._is_due(scope, following):
+            self._pass_over(scope, position, Trigger.BYPASSED)
+            return
         try:
             params = self._params_of(scope, position)
         except PayloadError as error:
@@ -72,6 +87,8 @@ class RunState:
         if params is None:
             self._pass_over(scope, position, Trigger.BYPASSED)
             return
+        if following is not None and following.follows.failure:
+            self._hand_over_failure(scope, position, following, params)
         options = node.options
         path = scope.prefix + node.name
         resources, queue, priority = options.resources, options.queue or "", options.priority
@@ -198,7 +215,7 @@ class RunState:
     def _advance(self) -> None:
         """Update the dependents of final cells, until no final cell is left in the queue."""
         while True:
-            if self._must_stop and self._ending is None:
+            if self._must_stop and self._ending is None and self._cleaning is None:
                 self._end(RunStatus.FAILED, "")
             if self._ending is not None or not self._settled:
                 break
@@ -209,7 +226,7 @@ class RunState:
                 if states[dependent] != _PENDING:
                     continue
                 missing[dependent] -= 1
-                if dead:
+                if dead and dependent not in scope.plan.following:
                     self._pass_over(scope, dependent, Trigger.WITHDRAWN)
                 elif missing[dependent] == 0:
                     self._arrive(scope, dependent)
@@ -218,13 +235,17 @@ class RunState:
         if self._ending is not None:
             self._settled.clear()
             if not self.cells.in_flight and not self.status.final:
-                self._finish(self._ending)
+                if self.cells.plan.cleans and self._cleaning is None:
+                    self._clean_up(self._ending)
+                else:
+                    self._finish(self._ending if self._cleaning is None else self._cleaning)
 
     def _scope_done(self, scope: Scope) -> None:
         # Several cells of a scope may settle in one go; only the first to find it empty reports it.
         scope.left = -1
         if scope.parent is None:
-            self._finish(RunStatus.FAILED if scope.failed else RunStatus.SUCCEEDED)
+            ended = RunStatus.FAILED if scope.failed else RunStatus.SUCCEEDED
+            self._finish(ended if self._cleaning is None else self._cleaning)
         else:
             self._item_done(scope.parent, scope)
 
@@ -262,7 +283,8 @@ class RunState:
         scope.failed = True
         scope.failure = scope.failure or failure
         mode = scope.plan.nodes[position].options.on_error or scope.on_error
-        if mode == "stop" and not scope.tolerant:
+        # What follows others has nothing to stop: the rest goes on, and ends as failed.
+        if mode == "stop" and not scope.tolerant and position not in scope.plan.following:
             self._must_stop = True
 
     # Maps
@@ -294,6 +316,11 @@ class RunState:
 
     def _open_items(self, cell: Cell, node: MapNode, items: Items) -> None:
         """Open as many items as may be open, and close the map when there are no more."""
+        if self._cleaning is not None:
+            # The run is over but for what follows its nodes; the items that are open still have some of these.
+            if not items.open:
+                self._give_up_map(cell, node, items)
+            return
         plan, path = cell.scope.plan.bodies[cell.position], cell.path
         size = len(plan.nodes)
         tolerant = cell.scope.tolerant or node.skip_errors
@@ -378,6 +405,12 @@ class RunState:
             cell.scope.outputs[cell.position] = items.gather(node)
         self._close(cell)
 
+    def _give_up_map(self, cell: Cell, node: MapNode, items: Items) -> None:
+        if items.failures and not node.skip_errors:
+            self._close_map(cell, node, items)
+        else:
+            self._abandon(cell)
+
     # The run ends
 
     def _end(self, status: RunStatus, reason: str) -> None:
@@ -387,6 +420,8 @@ class RunState:
         self.reason = reason
         self._stop_timer("run")
         for cell in list(self.cells.active.values()):
+            if not self._stops(cell):
+                continue
             if cell.path in self.cells.in_flight:
                 self._stop(cell)
             elif cell.state in (CellState.READY, CellState.WAITING):

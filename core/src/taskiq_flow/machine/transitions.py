@@ -72,7 +72,7 @@ class Trigger(enum.Enum):
 
     SUPPLIED = "all sources arrived"
     OPENED = "a map's sources arrived"
-    BYPASSED = "guard or required input skipped"
+    BYPASSED = "guard or required input skipped, or nothing failed that it follows"
     UNREADABLE = "guard cannot be read"
     PLACED = "scheduler placed it"
     CLAIMED = "worker claimed it"

@@ -64,6 +64,9 @@ def _check_scope(machine: RunMachine, scope: Scope, ending: bool) -> None:
         path = scope.prefix + node.name
         active = machine.cells.active.get(path)
         before = [states[scope.plan.index[name]] for name in predecessors(node)]
+        if position in scope.plan.following:
+            _check_following(scope, position, states, active)
+            continue
         if active is not None:
             assert states[position] is CellState.PENDING, f"{path} is active and final"
             _check_sources(machine, scope, active, before)
@@ -75,6 +78,13 @@ def _check_scope(machine: RunMachine, scope: Scope, ending: bool) -> None:
             assert scope.missing[position] == missing, f"{path} counts its predecessors wrongly"
             assert missing, f"{path} waits for nothing"
             assert all(state in _GOOD or not state.final for state in before), f"{path} waits for the dead"
+
+
+def _check_following(scope: Scope, position: int, states: list[CellState], active: Cell | None) -> None:
+    """I1 for what follows others: it is not begun before they have ended, however they have."""
+    if active is not None or states[position] is CellState.SKIPPED:
+        before = [states[each] for each in scope.plan.following[position].before]
+        assert all(state.final for state in before), f"{scope.plan.nodes[position].name} was begun too early"
 
 
 def _check_sources(machine: RunMachine, scope: Scope, cell: Cell, before: list[CellState]) -> None:
@@ -172,7 +182,9 @@ def _check_ends(machine: RunMachine) -> None:
         states = [] if cells.root is None else [CellState(state) for state in cells.root.states]
         assert all(state.final for state in states), "the run is over, its cells are not"
     elif status is RunStatus.CANCELLING:
-        assert cells.in_flight, "the run is being ended, and waits for nothing"
+        assert cells.in_flight or (machine._cleaning is not None and cells.active), (
+            "the run is being ended, and waits for nothing"
+        )
     elif cells.root is not None:
         waiting = (
             cell.state is not CellState.RUNNING or isinstance(cell.node, TaskNode) or cell.items is None

@@ -9,6 +9,7 @@ from attrs import evolve
 
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.build import check_inputs
+from taskiq_flow.graph.follows import find_followers, keep_followers
 from taskiq_flow.graph.model import (
     FirstOf,
     Graph,
@@ -163,10 +164,17 @@ def _replace(graph: Graph, replaced: Mapping[str, Source], wanted: Iterable[str]
         name: _rewire(node, there, idle, names) for name, node in graph.nodes.items() if name not in idle
     }
     outputs = {name: _redirect(source, there) for name, source in graph.outputs.items()}
-    waited_for = {name for node in graph.nodes.values() for name in predecessors(node)}
+    followers = find_followers(graph)
+    waited_for = {
+        name for node in graph.nodes.values() if node.name not in followers for name in predecessors(node)
+    }
     before = {node for source in graph.outputs.values() for node in _nodes_of(source)}
     after = {node for name in (outputs if wanted is None else wanted) for node in _nodes_of(outputs[name])}
-    kept = {name for name in nodes if name not in waited_for and (name not in before or name in after)}
+    kept = {
+        name
+        for name in nodes
+        if name not in waited_for and name not in followers and (name not in before or name in after)
+    }
     if wanted is not None:
         kept |= after
     todo = list(kept)
@@ -174,7 +182,8 @@ def _replace(graph: Graph, replaced: Mapping[str, Source], wanted: Iterable[str]
         new = predecessors(nodes[todo.pop()]) - kept
         kept |= new
         todo += new
-    nodes = {name: node for name, node in nodes.items() if name in kept}
+    rest = keep_followers(evolve(graph, nodes=nodes), kept)
+    nodes = {**{name: node for name, node in nodes.items() if name in kept}, **rest}
     outputs = {name: source for name, source in outputs.items() if kept.issuperset(_nodes_of(source))}
     inputs = dict(graph.inputs)
     for name, source in replaced.items():

@@ -9,9 +9,11 @@ from attrs import evolve, field, frozen
 
 from taskiq_flow._words import quote
 from taskiq_flow.errors import GraphError
+from taskiq_flow.graph.follows import find_watched
 from taskiq_flow.graph.model import (
     Conditional,
     FirstOf,
+    Follows,
     Graph,
     Guard,
     Input,
@@ -21,6 +23,7 @@ from taskiq_flow.graph.model import (
     Node,
     Output,
     Source,
+    TaskNode,
 )
 from taskiq_flow.graph.order import leaves, predecessors, sources
 from taskiq_flow.wiring.given import free_names
@@ -125,6 +128,11 @@ class Inlining:
             "after": (*(self._path(name) for name in node.after), *(() if inner_before else after)),
             "when": when,
         }
+        if isinstance(node, TaskNode) and node.follows is not None:
+            # What happens around the inner graph has no part in what follows it, nor has an outer guard.
+            changes["follows"] = self._follows(node.follows, node.name)
+            changes["when"] = None
+            changes["after"] = ()
         if node.when is not None:
             # The predicate of an inner branch is guarded by the outer one, so an inner guard needs no second condition.
             condition = self._convert(node.when.source, source_of)
@@ -162,6 +170,9 @@ class Inlining:
         if isinstance(source, FirstOf):
             return FirstOf(there) if there else None
         return ListOf(there) if len(there) == len(members) else None
+
+    def _follows(self, follows: Follows, name: str) -> Follows:
+        return evolve(follows, nodes=tuple(map(self._path, find_watched(self.graph, name))))
 
     def _path(self, node: str) -> str:
         return f"{self.prefix}.{node}" if self.prefix else node
