@@ -26,7 +26,7 @@ from pydantic import (
     SecretStr,
 )
 
-__all__ = ["UNIONS", "ZOO", "deep", "iterators", "same"]
+__all__ = ["BERLIN", "UNIONS", "ZOO", "deep", "iterators", "same"]
 from zoo_of_classes import (
     AT,
     Access,

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
+from pydantic import BaseModel
 
 from annotated_values import annotated_values
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.serializers.json import JsonSerializer
-from zoo_of_values import ZOO, deep, iterators, same
+from zoo_of_classes import AT, Left, Plain
+from zoo_of_values import BERLIN, ZOO, deep, iterators, same
 
 json = JsonSerializer()
+
+
+class Simple(BaseModel):
+    name: str
+    at: datetime | None = None
+    inner: Simple | None = None
 
 
 @pytest.mark.parametrize("number", range(len(ZOO)))
@@ -68,3 +78,22 @@ def test_what_is_nested_too_deeply_to_be_read_is_refused() -> None:
     for depth, comes_back in ((190, True), (210, False)):
         for value in (deep(depth), {"a": {1}, "b": deep(depth)}):
             assert (write(value) is not None) is comes_back
+
+
+def test_who_writes_many_simple_models_does_not_pay_for_reading_them() -> None:
+    class Counting(JsonSerializer):
+        readings = 0
+
+        def loads(self, data: bytes, type_: Any = Any) -> Any:
+            self.readings += 1
+            return super().loads(data, type_)
+
+    counting = Counting()
+    for simple in (Simple(name="a", at=AT, inner=Simple(name="b")), Plain(1, "a", [2])):
+        counting.dumps([simple] * 3)
+        assert counting.readings == 0
+    for odd in (Simple(name="a", at=AT.astimezone(BERLIN)), Plain(1.5), Left(name="ada")):  # type: ignore[arg-type]
+        before = counting.readings
+        with suppress(PayloadError):
+            counting.dumps([odd])
+        assert counting.readings > before

@@ -11,6 +11,7 @@ from typing import Any
 
 from taskiq_flow.serializers._lowering import SECRET_ADVICE, SECRETS
 from taskiq_flow.serializers._records import is_row, is_spelled, open_fields
+from taskiq_flow.serializers._trusting import is_trusted
 
 __all__ = ["LEAVES", "Survey", "is_plain"]
 
@@ -102,6 +103,8 @@ class Survey:
             return self.settle(_take_apart(value), depth)
         if role is _Role.SECRET:
             raise TypeError(SECRET_ADVICE)
+        if role is _Role.FIELDS and is_trusted(value, depth):
+            return value
         self.objects.setdefault(kind, {})[id(value)] = value
         for name in open_fields(kind):
             self.settle(getattr(value, name, None), depth + 1)
@@ -125,6 +128,7 @@ class _Role(Enum):
     LIST = "list"
     CONTAINER = "container"
     SECRET = "secret"
+    FIELDS = "fields"
     OBJECT = "object"
 
 
@@ -134,8 +138,10 @@ def _role(kind: Any) -> _Role:
         return _Role.DICTIONARY
     if issubclass(kind, SECRETS):
         return _Role.SECRET
-    if issubclass(kind, Enum) or is_row(kind) or is_spelled(kind):
+    if issubclass(kind, Enum) or is_row(kind):
         return _Role.OBJECT
+    if is_spelled(kind):
+        return _Role.FIELDS
     if kind in _LISTS or issubclass(kind, (Iterator, MappingView)):
         return _Role.LIST
     return _Role.CONTAINER if issubclass(kind, _BUILT_IN) else _Role.OBJECT

@@ -11,7 +11,8 @@ from typing import Any
 __all__ = ["from_frame", "is_frame", "to_pandas"]
 
 _OBJECT = "object"
-# In the metadata of a table: which columns of objects have NaN, and not None, where a cell is missing.
+# In the metadata of a table: which columns hold objects although Arrow has a type for them, and in which of those a
+# missing cell is NaN and not None.
 _KEY = b"taskiq_flow"
 
 
@@ -35,10 +36,9 @@ def to_pandas(table: Any) -> Any:
     """Return a table as a DataFrame of pandas."""
     frame = table.to_pandas()
     noted = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
-    for place in noted.get("nan", ()):
-        column = frame.iloc[:, place]
-        if column.dtype == _OBJECT:
-            frame.isetitem(place, column.where(column.notna(), math.nan))
+    for place, missing in noted.get("objects", ()):
+        column = frame.iloc[:, place].astype(_OBJECT)
+        frame.isetitem(place, column.where(column.notna(), math.nan if missing == "nan" else None))
     return frame
 
 
@@ -50,16 +50,22 @@ def _from_pandas(arrow: Any, frame: Any) -> Any:
         # It warns of names of columns that it changes; that is found below.
         warnings.simplefilter("ignore")
         table = arrow.Table.from_pandas(frame)
-    objects = [place for place, dtype in enumerate(frame.dtypes) if dtype == _OBJECT]
-    if nan := [place for place in objects if _misses_by_nan(frame.iloc[:, place])]:
-        note = json.dumps({"nan": nan}).encode()
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: note})
     try:
         found = to_pandas(table)
+        objects = [
+            (place, "nan" if _misses_by_nan(frame.iloc[:, place]) else "none")
+            for place, dtype in enumerate(frame.dtypes)
+            if dtype == _OBJECT
+        ]
+        noted = [each for each in objects if each[1] == "nan" or found.dtypes.iloc[each[0]] != _OBJECT]
+        if noted:
+            note = json.dumps({"objects": noted}).encode()
+            table = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: note})
+            found = to_pandas(table)
     except Exception as error:
         raise TypeError(f"it could not be read back: {error}") from error
     for what, one, other in (("columns", frame.columns, found.columns), ("index", frame.index, found.index)):
-        _compare_labels(pandas, what, one, other)
+        _compare_labels(what, one, other)
     for place, name in enumerate(frame.columns):
         _compare_columns(name, frame.iloc[:, place], found.iloc[:, place])
     if frame.attrs != found.attrs:
@@ -72,12 +78,13 @@ def _misses_by_nan(column: Any) -> bool:
     return len(missing) > 0 and all(type(cell) is float for cell in missing.tolist())
 
 
-def _compare_labels(pandas: Any, what: str, labels: Any, found: Any) -> None:
-    try:
-        pandas.testing.assert_index_equal(labels, found)
-        same = _find_change(labels.tolist(), found.tolist()) is None
-    except AssertionError:
-        same = False
+def _compare_labels(what: str, labels: Any, found: Any) -> None:
+    same = (
+        labels.dtype == found.dtype
+        and list(labels.names) == list(found.names)
+        and labels.equals(found)
+        and _find_change(labels.tolist(), found.tolist()) is None
+    )
     if not same:
         raise TypeError(f"its {what} would come back changed: {_shorten(labels)} as {_shorten(found)}")
 
