@@ -159,6 +159,17 @@ def leave_at_once(x: int) -> int:
     os._exit(x)
 
 
+@broker.task
+def fork_and_leave(path: str) -> int:
+    """Leave somebody behind who has all that this process had open."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(60)
+        os._exit(0)
+    Path(path).write_text(str(pid))
+    os._exit(3)
+
+
 @broker.task(timeout=0.5)
 def hang(x: int) -> int:
     time.sleep(3600)

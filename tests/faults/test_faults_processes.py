@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -256,6 +257,22 @@ async def test_an_exit_of_the_process_is_a_lost_worker_with_its_code(tasks: Any)
         "worker_lost",
         "the process that ran the attempt ended with exit code 3",
     )
+
+
+async def test_a_process_that_leaves_others_behind_is_missed(tasks: Any, tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    handle = await Pipeline(tasks.broker, tasks.fork_and_leave).kiq(str(path))
+    failed = False
+    async for event in handle.events():
+        if type(event).__name__ == "AttemptFailed":
+            failed = event.failure.message.endswith("ended with exit code 3")
+            break
+    left = int(path.read_text())
+    assert (failed, is_alive(left)) == (True, True)
+    await handle.cancel()
+    await handle.wait_result(timeout=60)
+    os.kill(left, signal.SIGKILL)
+    assert await value_of(Pipeline(tasks.broker, tasks.double), 2) == 4
 
 
 async def test_a_time_limit_begins_when_a_process_does(module: Any) -> None:

@@ -65,9 +65,11 @@ class Hosts:
     @processes.setter
     def processes(self, processes: Processes | None) -> None:
         with self._lock:
-            self._processes = processes
+            former, self._processes = self._processes, processes
             for host in self._by_loop.values():
                 host.worker.seating.processes = processes
+        if former is not None:
+            former.shutdown()
 
     def here(self) -> Host:
         """Return the host of the running event loop; the first time, make it."""

@@ -17,7 +17,7 @@ from multiprocessing import spawn
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from types import ModuleType
-from typing import Any
+from typing import Any, Union
 
 from taskiq_flow.errors import FlowError
 from taskiq_flow.payloads import FailureKind
@@ -81,7 +81,7 @@ class _Child:
         self._requests: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._lock = threading.Lock()
         self._ids = itertools.count()
-        self._reports: dict[int, Future[None]] = {}
+        self._reports: dict[int, Future[str | None]] = {}
         self._forwarder = _Forwarder(self)
 
     def serve(self) -> None:
@@ -93,8 +93,8 @@ class _Child:
             "job": self._run,
         }
         while True:
-            kind, *given = self._requests.get()
-            self._send(kind, answers[kind](*given))
+            kind, number, *given = self._requests.get()
+            self._send(kind, number, answers[kind](*given))
 
     def _listen(self) -> None:
         """Take requests, and end this process when nobody can send any more."""
@@ -107,7 +107,7 @@ class _Child:
                     continue
                 request = pickle.loads(self._connection.recv_bytes())
                 if request[0] == "reported":
-                    self._reports.pop(request[1]).set_result(None)
+                    self._reports.pop(request[1]).set_result(request[2])
                 else:
                     self._requests.put(request)
         finally:
@@ -149,13 +149,15 @@ class _Child:
         return result
 
     def _report(self, progress: float) -> None:
-        number, answer = next(self._ids), Future[None]()
+        number, answer = next(self._ids), Future[Union[str, None]]()
         self._reports[number] = answer
         self._send("progress", number, float(progress))
-        answer.result()
+        problem = answer.result()
+        if problem is not None:
+            raise RuntimeError(f"progress could not be reported: {problem}")
 
     def log(self, record: logging.LogRecord) -> None:
-        self._send("log", _pack(record))
+        self._send("log", 0, _pack(record))
 
 
 class _Forwarder(logging.Handler):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing import spawn
 from typing import Any
@@ -27,6 +29,8 @@ logger = open_log("taskiq_flow")
 
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from taskiq_flow.worker.child import serve; serve({handle}, {parent})"
 _SECONDS_TO_END = 5.0
+_SECONDS_TO_IMPORT = 30.0
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 class ProcessLost(Exception):
@@ -47,6 +51,7 @@ class JobProcess:
         self._script = script
         self._killed = False
         self._imported = False
+        self._numbers = itertools.count()
         self._known: dict[Reference, LookupError | FlowError | None] = {}
 
     @classmethod
@@ -59,7 +64,7 @@ class JobProcess:
         with theirs:
             popen = _open(theirs.fileno())
         process = cls(popen, ours, find_script())
-        process._send("prepare", _describe_this_process())
+        process._send("prepare", next(process._numbers), _describe_this_process())
         return process
 
     @property
@@ -71,7 +76,9 @@ class JobProcess:
         """Take what it has to say while it has nothing to do; whether it can be given something."""
         try:
             while self._connection.poll():
-                self._handle(self._receive(), None)
+                message = self._receive()
+                if message is not None:
+                    self._handle(message, None)
         except (ProcessLost, OSError):
             return False
         return self.alive
@@ -136,12 +143,36 @@ class JobProcess:
         self._popen.returncode = 0
 
     def _ask(self, kind: str, *given: Any, report: Callable[[float], None] | None = None) -> Any:
-        self._send(kind, *given)
-        while True:
-            message = self._receive()
-            if message[0] == kind:
-                return message[1]
-            self._handle(message, report)
+        number = next(self._numbers)
+        self._send(kind, number, *given)
+        try:
+            began = time.monotonic()
+            while True:
+                message = self._receive()
+                if message is None:
+                    began = self._warn_of_import(kind, given, began)
+                elif message[:2] == (kind, number):
+                    return message[2]
+                else:
+                    self._handle(message, report)
+        except ProcessLost:
+            raise
+        except BaseException:
+            # Its answer would be taken for that to the next question.
+            self.kill()
+            raise
+
+    def _warn_of_import(self, kind: str, given: tuple[Any, ...], began: float) -> float:
+        """Say once in a while that attempts wait for an import; give when that was said."""
+        if kind == "job" or time.monotonic() - began < _SECONDS_TO_IMPORT:
+            return began
+        what = f"module {given[0].module!r}" if kind == "find" else "the script"
+        logger.warning(
+            "a process has been importing %s for another %g s, and attempts wait for it",
+            what,
+            _SECONDS_TO_IMPORT,
+        )
+        return time.monotonic()
 
     def _send(self, *message: Any) -> None:
         data = pickle.dumps(message)
@@ -149,24 +180,34 @@ class JobProcess:
         with contextlib.suppress(OSError):
             self._connection.send_bytes(data)
 
-    def _receive(self) -> tuple[Any, ...]:
+    def _receive(self) -> tuple[Any, ...] | None:
+        """Return the next message; ``None`` where there is none for a while.
+
+        :raises ProcessLost: it is gone.
+        """
         try:
+            if not self._connection.poll(_SECONDS_BETWEEN_LOOKS):
+                # Where a task has forked, somebody else keeps the other end of the connection open.
+                if self.alive or self._connection.poll():
+                    return None
+                raise EOFError
             message: tuple[Any, ...] = pickle.loads(self._connection.recv_bytes())
         except (EOFError, OSError):
             raise ProcessLost(f"the process that ran the attempt {self._how_it_ended()}") from None
         return message
 
     def _handle(self, message: tuple[Any, ...], report: Callable[[float], None] | None) -> None:
-        kind, *given = message
+        kind, number, *given = message
         if kind == "log":
             _log(*given[0])
         elif kind == "progress":
-            number, progress = given
+            problem = None
             try:
                 if report is not None:
-                    report(progress)
-            finally:
-                self._send("reported", number)
+                    report(given[0])
+            except Exception as error:  # noqa: BLE001 - a store's or a result backend's; the task hears of it
+                problem = f"{type(error).__name__}: {error}"
+            self._send("reported", number, problem)
 
     def _how_it_ended(self) -> str:
         self.end()
