@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from taskiq_flow.serializer import ByteCodec
 
@@ -26,3 +26,11 @@ def grow(word: str) -> str:
 
 def where(word: str) -> list[int]:
     return [os.getpid(), len(word)]
+
+
+def tell_cell(number: int) -> list[Any]:
+    """Return the run, the cell and the attempt that this is executed for."""
+    from taskiq_flow import current_cell
+
+    cell = current_cell()
+    return [] if cell is None else [cell.run, cell.cell, cell.attempt]

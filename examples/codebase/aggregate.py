@@ -37,6 +37,11 @@ def add_up(files: Sequence[FileReport]) -> Totals:
     }
 
 
+def count_workers(files: Sequence[FileReport]) -> dict[str, int]:
+    """Count the files that each thread or process has analysed."""
+    return dict(Counter(file["worker"] for file in files).most_common())
+
+
 def rank_functions(files: Sequence[FileReport], top: int = 25) -> Complexity:
     """Find the most complex functions, and count all by complexity.
 

@@ -6,6 +6,7 @@ The file is parsed, never imported or run.
 from __future__ import annotations
 
 import ast
+import os
 import stat
 import threading
 import warnings
@@ -124,6 +125,7 @@ def _empty(module: Module, size: int) -> FileReport:
         "name": module["name"],
         "package": module["package"],
         "test": module["test"],
+        "worker": f"{os.getpid()}/{threading.get_ident()}",
         "bytes": size,
         "lines": {"code": 0, "docstring": 0, "comment": 0, "blank": 0},
         "classes": 0,

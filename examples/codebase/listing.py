@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import sysconfig
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
@@ -30,6 +31,7 @@ def find_modules(root: str = "", pattern: str = "*.py", exclude: str = EXCLUDED)
     :returns: What was searched, and a module for each file.
     :raises NotADirectoryError: If there is no such directory.
     """
+    began = time.time()
     base = Path(root).expanduser().resolve() if root else Path(sysconfig.get_path("stdlib"))
     if not base.is_dir():
         raise NotADirectoryError(f"{str(base)!r} is not a directory; give root=… the top of a source tree")
@@ -49,6 +51,7 @@ def find_modules(root: str = "", pattern: str = "*.py", exclude: str = EXCLUDED)
         for path, name in zip(paths, names, strict=True)
     ]
     tree: Tree = {
+        "began": began,
         "root": printable(str(base)),
         "pattern": pattern,
         "exclude": excluded,

@@ -25,7 +25,7 @@ def render_page(report: Report) -> str:
         tag("title", escaped(title)),
         tag("style", CSS),
     )
-    parts = (_header, _sizes, _complexity, _documentation, _imports, _unreadable)
+    parts = (_header, _sizes, _complexity, _documentation, _imports, _unreadable, _making)
     body = tag("body", tag("main", *(part(report) for part in parts)))
     return f'<!DOCTYPE html>\n<html lang="en">{head}{body}</html>\n'
 
@@ -74,6 +74,21 @@ def _header(report: Report) -> str:
         tag("h1", "Code report"),
         tag("p", tag("code", escaped(tree["root"])), tag("br"), escaped(line), class_="lead"),
         tag("div", *tiles, class_="tiles"),
+    )
+
+
+def _making(report: Report) -> str:
+    """Tell of the run that made the page."""
+    made, files = report["made"], report["totals"]["files"]
+    counts = sorted(made["workers"].values(), reverse=True)
+    shares = ", ".join(number(count) for count in counts[:8]) + (", …" if len(counts) > 8 else "")
+    who = "one thread or process" if len(counts) == 1 else f"{number(len(counts))} threads or processes"
+    text = f"One pipeline, {made['seconds']:.1f} s from the first file to this report. "
+    text += f"{number(files)} files were analysed by {who} ({shares}), one cell each."
+    return tag(
+        "footer",
+        tag("h2", "The run"),
+        tag("p", escaped(text), tag("br"), "Run ", tag("code", escaped(made["run"])), class_="lead"),
     )
 
 

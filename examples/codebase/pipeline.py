@@ -14,6 +14,8 @@ timed or used without it; a pool process imports this module to find them.
 
 from __future__ import annotations
 
+import time
+
 from taskiq import InMemoryBroker
 
 from examples.codebase import aggregate, analysis, cycles, listing
@@ -23,6 +25,7 @@ from examples.codebase.shapes import (
     Documentation,
     FileReport,
     Imports,
+    Making,
     Module,
     PackageSize,
     Report,
@@ -31,7 +34,7 @@ from examples.codebase.shapes import (
     Tree,
     Unreadable,
 )
-from taskiq_flow import DataflowPipeline, pipeline_task
+from taskiq_flow import DataflowPipeline, current_cell, pipeline_task
 
 __all__ = ["broker", "pipeline"]
 
@@ -96,8 +99,16 @@ def list_unreadable(files: list[FileReport]) -> list[Unreadable]:
 
 
 @broker.task
+@pipeline_task(output="workers")
+def count_workers(files: list[FileReport]) -> dict[str, int]:
+    """Count who analysed how many files."""
+    return aggregate.count_workers(files)
+
+
+@broker.task
 @pipeline_task(output="report")
 def assemble(
+    workers: dict[str, int],
     tree: Tree,
     totals: Totals,
     imports: Imports,
@@ -107,7 +118,13 @@ def assemble(
     unreadable: list[Unreadable],
 ) -> Report:
     """Put all answers together."""
-    return assemble_report(tree, totals, imports, complexity, documentation, sizes, unreadable)
+    cell = current_cell()
+    made: Making = {
+        "run": "" if cell is None else cell.run,
+        "seconds": round(time.time() - tree["began"], 2),
+        "workers": workers,
+    }
+    return assemble_report(made, tree, totals, imports, complexity, documentation, sizes, unreadable)
 
 
 @broker.task
@@ -127,6 +144,7 @@ pipeline = DataflowPipeline.from_tasks(
         rate_documentation,
         measure_packages,
         list_unreadable,
+        count_workers,
         assemble,
         write,
     ],

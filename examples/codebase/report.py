@@ -11,6 +11,7 @@ from examples.codebase.shapes import (
     Complexity,
     Documentation,
     Imports,
+    Making,
     PackageSize,
     Report,
     Summary,
@@ -23,6 +24,7 @@ __all__ = ["assemble_report", "write_report"]
 
 
 def assemble_report(
+    made: Making,
     tree: Tree,
     totals: Totals,
     imports: Imports,
@@ -33,6 +35,7 @@ def assemble_report(
 ) -> Report:
     """Put the answers of all aggregations together."""
     return {
+        "made": made,
         "tree": tree,
         "totals": totals,
         "imports": imports,

@@ -49,6 +49,7 @@ class Tree(TypedDict):
     pattern: str
     exclude: list[str]
     python: str
+    began: float
 
 
 class Module(TypedDict):
@@ -106,6 +107,7 @@ class FileReport(TypedDict):
     name: str
     package: str
     test: bool
+    worker: str
     bytes: int
     lines: Lines
     classes: int
@@ -236,9 +238,18 @@ class Totals(TypedDict):
     packages: int
 
 
+class Making(TypedDict):
+    """The run that made the report: its id, its seconds up to the report, and who analysed how many files."""
+
+    run: str
+    seconds: float
+    workers: dict[str, int]
+
+
 class Report(TypedDict):
     """All of it, as it is written to the JSON file."""
 
+    made: Making
     tree: Tree
     totals: Totals
     imports: Imports

@@ -34,6 +34,7 @@ def report_of() -> Callable[[Path], Report]:
         found, modules = listing.find_modules(str(root))
         files = [analysis.analyse_file(each) for each in modules]
         return assemble_report(
+            {"run": "", "seconds": 0.0, "workers": aggregate.count_workers(files)},
             found,
             aggregate.add_up(files),
             cycles.import_graph(files),

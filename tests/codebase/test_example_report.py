@@ -134,6 +134,13 @@ async def test_the_pipeline_comes_to_what_the_functions_come_to(
     written = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     expected = json.loads(json.dumps(report_of(root)))
     del expected["complexity"]["top"][1:]
+    # Which run it was, when it began and who did it is another matter each time.
+    made = written.pop("made")
+    assert sum(made["workers"].values()) == 3
+    assert made["run"]
+    assert 0 <= made["seconds"] < 60
+    assert f"Run <code>{made['run']}</code>" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    del expected["made"], expected["tree"]["began"], written["tree"]["began"]
     assert written == expected
     assert outputs == {"summary": write_report(report_of(root), str(tmp_path / "out"))}
 

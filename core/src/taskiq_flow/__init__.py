@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         pipeline_task_multi_output,
     )
     from taskiq_flow.wiring.registry import DataflowRegistry
+    from taskiq_flow.worker.current import current_cell
 
 offer_retry_exception()
 
@@ -114,6 +115,7 @@ __all__ = [
     "StoreError",
     "TaskInfo",
     "UnschedulableError",
+    "current_cell",
     "hookimpl",
     "name_task",
     "pipeline_task",
@@ -165,6 +167,7 @@ __getattr__, __dir__ = lazy_names(
         "StoreError": ".errors",
         "TaskInfo": ".tasks.annotations",
         "UnschedulableError": ".errors",
+        "current_cell": ".worker.current",
         "hookimpl": ".hookspecs",
         "name_task": ".builders.named",
         "pipeline_task": ".tasks.annotations",

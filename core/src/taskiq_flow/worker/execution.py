@@ -31,6 +31,7 @@ class Current(Protocol):
 class Execution:
     """One call of a task's function.
 
+    :ivar key: The run, the cell and the attempt; ``None`` where it is for no cell.
     :ivar seat: The thread that was taken for a synchronous function.
     :ivar executor: Where it runs without one.
     :ivar arguments: Arguments that go over those that taskiq passes.
@@ -40,6 +41,7 @@ class Execution:
     :ivar previous: What was executed in the same task of the event loop when this began.
     """
 
+    key: tuple[str, str, int] | None = None
     seat: Seat | None = None
     executor: Executor | None = None
     arguments: Mapping[str, Any] = MappingProxyType({})

@@ -19,6 +19,7 @@ from taskiq_flow.values.codec import CodecRecipe, make_codec
 from taskiq_flow.values.failures import failure_of, find_retry_after
 from taskiq_flow.worker.arguments import decode_arguments, encode_outputs
 from taskiq_flow.worker.carried_context import CarriedVariable, enter_variables
+from taskiq_flow.worker.current import enter_cell
 from taskiq_flow.worker.references import Reference, find_function
 from taskiq_flow.worker.seats import carry
 
@@ -30,6 +31,7 @@ class Job:
     """An attempt as a process gets it; the process decodes the arguments itself.
 
     :param reference: Where the process finds the task's function.
+    :param key: The run, the cell and the attempt.
     :param task: The task's name, for errors.
     :param arguments: Encoded, by parameter name.
     :param given: What was injected besides them, by parameter name.
@@ -41,6 +43,7 @@ class Job:
     """
 
     reference: Reference
+    key: tuple[str, str, int]
     task: str
     arguments: Mapping[str, Value]
     given: Mapping[str, Any] = field(factory=dict)
@@ -80,6 +83,7 @@ def run_job(job: Job, report: Callable[[float], None]) -> JobResult:
             arguments.setdefault(job.reports_to, report)
         context = contextvars.Context()
         context.run(enter_variables, job.context)
+        context.run(enter_cell, job.key)
         began = time.perf_counter()
         value, error = context.run(carry, functools.partial(_call, function, {**job.given, **arguments}))
         seconds = time.perf_counter() - began

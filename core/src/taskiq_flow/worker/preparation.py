@@ -89,6 +89,7 @@ class Preparation:
         task_function, envelope = attempt.task_function, attempt.envelope
         if isinstance(attempt.seat, ProcessSeat):
             attempt.job = Job(
+                key=attempt.key,
                 reference=attempt.seat.reference,
                 task=task_function.task,
                 arguments=envelope.arguments,
