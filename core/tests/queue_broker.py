@@ -12,15 +12,20 @@ __all__ = ["QueueBroker"]
 
 
 class QueueBroker(AsyncBroker):
-    """Messages wait in a queue of this event loop until somebody listens."""
+    """Messages wait in a queue of this event loop until somebody listens.
+
+    :ivar kicks: How many it has taken.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self.kicks = 0
         self.result_backend = InmemoryResultBackend()
 
     async def kick(self, message: BrokerMessage) -> None:
         """Put a message into the queue."""
+        self.kicks += 1
         await self.queue.put(message.message)
 
     async def listen(self) -> AsyncGenerator[bytes, None]:

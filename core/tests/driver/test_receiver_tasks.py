@@ -10,11 +10,13 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from taskiq import AsyncBroker, Context, TaskiqDepends
+from taskiq import AsyncBroker, BrokerMessage, Context, TaskiqDepends, TaskiqMessage, TaskiqMiddleware
 from taskiq.api import run_receiver_task
 
 from queue_broker import QueueBroker
-from taskiq_flow import Flow, MemoryStore, Pipeline, PluginError
+from taskiq_flow import Flow, MemoryStore, Pipeline, PluginError, RunStatus
+from taskiq_flow.testing import FakeClock
+from taskiq_flow.testing.clock import settle
 
 STEPS = ["flow", "startup", "receiver", "submit"]
 ORDERS = [
@@ -128,3 +130,93 @@ def test_a_store_of_one_process_is_refused_by_its_url(given: dict[str, str], sai
     assert str(caught.value).endswith("Flow(broker, store=MemoryStore())")
     assert not broker.middlewares
     assert Flow(broker, store=MemoryStore()).broker is broker
+
+
+# A broker that does not take a message
+
+
+class Choosy(QueueBroker):
+    """Takes no messages with a label, however often they are sent."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+        self.tries = 0
+
+    async def kick(self, message: BrokerMessage) -> None:
+        if "delay" in message.labels:
+            self.tries += 1
+            raise self.error
+        await super().kick(message)
+
+
+class IncorrectRoutingKeyError(Exception):
+    """As a client of RabbitMQ has one."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [IncorrectRoutingKeyError("no delay queue is configured"), ValueError("bad label"), TypeError("no JSON")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_a_broker_never_takes_fails_its_cell_with_the_brokers_words(error: Exception) -> None:
+    clock = FakeClock()
+    began, broker = clock.now(), Choosy(error)
+    Flow(broker, store=MemoryStore(clock), clock=clock)
+
+    @broker.task
+    async def step(x: int) -> int:
+        return x
+
+    async with receiving(broker):
+        handle = await Pipeline(broker, step.kicker().with_labels(delay=2)).kiq(1)
+        with pytest.raises(type(error), match=str(error)):
+            await clock.run(handle.result())
+        assert clock.now() - began < 3
+        assert await clock.run((await Pipeline(broker, step).kiq(7)).result()) == 7
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionError("away"), RuntimeError("Channel closed by RPC"), RuntimeError("please run startup")],
+)
+async def test_what_may_pass_is_sent_again_for_as_long_as_it_takes(error: Exception) -> None:
+    clock = FakeClock()
+    broker = Choosy(error)
+    Flow(broker, store=MemoryStore(clock), clock=clock)
+
+    @broker.task
+    async def step(x: int) -> int:
+        return x
+
+    async with receiving(broker):
+        handle = await Pipeline(broker, step.kicker().with_labels(delay=2)).kiq(1)
+        for _ in range(30):
+            await settle()
+            clock.advance(10)
+        assert broker.tries > 20
+        assert await handle.status() is RunStatus.RUNNING
+
+
+class FailsAfterwards(TaskiqMiddleware):
+    """Raises once a message was sent."""
+
+    def post_send(self, message: TaskiqMessage) -> None:
+        raise LookupError(message.task_name)
+
+
+async def test_what_fails_once_a_message_was_sent_is_no_reason_to_send_it_again() -> None:
+    broker = QueueBroker()
+    Flow(broker, store=MemoryStore())
+    broker.add_middlewares(FailsAfterwards())
+    calls: list[int] = []
+
+    @broker.task
+    async def step(x: int) -> int:
+        calls.append(x)
+        return x
+
+    async with receiving(broker):
+        assert await (await Pipeline(broker, step).call_next(step).kiq(1)).result(timeout=20) == 1
+    assert calls == [1, 1]
+    assert broker.kicks == 2

@@ -19,6 +19,7 @@ from taskiq_flow._background import is_asked_to_stop
 from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.contexts import start_task
+from taskiq_flow.driver.send_errors import may_pass
 from taskiq_flow.driver.surroundings import Surroundings
 from taskiq_flow.errors import UnschedulableError
 from taskiq_flow.machine.events import AttemptFailed
@@ -36,6 +37,8 @@ logger = open_log("taskiq_flow")
 
 _CONCURRENCY = 64
 _FIRST_BACKOFF = 0.1
+# After so many, within two seconds, an error that is not about the way to the broker counts as its answer.
+_MOST_REFUSALS = 5
 _LONGEST_BACKOFF = 10.0
 
 
@@ -47,12 +50,14 @@ class Outgoing:
     :param envelope: The envelope of the attempt.
     :param labels: The message's labels.
     :param wanted: Whether the attempt is still the current one; asked just before sending.
+    :param taken: Whether the broker has taken it.
     """
 
     task: str
     envelope: Envelope
     labels: Mapping[str, Any]
     wanted: Callable[[str, int], bool]
+    taken: bool = False
 
 
 class Sender:
@@ -129,7 +134,11 @@ class Sender:
                     raise
                 await self._report(envelope, error, FailureKind.EXCEPTION)
         except Exception as error:  # noqa: BLE001 - a broker's driver, a middleware or a store may raise anything
-            self._postpone(outgoing, error)
+            if outgoing.taken and not self._in_memory:
+                logger.warning("a middleware failed after cell %r was sent: %r", envelope.cell, error)
+                self._forget_failures(envelope)
+            else:
+                await self._postpone(outgoing, error)
         else:
             if self._failures:
                 self._forget_failures(envelope)
@@ -137,14 +146,29 @@ class Sender:
     def _forget_failures(self, envelope: Envelope) -> None:
         self._failures.pop((envelope.run, envelope.cell, envelope.attempt), None)
 
-    def _postpone(self, outgoing: Outgoing, error: Exception) -> None:
+    async def _postpone(self, outgoing: Outgoing, error: Exception) -> None:
         envelope = outgoing.envelope
         key = (envelope.run, envelope.cell, envelope.attempt)
         failures = self._failures[key] = self._failures.get(key, 0) + 1
+        if failures >= _MOST_REFUSALS and not may_pass(error) and await self._give_up(outgoing, error):
+            return
         seconds = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 20), _LONGEST_BACKOFF)
         logger.warning("cannot send cell %r: %s; trying again in %g s", envelope.cell, error, seconds)
         context = self._here.context_of(envelope.run)
         self._keep(start_task(self._kick_later(outgoing, seconds), context))
+
+    async def _give_up(self, outgoing: Outgoing, error: Exception) -> bool:
+        """Fail the attempt of a message that the broker does not take; whether the store could be told."""
+        envelope = outgoing.envelope
+        try:
+            await self._report(
+                envelope, error, FailureKind.EXCEPTION, reason="the broker does not take its message"
+            )
+        except Exception:
+            logger.exception("the store cannot be told that cell %r cannot be sent", envelope.cell)
+            return False
+        self._forget_failures(envelope)
+        return True
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._later.add(task)
@@ -193,12 +217,14 @@ class Sender:
                 task_id=fields["task_id"], task_name=outgoing.task, message=to_json(fields), labels=labels
             )
             await broker.kick(wire)
+            outgoing.taken = True
             message: TaskiqMessage | None = None
         else:
             message = TaskiqMessage(**fields)
             for middleware in sending:
                 message = await maybe_awaitable(middleware.pre_send(message))
             await broker.kick(broker.formatter.dumps(message))
+            outgoing.taken = True
         for middleware in reversed(middlewares):
             if type(middleware).post_send is not TaskiqMiddleware.post_send:
                 message = TaskiqMessage(**fields) if message is None else message
@@ -207,12 +233,19 @@ class Sender:
     def _is_lacking(self, task: str) -> bool:
         return self._lacks(task, here=self._broker.find_task(task) is not None)
 
-    async def _report(self, envelope: Envelope, error: BaseException, kind: FailureKind) -> None:
+    async def _report(
+        self,
+        envelope: Envelope,
+        error: BaseException,
+        kind: FailureKind,
+        *,
+        reason: str = "the message could not be executed",
+    ) -> None:
         event = AttemptFailed(
             cell=envelope.cell,
             attempt=envelope.attempt,
             failure=failure_of(error, kind),
-            reason="the message could not be executed",
+            reason=reason,
             at=self._clock.now(),
         )
         await self._store.inbox.put(envelope.pool, [Notice(run=envelope.run, event=event)])
