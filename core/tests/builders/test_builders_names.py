@@ -218,6 +218,18 @@ async def test_one_task_stands_under_several_names() -> None:
             lambda: audio().scope("a", exclude=["rat"]),
             ["there is no 'rat' to exclude (did you mean 'rate'?)"],
         ),
+        (
+            lambda: audio().scope("a", exclude=3),  # type: ignore[arg-type]
+            ["what is excluded is 3; give a list of names, such as ['rate']"],
+        ),
+        (
+            lambda: audio().bind({3: 1}),  # type: ignore[dict-item]
+            ["the values are {3: 1}; give them by name, such as {'rate': 8000}"],
+        ),
+        (
+            lambda: DataflowPipeline.from_tasks(broker, [name_task(measure, "x", bind=[1])]),  # type: ignore[arg-type]
+            ["the values are [1]; give them by name, such as {'rate': 8000}"],
+        ),
         (lambda: name_task(measure, ""), ["the node's name is ''; give a text, such as 'left'"]),
         (
             lambda: DataflowPipeline.from_tasks(

@@ -74,6 +74,19 @@ async def test_the_value_goes_where_it_is_told() -> None:
     assert calls[-1] == "note x-y"
 
 
+async def test_the_value_replaces_the_only_default() -> None:
+    @broker.task(task_name="rest")
+    def rest(limit: int = 5) -> int:
+        return 10 - limit
+
+    part = DataflowPipeline.from_tasks(broker, [rest], name="no word of Python")
+    chain = Pipeline(broker, inc).call_next(part)
+    assert list(chain.graph.nodes) == ["inc", "rest.rest"]
+    assert await (await chain.kiq(1)).result() == 8
+    assert await DataflowPipeline(broker).add(part, "n").kiq_dataflow() == {"n": 5}
+    assert await DataflowPipeline(broker).add(part, "n").kiq_dataflow(limit=1) == {"n": 9}
+
+
 async def test_a_dataflow_is_mapped_filtered_grouped_and_branched() -> None:
     @broker.task(task_name="texts")
     async def texts(many: bool) -> list[str]:
@@ -259,6 +272,16 @@ async def test_a_part_that_passes_its_input_on() -> None:
         (
             lambda: DataflowPipeline(broker).add(counting(name="c"), inputs={"txt": "x"}),
             "pipeline 'c' has no input 'txt'; it takes 'text', 'limit' (did you mean 'text'?)",
+        ),
+        (
+            lambda: DataflowPipeline(broker).add(
+                counting(name="c"), inputs={"text": "a b"}, bind={"text": 1}
+            ),
+            "input 'text' of pipeline 'c' takes 'a b'; give the name of data, such as 'raw'",
+        ),
+        (
+            lambda: DataflowPipeline(broker).add(counting(name="c"), bind=[1]),  # type: ignore[arg-type]
+            "the values are [1]; give them by name, such as {'rate': 8000}",
         ),
         (
             lambda: DataflowPipeline(broker).add(counting(name="c"), inputs=["text"]),

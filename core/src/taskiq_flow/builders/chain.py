@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from taskiq_flow._words import quote
 from taskiq_flow.builders.arguments import arguments, check_arguments, check_predicate
-from taskiq_flow.builders.graph_steps import find_entry, open_extra, sources_of
+from taskiq_flow.builders.graph_steps import enter, open_extra, sources_of
 from taskiq_flow.builders.lists import takers_problem
 from taskiq_flow.builders.steps import (
     BranchStep,
@@ -46,7 +46,7 @@ from taskiq_flow.graph.order import leaves
 from taskiq_flow.tasks.annotations import name_of
 from taskiq_flow.wiring.inlining import Inlining
 from taskiq_flow.wiring.joins import alternatives, first_of, only_after
-from taskiq_flow.wiring.naming import Names
+from taskiq_flow.wiring.naming import Names, is_data_name
 from taskiq_flow.wiring.options import graph_with_defaults
 from taskiq_flow.wiring.values import input_annotations
 
@@ -241,8 +241,7 @@ class _GraphDraft:
     def _graph(self, step: GraphStep, tail: _Tail, defaults: _Defaults) -> _Tail:
         """Add a compiled pipeline that follows a value."""
         before = len(self.uses.problems)
-        graph = open_extra(step, self.uses.problems)
-        entry = find_entry(step, graph, self.uses.problems)
+        graph, entry = enter(step, self.uses.problems)
         sources = sources_of(step, graph, tail.value, entry, self.uses.problems)
         if len(self.uses.problems) > before:
             return tail
@@ -260,7 +259,7 @@ class _GraphDraft:
         result = self._names.give(step.result)
         part = Inlining(
             graph=graph_with_defaults(graph, defaults.retry, defaults.on_error, defaults.serializer),
-            prefix=self._names.give(step.name) if step.name else result,
+            prefix=self._names.give(step.name) if is_data_name(step.name) else result,
             data={step.result: result},
         )
         try:

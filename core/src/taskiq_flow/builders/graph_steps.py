@@ -13,7 +13,7 @@ from taskiq_flow.tasks.names import normalise
 from taskiq_flow.wiring.given import free_inputs, graph_given
 from taskiq_flow.wiring.inlining import find_last_outputs
 
-__all__ = ["describe_pipeline", "find_entry", "open_extra", "read_graph", "sources_of", "step_of"]
+__all__ = ["describe_pipeline", "enter", "open_extra", "read_graph", "sources_of", "step_of"]
 
 
 def describe_pipeline(name: str) -> str:
@@ -84,26 +84,25 @@ def open_extra(step: GraphStep, problems: list[str]) -> Graph:
     return graph
 
 
-def find_entry(step: GraphStep, graph: Graph, problems: list[str]) -> str | None:
-    """Return the input that takes the value of the step before; ``None`` if none does.
+def enter(step: GraphStep, problems: list[str]) -> tuple[Graph, str | None]:
+    """Return the graph of a step that follows a value, and the input that takes it; ``None`` if none does.
 
-    :param graph: The graph of the step, from :func:`open_extra`.
     :param problems: A list that problems are added to.
     """
-    if step.param_name == -1:
-        return None
+    graph = open_extra(step, problems)
     if step.param_name is not None:
-        return step.param_name
-    required = [name for name, spec in graph.inputs.items() if spec.required and name not in step.extra]
-    candidates = required or [name for name in graph.inputs if name not in step.extra]
+        return graph, None if step.param_name == -1 else step.param_name
+    left = {name: spec for name, spec in graph.inputs.items() if name not in step.extra}
+    required = [name for name, spec in left.items() if spec.required]
+    candidates = required or [*left] or [*free_inputs(graph)]
     if len(candidates) == 1:
-        return candidates[0]
+        return graph_given(graph, candidates), candidates[0]
     takes = f"the inputs {quote(candidates)}" if candidates else "no input"
     problems.append(
         f"{describe_pipeline(step.name)} has {takes} for the value of the step before; say which one with param_name, "
         "and give the others as extra arguments, or run it without the value (param_name=-1)"
     )
-    return None
+    return graph, None
 
 
 def sources_of(
@@ -111,7 +110,7 @@ def sources_of(
 ) -> dict[str, Source]:
     """Return the sources of the inputs of a step.
 
-    :param graph: The graph of the step, from :func:`open_extra`.
+    :param graph: The graph of the step, from :func:`enter`.
     :param value: The value of the step before.
     :param entry: The input that takes it.
     :param problems: A list that problems are added to.

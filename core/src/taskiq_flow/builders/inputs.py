@@ -14,7 +14,7 @@ from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Graph, InputSpec, Literal
 from taskiq_flow.tasks.names import normalise, normalise_keys
 from taskiq_flow.wiring.given import find_known_names, free_inputs, graph_given, read_given
-from taskiq_flow.wiring.renaming import check_new_names, check_prefix
+from taskiq_flow.wiring.renaming import check_new_names, check_prefix, check_values
 from taskiq_flow.wiring.values import literal
 
 __all__ = ["InputsOfRuns"]
@@ -108,7 +108,7 @@ class InputsOfRuns(ABC):
         :returns: The pipeline.
         :raises GraphError: there is no such input, or a value has no JSON form; all of them are listed.
         """
-        wanted = normalise_keys({**(values or {}), **more})
+        wanted = normalise_keys({**check_values(values), **more})
         outputs = self._list_products()
         known = [name for name in self._list_names() if name not in outputs]
         like = Suggestions(known)

@@ -27,7 +27,7 @@ from taskiq_flow.wiring.naming import is_data_name
 from taskiq_flow.wiring.parts import GraphPlace, Member, Place, branch_graph, group_graph
 from taskiq_flow.wiring.places import MapPlace, TaskPlace
 from taskiq_flow.wiring.registry import DataflowRegistry
-from taskiq_flow.wiring.renaming import graph_bound
+from taskiq_flow.wiring.renaming import check_values, graph_bound
 from taskiq_flow.wiring.values import literal
 
 __all__ = ["DataflowParts"]
@@ -68,7 +68,7 @@ class DataflowParts(Builder):
             wiring = {**task.wiring, **{word: value for word, value in given.items() if value is not None}}
             return self.add(task.task, name=name or task.name, **wiring)
         if isinstance(task, Builder):
-            part = self._read_pipeline(task, name, output, outputs, inputs, bind or {})
+            part = self._read_pipeline(task, name, output, outputs, inputs, bind)
             return self._add(part)
         self._check_broker(task)
         node = self._node_name(name, name_of(task))
@@ -242,7 +242,7 @@ class DataflowParts(Builder):
         name = member.name if isinstance(member, NamedTask) else None
         if isinstance(task, Builder):
             inner = self._read_pipeline(
-                task, name, None, options.get("outputs"), options.get("inputs"), options.get("bind") or {}
+                task, name, None, options.get("outputs"), options.get("inputs"), options.get("bind")
             )
             chosen = tuple(inner.data)
             if len(chosen) != len(wanted) and len(wanted) == 1:
@@ -268,7 +268,7 @@ class DataflowParts(Builder):
         output: str | None,
         outputs: Iterable[str] | Mapping[str, str] | None,
         inputs: Iterable[str] | Mapping[str, str] | None,
-        bind: Mapping[str, Any],
+        bind: Mapping[str, Any] | None,
     ) -> GraphPlace:
         """Return the place of a whole pipeline."""
         who = describe_pipeline(pipeline.name)
@@ -277,10 +277,22 @@ class DataflowParts(Builder):
                 f"inputs of {who} is {inputs!r}; give names of data by the pipeline's inputs, such as "
                 "{'raw': 'audio'}"
             )
-        data = dict(inputs or {})
+        data, fixed = dict(inputs or {}), check_values(bind)
         graph = read_graph(pipeline, self.broker)
-        _check_known(who, graph, [*data, *bind])
-        values = {each: literal(value, parameter=each, task=who) for each, value in bind.items()}
+        _check_known(who, graph, [*data, *fixed])
+        problems = [
+            f"input {each!r} of {who} takes {other!r}; give the name of data, such as 'raw'"
+            for each, other in data.items()
+            if not is_data_name(other)
+        ]
+        problems += [
+            f"input {each!r} of {who} has data and a value; give it one of them"
+            for each in data
+            if each in fixed
+        ]
+        if problems:
+            raise GraphError(problems)
+        values = {each: literal(value, parameter=each, task=who) for each, value in fixed.items()}
         graph = graph_bound(graph_given(graph, data), values)
         exported = _export(who, graph, output, outputs)
         last = [exported[each] for each in find_last_outputs(graph) if each in exported] or [
@@ -320,7 +332,7 @@ def _check_known(who: str, graph: Graph, names: Iterable[str]) -> None:
     takes = f"it takes {quote(known)}" if known else "it takes no inputs"
     like = Suggestions(known)
     problems = [
-        f"{who} has no input {name!r}; {takes}{like.hint(name)}" for name in names if name not in known
+        f"{who} has no input {name!r}; {takes}{like.hint(str(name))}" for name in names if name not in known
     ]
     if problems:
         raise GraphError(problems)
@@ -337,7 +349,7 @@ def _export(
     if isinstance(outputs, Mapping):
         like = Suggestions(own)
         problems = [
-            f"{who} has no output {name!r}; it has {quote(own)}{like.hint(name)}"
+            f"{who} has no output {name!r}; it has {quote(own)}{like.hint(str(name))}"
             for name in outputs
             if name not in own
         ]

@@ -106,7 +106,7 @@ class TaskPlace:
         parameters, like = signature.by_name, Suggestions(signature.names)
         problems = [
             f"node {self.name!r} has no parameter {name!r}; its parameters are {quote(parameters) or '(none)'}"
-            f"{like.hint(name)}"
+            f"{like.hint(str(name))}"
             for name in (*data, *values)
             if name not in parameters and not signature.extra_keywords
         ]

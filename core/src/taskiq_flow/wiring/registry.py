@@ -18,7 +18,7 @@ from taskiq_flow.tasks.names import check_declared_names, normalise
 from taskiq_flow.wiring.binding import Need
 from taskiq_flow.wiring.parts import GraphPlace, Place
 from taskiq_flow.wiring.places import TaskPlace
-from taskiq_flow.wiring.renaming import check_new_names
+from taskiq_flow.wiring.renaming import check_new_names, check_values
 from taskiq_flow.wiring.values import input_annotations
 
 __all__ = ["DataflowRegistry", "read_outputs"]
@@ -99,7 +99,8 @@ class DataflowRegistry(EarlierNames):
             inputs=names.get("inputs", spec.inputs),
             description=description or spec.description,
         )
-        return place.wire(data or {}, bind or {}) if data or bind else place
+        values = check_values(bind)
+        return place.wire(data or {}, values) if data or values else place
 
     def register_task_from_object(self, task: Any, *, name: str | None = None) -> Self:
         """Add a task, wired by its decorators and its signature.

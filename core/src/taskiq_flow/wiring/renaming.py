@@ -15,7 +15,7 @@ from taskiq_flow.tasks.names import normalise
 from taskiq_flow.wiring.given import free_inputs, free_names, graph_given
 from taskiq_flow.wiring.naming import is_data_name
 
-__all__ = ["check_new_names", "check_prefix", "graph_bound", "graph_renamed"]
+__all__ = ["check_new_names", "check_prefix", "check_values", "graph_bound", "graph_renamed"]
 
 
 def check_new_names(names: object, known: Iterable[str]) -> dict[str, str]:
@@ -46,6 +46,19 @@ def check_new_names(names: object, known: Iterable[str]) -> dict[str, str]:
     return {old: normalise(new) for old, new in names.items()}
 
 
+def check_values(values: object) -> dict[str, Any]:
+    """Return values by the names of what they are for.
+
+    :param values: What the user gave; ``None`` for nothing.
+    :raises GraphError: it is no mapping, or a name is no text.
+    """
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise GraphError(f"the values are {values!r}; give them by name, such as {{'rate': 8000}}")
+    return dict(values)
+
+
 def check_prefix(prefix: object, exclude: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     """Return the names in a scope, by the names without it.
 
@@ -56,11 +69,13 @@ def check_prefix(prefix: object, exclude: Iterable[str], known: Iterable[str]) -
     """
     if not is_data_name(prefix):
         raise GraphError(f"the scope is {prefix!r}; give a word that a parameter could have, such as 'left'")
+    if not isinstance(exclude, Iterable):
+        raise GraphError(f"what is excluded is {exclude!r}; give a list of names, such as ['rate']")
     known = dict.fromkeys(known)
     prefix = normalise(prefix)
     kept = [exclude] if isinstance(exclude, str) else list(exclude)
     like = Suggestions(known)
-    unknown = [f"there is no {name!r} to exclude{like.hint(name)}" for name in kept if name not in known]
+    unknown = [f"there is no {name!r} to exclude{like.hint(str(name))}" for name in kept if name not in known]
     if unknown:
         raise GraphError(unknown)
     return {name: f"{prefix}.{name}" for name in known if name not in kept}
