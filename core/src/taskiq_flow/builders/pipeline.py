@@ -9,10 +9,8 @@ from typing import Literal as OneOf
 from typing_extensions import ParamSpec
 
 from taskiq_flow._earlier_names import explain_arguments
-from taskiq_flow._words import quote
-from taskiq_flow.builders.arguments import check_extra, check_task, inputs_by_name, literals_of
+from taskiq_flow.builders.arguments import check_extra, check_task, literals_of
 from taskiq_flow.builders.builder import Builder
-from taskiq_flow.builders.chain import Compiled, compile_chain
 from taskiq_flow.builders.graph_steps import step_of
 from taskiq_flow.builders.kicker import RunKicker, StartOptions
 from taskiq_flow.builders.lists import Lists, check_sizes
@@ -29,9 +27,6 @@ from taskiq_flow.builders.steps import (
     Step,
 )
 from taskiq_flow.errors import GraphError
-from taskiq_flow.graph.model import Graph
-from taskiq_flow.wiring.given import find_known_names, refuse_ambiguous
-from taskiq_flow.wiring.renaming import graph_renamed
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -105,8 +100,6 @@ class Pipeline(ChainReductions[_P, _R]):
     def __init__(self, broker: AsyncBroker, task: Any = None, *, name: str = "") -> None:
         super().__init__(broker, name=name)
         self._steps: list[Step] = []
-        self._positional: tuple[str, ...] = ()
-        self._renames: Mapping[str, str] = {}
         if task is not None:
             self.call_next(task)
 
@@ -431,42 +424,8 @@ class Pipeline(ChainReductions[_P, _R]):
         """
         return self.kicker().run(*args, **kwargs)
 
-    def _prepare(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Graph, Mapping[str, Any], str | None]:
-        single = next(iter(self.graph.outputs))  # compiles, which finds the order of the inputs
-        positional = tuple(name for name in self._positional if name not in self._bound)
-        return *self._read_inputs(inputs_by_name(positional, args, kwargs)), single
-
     def _detach(self) -> None:
         self._steps = [*self._steps]
-
-    def _check_given(self, graph: Graph, names: Iterable[str]) -> None:
-        refuse_ambiguous(graph, names)
-
-    def _compile(self) -> Graph:
-        compiled: Compiled = compile_chain(self.broker, self._chain())
-        self._positional = tuple(self._renames.get(name, name) for name in compiled.positional)
-        return graph_renamed(compiled.graph, self._renames) if self._renames else compiled.graph
-
-    def _rename(self, names: Mapping[str, str]) -> None:
-        known = self._list_names()
-        taken = [new for new in names.values() if new in known and new not in names]
-        if taken:
-            raise GraphError(f"there is a {quote(taken)} already; choose another name")
-        renames = {old: names.get(name, name) for old, name in self._renames.items()}
-        renames.update((old, new) for old, new in names.items() if old not in self._renames.values())
-        self._renames = renames
-
-    def _list_names(self) -> Iterable[str]:
-        return find_known_names(self.graph)
-
-    def _list_products(self) -> Iterable[str]:
-        inputs = self.inputs
-        return [name for name in find_known_names(self.graph) if name not in inputs]
-
-    def _name_wanted(self) -> tuple[str, ...]:
-        return tuple(self.graph.outputs)
 
     def _chain(self) -> Chain:
         return Chain(
@@ -485,10 +444,6 @@ class Pipeline(ChainReductions[_P, _R]):
         if isinstance(task, Pipeline) and not task._has_own_inputs():
             return task._chain().taking(param_name, arguments)
         return step_of(task, self.broker, param_name, arguments)
-
-    def _has_own_inputs(self) -> bool:
-        """Whether there is more to it than its steps: other inputs, or what follows them."""
-        return bool(self._renames or self._bound or self._follow_ups)
 
     def _add(self, step: Step) -> Any:
         # The pipeline's type follows the step, and only the public methods know it.

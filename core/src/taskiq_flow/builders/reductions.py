@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from typing_extensions import ParamSpec
 
-from taskiq_flow.builders.builder import Builder
+from taskiq_flow.builders.chain_inputs import ChainInputs
 from taskiq_flow.builders.lists import check_sizes
 from taskiq_flow.builders.skipping import Skipping
 from taskiq_flow.builders.steps import EachStep, Runnable, Step
@@ -23,7 +23,7 @@ _R = TypeVar("_R")
 _T = TypeVar("_T")
 
 
-class ChainReductions(Builder, Generic[_P, _R]):
+class ChainReductions(ChainInputs, Generic[_P, _R]):
     """The methods of a hand-chained pipeline that take a list to one value."""
 
     @overload
