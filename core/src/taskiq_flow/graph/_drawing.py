@@ -221,8 +221,10 @@ class _Pen:
             for start, label in _ends(node.when.source, ids, inputs):
                 self._arrow(start, end, "guard", f"if {label} is {as_text(node.when.equals)}")
         follows = None if isinstance(node, MapNode) else node.follows
-        for name in () if follows is None else follows.nodes:
-            self._arrow(ids[name], end, "order", "after a failure" if follows.when == "failure" else "always")
+        if follows is not None:
+            label = "after a failure" if follows.when == "failure" else "always"
+            for name in follows.nodes:
+                self._arrow(ids[name], end, "order", label)
         for name in node.after:
             self._arrow(ids[name], end, "order", "")
 
