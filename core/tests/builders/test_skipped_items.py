@@ -217,3 +217,36 @@ async def test_failures_stand_beside_values_of_any_kind(
         "dict",
         "Failure",
     ]
+
+
+def place_of(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: place_of(each) for key, each in value.items()}
+    return value.cell if isinstance(value, Failure) else value
+
+
+@pytest.mark.parametrize(
+    ("options", "lists", "expected"),
+    [
+        ({}, [{"p": 1, "q": 0}], {"p": 1.0, "q": "divide[1]/divide"}),
+        ({}, [[1, 2], [1, 0]], [1.0, "divide[1]/divide"]),
+        ({"product": True}, [[1, 2], [1, 0]], [1.0, "divide[1]/divide", 2.0, "divide[3]/divide"]),
+        ({"chunk": 2}, [[1, 0, 0, 0, 2]], [1.0, "divide[1]/divide", 0.5]),
+    ],
+    ids=["dictionary", "several lists", "product", "parts of a list"],
+)
+async def test_every_kind_of_map_keeps_places(
+    broker: InMemoryBroker, options: dict[str, Any], lists: list[Any], expected: Any
+) -> None:
+    @broker.task
+    def divide(a: Any, b: Any = None) -> float:
+        if b is None:
+            return 1 / (sum(a) if isinstance(a, list) else a)
+        return float(a / b)
+
+    names = ["xs", "ys"][: len(lists)]
+    pipeline = DataflowPipeline(broker).map(
+        divide, over=names, output="it", item_param=["a", "b"][: len(lists)], skip_errors="failure", **options
+    )
+    found = (await (await pipeline.kiq(**dict(zip(names, lists, strict=True)))).result(timeout=20))["it"]
+    assert (place_of(found) if isinstance(found, dict) else list(map(place_of, found))) == expected
