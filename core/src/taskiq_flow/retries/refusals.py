@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskiq.exceptions import TaskRejectedError
 
+from taskiq_flow._groups import leaves_of
 from taskiq_flow.errors import AbortPipeline, RetryException
 from taskiq_flow.payloads import Failure, FailureKind
 
@@ -19,7 +20,8 @@ def find_refusal(
 ) -> str:
     """Return why a failed attempt gets no further one, whatever its policy says; empty if nobody has said no.
 
-    The loss of a worker is no error of the task, so nothing that is said about errors is about that.
+    The loss of a worker is no error of the task, so nothing that is said about errors is about that. Of a group of
+    exceptions, each one counts.
 
     :param exception: The exception itself, if the asking process has it.
     :param says_no: Whether ``retry_on_error`` says no.
@@ -27,16 +29,19 @@ def find_refusal(
     """
     if failure.kind is FailureKind.WORKER_LOST:
         return ""
-    if isinstance(exception, AbortPipeline):
+    leaves = [] if exception is None else list(leaves_of(exception))
+    if any(isinstance(each, AbortPipeline) for each in leaves):
         return "the task has aborted its pipeline"
-    if isinstance(exception, TaskRejectedError):
+    if any(isinstance(each, TaskRejectedError) for each in leaves):
         return "the task has rejected its message"
     if says_no:
         return "retry_on_error says no"
-    if types is None or isinstance(exception, RetryException):
+    if types is None:
         return ""
     if exception is None and failure.kind is FailureKind.TIMEOUT:
         exception = TimeoutError()
+        leaves = [exception]
     if exception is None or isinstance(exception, types):
         return ""
-    return f"{type(exception).__name__} is none of types_of_exceptions"
+    other = next((each for each in leaves if not isinstance(each, (RetryException, *types))), None)
+    return "" if other is None else f"{type(other).__name__} is none of types_of_exceptions"
