@@ -50,12 +50,17 @@ class Timer(Protocol):
 class Clock(ABC):
     """Tells the time, and waits.
 
-    Implementations define :meth:`now` and :meth:`call_later`; the other methods use these two.
+    Implementations define :meth:`now` and :meth:`call_later`; the other methods use these two. One whose time may be
+    set defines :meth:`monotonic` as well, and waits by that.
     """
 
     @abstractmethod
     def now(self) -> float:
         """Return the time in seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds that nobody sets; only differences mean something. By default the clock cannot be set."""
+        return self.now()
 
     @abstractmethod
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
@@ -95,6 +100,10 @@ class SystemClock(Clock):
     def now(self) -> float:
         """Return the time in seconds since the epoch."""
         return time.time()
+
+    def monotonic(self) -> float:
+        """Return seconds since some moment, whatever the machine's clock is set to."""
+        return time.monotonic()
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
         """Call back once in the running event loop after that many seconds."""

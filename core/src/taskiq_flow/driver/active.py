@@ -14,6 +14,9 @@ from taskiq_flow.values.failures import text_of
 __all__ = ["ActiveRun", "describe_break"]
 
 
+_SECONDS_OF_SILENCE = 60.0
+
+
 @define(eq=False)
 class ActiveRun:
     """A run in the hands of its driver.
@@ -53,6 +56,18 @@ class ActiveRun:
         """Whether the outcome of an attempt is still to come."""
         found = self.machine.cells.in_flight.get(cell)
         return found is not None and found.attempt == attempt and not self.broken
+
+    def is_silent(self, now: float) -> bool:
+        """Whether its log has not grown for long, so that the store is to be asked for it: it may have been deleted.
+
+        :param now: Seconds since the epoch.
+        """
+        if self.logged != self.logged_before:
+            self.logged_before, self.heard_at = self.logged, now
+            return False
+        silent = abs(now - self.heard_at) >= _SECONDS_OF_SILENCE
+        self.heard_at = now if silent else self.heard_at
+        return silent
 
     def news_of(self, event: Event) -> Event:
         """Return an event as the machine takes it: the outcome of a given-up attempt only frees its slot."""

@@ -91,6 +91,11 @@ class Delivery:
         """Keep an instruction until :meth:`carry_out`."""
         self._dispatched.append((run, instruction))
 
+    def move(self, seconds: float) -> None:
+        """Move the times at which attempts are sent again, as the clock was set."""
+        if self._unclaimed is not None:
+            self._unclaimed.move(seconds)
+
     def send_again(self, now: float, *, lost: bool) -> None:
         """Send attempts again that no worker has begun.
 

@@ -26,6 +26,7 @@ from taskiq_flow.driver.placing import Placer
 from taskiq_flow.driver.resumed import ResumedResults
 from taskiq_flow.driver.scheduling import PoolScheduling
 from taskiq_flow.driver.surroundings import Surroundings
+from taskiq_flow.driver.timekeeping import Timekeeping
 from taskiq_flow.driver.timers import Timers
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.errors import InvalidTransition, ResumeError, RunNotFound
@@ -49,8 +50,6 @@ _RUNNING = RunStatus.RUNNING
 _NOTHING = Graph(nodes={})
 # How many finished runs are searched for given-up attempts that still occupy workers.
 _RECENT = 1_000
-# After so long without an event the store is asked for the run: somebody may have deleted it.
-_SECONDS_OF_SILENCE = 60.0
 
 
 class Driver:
@@ -106,7 +105,8 @@ class Driver:
             end=self._break,
         )
         self.sender = self._delivery.sender
-        self._now = self._clock.now()
+        self._time = Timekeeping(self._clock)
+        self._now = self._time.now
         self._observes = self._scheduling.learns
         self._floor = Floor()
         # Whether machines have asked for something that is done in a turn.
@@ -198,7 +198,9 @@ class Driver:
         :returns: When the next turn is due without a notice, in seconds since the epoch; ``None`` for never.
         :raises LeaseLost: another driver has taken the pool over; this one must not be used any more.
         """
-        now = self._now = self._clock.now()
+        if (step := self._time.read()) != 0.0:
+            self._move(step)
+        now = self._now = self._time.now
         self._is_asked = False
         taken = await self._store.inbox.take(self.pool, _MOST_NOTICES)
         for _, notice in taken:
@@ -207,11 +209,9 @@ class Driver:
             for uncertain, failed in self._uncertain.settle(now):
                 self._apply(uncertain, failed)
         if self._timers:
-            due = self._timers.next_due()
-            if due is not None and due <= now:
-                for run_id, timer in self._timers.pop_due(now):
-                    if (run := self._runs.get(run_id)) is not None:
-                        self._fire(run, timer)
+            for run_id, timer in self._timers.pop_due(now):
+                if (run := self._runs.get(run_id)) is not None:
+                    self._fire(run, timer)
         if now >= self._watch.next_look:
             await self._look()
         if self._resumed:
@@ -261,7 +261,7 @@ class Driver:
     async def execute(self, until: float) -> None:
         """Execute cells in this event loop, and their successors, until something else is to be done.
 
-        :param until: When to stop at the latest, in seconds since the epoch.
+        :param until: When to stop at the latest, by the steady time of the clock.
         :raises LeaseLost: as for :meth:`turn`.
         """
         inline, delivery = self._delivery.inline, self._delivery
@@ -274,16 +274,13 @@ class Driver:
                 if not inline:
                     return
             now = self._now = await inline.execute_next()
-            if now >= until or inline.has_notices or self._has_other_work(now):
+            if self._clock.monotonic() >= until or inline.has_notices or self._has_other_work(now):
                 return
 
     def _has_other_work(self, now: float) -> bool:
         """Whether there is work that only a turn does."""
-        if self._timers:
-            due = self._timers.next_due()
-            if due is not None and due <= now:
-                return True
-        return self._is_asked
+        due = self._timers.next_due() if self._timers else None
+        return self._is_asked or (due is not None and due <= now)
 
     async def stop(self) -> None:
         """Execute nothing more; another driver takes up what has not begun."""
@@ -411,6 +408,13 @@ class Driver:
 
     # The steps of a turn
 
+    def _move(self, step: float) -> None:
+        """Move the times that are waited for, as the clock was set."""
+        self._timers.move(step)
+        self._watch.move(step, self._time.now)
+        self._expansions.move(step)
+        self._delivery.move(step)
+
     def _fire(self, run: ActiveRun, timer: str) -> None:
         give_up = self._cancellations.give_up(timer, self._now)
         self._apply(run, give_up or ev.TimerFired(timer=timer, at=self._now))
@@ -422,10 +426,7 @@ class Driver:
             self._lose(worker)
         self._delivery.send_again(self._now, lost=self._watch.shrunk)
         for run in list(self._runs.values()):
-            if run.logged != run.logged_before:
-                run.logged_before, run.heard_at = run.logged, self._now
-            elif self._now - run.heard_at >= _SECONDS_OF_SILENCE:
-                run.heard_at = self._now
+            if run.is_silent(self._now):
                 try:
                     await self._store.runs.get(run.id)
                 except RunNotFound:
@@ -450,22 +451,19 @@ class Driver:
             return
         for placements in scheduling.place(self._floor.runs):
             for placement in placements:
-                cell = scheduling.withdraw(placement.run, placement.path)
-                if cell is not None:
+                if (cell := scheduling.withdraw(placement.run, placement.path)) is not None:
                     self._dispatch_cell(
                         placement.run, cell.path, cell.attempt, placement.worker, placement.queue
                     )
 
     def _dispatch_cell(self, run_id: str, cell: str, attempt: int, worker: str = "", queue: str = "") -> None:
-        run = self._runs.get(run_id)
-        if run is not None:
+        if (run := self._runs.get(run_id)) is not None:
             event = ev.CellDispatched(cell=cell, attempt=attempt, worker=worker, queue=queue, at=self._now)
             self._apply(run, event)
 
     async def _append(self) -> None:
         for run_id in await self._journal.write():
-            run = self._runs.get(run_id)
-            if run is None or run.machine.status is _RUNNING:
+            if (run := self._runs.get(run_id)) is None or run.machine.status is _RUNNING:
                 continue
             if run.over and run_id not in self._finishing:
                 self._forget(run_id)

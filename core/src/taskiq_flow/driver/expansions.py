@@ -47,6 +47,11 @@ class Expansions:
         """Keep an instruction until :meth:`read`."""
         self._waiting.append(_Expansion(run, instruction))
 
+    def move(self, seconds: float) -> None:
+        """Move the times of further tries, as the clock was set."""
+        for expansion in self._waiting:
+            expansion.due += seconds
+
     async def read(self, now: float) -> tuple[ActiveRun, ev.Event] | None:
         """Read the items of the next map, and return them as an event, or else the map's failure.
 

@@ -62,7 +62,7 @@ class DriverLoop:
             driver: Driver | None = None
             try:
                 lease = await self._acquire()
-                began = self._clock.now()
+                began = self._clock.monotonic()
                 driver = self._make_driver(lease)
                 try:
                     await self._drive(driver)
@@ -76,7 +76,7 @@ class DriverLoop:
                 logger.warning("another driver has taken pool %r over", self._pool)
                 await self._leave(driver)
             except Exception:
-                if began is not None and self._clock.now() - began > _LEASE_SECONDS:
+                if began is not None and self._clock.monotonic() - began > _LEASE_SECONDS:
                     pauses = backoffs()
                 seconds = next(pauses)
                 logger.exception("the driver of pool %r failed; starting over in %g s", self._pool, seconds)
@@ -167,10 +167,10 @@ class _Driving:
         driver, yield_at = self._driver, 0.0
         while True:
             await self._retry(self._turn)
-            if driver.now >= yield_at:
+            if self._clock.monotonic() >= yield_at:
                 await asyncio.sleep(0)
                 self._check_companions()
-                yield_at = self._clock.now() + _SECONDS_BETWEEN_YIELDS
+                yield_at = self._clock.monotonic() + _SECONDS_BETWEEN_YIELDS
             if driver.executes:
                 await self._retry(partial(driver.execute, yield_at))
                 self._check_companions()
@@ -207,7 +207,9 @@ class _Driving:
         self._driver.lease = renewed
 
     async def _turn(self) -> None:
-        self._due = await self._driver.turn()
+        due = await self._driver.turn()
+        # The clock may be set while this waits.
+        self._due = None if due is None else self._clock.monotonic() + due - self._driver.now
 
     async def _retry(self, step: Callable[[], Awaitable[None]]) -> None:
         """Repeat a step until it succeeds; events and instructions that a failed one has collected are still there."""
@@ -229,7 +231,7 @@ class _Driving:
     async def _wait(self) -> None:
         timeout = _LEASE_SECONDS
         if self._due is not None:
-            timeout = min(timeout, max(0.0, self._due - self._clock.now()))
+            timeout = min(timeout, max(0.0, self._due - self._clock.monotonic()))
         # Bounded even without anything to do, so that a lost lease and lost workers are noticed.
         await self._store.inbox.wait(self._pool, timeout)
 

@@ -51,6 +51,12 @@ class Timers:
             del self._due[(run, timer)]
             yield run, timer
 
+    def move(self, seconds: float) -> None:
+        """Move all timers, as the clock was set."""
+        self._due = {timer: due + seconds for timer, due in self._due.items()}
+        self._heap = [(due, run, timer) for (run, timer), due in self._due.items()]
+        heapq.heapify(self._heap)
+
     def _is_live(self, entry: tuple[float, str, str]) -> bool:
         due, run, timer = entry
         return self._due.get((run, timer)) == due

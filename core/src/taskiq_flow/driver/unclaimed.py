@@ -48,6 +48,10 @@ class Unclaimed:
             heapq.heapify(self._due)
             self._many = max(_MANY, 2 * len(self._sent))
 
+    def move(self, seconds: float) -> None:
+        """Move the times at which attempts are sent again, as the clock was set."""
+        self._due = [(due + seconds, key) for due, key in self._due]
+
     def find_overdue(self, now: float, *, lost: bool) -> list[tuple[ActiveRun, do.Dispatch]]:
         """Return the attempts to send again, and forget those that have begun.
 

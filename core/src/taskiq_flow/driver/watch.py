@@ -59,6 +59,7 @@ class WorkerWatch:
         self._unknown_since: dict[str, float] = {}
         self._addressed: set[str] = set()
         self.next_look = float("-inf")
+        self._excused_until = float("-inf")
 
     async def find_lost(self, now: float, holders: Iterable[str]) -> Sequence[str]:
         """Return the workers that were not heard of in time.
@@ -71,7 +72,11 @@ class WorkerWatch:
         found = await self._store.workers.list(self._pool)
         here, listed, before = self._here, {worker.id for worker in found}, self.infos
         self.infos = {
-            worker.id: worker for worker in found if worker.expires_at > now or here.is_here(worker.id)
+            worker.id: worker
+            for worker in found
+            if worker.expires_at > now
+            or here.is_here(worker.id)
+            or (now < self._excused_until and worker.id in before)
         }
         self.shrunk = not before.keys() <= self.infos.keys()
         self.views = self._views(
@@ -97,6 +102,15 @@ class WorkerWatch:
         self._addressed -= departed
         self.gone += (worker for worker in [*lost, *sorted(departed)] if worker not in self.gone)
         return lost
+
+    def move(self, seconds: float, now: float) -> None:
+        """Move what it waits for, as the clock was set; no worker is lost until all have announced themselves anew.
+
+        :param now: Seconds since the epoch.
+        """
+        self.next_look += seconds
+        self._unknown_since = {worker: since + seconds for worker, since in self._unknown_since.items()}
+        self._excused_until = now + _SECONDS_UNKNOWN
 
     @property
     def known(self) -> Sequence[WorkerView]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_origin
 
 from pydantic import AfterValidator
 
@@ -26,6 +27,9 @@ from taskiq_flow.payloads import Failure
 from taskiq_flow.serializers.json import JsonSerializer
 
 __all__ = ["annotation_of", "input_annotations", "literal"]
+
+
+_UNIONS = (Union, UnionType)
 
 
 def literal(value: Any, *, parameter: str, task: str) -> Literal:
@@ -84,7 +88,10 @@ def _list_for(node: MapNode, item: Any) -> Any:
         return item
     if node.also:
         return list if item is None else list_of(item)
-    return list | dict if item is None else list_of(item) | dict_of(item)
+    if item is None:
+        return list | dict
+    # Maps in maps: what is said twice at each level would be said a thousand times ten levels further out.
+    return list_of(item) | (dict if get_origin(item) in _UNIONS else dict_of(item))
 
 
 def input_annotations(nodes: Iterable[Node]) -> Mapping[str, Any]:

@@ -34,6 +34,7 @@ class Attempt(Execution):
     :ivar key: What tells this attempt from all others.
     :ivar refused: Whether another worker has claimed the attempt.
     :ivar started_at: When it was claimed, in seconds since the epoch.
+    :ivar began: The same by the steady time of the clock.
     :ivar job: The attempt as a process gets it, where it is to run in one.
     :ivar report: Takes the progress that the process reports.
     :ivar bring_here: Takes a thread instead of the process, for the reason that it is given.
@@ -51,6 +52,7 @@ class Attempt(Execution):
 
     refused = False
     started_at = 0.0
+    began = 0.0
     job: Job | None = None
     report: Callable[[float], None] | None = None
     bring_here: Callable[[Attempt, str], Awaitable[None]] | None = None

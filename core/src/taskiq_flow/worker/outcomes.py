@@ -72,7 +72,7 @@ def outcome_of(
                 cell=envelope.cell,
                 attempt=envelope.attempt,
                 outputs=outputs,
-                seconds=attempt.seconds or now - attempt.started_at,
+                seconds=attempt.seconds,
                 at=now,
             )
     if failure is None:

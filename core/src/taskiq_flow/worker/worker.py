@@ -145,6 +145,7 @@ class Worker:
         """Give what came of an attempt; ``None`` where everything goes down, so that its worker is lost."""
         if result.error is not None and await self._goes_down(attempt, result.error):
             return None
+        attempt.seconds = attempt.seconds or self._clock.monotonic() - attempt.began
         event = outcome_of(attempt, result, self._codec, self._policies, self._clock.now())
         threshold = self._checks.threshold
         if type(event) is ev.CellSucceeded and threshold is not None:
@@ -165,7 +166,7 @@ class Worker:
         attempt = Attempt(envelope, function)
         attempt.take()
         attempt.lending = self._lending
-        attempt.started_at = self._clock.now()
+        attempt.started_at, attempt.began = self._clock.now(), self._clock.monotonic()
         self._running[attempt.key] = attempt
         return attempt
 
@@ -298,7 +299,7 @@ class Worker:
             attempt.refused = attempt.skip = True
             attempt.give_back_seat()
             return False
-        attempt.started_at = self._clock.now()
+        attempt.started_at, attempt.began = self._clock.now(), self._clock.monotonic()
         event = ev.CellStarted(
             cell=envelope.cell, attempt=envelope.attempt, worker=self.id, at=attempt.started_at
         )

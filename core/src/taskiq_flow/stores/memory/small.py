@@ -40,7 +40,10 @@ class MemoryBlobs(Blobs):
 
 @frozen(eq=False)
 class MemoryLeases(Leases):
-    """Leases by name; a name keeps its last number when the lease is released."""
+    """Leases by name; a name keeps its last number when the lease is released.
+
+    They expire by the steady time of this process, whatever its clock is set to.
+    """
 
     _state: State
 
@@ -48,16 +51,16 @@ class MemoryLeases(Leases):
         """Take a lease that is free or has expired."""
         state = self._state
         with state.lock:
-            now = state.clock.now()
+            now, steady = state.clock.now(), state.clock.monotonic()
             current = state.leases.get(name)
             if current is not None and current.holder == holder:
                 lease = evolve(current, expires_at=now + ttl)
-            elif current is not None and current.expires_at > now:
+            elif current is not None and state.lease_ends[name] > steady:
                 return None
             else:
                 number = state.numbers[name] = state.numbers.get(name, 0) + 1
                 lease = Lease(name=name, holder=holder, number=number, expires_at=now + ttl)
-            state.leases[name] = lease
+            state.leases[name], state.lease_ends[name] = lease, steady + ttl
             return lease
 
     async def renew(self, lease: Lease, ttl: float) -> Lease | None:
@@ -68,6 +71,7 @@ class MemoryLeases(Leases):
                 return None
             renewed = evolve(lease, expires_at=state.clock.now() + ttl)
             state.leases[lease.name] = renewed
+            state.lease_ends[lease.name] = state.clock.monotonic() + ttl
             return renewed
 
     async def release(self, lease: Lease) -> None:

@@ -113,6 +113,7 @@ class State:
     blobs: dict[str, dict[str, bytes]] = field(factory=dict)
     boxes: dict[str, NoticeBox] = field(factory=dict)
     leases: dict[str, Lease] = field(factory=dict)
+    lease_ends: dict[str, float] = field(factory=dict)
     numbers: dict[str, int] = field(factory=dict)
     workers: dict[str, WorkerInfo] = field(factory=dict)
 
