@@ -130,6 +130,11 @@ class _Maker:
             task=f"task{random.randrange(4)}",
             params=params,
             optional=frozenset(param for param in params if random.random() < 0.3),
+            tolerates=frozenset(
+                name
+                for name, source in params.items()
+                if random.random() < 0.2 and any(isinstance(leaf, Output) for leaf in leaves(source))
+            ),
             outputs=tuple(
                 f"{random.choice(['x', 'x', 'list'])}{number}_{place}"
                 for place in range(random.choice([1, 1, 2, 0]))

@@ -28,11 +28,13 @@ from taskiq_flow.graph import (
     Source,
     TaskNode,
 )
-from taskiq_flow.payloads import ListedValue, Payload, Value, bare
+from taskiq_flow.graph.order import sources
+from taskiq_flow.payloads import FAILURES, ListedValue, Payload, Value, bare
 
 __all__ = ["ABSENT", "Expected", "encode", "evaluate", "input_values", "plain", "task_outputs"]
 
 ABSENT = object()
+FAILURE = "<failure>"
 VALUES = (True, False, 0, 1, 2, None, "text", 1.5)
 
 
@@ -46,6 +48,8 @@ def plain(value: Value) -> Any:
         parts = [plain(part) for part in value.parts]
         return parts if value.keys is None else dict(zip(map(plain, value.keys), parts, strict=True))
     assert isinstance(value, Payload)
+    if value.serializer == FAILURES:
+        return FAILURE
     return json.loads(value.data)
 
 
@@ -136,7 +140,7 @@ class _Walk:
             node = self.graph.nodes[name]
             self.states[name] = state = self.decide(node)
             self.expected.states[self.prefix + name] = state
-            if state == "failed":
+            if state == "failed" and not self.handles(name):
                 self.failed = True
                 followed = isinstance(node, TaskNode) and node.follows is not None
                 if not followed and not self.tolerant and (node.options.on_error or self.mode) == "stop":
@@ -150,6 +154,10 @@ class _Walk:
         found += [node.items, *node.also.values()] if isinstance(node, MapNode) else []
         found += [node.when.source] if node.when is not None else []
         names = [*node.after, *(name for source in found for name in _nodes(source))]
+        if isinstance(node, TaskNode):
+            for name in names:
+                self.state(name)
+            names = self.without_tolerated(node, names)
         if any(self.state(name) in ("failed", "cancelled") for name in names):
             return "cancelled"
         if node.when is not None:
@@ -157,7 +165,8 @@ class _Walk:
             wanted = node.when.equals
             if condition is ABSENT or (bool(condition) if isinstance(wanted, bool) else condition) != wanted:
                 return "skipped"
-        params = {name: self.value(source) for name, source in node.params.items()}
+        tolerates = node.tolerates if isinstance(node, TaskNode) else ()
+        params = {name: self.value(source, name in tolerates) for name, source in node.params.items()}
         if any(params[name] is ABSENT and name not in node.optional for name in params):
             return "skipped"
         params = {name: value for name, value in params.items() if value is not ABSENT}
@@ -248,7 +257,7 @@ class _Walk:
     def item(self, node: MapNode, number: int, row: Sequence[Any], params: Mapping[str, Any]) -> _Walk:
         inputs = {**params, **dict(zip((node.item, *node.also), row, strict=True))}
         mode = node.options.on_error or self.mode
-        tolerant = self.tolerant or node.skip_errors
+        tolerant = self.tolerant or node.skip_errors or self.handles(node.name)
         prefix = f"{self.prefix}{node.name}[{number}]/"
         walk = _Walk(node.body, inputs, prefix, mode, tolerant, self.fails, self.expected)
         walk.run()
@@ -275,10 +284,56 @@ class _Walk:
             first = False
             groups = [(each,) for each in _chunks(level, node.chunk)]
 
-    def note_failure(self, path: str) -> None:
-        (self.expected.suppressed if self.tolerant else self.expected.failures).add(path)
+    def value_or_failure(self, source: Source) -> Any:
+        if isinstance(source, Output):
+            found = self.value(source)
+            dead = found is ABSENT and self.states[source.node] in ("failed", "cancelled")
+            return FAILURE if dead else found
+        if isinstance(source, Conditional):
+            return (
+                ABSENT
+                if self.value_or_failure(source.given) is ABSENT
+                else self.value_or_failure(source.source)
+            )
+        if isinstance(source, (FirstOf, ListOf)):
+            values = [self.value_or_failure(each) for each in source.sources]
+            if isinstance(source, ListOf):
+                return ABSENT if ABSENT in values else values
+            return next((value for value in values if value is not ABSENT), ABSENT)
+        return self.value(source)
 
-    def value(self, source: Source) -> Any:
+    def note_failure(self, path: str) -> None:
+        tolerant = self.tolerant or self.handles(path[len(self.prefix) :])
+        (self.expected.suppressed if tolerant else self.expected.failures).add(path)
+
+    def without_tolerated(self, node: TaskNode, names: list[str]) -> list[str]:
+        """The nodes that it needs to succeed."""
+        loose = {each for name in node.tolerates for each in _nodes(node.params[name])}
+        needed = [
+            each
+            for name, source in node.params.items()
+            if name not in node.tolerates
+            for each in _nodes(source)
+        ]
+        needed += [*node.after, *(_nodes(node.when.source) if node.when is not None else ())]
+        return [name for name in names if name not in loose or name in needed]
+
+    def handles(self, name: str) -> bool:
+        """Whether the failure of a node only goes on as a value."""
+        waiting = []
+        for other in self.graph.nodes.values():
+            if isinstance(other, TaskNode) and other.follows is not None:
+                continue
+            found = [*other.after, *(each for source in sources(other) for each in _nodes(source))]
+            if name in found:
+                taken = isinstance(other, TaskNode) and name not in self.without_tolerated(other, found)
+                waiting.append(taken or self.handles(other.name))
+        outputs = [each for source in self.graph.outputs.values() for each in _nodes(source)]
+        return bool(waiting) and all(waiting) and (self.prefix == "" or name not in outputs)
+
+    def value(self, source: Source, tolerant: bool = False) -> Any:
+        if tolerant:
+            return self.value_or_failure(source)
         if isinstance(source, Literal):
             return json.loads(json.dumps(source.value))
         if isinstance(source, Input):

@@ -113,6 +113,7 @@ FULL = build_graph(
         MapNode(name="v", body=FULL_BODY, items=Input("j"), item="x", also={"k": Input("j")}, join="product"),
         TaskNode(name="z", task="app:z", after=("m", "a"), when=Guard(Output("a", "q"))),
         TaskNode(name="c", task="app:c", follows=Follows("failure", ("a", "m"), "error")),
+        TaskNode(name="j", task="app:j", params={"p": Output("a", "p")}, tolerates=frozenset({"p"})),
     ],
     inputs={"i": InputSpec(required=False, annotation=int), "j": InputSpec()},
     outputs={"ys": Output("m", "ys"), "j": Input("j")},
@@ -328,7 +329,7 @@ DAMAGED = [
     (
         changed("nodes/0/tsak", "x"),
         "at nodes[0] expected no other fields than name, task, params, optional, outputs, after, when, follows, "
-        "options, description in TaskNode, found ['tsak']",
+        "tolerates, options, description in TaskNode, found ['tsak']",
     ),
     (changed("nodes/0/outputs", ["a", 1]), "at nodes[0].outputs[1] expected text, found 1"),
     (changed("nodes/0/params", []), "at nodes[0].params expected an object, found []"),

@@ -43,6 +43,7 @@ from taskiq_flow.graph.model import (
     TaskNode,
 )
 from taskiq_flow.graph.order import leaves
+from taskiq_flow.graph.tolerance import tolerant_parameters
 from taskiq_flow.tasks.annotations import name_of
 from taskiq_flow.wiring.inlining import Inlining
 from taskiq_flow.wiring.joins import alternatives, first_of, only_after
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Compiled", "compile_chain"]
 
+_NONE: frozenset[str] = frozenset()
 _VALUE, _ITEMS, _ITEM = "value", "items", "item"
 
 
@@ -223,6 +225,7 @@ class _GraphDraft:
                 options=self.uses.options(step.task, defaults.retry, defaults.on_error, defaults.serializer),
                 description=use.description,
                 accepts=use.signature.accepts,
+                tolerates=tolerant_parameters(params, use.signature.accepts) if use.takes_failures else _NONE,
                 returns=use.returns,
                 free=_free(use, params),
             )

@@ -9,6 +9,7 @@ from attrs import define, field, frozen
 
 from taskiq_flow._words import quote
 from taskiq_flow.graph.model import ErrorMode, NodeOptions
+from taskiq_flow.graph.tolerance import takes_failures
 from taskiq_flow.tasks.annotations import name_of, signature_of, spec_of
 from taskiq_flow.tasks.signatures import TaskSignature
 from taskiq_flow.wiring.options import broker_problem, find_registered_name, node_options
@@ -30,6 +31,7 @@ class TaskUse:
     :param first: The parameter that takes the value by default.
     :param unfed_behind_first: The other required parameters.
     :param optional_first: The first parameter, if it has a default.
+    :param takes_failures: Whether an annotation of a parameter has a place for failures.
     :param free_behind_first: The other parameters with a default, each with its name as an input of a run.
     """
 
@@ -42,6 +44,7 @@ class TaskUse:
     first: str | None
     unfed_behind_first: tuple[str, ...]
     optional_first: frozenset[str]
+    takes_failures: bool
     free_behind_first: Mapping[str, str]
 
 
@@ -105,5 +108,6 @@ class TaskUses:
             first=first,
             unfed_behind_first=tuple(each for each in signature.required if each != first),
             optional_first=optional & {first} if first is not None else frozenset(),
+            takes_failures=any(map(takes_failures, signature.accepts.values())),
             free_behind_first={each: each for each in signature.names if each in optional and each != first},
         )

@@ -68,6 +68,10 @@ def _log_start(record: RunRecord) -> None:
     runs.info("run %s of %s started, with %s", record.id, name, nodes, extra=_fields(record.id))
 
 
+_LEFT_OUT = "its map goes on without the item"
+_HANDED_ON = "what waits for it gets the failure"
+
+
 def _log_failure(run: ActiveRun, event: AttemptFailed) -> None:
     is_retried = event.retry_at is not None
     is_left_out = not is_retried and event.cell in run.machine.suppressed
@@ -86,7 +90,7 @@ def _log_failure(run: ActiveRun, event: AttemptFailed) -> None:
         text += "attempt %d follows in %.3g s, at %s"
         args += [event.attempt + 1, max(0.0, event.retry_at - event.at), _moment(event.retry_at)]
     else:
-        text += "its map goes on without the item" if is_left_out else "given up"
+        text += "given up" if not is_left_out else _LEFT_OUT if "[" in event.cell else _HANDED_ON
     if event.reason:
         text += ": %s"
         args.append(_shorten(event.reason.removeprefix("gave up: ")))

@@ -63,9 +63,14 @@ def _node(node: Node, graph: Graph) -> Iterator[str]:
     yield head
     if node.description:
         yield f"  # {printable(node.description)}"
+    tolerated = node.tolerates if isinstance(node, TaskNode) else ()
     for param, source in node.params.items():
         yield f"  {printable(param)} <- {_source(source, graph)}" + (
-            " (or its default)" if param in node.optional else ""
+            " (or its default)"
+            if param in node.optional
+            else " (or its failure)"
+            if param in tolerated
+            else ""
         )
     if node.when is not None:
         yield f"  only if {_source(node.when.source, graph)} is {printable(as_text(node.when.equals))}"

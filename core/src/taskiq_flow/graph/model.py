@@ -185,6 +185,7 @@ class TaskNode:
     :param after: Names of nodes that must finish first although no data flows from them.
     :param when: A guard, or ``None``.
     :param follows: Whose end it waits for instead of their success; ``None`` for an ordinary node.
+    :param tolerates: Parameters that take a :class:`~taskiq_flow.Failure` in the place of what was not produced.
     :param options: The options of its execution.
     :param description: For people.
     :param accepts: Annotation of each annotated parameter; for build-time checks, not part of the graph's identity.
@@ -201,6 +202,7 @@ class TaskNode:
     after: tuple[str, ...] = ()
     when: Guard | None = None
     follows: Follows | None = None
+    tolerates: frozenset[str] = frozenset()
     options: NodeOptions = DEFAULT_OPTIONS
     description: str = ""
     accepts: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)

@@ -8,17 +8,19 @@ from collections import deque
 from attrs import evolve
 
 from taskiq_flow.graph.model import MapNode
+from taskiq_flow.graph.order import predecessors
 from taskiq_flow.machine.cells import Cells
-from taskiq_flow.machine.plan import Following
+from taskiq_flow.machine.plan import Each, First, Following, OnlyIf, Place, Slot, resolve
 from taskiq_flow.machine.scope import Cell, Scope
 from taskiq_flow.machine.transitions import CellState, RunStatus, Trigger
 from taskiq_flow.machine.wire import encode_failure
-from taskiq_flow.payloads import FAILURES, NULL, Failure, FailureKind, Payload, Value
+from taskiq_flow.payloads import FAILURES, NULL, Failure, FailureKind, ListedValue, Payload, Value, bare
 
 __all__ = ["CleanUp"]
 
 # As they stand in a scope's bytes.
 _PENDING, _FAILED = int(CellState.PENDING), int(CellState.FAILED)
+_CANCELLED = int(CellState.CANCELLED)
 
 
 class CleanUp(ABC):
@@ -67,18 +69,58 @@ class CleanUp(ABC):
     def _failure_for(self, scope: Scope, following: Following) -> Failure | None:
         """Return the first failure of what a node follows, or the reason why the run was broken off."""
         watched = {scope.prefix + scope.plan.nodes[each].name for each in following.watched}
-        within = len(scope.prefix)
-        for path, (attempt, failure) in (*self.failures.items(), *self.suppressed.items()):
-            if path.startswith(scope.prefix):
-                own = scope.prefix + path[within:].partition("/")[0].partition("[")[0]
-                if own in watched:
-                    return evolve(failure, cell=failure.cell or path, attempt=failure.attempt or attempt)
+        found = self._first_failure(scope, watched)
+        if found is not None:
+            return found
         if following.follows.nodes or not self._is_broken_off:
             return None
         if scope.failure is not None:
             return scope.failure
         kind = FailureKind.TIMEOUT if self.timed_out else FailureKind.CANCELLED
         return Failure(kind=kind, message=self.reason or "the run was ended")
+
+    def _value_or_failure(self, scope: Scope, place: Place) -> Value | None:
+        """Return the value in a place, with failures for what failed; ``None`` where something was skipped."""
+        if isinstance(place, Slot):
+            if place.node in scope.outputs:
+                return scope.outputs[place.node][place.output]
+            failure = self._failure_behind(scope, place.node)
+            return None if failure is None else Payload(FAILURES, encode_failure(failure).encode())
+        if isinstance(place, First):
+            found = (self._value_or_failure(scope, each) for each in place.places)
+            return next((value for value in found if value is not None), None)
+        if isinstance(place, OnlyIf):
+            given = self._value_or_failure(scope, place.given)
+            return None if given is None else self._value_or_failure(scope, place.place)
+        if isinstance(place, Each):
+            parts = [self._value_or_failure(scope, each) for each in place.places]
+            there = tuple(bare(part) for part in parts if part is not None)
+            return ListedValue(there) if len(there) == len(parts) else None
+        value = resolve(place, scope.inputs, scope.outputs)
+        return None if value is None else bare(value)
+
+    def _failure_behind(self, scope: Scope, position: int) -> Failure | None:
+        """Return the failure of a node, or the one for which it was cancelled; ``None`` if it was skipped."""
+        todo, seen = deque([position]), {position}
+        while todo:
+            found = todo.popleft()
+            node = scope.plan.nodes[found]
+            if scope.states[found] == _FAILED:
+                return self._first_failure(scope, {scope.prefix + node.name})
+            if scope.states[found] == _CANCELLED:
+                before = sorted(scope.plan.index[name] for name in predecessors(node))
+                todo.extend(each for each in before if each not in seen)
+                seen.update(before)
+        return None
+
+    def _first_failure(self, scope: Scope, watched: set[str]) -> Failure | None:
+        within = len(scope.prefix)
+        for path, (attempt, failure) in (*self.failures.items(), *self.suppressed.items()):
+            if path.startswith(scope.prefix):
+                own = scope.prefix + path[within:].partition("/")[0].partition("[")[0]
+                if own in watched:
+                    return evolve(failure, cell=failure.cell or path, attempt=failure.attempt or attempt)
+        return None
 
     def _clean_up(self, status: RunStatus) -> None:
         """After everything else of a run that is broken off has ended, go on with what follows its nodes."""

@@ -24,6 +24,7 @@ from taskiq_flow.graph.model import (
     TaskNode,
 )
 from taskiq_flow.graph.order import leaves, predecessors
+from taskiq_flow.graph.tolerance import find_handled, find_tolerated
 from taskiq_flow.payloads import Chosen, ListedValue, Payload, Value
 
 __all__ = [
@@ -86,11 +87,13 @@ class Param:
     :param name: Its name.
     :param place: The place of its value.
     :param optional: Whether it may be left out.
+    :param tolerant: Whether it takes failures in the place of values.
     """
 
     name: str
     place: Place
     optional: bool
+    tolerant: bool = False
 
 
 @frozen
@@ -125,6 +128,8 @@ class Plan:
     :param bodies: The plans of map nodes' bodies, by position.
     :param following: What the nodes follow that run after a failure or always, by position.
     :param cleans: Whether there are such nodes, here or in a body.
+    :param tolerated: The nodes whose failure a node takes as a value, by its position.
+    :param handled: The nodes whose failure only goes on as a value, and fails nothing else.
     """
 
     graph: Graph
@@ -141,6 +146,12 @@ class Plan:
     bodies: Mapping[int, Plan]
     following: Mapping[int, Following]
     cleans: bool
+    tolerated: Mapping[int, frozenset[int]]
+    handled: frozenset[int]
+
+    def outlives(self, dependent: int, position: int) -> bool:
+        """Whether a node goes on although another one that it waits for has failed or was cancelled."""
+        return dependent in self.following or position in self.tolerated.get(dependent, ())
 
 
 def plan_of(graph: Graph) -> Plan:
@@ -163,8 +174,11 @@ def _prepare(graph: Graph) -> Plan:
     items: dict[int, tuple[Place, ...]] = {}
     bodies: dict[int, Plan] = {}
     following: dict[int, Following] = {}
+    tolerated: dict[int, frozenset[int]] = {}
     for position, node in enumerate(nodes):
         before = predecessors(node)
+        if isinstance(node, TaskNode) and node.tolerates:
+            tolerated[position] = frozenset(index[name] for name in find_tolerated(node))
         if isinstance(node, TaskNode) and node.follows is not None:
             watched = find_watched(graph, node.name)
             before = before.union(watched)
@@ -178,7 +192,12 @@ def _prepare(graph: Graph) -> Plan:
             dependents[index[name]].append(position)
         params.append(
             tuple(
-                Param(name, _place(source, graph, index), name in node.optional)
+                Param(
+                    name,
+                    _place(source, graph, index),
+                    name in node.optional,
+                    isinstance(node, TaskNode) and name in node.tolerates,
+                )
                 for name, source in node.params.items()
             )
         )
@@ -205,6 +224,8 @@ def _prepare(graph: Graph) -> Plan:
         },
         bodies=bodies,
         following=following,
+        tolerated=tolerated,
+        handled=frozenset(index[name] for name in find_handled(graph)) if tolerated else frozenset(),
         cleans=bool(following) or any(body.cleans for body in bodies.values()),
     )
 

@@ -161,6 +161,8 @@ class RunState(CleanUp):
             if value is not None:
                 # What goes through a map may be read as part of its result; a task's parameter is read on its own.
                 params[param.name] = value if keeps or type(value) is not Chosen else bare(value)
+            elif param.tolerant and (value := self._value_or_failure(scope, place)) is not None:
+                params[param.name] = value
             elif not param.optional:
                 return None
         return params
@@ -226,7 +228,7 @@ class RunState(CleanUp):
                 if states[dependent] != _PENDING:
                     continue
                 missing[dependent] -= 1
-                if dead and dependent not in scope.plan.following:
+                if dead and not scope.plan.outlives(dependent, position):
                     self._pass_over(scope, dependent, Trigger.WITHDRAWN)
                 elif missing[dependent] == 0:
                     self._arrive(scope, dependent)
@@ -274,12 +276,14 @@ class RunState(CleanUp):
 
     def _fail(self, scope: Scope, position: int, attempt: int, failure: Failure) -> None:
         """Record the final failure of a cell, and decide about the other cells."""
-        into = self.suppressed if scope.tolerant else self.failures
+        into = self.suppressed if scope.tolerant or scope.hands_on(position) else self.failures
         path = scope.prefix + scope.plan.nodes[position].name
         into[path] = (attempt, failure)
         self._doom(scope, position, evolve(failure, cell=path, attempt=attempt))
 
     def _doom(self, scope: Scope, position: int, failure: Failure | None) -> None:
+        if scope.hands_on(position):
+            return
         scope.failed = True
         scope.failure = scope.failure or failure
         mode = scope.plan.nodes[position].options.on_error or scope.on_error
@@ -323,7 +327,7 @@ class RunState(CleanUp):
             return
         plan, path = cell.scope.plan.bodies[cell.position], cell.path
         size = len(plan.nodes)
-        tolerant = cell.scope.tolerant or node.skip_errors
+        tolerant = cell.scope.tolerant or node.skip_errors or cell.scope.hands_on(cell.position)
         on_error = node.options.on_error or cell.scope.on_error
         while items.next < items.count:
             if items.limit is not None:

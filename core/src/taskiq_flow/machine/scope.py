@@ -117,6 +117,12 @@ class Scope:
     failed: bool = False
     failure: Failure | None = None
 
+    def hands_on(self, position: int) -> bool:
+        """Whether the failure of a node only goes on as a value. An item of a map has to give its outputs as well."""
+        if not self.plan.handled or position not in self.plan.handled:
+            return False
+        return self.parent is None or not any(position in each for each in self.plan.producers.values())
+
     @classmethod
     def open(
         cls,

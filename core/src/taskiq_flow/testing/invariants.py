@@ -59,7 +59,10 @@ def _check_scope(machine: RunMachine, scope: Scope, ending: bool) -> None:
         assert scope.left or machine.status.final or ending, f"{where} is over, but still open"
     succeeded = {position for position, state in enumerate(states) if state is CellState.SUCCEEDED}
     assert set(scope.outputs) == succeeded, f"{where} keeps outputs of cells that did not succeed"
-    assert scope.failed == (CellState.FAILED in states), f"{where} does not know whether it failed"
+    failed = any(
+        state is CellState.FAILED and not scope.hands_on(position) for position, state in enumerate(states)
+    )
+    assert scope.failed == failed, f"{where} does not know whether it failed"
     for position, node in enumerate(scope.plan.nodes):
         path = scope.prefix + node.name
         active = machine.cells.active.get(path)
@@ -67,6 +70,11 @@ def _check_scope(machine: RunMachine, scope: Scope, ending: bool) -> None:
         if position in scope.plan.following:
             _check_following(scope, position, states, active)
             continue
+        before = [
+            states[place]
+            for place in (scope.plan.index[name] for name in predecessors(node))
+            if not (states[place].final and scope.plan.outlives(position, place))
+        ]
         if active is not None:
             assert states[position] is CellState.PENDING, f"{path} is active and final"
             _check_sources(machine, scope, active, before)
@@ -94,7 +102,7 @@ def _check_sources(machine: RunMachine, scope: Scope, cell: Cell, before: list[C
     )
     assert machine._params_of(scope, cell.position) == cell.params, f"{cell.path} has other parameters"
     for param in scope.plan.params[cell.position]:
-        if not param.optional:
+        if not param.optional and not param.tolerant:
             found = resolve(param.place, scope.inputs, scope.outputs)
             assert found is not None, f"{cell.path} misses {param.name}"
 

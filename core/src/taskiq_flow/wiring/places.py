@@ -12,6 +12,7 @@ from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.build import build_graph
 from taskiq_flow.graph.model import Graph, Input, InputSpec, Literal, MapNode, Output, Source, TaskNode
+from taskiq_flow.graph.tolerance import tolerant_parameters
 from taskiq_flow.tasks.annotations import signature_of
 from taskiq_flow.wiring.binding import Need, needs_of, rename_needs
 from taskiq_flow.wiring.given import free_inputs
@@ -73,13 +74,15 @@ class TaskPlace:
     def node(self, wiring: Wiring, retry: Retry, serializer: str | None = None) -> TaskNode:
         """Return the node, wired to the data that exists."""
         signature = signature_of(self.task)
+        params = {
+            **{need.parameter: wiring[need.data] for need in self.needs if need.data in wiring},
+            **self.bound,
+        }
         return TaskNode(
             name=self.name,
             task=find_registered_name(self.task),
-            params={
-                **{need.parameter: wiring[need.data] for need in self.needs if need.data in wiring},
-                **self.bound,
-            },
+            params=params,
+            tolerates=tolerant_parameters(params, signature.accepts),
             optional=frozenset(
                 need.parameter for need in self.needs if not need.required and need.data in wiring
             ),
