@@ -154,6 +154,12 @@ CASES: list[tuple[str, Pipeline[Any, Any], Any, Any]] = [
         [[50], [500]],
         [[Paid(amount=50, receipt="R-1")], [Refused(amount=500)]],
     ),
+    (
+        "items with places for failures",
+        new().map(decide(), skip_errors="none"),
+        [50, 500],
+        [Paid(amount=50, receipt="R-1"), Refused(amount=500)],
+    ),
     ("a member of a group", new().group(decide(), told), 500, [Refused(amount=500), "abcd"]),
     ("a group in a side", new().branch(covered, pay, new().group(told, packed)), 500, ["abcd", b"abcd"]),
     ("a filter over a map", new().map(decide()).filter(many), [50, 500], [Refused(amount=500)]),

@@ -13,11 +13,13 @@ from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.errors import PayloadError, StoreError
 from taskiq_flow.graph.model import DEFAULT_OPTIONS
 from taskiq_flow.machine import instructions as do
+from taskiq_flow.machine.makers import makers_of
 from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import Chosen, ClaimCheck, ListedValue, Payload, Value, bare, size_of_value
 from taskiq_flow.tasks.labels import refuses_retries
 from taskiq_flow.values.sizes import describe_size
 from taskiq_flow.worker.adoption import ADOPTED
+from taskiq_flow.worker.functions import task_function_of
 from taskiq_flow.worker.requeueing import REQUEUE
 
 __all__ = ["MessageWriter"]
@@ -40,6 +42,8 @@ class MessageWriter:
         self._checks = runtime.claim_checks
         self._plugins = runtime.plugins
         self._watch = watch
+        self._broker = runtime.broker
+        self._doubtful: dict[str, frozenset[str]] = {}
 
     def usual_envelope(self, run: ActiveRun, instruction: do.Dispatch) -> Envelope | None:
         """Return the envelope of an attempt whose arguments are small and at hand; otherwise ``None``.
@@ -63,7 +67,7 @@ class MessageWriter:
                 params = {**params, name: joined}
             if type(value) is not Payload or (threshold is not None and len(value.data) > threshold):
                 return None
-        extras = self._extras(run, instruction)
+        extras = self._with_makers(run, instruction, self._extras(run, instruction))
         return Envelope(
             self._pool,
             run.id,
@@ -87,7 +91,7 @@ class MessageWriter:
             if type(value) is ListedValue or self._checks.is_large(value):
                 value = await self._light(run, name, value)
             arguments[name] = value
-        extras = self._extras(run, instruction)
+        extras = self._with_makers(run, instruction, self._extras(run, instruction))
         return Envelope(
             self._pool,
             run.id,
@@ -113,6 +117,22 @@ class MessageWriter:
         if (requeues := envelope.extras.get("requeues")) is not None:
             labels = {**labels, REQUEUE: str(requeues)}
         return Outgoing(node.task, envelope, labels, run.awaits)
+
+    def _with_makers(
+        self, run: ActiveRun, instruction: do.Dispatch, extras: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Add who made the arguments whose parameters allow several classes."""
+        task = instruction.node.task
+        doubtful = self._doubtful.get(task)
+        if doubtful is None:
+            found = self._broker.find_task(task)
+            if found is None:
+                return extras
+            doubtful = self._doubtful[task] = task_function_of(found).doubtful
+        if not doubtful:
+            return extras
+        makers = makers_of(run.machine.cells.in_flight[instruction.cell], doubtful)
+        return {**extras, "makers": makers} if makers else extras
 
     def _extras(self, run: ActiveRun, instruction: do.Dispatch) -> Mapping[str, Any]:
         options = instruction.node.options

@@ -34,6 +34,7 @@ _EXTRAS = frozenset(
         "requeues",
         "resources",
         "first_started_at",
+        "makers",
         "nesting",
         "sender",
     }
@@ -52,7 +53,8 @@ class Envelope:
     :param outputs: The names of the outputs to unpack the result into.
     :param extras: Fields that differ from their default: ``serializer`` of the outputs, options for ``retry``,
         ``retry_on_error``, which says no to any, ``requeues``, how often the task has requeued its message,
-        ``resources`` that the attempt occupies, ``first_started_at``, the start of the cell's first attempt, and
+        ``resources`` that the attempt occupies, ``first_started_at``, the start of the cell's first attempt,
+        ``makers`` of arguments that may be of several classes, and
         ``sender``, the id of the taskiq message that this run was started for.
     """
 

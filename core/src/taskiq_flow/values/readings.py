@@ -222,9 +222,9 @@ class FilledPlace(Reading):
 
     def read(self, value: Value, codec: Codec) -> Any:
         """Decode what stands there."""
-        value = bare(value)
-        if type(value) is Payload and (value.serializer == FAILURES or value == NULL):
-            return codec.decode(value)
+        there = bare(value)
+        if type(there) is Payload and (there.serializer == FAILURES or there == NULL):
+            return codec.decode(there)
         return self.reading.read(value, codec)
 
     def of_element(self) -> Reading:

@@ -18,6 +18,9 @@ from taskiq_flow.values.sizes import describe_size
 __all__ = ["decode_arguments", "encode_outputs", "fetch_argument", "is_given"]
 
 
+_NOBODY: Mapping[str, Any] = {}
+
+
 async def fetch_argument(
     name: str, value: Value, task: str, envelope: Envelope, checks: ClaimChecks, codec: Codec
 ) -> Value:
@@ -44,19 +47,24 @@ async def fetch_argument(
 
 
 def decode_arguments(
-    accepts: Mapping[str, Any], task: str, arguments: Mapping[str, Value], codec: Codec
+    accepts: Mapping[str, Any],
+    task: str,
+    arguments: Mapping[str, Value],
+    codec: Codec,
+    made_by: Mapping[str, Any] = _NOBODY,
 ) -> dict[str, Any]:
     """Decode arguments by the annotations of a function's parameters.
 
     :param accepts: The annotations.
     :param task: The task's name, for errors.
+    :param made_by: The annotations of those who made some of the arguments, by parameter.
     :raises PayloadError: some do not fit; all of them are named.
     """
     decoded: dict[str, Any] = {}
     problems: list[str] = []
     for name, payload in arguments.items():
         try:
-            decoded[name] = codec.decode(payload, accepts.get(name, Any))
+            decoded[name] = codec.decode_made(payload, made_by.get(name, Any), accepts.get(name, Any))
         except PayloadError as error:
             problems.append(f"parameter {name!r} of task {task!r}: {error}")
     if problems:

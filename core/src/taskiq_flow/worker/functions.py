@@ -13,6 +13,7 @@ from taskiq_flow.tasks.options import task_options
 from taskiq_flow.tasks.signatures import TaskSignature, read_signature
 from taskiq_flow.worker.decorated import FlowTask
 from taskiq_flow.worker.execution import is_async
+from taskiq_flow.worker.makers import list_doubtful
 from taskiq_flow.worker.references import Reference, reference_of
 
 __all__ = ["TaskFunction", "task_function_of"]
@@ -38,6 +39,7 @@ class TaskFunction:
     :param reference: Where another process finds it; a sentence that says why none does.
     :param signature: Its signature.
     :param injected: Whether taskiq injects something.
+    :param doubtful: The parameters whose annotations allow several classes that look alike when they are written.
     :param returns: The annotations of its outputs, by their names, as far as they are known by now.
     :param readers: What decodes its parameters, by name and serializer, as far as that is known by now.
     """
@@ -54,6 +56,7 @@ class TaskFunction:
     reference: Union[Reference, str]
     signature: TaskSignature
     injected: bool = False
+    doubtful: frozenset[str] = frozenset()
     returns: dict[tuple[str, ...], tuple[Any, ...]] = field(factory=dict, eq=False, repr=False)
     readers: dict[tuple[str, str], Callable[[bytes], Any]] = field(factory=dict, eq=False, repr=False)
 
@@ -85,6 +88,7 @@ def task_function_of(task: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskFunction:
         types=options.types,
         reference="it is asynchronous" if asynchronous else reference_of(function),
         signature=signature,
+        doubtful=list_doubtful(signature.accepts),
         injected=bool(signature.dependencies),
     )
     task.__dict__[_KEPT] = task_function

@@ -40,6 +40,7 @@ class Job:
     :param serializer: The id of the serializer of the outputs.
     :param codec: The recipe by which the process makes its codec.
     :param context: The context variables of the attempt.
+    :param made_by: The annotations of those who made some of the arguments, by parameter.
     """
 
     reference: Reference
@@ -52,6 +53,7 @@ class Job:
     serializer: str
     codec: CodecRecipe
     context: tuple[CarriedVariable, ...] = ()
+    made_by: Mapping[str, Any] = field(factory=dict)
 
 
 @frozen(kw_only=True)
@@ -78,7 +80,7 @@ def run_job(job: Job, report: Callable[[float], None]) -> JobResult:
         function = find_function(job.reference)
         codec = make_codec(job.codec)
         signature = read_signature(function)
-        arguments = decode_arguments(signature.accepts, job.task, job.arguments, codec)
+        arguments = decode_arguments(signature.accepts, job.task, job.arguments, codec, job.made_by)
         if job.reports_to is not None:
             arguments.setdefault(job.reports_to, report)
         context = contextvars.Context()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 from attrs import evolve
@@ -17,6 +18,7 @@ from taskiq_flow.worker.attempts import Attempt
 from taskiq_flow.worker.carried_context import Homes, carry_context
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.jobs import Job
+from taskiq_flow.worker.makers import annotation_made_by
 from taskiq_flow.worker.processes import ProcessSeat
 from taskiq_flow.worker.progress import Progress, reporter
 
@@ -66,7 +68,7 @@ class Preparation:
 
     def read(self, function: TaskFunction, envelope: Envelope) -> dict[str, Any] | None:
         """Decode arguments where nothing is special about them, and nothing is wrong with them; otherwise ``None``."""
-        if function.reports_progress:
+        if function.reports_progress or "makers" in envelope.extras:
             return None
         readers, arguments = function.readers, {}
         try:
@@ -98,6 +100,7 @@ class Preparation:
                 serializer=envelope.extras.get("serializer") or self._codec.default,
                 codec=self._codec.recipe(),
                 context=carry_context(self._homes),
+                made_by={name: each for name, each in self._find_makers(envelope).items() if _travels(each)},
             )
             if task_function.reports_progress:
                 attempt.report = self.progress(task_function, envelope.message_id, envelope)[
@@ -111,7 +114,11 @@ class Preparation:
         task_function, envelope = attempt.task_function, attempt.envelope
         try:
             arguments = decode_arguments(
-                task_function.accepts, task_function.task, envelope.arguments, self._codec
+                task_function.accepts,
+                task_function.task,
+                envelope.arguments,
+                self._codec,
+                self._find_makers(envelope),
             )
         except PayloadError as error:
             attempt.reject(failure_of(error, FailureKind.REJECTED))
@@ -119,6 +126,11 @@ class Preparation:
         if task_function.reports_progress and PROGRESS_PARAMETER not in arguments:
             arguments.update(self.progress(task_function, envelope.message_id, envelope))
         attempt.arguments = arguments
+
+    def _find_makers(self, envelope: Envelope) -> dict[str, Any]:
+        """Return the annotations of those who made some of the arguments."""
+        makers = envelope.extras.get("makers", {})
+        return {name: annotation_made_by(maker, self._broker) for name, maker in makers.items()}
 
     def progress(
         self, task_function: TaskFunction, message_id: str, envelope: Envelope | None
@@ -132,3 +144,12 @@ class Preparation:
         task_id = message_id if envelope is None else envelope.extras.get("sender", message_id)
         report = reporter(self._broker, self._store, self._clock, task_id, envelope)
         return {PROGRESS_PARAMETER: Progress(report, awaited=task_function.is_async)}
+
+
+def _travels(annotation: Any) -> bool:
+    """Whether an annotation can be sent to another process."""
+    try:
+        pickle.dumps(annotation)
+    except Exception:  # noqa: BLE001 - a class of the user's may raise anything
+        return False
+    return True
