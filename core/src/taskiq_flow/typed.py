@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from taskiq_flow.serializers._annotations import is_missing
 from taskiq_flow.serializers._lowering import lower
-from taskiq_flow.serializers._surveying import is_plain
 from taskiq_flow.serializers._typed import TypedSerializer
 
-__all__ = ["TypedSerializer", "is_missing", "is_plain", "lower"]
+__all__ = ["TypedSerializer", "is_missing", "lower"]

@@ -44,7 +44,7 @@ def check_result(value: Any, annotation: Any, read: Callable[[], Any]) -> None:
             f"the task returned {_name(value)}, which does not fit its annotation {describe(annotation)}: {why}; "
             f"{_ADVICE}"
         ) from error
-    if type(found) is kind and kind not in _LISTS and kind is not dict:
+    if type(found) is kind and kind not in _CONTAINERS:
         return
     members = _members_of(annotation)
     if members:
@@ -57,6 +57,7 @@ def check_result(value: Any, annotation: Any, read: Callable[[], Any]) -> None:
 
 
 _LISTS = frozenset({list, tuple})
+_CONTAINERS = _LISTS | {dict, set, frozenset}
 
 
 def _says_nothing(annotation: Any) -> bool:
@@ -124,7 +125,11 @@ def _pairs(value: Any, found: Any) -> Iterator[tuple[Any, Any]]:
         if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) == len(other):
             parts: Any = zip(one, other, strict=True)
         elif type(one) is dict and type(other) is dict:
-            parts = ((part, other[key]) for key, part in one.items() if key in other)
+            # A key that was read as another stands where it stood.
+            keys = zip(one, other, strict=True) if len(one) == len(other) else ()
+            parts = [*keys, *((part, other[key]) for key, part in one.items() if key in other)]
+        elif isinstance(one, (set, frozenset)) and isinstance(other, (set, frozenset)):
+            parts = zip(one - other, other - one)  # noqa: B905 - elements may have become one
         else:
             continue
         todo += [pair for pair in parts if type(pair[0]) not in _EXACT or type(pair[0]) is not type(pair[1])]

@@ -13,6 +13,8 @@ __all__ = ["fit_times"]
 
 # The units in which NumPy and Python mean the same, and NumPy converts exactly.
 _UNITS = frozenset({"W", "D", "h", "m", "s", "ms", "us"})
+_CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
+_PLAIN = frozenset({str, int, float, bool, type(None), bytes})
 _FINER = frozenset({"ns", "ps", "fs", "as"})
 
 
@@ -56,11 +58,12 @@ class _TimesOfNumpy:
             if isinstance(current, numpy.ndarray):
                 if current.dtype.kind in "mM":
                     return True
-            elif type(current) is dict:
-                open_ += current
-                open_ += current.values()
-            elif type(current) in (list, tuple, set, frozenset):
-                open_ += current
+            elif type(current) in _CONTAINERS:
+                insides = (current, current.values()) if type(current) is dict else (current,)
+                # Most containers hold only plain values; this check needs no Python loop.
+                for inside in insides:
+                    if not _PLAIN.issuperset(map(type, inside)):
+                        open_ += inside
         return False
 
     def convert(self, value: Any) -> Any:

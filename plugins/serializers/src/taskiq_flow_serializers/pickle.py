@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import WrapValidator
 
 from taskiq_flow.errors import PayloadError, PluginError
-from taskiq_flow.typed import TypedSerializer, is_plain
+from taskiq_flow.typed import TypedSerializer
 from taskiq_flow_serializers._times import fit_times
 
 __all__ = ["KEY_VARIABLE", "PickleNotAllowed", "PickleSerializer"]
@@ -23,6 +23,8 @@ _MAGIC = b"TFP1"
 _SHORTEST = 16
 _SIGNATURE = hashlib.sha256().digest_size
 _PROTOCOL = 5
+# The instruction that finds a class or a function. Plain data has none, but may have the byte in its text.
+_CLASS = pickle.STACK_GLOBAL
 
 
 class PickleNotAllowed(PluginError, PayloadError):
@@ -75,7 +77,7 @@ class PickleSerializer(TypedSerializer):
         :raises Exception: it cannot.
         """
         data = self.write(value)
-        if not is_plain(value):
+        if _CLASS in data:
             self.read(data)
         return data
 
