@@ -55,6 +55,7 @@ def test_the_page_is_whole_and_needs_nothing_else(tree: Tree, tmp_path: Path, re
         "Documentation",
         "Imports",
         "Files that could not be read",
+        "The run",
     ]
     text = " ".join("".join(html.itertext()).split())
     for expected in (
