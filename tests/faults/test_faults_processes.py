@@ -9,14 +9,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from taskiq import InMemoryBroker
 
 from taskiq_flow import CellFailed, Flow, Pipeline, PluginError
+from taskiq_flow.serializer import ByteCodec
 from taskiq_flow.worker import process
 
 pytestmark = pytest.mark.timeout(90)
@@ -333,3 +335,39 @@ async def test_cancel_while_a_process_works(tasks: Any, tmp_path: Path) -> None:
 def test_impossible_numbers_of_processes(count: Any) -> None:
     with pytest.raises(PluginError, match="give a number of processes, 1 or more, or None"):
         Flow(InMemoryBroker(), processes=count)
+    flow = Flow(InMemoryBroker())
+    with pytest.raises(PluginError, match="give a number of processes, 1 or more, or None"):
+        flow.processes = count
+
+
+async def test_a_codec_that_no_process_can_have_is_refused_at_once() -> None:
+    class Locked(ByteCodec):
+        name: ClassVar[str] = "locked"
+
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+        def encode(self, data: bytes) -> bytes:
+            return data
+
+        def decode(self, data: bytes) -> bytes:
+            return data
+
+    flow = Flow(InMemoryBroker(), codecs=[Locked()])
+    with pytest.raises(PluginError, match="cannot be sent to the processes of a flow"):
+        flow.processes = 1
+
+
+async def test_threads_that_cannot_be_started_leave_no_cell_waiting(
+    tasks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        handle = await Pipeline(tasks.broker, tasks.double).kiq(1)
+        assert (await handle.wait_result(timeout=60)).is_err
+    (failure,) = await handle.failures()
+    assert (failure.kind, failure.failure.message) == ("worker_lost", "can't start new thread")
+    assert await value_of(Pipeline(tasks.broker, tasks.double), 2) == 4

@@ -29,7 +29,7 @@ from taskiq_flow.values.codec import Codec
 if TYPE_CHECKING:
     from taskiq_flow.discovery import Catalogue
 
-__all__ = ["SizeLimit", "assemble"]
+__all__ = ["SizeLimit", "assemble", "check_processes"]
 
 SizeLimit = Union[int, str, EllipsisType, None]
 """Bytes, or a text such as ``256KiB``; ``None`` for no limit, and ``...`` for the configured one."""
@@ -88,9 +88,8 @@ def assemble(
         scheduler if isinstance(scheduler, Scheduler) else loaded.schedulers[selected["scheduler"]]()
     )
     codec = _make_codec(loaded, selected["serializer"], codecs)
-    if processes is not None:
-        # A codec that cannot be sent to the processes fails here, and not with the first attempt.
-        codec.recipe()
+    # A codec that cannot be sent to the processes fails here, and not with the first attempt.
+    check_processes(processes, codec)
     chosen_store = _add_blobs(chosen_store, blobs, loaded)
     policies = Policies.choose(loaded, retry)
     discoverer = loaded.make_discoverer(discover) if discover else None
@@ -220,14 +219,32 @@ def _check_lookahead(scheduler: Scheduler) -> None:
         )
 
 
+def check_processes(count: object, codec: Codec) -> None:
+    """Check whether a flow can have a number of processes.
+
+    :raises PluginError: it is no such number, or the codec cannot be sent to processes.
+    """
+    if count is None:
+        return
+    if problem := _describe_count(count):
+        raise PluginError(problem)
+    codec.recipe()
+
+
+def _describe_count(processes: object) -> str:
+    if processes is None or _is_count(processes):
+        return ""
+    return f"processes is {processes!r}; give a number of processes, 1 or more, or None"
+
+
 def _check_options(*, processes: object, window: object, queue: object) -> None:
     """Check the options of a flow about this process.
 
     :raises PluginError: with every problem.
     """
     problems: list[str] = []
-    if processes is not None and not _is_count(processes):
-        problems.append(f"processes is {processes!r}; give a number of processes, 1 or more, or None")
+    if problem := _describe_count(processes):
+        problems.append(problem)
     if not _is_count(window):
         problems.append(f"window is {window!r}; give a number of items, 1 or more")
     if not isinstance(queue, str):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 from attrs import evolve
 from taskiq import AsyncBroker, AsyncTaskiqDecoratedTask, InMemoryBroker
 
-from taskiq_flow._assembly import SizeLimit, assemble
+from taskiq_flow._assembly import SizeLimit, assemble, check_processes
 from taskiq_flow._runtime import BrokerTraits, Runtime
 from taskiq_flow.clock import Clock
 from taskiq_flow.discoverer import Discoverer
@@ -257,6 +257,7 @@ class Flow:
 
     @processes.setter
     def processes(self, count: int | None) -> None:
+        check_processes(count, self.codec)
         self.hosts.processes = None if count is None else Processes(count)
 
     @property

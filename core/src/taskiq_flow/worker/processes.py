@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import contextvars
 import functools
+import logging
 import os
 import signal
 import threading
@@ -26,6 +27,8 @@ from taskiq_flow.worker.references import Reference
 from taskiq_flow.worker.seats import Outcome, Seat
 
 __all__ = ["ProcessSeat", "Processes"]
+
+logger = logging.getLogger("taskiq_flow")
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -132,11 +135,25 @@ class Processes:
         assert isinstance(seat, ProcessSeat)
         with self._lock:
             if self._seats is None:
-                self._seats = SimpleQueue()
-                for _ in range(self.count):
-                    attend = functools.partial(self._attend, self._seats)
-                    threading.Thread(target=attend, name="taskiq-flow-process", daemon=True).start()
+                self._seats = self._hire()
             self._seats.put(seat)
+
+    def _hire(self) -> SimpleQueue[ProcessSeat | None]:
+        """Start the attendants, as many as there can be.
+
+        :raises RuntimeError: there can be none.
+        """
+        seats: SimpleQueue[ProcessSeat | None] = SimpleQueue()
+        for number in range(self.count):
+            attend = functools.partial(self._attend, seats)
+            try:
+                threading.Thread(target=attend, name="taskiq-flow-process", daemon=True).start()
+            except RuntimeError as error:
+                if number == 0:
+                    raise
+                logger.warning("only %d of %d processes can be attended to: %s", number, self.count, error)
+                break
+        return seats
 
     # In the attendants
 
