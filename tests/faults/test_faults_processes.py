@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -20,6 +21,8 @@ from taskiq import InMemoryBroker
 from taskiq_flow import CellFailed, Flow, Pipeline, PluginError
 from taskiq_flow.serializer import ByteCodec
 from taskiq_flow.worker import process
+from taskiq_flow.worker.processes import Processes
+from taskiq_flow.worker.references import Reference, reference_of
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -356,6 +359,22 @@ async def test_a_codec_that_no_process_can_have_is_refused_at_once() -> None:
     flow = Flow(InMemoryBroker(), codecs=[Locked()])
     with pytest.raises(PluginError, match="cannot be sent to the processes of a flow"):
         flow.processes = 1
+
+
+async def test_processes_of_a_flow_that_nobody_has_end(module: Any) -> None:
+    pool = Processes(1)
+    reference = reference_of(
+        module.double.func if hasattr(module.double, "func") else module.double.original_func
+    )
+    assert isinstance(reference, Reference)
+    seat = await pool.take(reference, Flow(InMemoryBroker()).codec.recipe())
+    assert seat.process is not None
+    pid = seat.process._popen.pid
+    seat.give_back()
+    del pool, seat
+    gc.collect()
+    while is_alive(pid):
+        await asyncio.sleep(0.05)
 
 
 async def test_threads_that_cannot_be_started_leave_no_cell_waiting(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextvars
-import functools
 import logging
 import os
 import signal
@@ -145,9 +144,9 @@ class Processes:
         """
         seats: SimpleQueue[ProcessSeat | None] = SimpleQueue()
         for number in range(self.count):
-            attend = functools.partial(self._attend, seats)
+            attendant = _Attendant(weakref.ref(self), seats, self._working)
             try:
-                threading.Thread(target=attend, name="taskiq-flow-process", daemon=True).start()
+                threading.Thread(target=attendant.attend, name="taskiq-flow-process", daemon=True).start()
             except RuntimeError as error:
                 if number == 0:
                     raise
@@ -155,23 +154,45 @@ class Processes:
                 break
         return seats
 
-    # In the attendants
 
-    def _attend(self, seats: SimpleQueue[ProcessSeat | None]) -> None:
+class _Attendant:
+    """A thread that has a process, and takes attempts for it while there is a pool.
+
+    :param pool: The pool, as long as somebody has it.
+    :param seats: The attempts that wait; ``None`` is the end.
+    :param working: The processes of the pool.
+    """
+
+    def __init__(
+        self,
+        pool: weakref.ref[Processes],
+        seats: SimpleQueue[ProcessSeat | None],
+        working: set[JobProcess],
+    ) -> None:
+        self._pool = pool
+        self._seats = seats
+        self._working = working
+
+    def attend(self) -> None:
+        """Take attempts until there are none any more."""
         # A process inherits this, so that Ctrl-C does not end it before it has said that it leaves it to the worker.
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         process = self._start(None)
         while True:
             try:
-                seat = seats.get(timeout=_SECONDS_BETWEEN_LOOKS)
+                seat = self._seats.get(timeout=_SECONDS_BETWEEN_LOOKS)
             except Empty:
+                if self._pool() is None:
+                    break
                 if process is None or not process.look():
                     process = self._start(process)
                 continue
             if seat is None:
                 break
             process = self._serve(process, seat)
+            # It knows its pool, which somebody may let go of before there is another one.
+            del seat
             if process is not None and not process.alive:
                 process = self._start(process)
         if process is not None:
