@@ -123,6 +123,28 @@ def test_numbers_in_text_are_numbers_as_for_taskiq() -> None:
     assert task.labels["max_retries"] == 4
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"max_retries": 2, "retry_on_error": True, "delay": 1.5, "_retries": 1},
+        {"types_of_exceptions": (ValueError,), "ack_type": "when_saved", "queue_name": "slow"},
+        {"timeout": 3, "priority": 4, "schedule": [{"cron": "* * * * *"}]},
+    ],
+    ids=lambda words: next(iter(words)),
+)
+@pytest.mark.parametrize("early", [True, False], ids=["before the flow", "after"])
+def test_taskiqs_words_are_no_misspelt_ones_of_ours(
+    caplog: pytest.LogCaptureFixture, words: dict[str, Any], early: bool
+) -> None:
+    broker = InMemoryBroker()
+    if not early:
+        Flow(broker)
+    task: Any = broker.task(**words)(seen_by)
+    Flow.of(broker)
+    assert Pipeline(broker).call_next(task.kicker().with_labels(**words)).graph.nodes
+    assert caplog.text == ""
+
+
 # What a user says about retries
 
 

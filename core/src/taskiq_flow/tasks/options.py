@@ -99,8 +99,6 @@ class TaskOptions:
         said, count = left.pop("retry_policy", None), _count(left.pop(MAX_RETRIES, None), problems)
         retry, policy = _retry(said, count, problems)
         only_counts = said is None and count is not None
-        if only_counts:
-            left[MAX_RETRIES] = count
         types = _classes(left.get(TYPES_OF_EXCEPTIONS), problems)
         nested = left.pop("labels", None)
         if nested is not None and not (
@@ -131,6 +129,8 @@ class TaskOptions:
             labels |= {"queue": str(queue), "queue_name": str(queue)}
         if timeout is not None:
             labels["timeout"] = timeout
+        if only_counts:
+            labels[MAX_RETRIES] = count
         if priority:
             # Some brokers order messages by this label; cells are ordered by the scheduler.
             labels.setdefault("priority", priority)
