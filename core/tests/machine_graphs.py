@@ -193,6 +193,7 @@ class _Maker:
             items = items if isinstance(other, Literal) else other
         elif random.random() < 0.1:
             items = Literal({key: number for number, key in enumerate("cab"[: random.randrange(4)])})
+        skips = keep != "one" and random.random() < 0.4
         return MapNode(
             name=name,
             body=body,
@@ -209,7 +210,8 @@ class _Maker:
             collects=collects,
             keep=keep,
             max_parallel=random.choice([None, None, 1, 2]),
-            skip_errors=keep != "one" and random.random() < 0.4,
+            skip_errors=skips,
+            fills="none" if skips and keep == "values" and random.random() < 0.5 else "",
             after=after,
             when=when,
             options=options,

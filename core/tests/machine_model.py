@@ -234,10 +234,13 @@ class _Walk:
             (
                 place,
                 item,
-                [None if walk.answers[name] is ABSENT else walk.answers[name] for name in node.collects],
+                [
+                    None if walk.failed or walk.answers[name] is ABSENT else walk.answers[name]
+                    for name in node.collects
+                ],
             )
             for place, (item, walk) in enumerate(walks)
-            if not walk.failed
+            if not walk.failed or node.fills
         ]
         if node.keep == "items":
             columns = [[(place, item) for place, item, row in found if row[0]]]

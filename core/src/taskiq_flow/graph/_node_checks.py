@@ -85,7 +85,7 @@ def map_problems(node: MapNode) -> Iterator[str]:
             f"map {name!r} keeps items but collects {_count(len(node.collects), 'output')} of its body; "
             "a filter collects exactly one, which says whether an item stays"
         )
-    if node.fills and (node.keep == "items" or not node.skip_errors):
+    if node.fills and (node.keep != "values" or not node.skip_errors):
         yield (
             f"map {name!r} fills places of failed items with {node.fills!r}; that is for maps that keep values and "
             "skip errors"

@@ -44,7 +44,9 @@ def find_retry_after(exception: BaseException) -> dict[str, Any]:
     try:
         delay = exception.response.headers["Retry-After"]  # type: ignore[attr-defined]
         return {"retry_after": str(delay)}
-    except Exception:  # noqa: BLE001 - most exceptions have no response, and a foreign attribute may raise anything
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - most exceptions have no response, and a foreign attribute may raise anything
         return {}
 
 
