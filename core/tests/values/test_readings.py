@@ -106,6 +106,16 @@ def colour(value: int) -> tuple[int, int, int]:
 
 
 @broker.task
+def mixed(value: int) -> tuple[date, str, bytes]:
+    return date(2024, 5, value), "abcd", b"abcd"
+
+
+@broker.task
+def is_short(value: Any) -> bool:
+    return len(value) < 10
+
+
+@broker.task
 def positive(value: int) -> bool:
     return value > 0
 
@@ -188,6 +198,20 @@ CASES: list[tuple[str, Pipeline[Any, Any], Any, Any]] = [
         5,
         [Refused(amount=5), Paid(amount=5, receipt="R-1")],
     ),
+    (
+        "a filter over a row of several kinds",
+        Pipeline(broker, mixed).filter(always),
+        2,
+        [date(2024, 5, 2), "abcd", b"abcd"],
+    ),
+    ("a filter that drops an element", Pipeline(broker, mixed).filter(is_short), 2, ["abcd", b"abcd"]),
+    (
+        "an element that a body passes on",
+        Pipeline(broker, mixed).map(new().branch(never, double)),
+        2,
+        [date(2024, 5, 2), "abcd", b"abcd"],
+    ),
+    ("a row of one side", new().branch(covered, mixed, told).filter(is_short), 2, ["abcd", b"abcd"]),
     ("a filter over a tuple", Pipeline(broker, colour).filter(positive), 2, [2, 2]),
     ("a filter over a row", Pipeline(broker, point).filter(positive), 2, [2]),
     ("a side that does not run", new().branch(never, shout), 5, 5),

@@ -28,6 +28,7 @@ from taskiq_flow.graph.tolerance import find_handled, find_tolerated
 from taskiq_flow.payloads import Chosen, ListedValue, Payload, Value
 
 __all__ = [
+    "LONGEST_ROW",
     "Each",
     "First",
     "Following",
@@ -40,6 +41,10 @@ __all__ = [
     "plan_of",
     "resolve",
 ]
+
+
+LONGEST_ROW = 32
+"""How many elements a tuple may have of which each is read by its own annotation once it went through a map."""
 
 
 @frozen
@@ -279,19 +284,24 @@ def resolve(
     return place
 
 
-def place_items(place: Place, value: Value, items: tuple[Value, ...]) -> tuple[Value, ...]:
-    """Return the items of a list, each with the place that it came from, where the list came from one of several.
+def place_items(plan: Plan, place: Place, value: Value, items: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Return the items of a list, each with the place that it came from, where that may say what it is.
 
+    So it is where the list came from one of several places, was put together, or is short enough to be a tuple that a
+    task has returned, with an annotation for each element.
+
+    :param plan: The plan with the place.
     :param place: The place of the list.
     :param value: What :func:`resolve` gave for it.
     :param items: Its items.
     """
     if isinstance(place, OnlyIf):
-        return place_items(place.place, value, items)
-    if isinstance(place, Each):
+        return place_items(plan, place.place, value, items)
+    row = isinstance(place, Slot) and isinstance(plan.nodes[place.node], TaskNode)
+    if isinstance(place, Each) or (row and len(items) <= LONGEST_ROW):
         return tuple([Chosen(index, item) for index, item in enumerate(items)])
     if type(value) is not Chosen:
         return items
     index = value.index
     inner = place.places[index] if isinstance(place, First) else place
-    return tuple([Chosen(index, item) for item in place_items(inner, value.value, items)])
+    return tuple([Chosen(index, item) for item in place_items(plan, inner, value.value, items)])

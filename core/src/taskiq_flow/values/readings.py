@@ -26,6 +26,7 @@ from taskiq_flow.graph.model import (
     Source,
 )
 from taskiq_flow.graph.types import comparable_or_any, dict_of, list_of, members, union_of
+from taskiq_flow.machine.plan import LONGEST_ROW
 from taskiq_flow.payloads import FAILURES, NULL, Chosen, Failure, ListedValue, Payload, Value, bare
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.values.elements import elements_of, pair_of
@@ -79,7 +80,10 @@ class ByAnnotation(Reading):
         wanted = elements_of(self.annotation, 1) if values is Any else [values]
         if wanted is not None:
             return ByAnnotation(wanted[0])
-        return ByAnnotation(union_of(_distinct_elements(self.annotation)))
+        elements = _elements_of_row(self.annotation)
+        if all(each == elements[0] for each in elements):
+            return ByAnnotation(elements[0])
+        return ByPlace(tuple(map(ByAnnotation, elements)))
 
 
 @frozen(eq=False)
@@ -250,9 +254,9 @@ def _parts(value: Value, codec: Codec) -> tuple[Value, ...]:
     return codec.take_apart(value).parts if not isinstance(value, ListedValue) else value.parts
 
 
-def _distinct_elements(annotation: Any) -> list[Any]:
-    count = next((count for count in range(64) if elements_of(annotation, count) is not None), 0)
-    return list(dict.fromkeys(elements_of(annotation, count) or [Any]))
+def _elements_of_row(annotation: Any) -> list[Any]:
+    counts = range(LONGEST_ROW + 1)
+    return next((found for count in counts if (found := elements_of(annotation, count))), None) or [Any]
 
 
 def _is_faithful(found: Any, value: Value, codec: Codec) -> bool:
