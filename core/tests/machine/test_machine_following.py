@@ -256,6 +256,15 @@ def test_open_items_of_a_run_that_is_broken_off_clean_up_and_others_are_not_begu
     assert table.states == {"m": "failed", "z": "cancelled", "end": "succeeded"}
 
 
+def test_an_item_that_has_succeeded_has_nothing_to_do_with_what_broke_the_run_off() -> None:
+    body = body_of(WORK, after("undo", "failure"))
+    graph = pipeline(mapped("m", body, "in1"), task("z"), inputs=["in1"], gives={"out": Output("z", "z")})
+    table = Table(graph)
+    table(start(in1=[1, 2]), expanded("m", 1, 2), placed("m[0]/f"), placed("m[1]/f"), placed("z"))
+    table(broke("z"), ok("m[0]/f", 5))
+    assert table(gone("m[1]/f")) == ["enqueue m[1]/undo#1"]
+
+
 def test_a_driver_that_takes_over_cleans_up() -> None:
     table = Table(chain(after("undo", "failure", "a"), after("close", "always")))
     table(start(), placed("a"), broke("a"), placed("undo"), ok("undo"))

@@ -9,7 +9,17 @@ import pytest
 from taskiq import InMemoryBroker
 
 from taskiq_flow import Flow, Graph, Pipeline
-from taskiq_flow.graph import FirstOf, Guard, Input, InputSpec, MapNode, Output, TaskNode, build_graph
+from taskiq_flow.graph import (
+    FirstOf,
+    Follows,
+    Guard,
+    Input,
+    InputSpec,
+    MapNode,
+    Output,
+    TaskNode,
+    build_graph,
+)
 from taskiq_flow.machine import events as ev
 from taskiq_flow.machine.machine import RunMachine
 from taskiq_flow.payloads import Failure, FailureKind, Payload
@@ -245,6 +255,31 @@ def test_the_items_of_several_lists_of_parts_and_of_trees_are_counted() -> None:
     both = mapped("m", "a", pair, also={"y": Output("a", "a")}, join="product")
     event = ev.MapExpanded(cell="m", items=(ONE,) * 2, also=((ONE,) * 3,), at=101.0)
     assert folded(build_graph([task("a"), both]), [good("a"), [event]]).rows[1].total == 6
+
+
+def test_what_follows_the_run_does_not_make_it_stand() -> None:
+    close = TaskNode(name="close", task="t", follows=Follows("always"))
+    found = Progress(build_graph([task("a"), task("b", "a"), close]))
+    for event in [*going("a"), *good("a"), *going("b")]:
+        found.apply(event)
+    assert not found.stands
+    for event in good("b"):
+        found.apply(event)
+    assert found.stands
+    for event in [*going("close")]:
+        found.apply(event)
+    assert not found.stands
+
+
+def test_what_follows_others_says_nothing_about_their_ends() -> None:
+    undo = TaskNode(name="undo", task="t", follows=Follows("always", ("b",)))
+    progress = folded(build_graph([task("a"), task("b", "a"), undo]), [bad("a"), good("undo")])
+    progress.finish("failed")
+    assert {row.name: row.state for row in progress.rows} == {
+        "a": "failed",
+        "b": "cancelled",
+        "undo": "succeeded",
+    }
 
 
 def test_progress_of_running_cells_counts_for_parts() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from taskiq_flow.graph.model import Node, Output
-from taskiq_flow.graph.order import leaves, predecessors, sources
+from taskiq_flow.graph.order import find_before, leaves, sources
 from taskiq_flow.machine.scope import Cell, Scope
 from taskiq_flow.machine.transitions import CellState
 from taskiq_flow.pools import FreeCapacity, fits, shortage, total_of
@@ -108,7 +108,8 @@ def missing_inputs(node: Node, scope: Scope, active: Mapping[str, Cell]) -> str:
     :param scope: Its scope.
     :param active: The cells that are neither pending nor final, by path.
     """
-    wanted: dict[str, dict[str, None]] = {name: {} for name in sorted(predecessors(node))}
+    before = find_before(scope.plan.graph, node.name)
+    wanted: dict[str, dict[str, None]] = {name: {} for name in sorted(before)}
     for source in sources(node):
         for leaf in leaves(source):
             if isinstance(leaf, Output):

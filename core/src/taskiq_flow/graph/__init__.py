@@ -27,7 +27,14 @@ from taskiq_flow.graph.model import (
     Source,
     TaskNode,
 )
-from taskiq_flow.graph.order import leaves, predecessors, subgraph_for, task_nodes, topological_order
+from taskiq_flow.graph.order import (
+    find_before,
+    leaves,
+    predecessors,
+    subgraph_for,
+    task_nodes,
+    topological_order,
+)
 from taskiq_flow.graph.ranks import node_path, upward_ranks
 from taskiq_flow.graph.render import FORMATS, render
 from taskiq_flow.graph.types import can_fit
@@ -57,6 +64,7 @@ __all__ = [
     "check_inputs",
     "count_items",
     "digest",
+    "find_before",
     "from_json",
     "leaves",
     "node_path",

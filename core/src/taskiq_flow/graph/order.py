@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from taskiq_flow._words import Suggestions
 from taskiq_flow.errors import GraphError
-from taskiq_flow.graph.follows import keep_followers
+from taskiq_flow.graph.follows import find_watched, keep_followers
 from taskiq_flow.graph.model import (
     Conditional,
     FirstOf,
@@ -28,6 +28,7 @@ from taskiq_flow.graph.model import (
 __all__ = [
     "Arrangement",
     "arrange",
+    "find_before",
     "leaves",
     "predecessors",
     "select_inputs",
@@ -77,6 +78,11 @@ def predecessors(node: Node) -> frozenset[str]:
         elif type(source) is not Input:
             found.update(leaf.node for leaf in leaves(source) if isinstance(leaf, Output))
     return frozenset(found)
+
+
+def find_before(graph: Graph, name: str) -> frozenset[str]:
+    """Return the names of the nodes that must have ended before a node can run, those that it follows included."""
+    return predecessors(graph.nodes[name]).union(find_watched(graph, name))
 
 
 @frozen

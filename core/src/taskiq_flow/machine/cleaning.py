@@ -50,7 +50,10 @@ class CleanUp(ABC):
             scope.states[each] == _FAILED for each in following.watched
         ):
             return True
-        return not following.follows.nodes and self._is_broken_off
+        if following.follows.nodes or not self._is_broken_off:
+            return False
+        # An item that had come to its own end has nothing to do with what broke the run off.
+        return scope.parent is None or any(scope.states[each] == _CANCELLED for each in following.watched)
 
     @property
     def _is_broken_off(self) -> bool:

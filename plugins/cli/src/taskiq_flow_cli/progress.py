@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import frozen
 
 from taskiq_flow import Graph
-from taskiq_flow.graph import ListOf, MapNode, Output, Source, count_items, predecessors
+from taskiq_flow.graph import ListOf, MapNode, Output, Source, count_items, find_before, predecessors
 from taskiq_flow.payloads import Failure
 from taskiq_flow_cli.items import OpenMap, truth_of
 from taskiq_flow_cli.rows import Row, Spot, lay_out
@@ -73,6 +73,7 @@ class Progress:
     def __init__(self, graph: Graph) -> None:
         self.rows: list[Row]
         self.rows, self._spots = lay_out(graph)
+        self._before = {name: find_before(graph, name) for name in graph.nodes}
         self.started: float | None = None
         self.status = "running"
         self.retries = 0
@@ -98,8 +99,8 @@ class Progress:
         return any(
             not spot.row.over
             and not _runs(spot)
-            and all(self._spots[name].row.over for name in predecessors(spot.node))
-            for spot in self._spots.values()
+            and all(self._spots[before].row.over for before in self._before[name])
+            for name, spot in self._spots.items()
         )
 
     def explain(self, waiting: Iterable[WaitingCell]) -> None:
@@ -297,7 +298,9 @@ class Progress:
     def _unfold(self, spot: Spot, path: str, at: float) -> None:
         """Infer from a cell that can run that its predecessors are over, and that the map around it is open."""
         if spot.map is None:
-            for name in predecessors(spot.node):
+            # What follows others runs however they have ended, so nothing is known about them.
+            followed = not isinstance(spot.node, MapNode) and spot.node.follows is not None
+            for name in () if followed else predecessors(spot.node):
                 self._pass_over(name)
             return
         item, _, _ = path.rpartition("/")
