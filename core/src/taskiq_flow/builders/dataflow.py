@@ -371,12 +371,14 @@ class DataflowPipeline(DataflowParts):
         return self._outputs
 
     def _rename(self, names: Mapping[str, str]) -> None:
-        self._registry = self._registry.rename(names)
+        known = self._registry.names  # what follows others may take more
+        self._registry = self._registry.rename({old: new for old, new in names.items() if old in known})
         if self._outputs is not None:
             self._outputs = tuple(names.get(name, name) for name in self._outputs)
 
     def _list_names(self) -> Iterable[str]:
-        return self._registry.names
+        more = (name for step in self._follow_ups for name in step.list_defaults().values())
+        return dict.fromkeys((*self._registry.names, *more))
 
     def _list_products(self) -> Iterable[str]:
         return self._registry.producers.keys()

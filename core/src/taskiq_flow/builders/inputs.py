@@ -13,6 +13,7 @@ from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.errors import GraphError
 from taskiq_flow.graph.model import Graph, InputSpec, Literal
 from taskiq_flow.tasks.names import normalise, normalise_keys
+from taskiq_flow.wiring.following import FollowUp
 from taskiq_flow.wiring.given import find_known_names, free_inputs, graph_given, read_given
 from taskiq_flow.wiring.renaming import check_new_names, check_prefix, check_values
 from taskiq_flow.wiring.values import literal
@@ -27,6 +28,7 @@ class InputsOfRuns(ABC):
 
     _given: dict[frozenset[str], Graph]
     _bound: Mapping[str, Literal]
+    _follow_ups: tuple[FollowUp, ...]
 
     @property
     @abstractmethod
@@ -78,8 +80,7 @@ class InputsOfRuns(ABC):
         bound = [name for name in new.values() if name in self._bound]
         if bound:
             raise GraphError(f"{quote(bound)} is bound to a value in this pipeline; choose another name")
-        self._rename(new)
-        return self._copy()
+        return self._rename_all(new)
 
     def scope(self, prefix: str, *, exclude: Iterable[str] = ()) -> Self:
         """Put a word before the names of all inputs and outputs: ``audio`` becomes ``left.audio``.
@@ -95,8 +96,7 @@ class InputsOfRuns(ABC):
         :returns: The pipeline.
         :raises GraphError: it is no word that a parameter could have, or there is nothing of an excluded name.
         """
-        self._rename(check_prefix(prefix, exclude, self._renameable()))
-        return self._copy()
+        return self._rename_all(check_prefix(prefix, exclude, self._renameable()))
 
     def bind(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> Self:
         """Fix the values of inputs, or of parameters with a default; runs are not given them any more.
@@ -150,6 +150,11 @@ class InputsOfRuns(ABC):
         if inputs.keys() <= graph.inputs.keys():
             return graph, inputs
         return graph, read_given(self.graph, graph, inputs)
+
+    def _rename_all(self, names: Mapping[str, str]) -> Self:
+        self._rename(names)
+        self._follow_ups = tuple(each.rename(names) for each in self._follow_ups)
+        return self._copy()
 
     def _renameable(self) -> list[str]:
         return [name for name in self._list_names() if name not in self._bound]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from typing import Literal as OneOf
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from taskiq_flow._words import Suggestions, quote
 from taskiq_flow.errors import GraphError
@@ -35,6 +35,7 @@ class FollowUp:
     :param of: The nodes or the data that it follows; empty for the whole pipeline.
     :param name: The node's name; ``None`` for the task's.
     :param arguments: Values for its parameters.
+    :param names: Names of data that was renamed since, by the names that the task knows.
     """
 
     task: Any
@@ -42,6 +43,26 @@ class FollowUp:
     of: tuple[str, ...]
     name: str | None
     arguments: Mapping[str, Literal]
+    names: Mapping[str, str] = field(factory=dict)
+
+    def list_defaults(self) -> dict[str, str]:
+        """Return the parameters that may stay at a default, each with the name of the data that replaces it."""
+        signature = signature_of(self.task)
+        takes = _parameter_for_failure(signature, self.arguments)
+        return {
+            each.name: self.names.get(each.name, each.name)
+            for each in signature.parameters
+            if each.has_default and each.name not in self.arguments and each.name != takes
+        }
+
+    def rename(self, names: Mapping[str, str]) -> FollowUp:
+        """Return what follows the same, where data has other names.
+
+        :param names: New names by the old ones.
+        """
+        later = {old: names.get(name, name) for old, name in self.names.items()}
+        new = {old: name for old, name in names.items() if old not in self.names.values()}
+        return evolve(self, of=tuple(names.get(each, each) for each in self.of), names={**new, **later})
 
     @classmethod
     def read(
@@ -118,8 +139,9 @@ def _node_of(
     for need in needs_of(name, signature, spec_of(task).inputs):
         if need.parameter == takes or need.parameter in params:
             continue
-        if need.data in there:
-            params[need.parameter] = there[need.data]
+        data = step.names.get(need.data, need.data)
+        if data in there:
+            params[need.parameter] = there[data]
         elif need.required:
             missing.append(need.parameter)
     if missing:
@@ -137,6 +159,7 @@ def _node_of(
         options=node_options(task, retry=retry, serializer=serializer),
         description=spec_of(task).description,
         accepts=signature.accepts,
+        free={each: data for each, data in step.list_defaults().items() if each not in params},
         follows=Follows(step.when, tuple(dict.fromkeys(_node_named(graph, each) for each in step.of)), takes),
     )
 
