@@ -211,7 +211,8 @@ def test_maps_in_maps() -> None:
         == list[list[str]]
     )
     titles = Union[list[str], dict[Any, str]]
-    assert made.graph.inputs["albums"].annotation == Union[list[titles], dict[Any, titles]]
+    # What is said twice at each level would double with each level, so dictionaries of lists say nothing more.
+    assert made.graph.inputs["albums"].annotation == Union[list[titles], dict]  # type: ignore[comparison-overlap]
 
 
 REDUCED: list[tuple[str, Callable[[DataflowPipeline], DataflowPipeline], dict[str, Any]]] = [
