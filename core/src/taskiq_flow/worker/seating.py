@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from taskiq import AsyncBroker
 
 from taskiq_flow._logs import open_log
@@ -9,7 +11,7 @@ from taskiq_flow.values.codec import Codec
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.processes import Processes
 from taskiq_flow.worker.references import Reference
-from taskiq_flow.worker.seats import Seat
+from taskiq_flow.worker.seats import Seat, find_receiver
 from taskiq_flow.worker.threads import ThreadSeats
 
 __all__ = ["Seating"]
@@ -28,6 +30,7 @@ class Seating:
     def __init__(self, broker: AsyncBroker, processes: Processes | None, codec: Codec) -> None:
         self.threads = ThreadSeats(broker)
         self.processes = processes
+        self._own: Processes | None = None
         self._codec = codec
 
     async def take(self, function: TaskFunction, nesting: int = 0) -> Seat:
@@ -35,6 +38,8 @@ class Seating:
 
         :param nesting: How many tasks are around the run that it is for.
         """
+        if self.processes is None:
+            self._follow_receiver()
         if self.processes is None or function.task in self.processes.avoided:
             return await self.threads.take(nesting)
         if isinstance(function.reference, Reference):
@@ -47,6 +52,19 @@ class Seating:
             reason = function.reference
         self.keep_here(function, reason)
         return await self.threads.take(nesting)
+
+    def shutdown(self) -> None:
+        """End the threads and processes that nobody else ends."""
+        self.threads.shutdown()
+        if self._own is not None:
+            self._own.shutdown()
+
+    def _follow_receiver(self) -> None:
+        """Have processes where taskiq's receiver was given a pool of them, whose own know nothing of attempts."""
+        receiver = find_receiver()
+        if receiver is not None and receiver.is_process_pool:
+            count = getattr(receiver.executor, "_max_workers", None) or os.cpu_count() or 1
+            self.processes = self._own = Processes(count)
 
     def keep_here(self, function: TaskFunction, reason: str) -> None:
         """Let a task run in threads from now on, and say so once."""

@@ -278,7 +278,7 @@ class Worker:
 
     def shutdown(self) -> None:
         """End the threads that this worker has started."""
-        self.seating.threads.shutdown()
+        self.seating.shutdown()
 
     # The way in
 
