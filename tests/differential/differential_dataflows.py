@@ -280,11 +280,11 @@ class Maker:
     kinds: dict[str, str] = field(factory=lambda: {"a": "n", "b": "n", "xs": "l"})
 
     def function(
-        self, gives: str, *, of: list[str], extra: tuple[str, ...] = (), replaced: bool = True
+        self, gives: str, *, of: list[str], extra: tuple[str, ...] = (), inside: bool = False
     ) -> Function:
         """Return a function of some of the data there is, and of ``extra``.
 
-        :param replaced: Whether data that there is may replace a default.
+        :param inside: Whether it stands in a pipeline within the pipeline, whose defaults only inputs replace.
         """
         random = self.random
         rest = [name for name in of if name not in extra]
@@ -292,8 +292,12 @@ class Maker:
         params: list[tuple[str, int | None]] = [(name, None) for name in names]
         if random.random() < 0.3:
             params.append((random.choice(("rate", "limit")), random.randint(1, 3)))
-        numbers = [name for name in of if self.kinds[name] == "n" and name not in names]
-        if replaced and numbers and random.random() < 0.2:
+        numbers = [
+            name
+            for name in of
+            if self.kinds[name] == "n" and name not in names and (name in ("a", "b") or not inside)
+        ]
+        if numbers and random.random() < 0.2:
             params.append((random.choice(numbers), 5))
         return Function(tuple(params), gives, random.randint(1, 9), random.random() < 0.3)
 
@@ -324,9 +328,9 @@ class Maker:
         random = self.random
         of = [name for name in data if name != over]
         several = random.random() < 0.4
-        body = [Task(self.function("n", of=of, extra=("item",), replaced=not several), ("made",))]
+        body = [Task(self.function("n", of=of, extra=("item",), inside=several), ("made",))]
         if several:
-            body.append(Task(self.function("n", of=of, extra=("made",), replaced=False), ("last",)))
+            body.append(Task(self.function("n", of=of, extra=("made",), inside=True), ("last",)))
         limit = random.choice((None, None, 1, 2))
         return Map(tuple(body), over, "item", output, random.random() < 0.4, limit)
 

@@ -189,7 +189,9 @@ def test_a_pipeline_as_the_body() -> None:
         ("features", "rename"),
         ("features", "rename"),
     )
-    assert node.params == {}
+    # What it leaves at a default takes an input of that name, as a task would.
+    assert node.params == {"folder": Input("folder")}
+    assert node.optional == {"folder"}
     chained = mapped(
         pipeline(list_tracks).map(Pipeline(broker, rename).call_next(rename), over="tracks"), "map_tracks"
     )

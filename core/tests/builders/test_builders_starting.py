@@ -210,3 +210,32 @@ async def test_an_input_that_only_replaces_a_default_of_what_is_wanted_may_be_le
     assert await pipeline.kiq_dataflow(rate=7) == {"takes": 7}
     with pytest.raises(GraphError, match="'rate'"):
         await DataflowPipeline.from_tasks(broker, both).kiq_dataflow()
+
+
+@pytest.mark.parametrize("inner", ["task", "pipeline", "map"])
+async def test_an_input_replaces_the_default_of_that_name_however_deep_it_stands(inner: str) -> None:
+    broker = InMemoryBroker()
+
+    @broker.task
+    @pipeline_task(output="first")
+    async def first(rate: int) -> list[int]:
+        return [rate]
+
+    @broker.task
+    @pipeline_task(output="last")
+    async def last(first: list[int], rate: int = 5) -> int:
+        return rate
+
+    @broker.task
+    @pipeline_task(output="each")
+    async def each(item: int, rate: int = 5) -> int:
+        return rate
+
+    pipeline = DataflowPipeline.from_tasks(broker, [first])
+    if inner == "map":
+        body = DataflowPipeline.from_tasks(broker, [each])
+        pipeline.map(body, over="first", output="last", item_param="item")
+    else:
+        part = last if inner == "task" else DataflowPipeline.from_tasks(broker, [last])
+        pipeline = DataflowPipeline.from_tasks(broker, [first, part])
+    assert (await pipeline.kiq_dataflow(rate=7))["last"] == ([7] if inner == "map" else 7)

@@ -19,7 +19,7 @@ from taskiq_flow.graph.model import (
     Source,
 )
 from taskiq_flow.wiring.binding import Need, rename_needs
-from taskiq_flow.wiring.given import free_inputs
+from taskiq_flow.wiring.given import free_inputs, graph_given
 from taskiq_flow.wiring.inlining import Inlining, SourceOf
 from taskiq_flow.wiring.joins import first_of, only_after
 from taskiq_flow.wiring.options import graph_with_defaults
@@ -66,8 +66,10 @@ class GraphPlace:
 
         :param source_of: Returns the source of data in the dataflow, by its name; ``None`` if there is none.
         """
-        graph = graph_with_defaults(self.graph, retry, None, serializer)
-        return self._inlining(graph).nodes(self._by_input(source_of))
+        opened = [need.parameter for need in self.defaults if isinstance(source_of(need.data), Input)]
+        graph = graph_given(self.graph, opened, tuple(self.graph.outputs)) if opened else self.graph
+        graph = graph_with_defaults(graph, retry, None, serializer)
+        return self._inlining(graph).nodes(self._by_input(source_of, opened))
 
     def list_names(self) -> tuple[str, ...]:
         """Return the names of all data that it can take, and of what it produces."""
@@ -93,8 +95,14 @@ class GraphPlace:
         names = {**self.names, **{need.parameter: need.data for need in self.needs}}
         return Inlining(graph=graph, prefix=self.prefix, data=self.data, names=names)
 
-    def _by_input(self, source_of: SourceOf) -> SourceOf:
-        data = {need.parameter: need.data for need in self.needs}
+    @property
+    def defaults(self) -> tuple[Need, ...]:
+        """What the graph leaves at a default, which takes an input of that name as a parameter of a task does."""
+        return tuple(Need(name, data, required=False) for name, data in self._free_names().items())
+
+    def _by_input(self, source_of: SourceOf, opened: Iterable[str] = ()) -> SourceOf:
+        needs = (*self.needs, *(need for need in self.defaults if need.parameter in opened))
+        data = {need.parameter: need.data for need in needs}
         return lambda name: source_of(data[name]) if name in data else None
 
 

@@ -15,7 +15,7 @@ from taskiq_flow.graph.model import Graph, Input, InputSpec, Literal, MapNode, O
 from taskiq_flow.graph.tolerance import tolerant_parameters
 from taskiq_flow.tasks.annotations import signature_of
 from taskiq_flow.wiring.binding import Need, needs_of, rename_needs
-from taskiq_flow.wiring.given import free_inputs
+from taskiq_flow.wiring.given import free_inputs, graph_given
 from taskiq_flow.wiring.naming import Names, is_data_name
 from taskiq_flow.wiring.options import find_registered_name, graph_with_defaults, node_options
 from taskiq_flow.wiring.values import literal
@@ -132,6 +132,11 @@ class TaskPlace:
         bound = {name: literal(value, parameter=name, task=self.name) for name, value in values.items()}
         return evolve(self, needs=tuple(needs.values()), bound={**self.bound, **bound})
 
+    @property
+    def defaults(self) -> tuple[Need, ...]:
+        """Nothing: parameters with a default are among the needs."""
+        return ()
+
     def list_names(self) -> tuple[str, ...]:
         """Return the names of all data that it can take, and of what it produces."""
         return (*(need.data for need in self.needs), *self._defaults().values(), *self.outputs)
@@ -207,13 +212,25 @@ class MapPlace:
         )
         return (*(Need(item, over, declared=True) for item, over in self.lists.items()), *shared)
 
+    @property
+    def defaults(self) -> tuple[Need, ...]:
+        """What the body leaves at a default, which takes an input of that name as a parameter of a task does."""
+        return tuple(Need(name, data, required=False) for name, data in self._free_names().items())
+
     def node(self, wiring: Wiring, retry: Retry, serializer: str | None = None) -> MapNode:
         """Return the node, wired to the data that exists."""
-        shared = [need for need in self.needs[len(self.lists) :] if need.data in wiring]
+        opened = [need.parameter for need in self.defaults if isinstance(wiring.get(need.data), Input)]
+        needs = (*self.needs[len(self.lists) :], *self.defaults)
+        shared = [
+            need
+            for need in needs
+            if need.data in wiring and (need.parameter in self.body.inputs or need.parameter in opened)
+        ]
+        body = graph_given(self.body, opened, tuple(self.body.outputs)) if opened else self.body
         (item, over), *also = self.lists.items()
         return MapNode(
             name=self.name,
-            body=graph_with_defaults(self.body, retry, None, serializer),
+            body=graph_with_defaults(body, retry, None, serializer),
             items=wiring[over],
             item=item,
             also={each: wiring[name] for each, name in also},

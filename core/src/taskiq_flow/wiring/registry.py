@@ -296,7 +296,7 @@ class DataflowRegistry(EarlierNames):
                 place,
                 tuple(
                     need
-                    for need in place.needs
+                    for need in (*place.needs, *place.defaults)
                     if need.required
                     or need.declared
                     # The task's own outputs do not replace the default of a parameter.
