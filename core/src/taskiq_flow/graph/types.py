@@ -13,6 +13,7 @@ from typing import Literal as OneOf
 import typing_extensions
 from typing_extensions import is_typeddict
 
+from taskiq_flow._words import name_class
 from taskiq_flow.graph._shapes import (
     JsonKind,
     is_listlike,
@@ -122,7 +123,15 @@ def tuple_of(elements: typing.Iterable[Any]) -> Any:
 def describe(annotation: Any) -> str:
     """Return an annotation as a person would write it."""
     if isinstance(annotation, type) and not typing.get_args(annotation):
-        return "None" if annotation is type(None) else annotation.__name__
+        name = name_class(annotation)
+        # A class that is called like a built-in one needs its module; of others the name alone says enough.
+        return (
+            "None"
+            if annotation is type(None)
+            else annotation.__name__
+            if name == annotation.__qualname__
+            else name
+        )
     text = str(annotation).replace("typing_extensions.", "").replace("typing.", "")
     return text if len(text) <= _LONGEST_DESCRIPTION else f"{text[:_LONGEST_DESCRIPTION]}…"
 
