@@ -235,10 +235,10 @@ class RenewTakesBack(MemoryLeases):
 
 class RenewForgetsTheTerm(MemoryLeases):
     async def renew(self, lease: Lease, ttl: float) -> Lease | None:
-        held = self._state.leases.get(lease.name)
+        held, term = self._state.leases.get(lease.name), self._state.lease_ends.get(lease.name, 0.0)
         renewed = await super().renew(lease, ttl)
         if held is not None:
-            self._state.leases[lease.name] = held
+            self._state.leases[lease.name], self._state.lease_ends[lease.name] = held, term
         return renewed
 
 

@@ -57,12 +57,14 @@ def _read(group: str) -> tuple[list[InstalledEntryPoint], list[tuple[str, Except
 
     found: list[InstalledEntryPoint] = []
     unreadable: list[tuple[str, Exception]] = []
-    seen: set[str] = set()
+    by_name: dict[str, list[Any]] = {}
     for distribution in importlib_metadata.distributions():
         try:
-            if (key := _key(distribution)) in seen:
-                continue
-            seen.add(key)
+            by_name.setdefault(_key(distribution), []).append(distribution)
+        except Exception as error:  # noqa: BLE001 - a broken distribution may raise anything
+            unreadable.append((_place(distribution), error))
+    for distribution in [_choose(alike, unreadable) for alike in by_name.values()]:
+        try:
             entry_points = tuple(distribution.entry_points.select(group=group))
             # Metadata is slow to parse, so it is read only for the few distributions with such entry points.
             if entry_points:
@@ -75,6 +77,33 @@ def _read(group: str) -> tuple[list[InstalledEntryPoint], list[tuple[str, Except
     return found, unreadable
 
 
+def _choose(alike: list[Any], unreadable: list[tuple[str, Exception]]) -> Any:
+    """Return the distribution that hides others of its name: the first one, unless an upgrade has left only its folder.
+
+    :param unreadable: Gets the folders that were left.
+    """
+    if len(alike) == 1:
+        return alike[0]
+    whole = [each for each in alike if _is_whole(each)]
+    if not whole:
+        return alike[0]
+    for each in alike:
+        if each is whole[0]:
+            break
+        problem = (
+            f"it has no metadata, and {_place(whole[0])} is used; an upgrade may have left it, so delete it"
+        )
+        unreadable.append((_place(each), ValueError(problem)))
+    return whole[0]
+
+
+def _is_whole(distribution: Any) -> bool:
+    try:
+        return bool(distribution.read_text("METADATA") or distribution.read_text("PKG-INFO"))
+    except Exception:  # noqa: BLE001 - a broken distribution may raise anything
+        return False
+
+
 def same_name(name: str) -> str:
     """Return a distribution's name in its normal form, in which all its spellings are equal."""
     return name.lower().replace("_", "-").replace(".", "-")
@@ -85,9 +114,12 @@ def version_of(distribution: str) -> str:
     import importlib_metadata
 
     try:
-        return importlib_metadata.version(distribution)
+        return str(importlib_metadata.version(distribution))
     except importlib_metadata.PackageNotFoundError:
         return "unreleased"
+    except Exception:  # noqa: BLE001 - an upgrade may have left a folder of the same name, and nothing in it
+        found = filter(_is_whole, importlib_metadata.distributions(name=distribution))
+        return next((version for each in found if (version := _field(each, "Version"))), "unreleased")
 
 
 def _make_entry_point(entry_point: Any, distribution: str, version: str) -> InstalledEntryPoint:

@@ -427,6 +427,10 @@ class RunStore(ABC):
     def from_url(cls, url: str) -> RunStore:
         """Make a store from its URL, without connecting yet."""
 
+    def describe_keeping(self) -> str:
+        """Say how long finished runs are kept, for people; empty where that is decided elsewhere."""
+        return ""
+
     async def startup(self) -> None:  # noqa: B027 - there may be nothing to do
         """Connect, and make tables if there are none."""
 

@@ -281,6 +281,9 @@ def start_a_run(application: Any) -> None:
 def test_an_application_that_nobody_works_for(application: Any, findings: Any) -> None:
     found = findings(0)
     assert found["store", "memory://"]["text"].startswith("answers; a lease and a blob there and back took")
+    assert found["store", "memory://"]["text"].endswith(
+        "; it keeps 1,000 finished runs at most, and 256 MiB of them"
+    )
     assert found["store", "MemoryStore"]["state"] == "note"
     assert found["store", "MemoryStore"]["text"] == (
         "is of one process alone, and Nowhere hands tasks to others, which do not find its runs"

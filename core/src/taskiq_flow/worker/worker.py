@@ -16,13 +16,13 @@ from taskiq.result import TaskiqResult
 from taskiq_flow._background import backoffs, keep_running
 from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
-from taskiq_flow.errors import PayloadError, StoreError
+from taskiq_flow.errors import PayloadError, RunNotFound, StoreError
 from taskiq_flow.machine import events as ev
 from taskiq_flow.messages.envelope import ENVELOPE, Envelope, address_of
 from taskiq_flow.payloads import Failure, FailureKind, Payload
 from taskiq_flow.store import Notice
 from taskiq_flow.tasks.labels import RETRY_ON_ERROR
-from taskiq_flow.values.failures import failure_of
+from taskiq_flow.values.failures import failure_of, text_of
 from taskiq_flow.worker.adoption import Adoption
 from taskiq_flow.worker.attempts import Attempt, AttemptKey
 from taskiq_flow.worker.functions import TaskFunction, task_function_of
@@ -42,6 +42,8 @@ receiver_logger = open_log("taskiq.receiver.receiver")
 
 # This is how taskiq is told not to store a result. Making one anew is a good part of what a cell costs.
 _NO_RESULT = NoResultError()
+
+_MOST_UNKNOWN_RUNS = 1_000
 
 
 class Worker:
@@ -80,6 +82,7 @@ class Worker:
         # Those that are about to begin, or are over, as long as the store has not answered.
         self._unsettled: set[AttemptKey] = set()
         self._threads: set[AttemptKey] = set()
+        self._unknown_runs: set[str] = set()
         self._listens = False
         self._followups: set[asyncio.Task[None]] = set()
         # With a broker that executes in place, the sender hears of what goes wrong around an attempt.
@@ -316,6 +319,8 @@ class Worker:
             if not claimed:
                 attempt.refused = attempt.skip = True
                 attempt.give_back_seat()
+        if not claimed:
+            await self._warn_of_unknown_run(envelope)
         if claimed:
             self._running[attempt.key] = attempt
             attempt.let_go = self._let_go
@@ -323,6 +328,22 @@ class Worker:
             if current is not None:
                 current.add_done_callback(functools.partial(self._look_for_orphan, attempt))
         return claimed
+
+    async def _warn_of_unknown_run(self, envelope: Envelope) -> None:
+        """Say once that a message is about a run that this worker's store does not have."""
+        try:
+            await self._store.runs.get(envelope.run)
+        except RunNotFound:
+            if envelope.run not in self._unknown_runs and len(self._unknown_runs) < _MOST_UNKNOWN_RUNS:
+                self._unknown_runs.add(envelope.run)
+                logger.warning(
+                    "a message for cell %r of run %s is dropped, because the run is not in the store of this worker; "
+                    "either it was deleted, or whoever started it uses another store",
+                    envelope.cell,
+                    envelope.run,
+                )
+        except Exception as error:  # noqa: BLE001 - stores raise what their drivers raise
+            logger.warning("cannot tell whether run %s is in the store: %s", envelope.run, text_of(error))
 
     async def _claim_again(self, attempt: Attempt, notice: Notice) -> bool:
         """Claim an attempt after the store has failed to say whether it is ours."""

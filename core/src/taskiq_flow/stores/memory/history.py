@@ -16,12 +16,14 @@ from typing import Any, overload
 from attrs import define, field, frozen
 
 from taskiq_flow.machine.events import CellDispatched, CellStarted, CellSucceeded, Event
-from taskiq_flow.payloads import Value
+from taskiq_flow.payloads import ClaimCheck, ListedValue, Payload, Value, bare
 
-__all__ = ["PACKED_AT_ONCE", "History"]
+__all__ = ["PACKED_AT_ONCE", "History", "size_in_memory"]
 
 PACKED_AT_ONCE = 4096
 """How many events become columns in one go; fewer at the end of a log are kept as they are, which is quicker."""
+
+_BYTES_PER_EVENT = 100
 
 _OTHER, _DISPATCHED, _STARTED, _SUCCEEDED = range(4)
 _KINDS: dict[type, int] = {
@@ -29,6 +31,16 @@ _KINDS: dict[type, int] = {
     CellStarted: _STARTED,
     CellSucceeded: _SUCCEEDED,
 }
+
+
+def size_in_memory(value: Value) -> int:
+    """Return about how many bytes a value takes; blobs are kept elsewhere."""
+    if type(value) is Payload:
+        return len(value.data)
+    if type(value) is ClaimCheck:
+        return 0
+    found = bare(value)
+    return sum(map(size_in_memory, found.parts)) if type(found) is ListedValue else size_in_memory(found)
 
 
 @define(eq=False)
@@ -50,6 +62,14 @@ class History:
             starts = range(0, whole, PACKED_AT_ONCE)
             self._packs += tuple([_Pack.of(latest[first : first + PACKED_AT_ONCE]) for first in starts])
             del latest[:whole]
+
+    def size(self) -> int:
+        """Return about how many bytes it takes: its values, and something for each event."""
+        values = sum(sum(map(size_in_memory, pack.outputs)) for pack in self._packs)
+        latest = sum(
+            sum(map(size_in_memory, event.outputs)) for event in self._latest if type(event) is CellSucceeded
+        )
+        return values + latest + _BYTES_PER_EVENT * len(self)
 
     def since(self, offset: int) -> Sequence[Event]:
         """Give the events from an offset on that are there now; what is added later is not among them.

@@ -30,8 +30,7 @@ class MemoryRunTable(RunTable):
             entry = Entry(evolve(record), weakref.ref(record))
             state.runs[record.id] = entry
             if record.outcome is not None:
-                state.finished[record.id] = entry
-                state.trim()
+                state.keep_finished(record.id, entry)
             return True
 
     async def get(self, run: str) -> RunRecord:
@@ -63,8 +62,7 @@ class MemoryRunTable(RunTable):
                 return
             entry.record = evolve(entry.record, outcome=outcome)
             entry.ring()
-            state.finished[run] = entry
-            state.trim()
+            state.keep_finished(run, entry)
 
     async def wait(self, run: str) -> RunRecord:
         """Return the run once it has an outcome."""

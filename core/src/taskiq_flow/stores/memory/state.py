@@ -9,6 +9,7 @@ event loop of its caller, which may be another one for every call.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import weakref
 from collections import OrderedDict, deque
@@ -19,9 +20,11 @@ from attrs import define, field, frozen
 from taskiq_flow.clock import Clock, wake
 from taskiq_flow.errors import LeaseLost, RunNotFound
 from taskiq_flow.store import Lease, Notice, RunRecord, WorkerInfo
-from taskiq_flow.stores.memory.history import History
+from taskiq_flow.stores.memory.history import History, size_in_memory
 
 __all__ = ["Claims", "Entry", "NoticeBox", "State", "Waiters"]
+
+logger = logging.getLogger("taskiq_flow")
 
 Claims = dict[tuple[str, int], "str | None"]
 """The worker that claimed each attempt, by cell and number; ``None`` for a revoked attempt."""
@@ -65,7 +68,10 @@ class Waiters:
 
 @define(eq=False)
 class Entry:
-    """One run with its log, claims and waiters."""
+    """One run with its log, claims and waiters.
+
+    :ivar size: About how many bytes it takes, once it has finished.
+    """
 
     record: RunRecord
     created_with: weakref.ref[RunRecord]
@@ -74,6 +80,7 @@ class Entry:
     readers: Waiters = field(factory=Waiters)
     watchers: Waiters = field(factory=Waiters)
     uses: int = 0
+    size: int = 0
 
     @property
     def in_use(self) -> bool:
@@ -107,6 +114,7 @@ class State:
 
     clock: Clock
     max_finished_runs: int
+    max_finished_bytes: int
     lock: AbstractContextManager[bool] = field(factory=threading.RLock)
     runs: dict[str, Entry] = field(factory=dict)
     finished: OrderedDict[str, Entry] = field(factory=OrderedDict)
@@ -116,6 +124,8 @@ class State:
     lease_ends: dict[str, float] = field(factory=dict)
     numbers: dict[str, int] = field(factory=dict)
     workers: dict[str, WorkerInfo] = field(factory=dict)
+    # How many bytes the finished runs take, and whether somebody was told that some were forgotten.
+    _totals: dict[str, int] = field(factory=lambda: {"bytes": 0, "told": 0})
 
     def entry(self, run: str) -> Entry:
         """Return a run.
@@ -188,20 +198,44 @@ class State:
     def drop(self, run: str) -> bool:
         """Delete a run with its blobs, and wake its waiters; return whether it was there."""
         self.blobs.pop(run, None)
-        self.finished.pop(run, None)
+        if (finished := self.finished.pop(run, None)) is not None:
+            self._totals["bytes"] -= finished.size
         entry = self.runs.pop(run, None)
         if entry is None:
             return False
         entry.ring()
         return True
 
-    def trim(self) -> None:
-        """Delete the runs that finished first, beyond ``max_finished_runs``; a run in use counts as new."""
+    def keep_finished(self, run: str, entry: Entry) -> None:
+        """Count a run among the finished ones, and forget those that are too many."""
+        outcome = entry.record.outcome
+        values = [*entry.record.inputs.values(), *(() if outcome is None else outcome.outputs.values())]
+        blobs = self.blobs.get(run, {}).values()
+        entry.size = entry.history.size() + sum(map(size_in_memory, values)) + sum(map(len, blobs))
+        self._totals["bytes"] += entry.size
+        self.finished[run] = entry
+        self._trim()
+
+    def _trim(self) -> None:
+        """Delete the runs that finished first, beyond the limits; a run in use counts as new."""
         in_use = 0
-        while len(self.finished) > self.max_finished_runs and in_use < _IN_USE_PER_TRIM:
+        while self._are_too_many() and in_use < _IN_USE_PER_TRIM:
             run, entry = next(iter(self.finished.items()))
             if entry.in_use:
                 self.finished.move_to_end(run)
                 in_use += 1
-            else:
-                self.drop(run)
+                continue
+            self.drop(run)
+            if not self._totals["told"]:
+                self._totals["told"] = 1
+                logger.warning(
+                    "the memory store begins to forget the oldest finished runs, as it keeps %d runs and %d MiB; raise "
+                    "max_finished_runs or max_finished_bytes, or use another store",
+                    self.max_finished_runs,
+                    self.max_finished_bytes >> 20,
+                )
+
+    def _are_too_many(self) -> bool:
+        if not self.finished:
+            return False
+        return len(self.finished) > self.max_finished_runs or self._totals["bytes"] > self.max_finished_bytes

@@ -121,7 +121,9 @@ async def _round_trip(flow: Flow) -> str:
             raise StoreError("it gives back other bytes than it was given")
     finally:
         await flow.store.blobs.delete_run(mark)
-    return f"answers; a lease and a blob there and back took {1000 * (time.perf_counter() - began):.0f} ms"
+    took = f"answers; a lease and a blob there and back took {1000 * (time.perf_counter() - began):.0f} ms"
+    keeps = flow.store.describe_keeping()
+    return f"{took}; {keeps}" if keeps else took
 
 
 async def _start(flow: Flow) -> str:
