@@ -21,6 +21,13 @@ _HERE = Path(__file__).parent
 _SECONDS = 240
 
 
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # the package around it is missing
+        return False
+
+
 @frozen(kw_only=True)
 class Outcome:
     """What came of a run of a suite.
@@ -50,7 +57,7 @@ class Suite:
         :param folder: Where to unpack it.
         :param needs: The packages that its tests import.
         """
-        missing = sorted(name for name in needs if find_spec(name) is None)
+        missing = sorted(name for name in needs if not _is_there(name))
         if missing:
             pytest.skip(
                 f"the suite of {distribution} needs {', '.join(missing)}; `tox run -e peers` installs that"
