@@ -204,7 +204,7 @@ def the_scheduler_forgets_what_runs(patch: Patch) -> None:
 
 @mutant(deleting=0.7, delay=10.0)
 def deleted_runs_are_driven_on(patch: Patch) -> None:
-    patch.setattr("taskiq_flow.driver.driver._SECONDS_OF_SILENCE", float("inf"))
+    patch.setattr("taskiq_flow.driver.active._SECONDS_OF_SILENCE", float("inf"))
 
 
 @pytest.mark.slow
