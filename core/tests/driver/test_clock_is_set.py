@@ -11,6 +11,7 @@ from attrs import define
 from taskiq import InMemoryBroker
 
 from taskiq_flow import Flow, GiveUp, MemoryStore, Pipeline, Retry, RetryPolicy
+from taskiq_flow.driver.timekeeping import Timekeeping
 from taskiq_flow.driver.timers import Timers
 from taskiq_flow.driver.watch import WorkerWatch
 from taskiq_flow.retry import CellView, FailedAttempt, RetryDecision
@@ -149,3 +150,14 @@ def test_timers_move_with_the_clock() -> None:
     assert timers.next_due() == 15.0
     assert list(timers.pop_due(15.0)) == [("r", "b")]
     assert not timers
+
+
+def test_what_is_due_at_a_time_is_due_when_the_clock_shows_it() -> None:
+    clock = SetClock(1_000_000_000.1)
+    kept = Timekeeping(clock)
+    for tenths in range(1, 1_000):
+        due = clock.now() + tenths / 10
+        assert kept.steady_at(due) == due
+    clock.offset = HOUR
+    assert kept.read() == HOUR
+    assert kept.steady_at(clock.now() + 10.0) == clock.time + 10.0

@@ -127,11 +127,6 @@ class Driver:
         self._journal.lease = lease
 
     @property
-    def now(self) -> float:
-        """When its last turn began, in seconds since the epoch."""
-        return self._now
-
-    @property
     def idle(self) -> bool:
         """Whether no run is being driven."""
         return not self._runs
@@ -195,7 +190,7 @@ class Driver:
     async def turn(self) -> float | None:
         """Do everything that can be done now.
 
-        :returns: When the next turn is due without a notice, in seconds since the epoch; ``None`` for never.
+        :returns: When the next turn is due without a notice, by the steady time of the clock; ``None`` for never.
         :raises LeaseLost: another driver has taken the pool over; this one must not be used any more.
         """
         if (step := self._time.read()) != 0.0:
@@ -237,7 +232,10 @@ class Driver:
         if self._runs:
             # There is no notice about a worker that dies, or a run that is deleted.
             due = self._watch.next_look if due is None else min(due, self._watch.next_look)
-        return now if self._resumed else due
+        if self._resumed:
+            due = now
+        # The clock may be set while this is waited for.
+        return None if due is None else self._time.steady_at(due)
 
     async def _read(self, notice: Notice) -> None:
         run, event = self._runs.get(notice.run), notice.event

@@ -207,9 +207,7 @@ class _Driving:
         self._driver.lease = renewed
 
     async def _turn(self) -> None:
-        due = await self._driver.turn()
-        # The clock may be set while this waits.
-        self._due = None if due is None else self._clock.monotonic() + (due - self._driver.now)
+        self._due = await self._driver.turn()
 
     async def _retry(self, step: Callable[[], Awaitable[None]]) -> None:
         """Repeat a step until it succeeds; events and instructions that a failed one has collected are still there."""

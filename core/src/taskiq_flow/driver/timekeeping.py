@@ -39,3 +39,12 @@ class Timekeeping:
             return 0.0
         logger.warning("the clock was set by %+.1f s; what this process waits for is moved with it", step)
         return step
+
+    def steady_at(self, time: float) -> float:
+        """Return when the clock will show a time, unless it is set before, by the clock's steady time.
+
+        :param time: Seconds since the epoch.
+        """
+        # In this order: the difference is exact. A sum of two times since the epoch is rounded, and what is waited for
+        # until a moment too early is waited for again and again.
+        return self._steady + (time - self.now)
