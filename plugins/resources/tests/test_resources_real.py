@@ -161,7 +161,8 @@ async def test_a_retry_that_asks_for_more_than_anybody_has_is_a_final_failure_wi
     reason = "not tried again: the retry asks for 8 of 'cpu', and the largest worker ('only') has 4"
     with pytest.raises(ValueError, match="out of breath") as caught:
         await handle.result(20)
-    assert reason in str(caught.value)
+    assert str(caught.value) == "out of breath"
+    assert reason in caught.value.__notes__
     assert attempts == 3
     assert [event.reason async for event in handle.events() if isinstance(event, ev.AttemptFailed)][
         -1

@@ -82,7 +82,7 @@ class Demands:
             return event
         reason = f"not tried again: the retry {problem}"
         # An exception revived from its own arguments would not show the reason.
-        failure = evolve(event.failure, message=f"{event.failure.message} ({reason})", args=None)
+        failure = evolve(event.failure, notes=(*event.failure.notes, reason))
         return evolve(
             event, failure=failure, retry_at=None, reason=reason, resources=None, queue=None, priority=None
         )

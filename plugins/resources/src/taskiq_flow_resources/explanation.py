@@ -61,7 +61,8 @@ async def _describe(flow: Flow, run: str) -> tuple[RunDescription, float]:
 
 def as_data(description: RunDescription) -> dict[str, Any]:
     """Return everything as plain data."""
-    data = asdict(description, recurse=True)
+    # The graph is for pictures; its text is what `taskiq flow graph` writes.
+    data = asdict(description, recurse=True, filter=lambda field, _: field.name != "graph")
     return {**data, "status": description.status.value}
 
 
