@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from taskiq import InMemoryBroker
 
+from queue_broker import QueueBroker
 from taskiq_flow import (
     CPUProfile,
     Flow,
@@ -107,7 +108,7 @@ def test_what_a_flow_is_told_of_this_process_is_checked(options: dict[str, Any],
 
 async def test_a_worker_announces_what_it_has() -> None:
     store = MemoryStore()
-    broker = InMemoryBroker()
+    broker = QueueBroker()
     broker.is_worker_process = True
     Flow(broker, store=store, capacity={"cpu": 2, "gpu": 1}, queue="mine")
     await broker.startup()
