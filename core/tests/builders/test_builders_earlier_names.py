@@ -132,6 +132,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
         ("max_retrys", "max_retries=…"),
         ("retry_delay", "retry_policy={'delay': …}"),
         ("retries", "max_retries=…"),
+        ("resources", "@ResourceProfile(…)"),
     ],
 )
 def test_words_of_a_task_that_look_like_options_are_warned_of(

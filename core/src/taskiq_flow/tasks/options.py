@@ -44,6 +44,9 @@ _OTHER_SPELLINGS = {
     "time_limit": "timeout",
     "soft_time_limit": "timeout",
     "retry": "retry_policy",
+    "resources": "@ResourceProfile(…) above the function",
+    "cpu_units": "@CPUProfile(cpu_units=…) above the function",
+    "ram_mb": "@RAMProfile(ram_mb=…) above the function",
 }
 # Labels of taskiq, its middlewares, brokers and schedule sources.
 _WORDS_OF_OTHERS = ("queue_name", "schedule", "retry_on_error", "delay", "task_name")
@@ -155,7 +158,7 @@ def _warn_of_lookalikes(task: str, words: Iterable[str]) -> None:
                 "labels={%r: …}",
                 task,
                 word,
-                meant if "=" in meant else f"{meant}=…",
+                meant if "…" in meant else f"{meant}=…",
                 word,
             )
 
