@@ -137,3 +137,26 @@ async def test_what_follows_a_handled_failure_runs(tasks: Tasks) -> None:
 def test_drawings_say_so(tasks: Tasks) -> None:
     pipeline = Pipeline(tasks.broker, tasks.fail).call_next(tasks.rescue)
     assert "value <- fail (or its failure)" in pipeline.render()
+
+
+@pytest.mark.parametrize("otherwise", [False, True])
+async def test_a_side_that_failed_is_a_failure_and_not_the_value_before_the_branch(
+    tasks: Tasks, otherwise: bool
+) -> None:
+    @tasks.broker.task
+    async def positive(x: int) -> bool:
+        return x > 0
+
+    sides = (tasks.fail, tasks.succeed) if otherwise else (tasks.fail,)
+    pipeline = Pipeline(tasks.broker, tasks.succeed).branch(positive, *sides).call_next(tasks.rescue)
+    assert await value(pipeline, 1) == -1
+    assert await value(pipeline, -5) == (-3 if otherwise else -4)
+
+
+async def test_a_predicate_that_failed_is_a_failure_too(tasks: Tasks) -> None:
+    @tasks.broker.task
+    async def doubtful(x: int) -> bool:
+        raise LookupError("who knows")
+
+    pipeline = Pipeline(tasks.broker, tasks.succeed).branch(doubtful, tasks.succeed).call_next(tasks.rescue)
+    assert await value(pipeline, 1) == -1

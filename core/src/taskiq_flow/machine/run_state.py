@@ -156,6 +156,8 @@ class RunState(CleanUp):
             elif type(place) is Slot:
                 produced = outputs.get(place.node)
                 value = None if produced is None else produced[place.output]
+            elif param.tolerant:
+                value = self._value_or_failure(scope, place)  # of several places the first may have failed
             else:
                 value = resolve(place, inputs, outputs)
             if value is not None:
