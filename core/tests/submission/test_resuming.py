@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from taskiq import InMemoryBroker
 
-from taskiq_flow import DataflowPipeline, Flow, Pipeline, RunHandle, pipeline_task
+from taskiq_flow import DataflowPipeline, Failure, Flow, Pipeline, RunHandle, pipeline_task
 from taskiq_flow.errors import GraphError, ResumeError, RunCancelled, RunNotFound
 from taskiq_flow.machine import events as ev
 from taskiq_flow.store import RunStatus, id_of_resumption
@@ -307,3 +307,35 @@ async def test_a_long_chain_is_taken_over_without_recursion(
     broken = False
     assert await (await Flow.of(broker).resume(old)).result() == length
     assert calls == length
+
+
+async def test_a_join_that_took_a_failure_is_executed_again_when_the_task_succeeds() -> None:
+    shop = Shop()
+    load, _, summary = shop.tasks
+    broken = [True]
+
+    @shop.broker.task
+    @pipeline_task(output="doubled")
+    async def double_all(numbers: list[int]) -> list[int]:
+        if broken[0]:
+            raise ValueError("cannot double")
+        return [2 * each for each in numbers]
+
+    @shop.broker.task
+    @pipeline_task(output="text")
+    async def tell(doubled: list[int] | Failure) -> str:
+        return "nothing" if isinstance(doubled, Failure) else str(doubled)
+
+    pipeline = DataflowPipeline.from_tasks(shop.broker, [load, double_all, tell, summary])
+    # Without the report the failure would only go on as a value; with it the run fails, too.
+    old = await shop.failed(pipeline.on_error("continue"), count=3)
+    assert (await old.outputs())["text"] == "nothing"
+    broken[0] = False
+    new = await shop.flow.resume(old)
+    assert await new.result() == {
+        "numbers": [0, 1, 2],
+        "doubled": [0, 2, 4],
+        "text": "[0, 2, 4]",
+        "report": Report(total=6),
+    }
+    assert shop.calls == {"report": 1}

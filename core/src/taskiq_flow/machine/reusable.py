@@ -1,10 +1,10 @@
 """The results of a run that a resumption can reuse.
 
 A result is reusable when its cell succeeded and none of its direct or indirect inputs will change. The predecessors of
-a succeeded cell have succeeded or were skipped, which is final, with one exception: a map that skips errors succeeds
-although some of its items failed. A resumption tries these items again, so the lists of the map may become longer.
-Therefore every node that waits for such a map, even for the order alone, runs again; if it is a map itself, with all
-its items.
+a succeeded cell have succeeded or were skipped, which is final, with two exceptions: a map that skips errors succeeds
+although some of its items failed, and a join that takes failures succeeds behind them. A resumption tries what failed
+again, so the lists of the map may become longer, and the join may get a value. Therefore every node that waits for
+something that failed, even for the order alone, runs again; if it is a map itself, with all its items.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def reusable_results(
             assert isinstance(event, CellSucceeded)
             succeeded[event.cell] = event
     lost = frozenset(lost)
-    stale = _Stale(plan_of(graph), (*machine.suppressed, *lost))
+    stale = _Stale(plan_of(graph), (*machine.suppressed, *machine.failures, *lost))
     return [event for cell, event in succeeded.items() if cell not in lost and cell not in stale]
 
 
