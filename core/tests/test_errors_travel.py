@@ -15,6 +15,7 @@ from taskiq_flow.payloads import Failure, FailureKind
 FAILURE = Failure(kind=FailureKind.TIMEOUT, message="too long", type="builtins:TimeoutError", traceback="...")
 
 ERRORS: dict[str, Exception] = {
+    "AbortPipeline": errors.AbortPipeline("enough is known"),
     "BlobNotFound": errors.BlobNotFound("r1", "k7", "the bucket"),
     "CellFailed": errors.CellFailed("tracks[3]/features", 2, FAILURE, "r1"),
     "CellTimedOut": errors.CellTimedOut("a", 1, FAILURE),
@@ -24,6 +25,7 @@ ERRORS: dict[str, Exception] = {
     "InvalidTransition": errors.InvalidTransition("a", "CellStarted", ["pending", "ready"]),
     "LeaseLost": errors.LeaseLost("another driver has the pool"),
     "PayloadError": errors.PayloadError("too large"),
+    "PipelineError": errors.PipelineError("of the pipeline"),
     "PluginError": errors.PluginError("cannot load plugin 'x'"),
     "ResumeError": errors.ResumeError("was resumed already", run="r1", resumed_as="r1~2"),
     "RetryException": errors.RetryException("busy", delay=2.5),
