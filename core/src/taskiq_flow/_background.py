@@ -1,16 +1,19 @@
-"""Loops that survive faults that pass."""
+"""Loops that survive faults that pass, and waits that end when their task is cancelled."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 from taskiq_flow._logs import open_log
 from taskiq_flow.clock import Clock
 
-__all__ = ["backoffs", "is_asked_to_stop", "keep_running"]
+__all__ = ["backoffs", "is_asked_to_stop", "keep_running", "wait_within"]
 
 logger = open_log("taskiq_flow")
+
+T = TypeVar("T")
 
 _FIRST = 0.05
 _LONGEST = 5.0
@@ -49,3 +52,34 @@ async def keep_running(name: str, action: Callable[[], Awaitable[None]], clock: 
                 raise
             logger.exception("%s failed; trying again in %g s", name, seconds)
             await clock.sleep(seconds)
+
+
+async def wait_within(seconds: float, action: Coroutine[Any, Any, T]) -> T:
+    """Wait for an action for a limited time.
+
+    As :func:`asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes in the moment in which the
+    action ends: a task that is asked to stop would go on, and whoever waits for its end might do so for ever.
+
+    :param seconds: For how long; more than 0.
+    :param action: The action, which is cancelled when it takes longer or the wait is cancelled.
+    :returns: What the action returns.
+    :raises asyncio.TimeoutError: it took longer.
+    """
+    task = asyncio.create_task(action)
+    # An event loop may be closed while somebody waits; nothing is lost then.
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        await _end(task)
+        raise
+    if not done:
+        await _end(task)
+        if task.cancelled():
+            raise asyncio.TimeoutError
+    return task.result()
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -11,6 +11,7 @@ from taskiq.depends.progress_tracker import TaskProgress
 from taskiq.exceptions import TaskiqResultTimeoutError
 from taskiq.result import TaskiqResult
 
+from taskiq_flow._background import wait_within
 from taskiq_flow._logs import open_log
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.errors import CellFailed, FlowError, PayloadError, RunCancelled, RunError, RunTimedOut
@@ -250,7 +251,7 @@ class RunHandle(Generic[T]):
         await self._drive()
         try:
             if timeout is not None and timeout <= 0:
-                # wait_for() with such a timeout would fail without a look at the store.
+                # A wait with such a timeout would fail without a look at the store.
                 record = await self._runtime.store.runs.get(self.id)
                 if record.outcome is None:
                     raise TaskiqResultTimeoutError(timeout=timeout)
@@ -260,7 +261,7 @@ class RunHandle(Generic[T]):
                     record = await self._runtime.store.runs.wait(self.id)
             else:
                 async with lend_place(self._runtime, self.id):
-                    record = await asyncio.wait_for(self._runtime.store.runs.wait(self.id), timeout)
+                    record = await wait_within(timeout, self._runtime.store.runs.wait(self.id))
         except asyncio.TimeoutError:
             raise TaskiqResultTimeoutError(timeout=timeout) from None
         assert record.outcome is not None, "a run that was waited for has an outcome"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
-from taskiq_flow._background import keep_running
+from taskiq_flow._background import keep_running, wait_within
 from taskiq_flow._runtime import Runtime
 from taskiq_flow.driver.contexts import RunContexts, create_clean_task, run_in_context
 from taskiq_flow.driver.loop import DriverLoop
@@ -236,7 +236,7 @@ class Host(Surroundings):
 
     async def _hear_of_lease(self) -> bool:
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._lease_is_free.wait(), _STANDBY_SECONDS / _LOOKS_WHILE_STANDING_BY)
+            await wait_within(_STANDBY_SECONDS / _LOOKS_WHILE_STANDING_BY, self._lease_is_free.wait())
         heard = self._lease_is_free.is_set()
         self._lease_is_free.clear()
         return heard
