@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from itertools import chain, repeat
@@ -21,13 +22,14 @@ _BESIDE = 22.0
 _BELOW = 38.0
 _NARROWEST = 56.0
 _GAP = 6.0
+_FOR_LABELS = 40.0
 _LONGEST_LINE = 60
 
 _FILLS = {"task": "#ffffff", "input": "#e8f0fe", "output": "#e6f4ea"}
 _DASHES = {"data": "", "guard": ' stroke-dasharray="6 3"', "order": ' stroke-dasharray="2 3"'}
 _STYLE = (
     "text{font:11px ui-sans-serif,system-ui,sans-serif;fill:#1f2328}"
-    ".b{stroke:#57606a}.g{fill:#f6f8fa;stroke:#8c959f}.a{fill:none;stroke:#57606a}.l{font-size:9px;fill:#57606a}"
+    ".b{stroke:#57606a}.g{fill:#f6f8fa;stroke:#8c959f}.a{fill:none;stroke:#57606a}.h,.l{font-size:9px;fill:#57606a}.h{stroke:#fff;stroke-width:3px}"
 )
 
 
@@ -81,7 +83,7 @@ def draw_svg(graph: Graph, notes: Mapping[str, NodeNote] | None = None) -> str:
     gaps: _Gaps = {}
     placed, width, height = _place(drawing.parts, drawing, {} if notes is None else notes, gaps)
     every = {each.part.id: each for one in placed for each in one.walk() if each.part is not None}
-    width, height = width + 2 * _PADDING, height + 2 * _PADDING
+    width, height = width + 2 * _PADDING + _FOR_LABELS, height + 2 * _PADDING
     for one in placed:
         one.move(_PADDING, _PADDING)
     title = escape(_printable(graph.name or "pipeline"))
@@ -94,6 +96,7 @@ def draw_svg(graph: Graph, notes: Mapping[str, NodeNote] | None = None) -> str:
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
         *(_shape(each) for each in every.values()),
         *(_line(arrow, every, gaps.get(arrow, ())) for arrow in drawing.arrows),
+        *_labels(drawing.arrows, every, gaps),
     ]
     return "\n".join([*shapes, "</svg>"]) + "\n"
 
@@ -217,22 +220,46 @@ def _line(arrow: Arrow, every: Mapping[str, _Placed], gaps: Iterable[_Placed]) -
     start, end = every[arrow.start], every[arrow.end]
     x, y = start.x + start.width / 2, start.y + start.height
     curve = f"M{x:.1f} {y:.1f}"
-    label_x, label_y = x, y
-    for number, each in enumerate((*gaps, end)):
+    for each in (*gaps, end):
         to_x, to_y = each.x + each.width / 2, each.y
         bend = max(_BELOW / 2, (to_y - y) / 2)
         curve += f"C{x:.1f} {y + bend:.1f} {to_x:.1f} {to_y - bend:.1f} {to_x:.1f} {to_y:.1f}"
-        if not number:
-            label_x, label_y = (x + to_x) / 2, (y + to_y) / 2
         x, y = to_x, to_y
         if each is not end:
             y += each.height
             curve += f"V{y:.1f}"
-    line = f'<path class="a" d="{curve}"{_DASHES[arrow.style]} marker-end="url(#tip)"/>'
-    label = _cut(_printable(", ".join(arrow.labels)))
-    if not label:
-        return line
-    return f'{line}<text class="l" x="{label_x + 3:.1f}" y="{label_y + 3:.1f}">{escape(label)}</text>'
+    return f'<path class="a" d="{curve}"{_DASHES[arrow.style]} marker-end="url(#tip)"/>'
+
+
+def _labels(arrows: Iterable[Arrow], every: Mapping[str, _Placed], gaps: _Gaps) -> Iterator[str]:
+    """Write what flows along each arrow, near that end of it which it shares with fewer others."""
+    arrows = [*arrows]
+    leaving, arriving = Counter(each.start for each in arrows), Counter(each.end for each in arrows)
+    taken: set[tuple[int, int]] = set()
+    for arrow in arrows:
+        label = _cut(_printable(", ".join(arrow.labels)))
+        if not label:
+            continue
+        start, end = every[arrow.start], every[arrow.end]
+        points = [
+            (start.x + start.width / 2, start.y + start.height),
+            *((gap.x, gap.y) for gap in gaps.get(arrow, ())),
+            (end.x + end.width / 2, end.y),
+        ]
+        if leaving[arrow.start] >= arriving[arrow.end]:
+            (x, y), share = points[-1], 0.3
+            other = points[-2]
+        else:
+            (x, y), share = points[0], 0.3
+            other = points[1]
+        x, y = x + share * (other[0] - x) + 3, y + share * (other[1] - y) + 3
+        # One below the other, where two would begin at the same place.
+        while (round(x / 40), round(y / 10)) in taken:
+            y += 10
+        taken.add((round(x / 40), round(y / 10)))
+        text = f'x="{x:.1f}" y="{y:.1f}">{escape(label)}</text>'
+        # What is behind it comes first: not every program paints the border of a text under the text.
+        yield f'<text class="h" aria-hidden="true" {text}<text class="l" {text}'
 
 
 def _cut(text: str) -> str:
