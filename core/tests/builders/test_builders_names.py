@@ -263,3 +263,20 @@ def test_a_copy_has_names_and_values_of_its_own() -> None:
         assert "path" not in one.inputs
         assert "rate" in one.inputs
         assert "rate" not in other.inputs
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda task: Pipeline(broker, task),
+        lambda task: Pipeline(broker).map(task),
+        lambda task: Pipeline(broker).reduce(task, tree=True),
+        lambda task: Pipeline(broker, find).always(task),
+        lambda task: DataflowPipeline(broker).map(task, "xs"),
+        lambda task: DataflowPipeline(broker).filter(task, "xs"),
+        lambda task: DataflowRegistry().register_task(task, output="y"),
+    ],
+)
+def test_a_named_task_says_where_it_can_stand(use: Any) -> None:
+    with pytest.raises(GraphError, match="found NamedTask; name_task is for the tasks of a DataflowPipeline"):
+        use(name_task(measure, "left"))

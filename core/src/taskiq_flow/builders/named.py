@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import field, frozen
 
@@ -22,6 +22,10 @@ class NamedTask:
     :param name: The node's name.
     :param wiring: The arguments about outputs and inputs for :meth:`~taskiq_flow.DataflowRegistry.register_task`.
     """
+
+    INSTEAD_OF_A_TASK: ClassVar[str] = (
+        "name_task is for the tasks of a DataflowPipeline: from_tasks, add, branch and group; give the task itself here"
+    )
 
     task: Any
     name: str

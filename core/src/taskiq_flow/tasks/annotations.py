@@ -243,7 +243,13 @@ def task_of(obj: object) -> AsyncTaskiqDecoratedTask[Any, Any]:
     name = getattr(obj, "__name__", None)
     if callable(obj) and name:
         raise GraphError(f"{name!r} is a plain function; decorate it with @broker.task first")
-    raise GraphError(f"expected a task, found {type(obj).__name__}")
+    raise GraphError(f"expected a task, found {_describe_stranger(obj)}")
+
+
+def _describe_stranger(obj: object) -> str:
+    """Return what was found where a task should be; a class may say what to do with its objects instead."""
+    advice = getattr(type(obj), "INSTEAD_OF_A_TASK", "")
+    return f"{type(obj).__name__}{advice and '; '}{advice}"
 
 
 def _find_renamed(kicker: AsyncKicker[Any, Any]) -> AsyncTaskiqDecoratedTask[Any, Any] | None:
@@ -278,7 +284,7 @@ def signature_of(obj: object) -> TaskSignature:
     if isinstance(obj, AsyncTaskiqDecoratedTask):
         return read_signature(obj.original_func)
     if not callable(obj):
-        raise GraphError(f"expected a function or a task, found {type(obj).__name__}")
+        raise GraphError(f"expected a function or a task, found {_describe_stranger(obj)}")
     return read_signature(obj)
 
 
