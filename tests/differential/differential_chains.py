@@ -16,7 +16,7 @@ from typing import Any, Union
 from attrs import field, frozen
 from taskiq import InMemoryBroker
 
-from taskiq_flow import Pipeline
+from taskiq_flow import Failure, Pipeline
 
 __all__ = ["Chain", "ChainTasks", "Evaluation", "Lost", "build", "random_chain"]
 
@@ -40,19 +40,36 @@ class Call:
 
 @frozen
 class Each:
-    """A map, or a filter."""
+    """A map, or a filter.
+
+    :param fills: What stands in the place of a failed item: ``none`` or ``failure``; a task behind the map takes it.
+    :param chunk: How many elements the body takes at once.
+    :param keyed: Whether a dictionary is gone through, which is made of the list, and made a list again.
+    """
 
     body: Runnable
     keep: bool = False
     skip_errors: bool = False
     max_parallel: int | None = None
+    fills: str = ""
+    chunk: int | None = None
+    keyed: bool = False
+
+
+@frozen
+class Tree:
+    """A reduction in a tree."""
+
+    task: str
+    fan_in: int
 
 
 @frozen
 class Group:
-    """Several side by side."""
+    """Several side by side; ``settled`` when a task behind them takes the failures of some."""
 
     members: tuple[Runnable, ...]
+    settled: bool = False
 
 
 @frozen
@@ -72,13 +89,13 @@ class Chain:
 
 
 Runnable = Union[Call, Chain]
-Step = Union[Call, Each, Group, Branch, Chain]
+Step = Union[Call, Each, Tree, Group, Branch, Chain]
 
 Function = Callable[..., Any]
 
 
 def _functions() -> dict[str, Function]:
-    """What the tasks do: ``n_`` takes a number, ``l_`` a list of numbers; the second letter is what comes out."""
+    """What the tasks do: ``n`` takes a number, ``l`` a list of numbers; the second letter is what comes out."""
 
     def nn_add(x: int, by: int = 1) -> int:
         return x + by
@@ -117,6 +134,15 @@ def _functions() -> dict[str, Function]:
         if x % 13 == 4:
             raise Boom(f"cannot note {x}")
 
+    def fl_settle(xs: list[int | Failure | None]) -> list[int]:
+        return [x if isinstance(x, int) else -1 for x in xs]
+
+    def ld_key(xs: list[int]) -> dict[str, int]:
+        return {f"key {place}": x for place, x in enumerate(xs)}
+
+    def dl_values(xs: dict[str, int]) -> list[int]:
+        return [*xs.values(), len(xs)]
+
     return {name: each for name, each in locals().items() if callable(each)}
 
 
@@ -140,6 +166,8 @@ class ChainTasks:
         @functools.wraps(function)
         async def call(*args: Any, **kwargs: Any) -> Any:
             (_, value), *extra = signature.bind(*args, **kwargs).arguments.items()
+            if name == "fl_settle":
+                value = [None if isinstance(each, Failure) else each for each in value]
             self.calls[name, repr((value, tuple(extra)))] += 1
             return function(*args, **kwargs)
 
@@ -162,18 +190,32 @@ class Evaluation:
         self.skipped = 0
         self._forgiving = 0
         self._depth = 0
+        self._absorbed = False
 
-    def run(self, runnable: Runnable | Step, value: Any) -> Any:
+    def run(self, runnable: Runnable | Step, value: Any, *, absorbed: bool = False) -> Any:
         """Return the value of a step.
 
+        :param value: What it takes; :class:`Lost` where that was lost, and a group may have a task that takes failures.
+        :param absorbed: Whether everything behind the step leads to such a task.
         :raises Lost: a cell that it needs has failed.
         """
+        before, self._absorbed = self._absorbed, absorbed
+        try:
+            return self._run(runnable, value)
+        finally:
+            self._absorbed = before
+
+    def _run(self, runnable: Runnable | Step, value: Any) -> Any:
+        if value is Lost and not isinstance(runnable, (Chain, Group)):
+            raise Lost
         if isinstance(runnable, Call):
             return self._call(runnable, value)
         if isinstance(runnable, Chain):
             return self._chain(runnable, value)
         if isinstance(runnable, Each):
             return self._each(runnable, value)
+        if isinstance(runnable, Tree):
+            return self._tree(runnable, value)
         if isinstance(runnable, Group):
             return self._group(runnable, value)
         return self._branch(runnable, value)
@@ -183,60 +225,112 @@ class Evaluation:
         try:
             result = FUNCTIONS[call.task](value, **dict(call.extra))
         except Boom as error:
-            (self.left_out if self._forgiving else self.failures)[str(error)] += 1
+            (self.left_out if self._forgiving or self._absorbed else self.failures)[str(error)] += 1
             raise Lost from None
         return value if call.aside else result
 
     def _chain(self, chain: Chain, value: Any) -> Any:
-        for step in chain.steps:
-            value = self.run(step, value)
+        behind = [self._absorbed]
+        for step in reversed(chain.steps):
+            behind.append(_absorbs(step, behind[-1]))
+        for step, absorbed in zip(chain.steps, behind[-2::-1], strict=True):
+            try:
+                value = self.run(step, value, absorbed=absorbed)
+            except Lost:
+                value = Lost
+        if value is Lost:
+            raise Lost
         return value
 
     def _each(self, each: Each, values: list[int]) -> list[Any]:
-        found, lost = [], False
-        self._forgiving += each.skip_errors
+        keys = list(self._call(Call("ld_key"), values)) if each.keyed else []
+        items: list[Any] = values if each.chunk is None else _chunks(values, each.chunk)
+        found: list[Any] = []
+        kept, lost = [], False
+        tolerant = each.skip_errors or self._absorbed
+        self._forgiving += tolerant
         self._depth += 1
-        for value in values:
+        for place, value in enumerate(items):
             try:
                 result = self.run(each.body, value)
             except Lost:
                 lost = lost or not each.skip_errors
-                continue
+                if not each.fills:
+                    continue
+                result = None
             if not each.keep or result:
                 found.append(value if each.keep else result)
-        self._forgiving -= each.skip_errors
+                kept += keys[place : place + 1]
+        self._forgiving -= tolerant
         self._depth -= 1
         if lost:
             raise Lost
-        return found
+        if each.fills:
+            return self._call(Call("fl_settle"), found)
+        return self._call(Call("dl_values"), dict(zip(kept, found, strict=True))) if each.keyed else found
+
+    def _tree(self, tree: Tree, values: list[int]) -> Any:
+        level, first = values, True
+        while first or len(level) > 1:
+            groups = _chunks(level, tree.fan_in) or [[]]
+            level, lost = [], False
+            for group in groups:
+                try:
+                    alone = len(group) == 1 and not first
+                    level.append(group[0] if alone else self._call(Call(tree.task), group))
+                except Lost:
+                    lost = True
+            if lost:
+                raise Lost
+            first = False
+        return level[0]
 
     def _group(self, group: Group, value: Any) -> list[Any]:
         found, lost = [], False
         for member in group.members:
             try:
-                found.append(self.run(member, value))
+                found.append(self.run(member, value, absorbed=group.settled or self._absorbed))
             except Lost:
-                lost = True
+                lost = lost or not group.settled
+                found.append(None)
         if lost:
             raise Lost
-        return found
+        return self._call(Call("fl_settle"), found) if group.settled else found
 
     def _branch(self, branch: Branch, value: Any) -> Any:
         answer = self._call(branch.predicate, value)
         taken, other = (branch.then, branch.otherwise) if answer else (branch.otherwise, branch.then)
         if other is not None and not self._depth:
             self.skipped += count_nodes(other)
-        return value if taken is None else self.run(taken, value)
+        return value if taken is None else self.run(taken, value, absorbed=self._absorbed)
+
+
+def _absorbs(step: Runnable | Step, behind: bool) -> bool:
+    """Whether everything that takes the value of a step leads to a task that takes failures.
+
+    :param behind: The same of what takes the value that the step gives.
+    """
+    if isinstance(step, Chain):
+        return functools.reduce(lambda found, each: _absorbs(each, found), reversed(step.steps), behind)
+    if isinstance(step, Group):
+        return all(_absorbs(member, step.settled or behind) for member in step.members)
+    return behind
+
+
+def _chunks(values: list[Any], size: int) -> list[list[Any]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]
 
 
 def count_nodes(runnable: Runnable | Step) -> int:
     """Return how many nodes a step becomes, those inside of maps not counted."""
-    if isinstance(runnable, (Call, Each)):
+    if isinstance(runnable, Each):
+        return 1 + bool(runnable.fills) + 2 * runnable.keyed
+    if isinstance(runnable, (Call, Tree)):
         return 1
     if isinstance(runnable, Chain):
         return sum(map(count_nodes, runnable.steps))
     if isinstance(runnable, Group):
-        return sum(map(count_nodes, runnable.members))
+        return sum(map(count_nodes, runnable.members)) + runnable.settled
     sides = count_nodes(runnable.then) + (
         0 if runnable.otherwise is None else count_nodes(runnable.otherwise)
     )
@@ -282,16 +376,32 @@ class Maker:
             end = random.choice("nl")
             return self.runnable(kind, end, depth, whole=True), end
         if kind == "l" and choice < 0.75:
-            keep = random.random() < 0.35
-            body = self.call("nb") if keep else self.runnable("n", "n", depth)
-            skip, limit = random.random() < 0.4, random.choice((None, None, 1, 2))
-            return Each(body, keep=keep, skip_errors=skip, max_parallel=limit), "l"
-        if choice < 0.85 or first:
-            return Group(tuple(self.runnable(kind, "n", depth) for _ in range(random.randint(1, 3)))), "l"
+            return self.each(depth), "l"
+        if kind == "l" and choice < 0.82:
+            return Tree(random.choice(self.names["ln"]), random.randint(2, 4)), "n"
+        if choice < 0.88 or first:
+            members = tuple(self.runnable(kind, "n", depth) for _ in range(random.randint(1, 3)))
+            # What waits for a side effect without a value has nothing to take in its place.
+            return Group(members, settled=random.random() < 0.4 and "aside=True" not in repr(members)), "l"
         then, otherwise = self.runnable(kind, kind, depth), None
         if random.random() < 0.6:
             otherwise = self.runnable(kind, kind, depth)
         return Branch(Call(random.choice(self.names[f"{kind}b"])), then, otherwise), kind
+
+    def each(self, depth: int) -> Each:
+        """Return a map or a filter for a list of numbers."""
+        random = self.random
+        skip, limit, kind = random.random() < 0.4, random.choice((None, None, 1, 2)), random.random()
+        if kind < 0.3:
+            return Each(self.call("nb"), keep=True, skip_errors=skip, max_parallel=limit)
+        if kind < 0.45:
+            body = self.runnable("l", "n", depth)
+            return Each(body, skip_errors=skip, max_parallel=limit, chunk=random.randint(1, 3))
+        body = self.runnable("n", "n", depth)
+        if kind < 0.65:
+            fills = random.choice(("none", "failure"))
+            return Each(body, skip_errors=True, max_parallel=limit, fills=fills)
+        return Each(body, skip_errors=skip, max_parallel=limit, keyed=kind < 0.8)
 
     def runnable(self, start: str, end: str, depth: int, *, whole: bool = False) -> Runnable:
         """Return a task or a chain."""
@@ -319,15 +429,30 @@ def build(chain: Chain, tasks: ChainTasks) -> Pipeline[Any, Any]:
         elif isinstance(step, Chain):
             pipeline.call_next(build(step, tasks))
         elif isinstance(step, Each):
-            body, extra = _part(step.body, tasks)
-            add = pipeline.filter if step.keep else pipeline.map
-            add(body, skip_errors=step.skip_errors, max_parallel=step.max_parallel, **extra)
+            _add_each(pipeline, step, tasks)
+        elif isinstance(step, Tree):
+            pipeline.reduce(tasks.tasks[step.task], tree=True, fan_in=step.fan_in)
         elif isinstance(step, Group):
             pipeline.group(*(_whole(member, tasks) for member in step.members))
+            if step.settled:
+                pipeline.call_next(tasks.tasks["fl_settle"])
         else:
             sides = [_whole(side, tasks) for side in (step.then, step.otherwise) if side is not None]
             pipeline.branch(tasks.tasks[step.predicate.task], *sides)
     return pipeline
+
+
+def _add_each(pipeline: Pipeline[Any, Any], step: Each, tasks: ChainTasks) -> None:
+    body, extra = _part(step.body, tasks)
+    if step.keep:
+        pipeline.filter(body, skip_errors=step.skip_errors, max_parallel=step.max_parallel, **extra)
+        return
+    if step.keyed:
+        pipeline.call_next(tasks.tasks["ld_key"])
+    skip: Any = step.fills or step.skip_errors
+    pipeline.map(body, skip_errors=skip, max_parallel=step.max_parallel, chunk=step.chunk, **extra)
+    if step.keyed or step.fills:
+        pipeline.call_next(tasks.tasks["dl_values" if step.keyed else "fl_settle"])
 
 
 def _part(runnable: Runnable, tasks: ChainTasks) -> tuple[Any, dict[str, int]]:
