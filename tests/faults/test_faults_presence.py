@@ -119,7 +119,8 @@ def test_one_event_loop_after_another_is_no_lost_worker(
 
     for _ in range(3):
         assert asyncio.run(main()) == 2
-    assert "was lost" not in caplog.text
+    assert "of pool 'default' was lost" not in caplog.text
+    assert "the event loop that it ran in has ended" in caplog.text
     # Nor does each of them leave something behind.
     store = Flow.of(broker).store
     assert isinstance(store, MemoryStore)
@@ -286,7 +287,7 @@ class Never(RetryPolicy):
 def test_what_an_event_loop_did_for_another_is_done_again_when_it_ends(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It is nobody's failure, so no policy is asked; nothing is said of a worker that was lost."""
+    """It is nobody's failure, so no policy is asked; no worker is reported lost, and the attempt's line says why."""
     broker = InMemoryBroker()
     flow = Flow(broker, retry=Never())
     driving, begun = threading.Event(), threading.Event()
@@ -330,5 +331,6 @@ def test_what_an_event_loop_did_for_another_is_done_again_when_it_ends(
         "AttemptFailed",
         "CellSucceeded",
     ]
-    assert "was lost" not in caplog.text
+    assert "of pool 'default' was lost" not in caplog.text
+    assert "the event loop that it ran in has ended" in caplog.text
     broker.executor.shutdown()
