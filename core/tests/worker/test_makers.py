@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 from taskiq import InMemoryBroker
 
-from taskiq_flow import DataflowPipeline, Pipeline, pipeline_task
+from taskiq_flow import DataflowPipeline, Failure, Pipeline, pipeline_task
 from taskiq_flow.worker.makers import list_doubtful
 
 tasks = InMemoryBroker()
@@ -112,6 +112,59 @@ def moment(what: Union[date, str]) -> str:
 
 
 @tasks.task
+def alone(amount: Any) -> bool:
+    return False
+
+
+@tasks.task
+def row(amount: int) -> tuple[Paid, Refused, Refused]:
+    return Paid(amount=amount), Refused(amount=amount), Refused(amount=amount)
+
+
+@tasks.task
+def by_number(amount: int) -> dict[int, Refused]:
+    return {amount: Refused(amount=amount)}
+
+
+@tasks.task
+def refuse_large(amount: int) -> Refused:
+    if amount > 100:
+        raise ValueError(amount)
+    return Refused(amount=amount)
+
+
+@tasks.task
+def anything(what: Any) -> Any:
+    return what
+
+
+@tasks.task
+def last(what: list[Union[Paid, Refused]]) -> Refused:
+    assert {type(one) for one in what} == {Refused}
+    return Refused(amount=0)
+
+
+@tasks.task
+def keyed(what: dict[Union[int, str], Union[Paid, Refused]]) -> list[str]:
+    return [f"{key!r} {type(one).__name__}" for key, one in what.items()]
+
+
+@tasks.task
+def nested(what: list[list[Union[Paid, Refused]]]) -> list[list[str]]:
+    return [[type(one).__name__ for one in inner] for inner in what]
+
+
+@tasks.task
+def both(what: Union[Paid, Refused], other: Union[Paid, Refused]) -> str:
+    return f"{type(what).__name__} {type(other).__name__}"
+
+
+@tasks.task
+def holes(what: list[Union[Paid, Refused, Failure, None]]) -> list[str]:
+    return [type(one).__name__ for one in what]
+
+
+@tasks.task
 @pipeline_task(output="seen")
 def sides(left: Union[Right, Left], right: Union[Left, Right], refused: Union[Paid, Refused]) -> list[str]:
     return [type(one).__name__ for one in (left, right, refused)]
@@ -146,6 +199,82 @@ CASES: list[tuple[str, Pipeline[Any, Any], Any, Any]] = [
     ("the class itself", Pipeline(tasks, pay).call_next(base), 5, "Paid None"),
     ("a day", Pipeline(tasks, day).call_next(moment), 5, "date"),
     ("a text like a day", Pipeline(tasks, text).call_next(moment), 5, "str"),
+    ("a map over sides", new().map(decide()).call_next(each), [50, 500], ["Paid", "Refused"]),
+    ("an item of such a map", new().map(decide()).map(either), [50, 500], ["Paid", "Refused"]),
+    (
+        "a map in a map",
+        new().map(new().map(refuse)).call_next(nested),
+        [[5], [6]],
+        [["Refused"], ["Refused"]],
+    ),
+    ("a part of a list", Pipeline(tasks, refuse_all).map(each, chunk=2), 5, [["Refused"]]),
+    ("a part of a map", new().map(decide()).map(each, chunk=2), [5, 500, 6], [["Paid", "Refused"], ["Paid"]]),
+    ("a part of a row", Pipeline(tasks, row).map(each, chunk=2), 5, [["Paid", "Refused"], ["Refused"]]),
+    ("an element of a row", Pipeline(tasks, row).map(either), 5, ["Paid", "Refused", "Refused"]),
+    ("a tree", Pipeline(tasks, refuse_all).reduce(last, tree=True).call_next(either), 5, "Refused"),
+    (
+        "a tree of levels",
+        new().map(refuse).reduce(last, tree=True).call_next(either),
+        [1, 2, 3, 4, 5],
+        "Refused",
+    ),
+    ("a filter", new().map(refuse).filter(anything).call_next(each), [5], ["Refused"]),
+    (
+        "a filter over a task's list",
+        Pipeline(tasks, refuse_all).filter(anything).call_next(each),
+        5,
+        ["Refused"],
+    ),
+    (
+        "a filter over members",
+        new().group(pay, refuse).filter(anything).call_next(each),
+        5,
+        ["Paid", "Refused"],
+    ),
+    ("an item of a filter", new().map(decide()).filter(anything).map(either), [5, 500], ["Paid", "Refused"]),
+    (
+        "what a map passes on",
+        new().group(pay, refuse).map(new().branch(alone, anything)).call_next(each),
+        5,
+        ["Paid", "Refused"],
+    ),
+    ("a dictionary's values", Pipeline(tasks, by_number).map(either), 5, {5: "Refused"}),
+    (
+        "a dictionary that a map passes on",
+        Pipeline(tasks, by_number).map(new().branch(alone, anything)).call_next(keyed),
+        5,
+        ["5 Refused"],
+    ),
+    (
+        "a dictionary over sides",
+        new().map(decide()).call_next(keyed),
+        {"a": 5, "b": 500},
+        ["'a' Paid", "'b' Refused"],
+    ),
+    (
+        "places that are filled with None",
+        new().map(refuse_large, skip_errors="none").call_next(holes),
+        [5, 500],
+        ["Refused", "NoneType"],
+    ),
+    (
+        "places that are filled with failures",
+        new().map(refuse_large, skip_errors="failure").map(holes, chunk=2),
+        [5, 500],
+        [["Refused", "Failure"]],
+    ),
+    (
+        "a filled place in a part",
+        new().map(refuse_large, skip_errors="none").map(holes, chunk=2),
+        [5, 500],
+        [["Refused", "NoneType"]],
+    ),
+    (
+        "members beside one that failed",
+        new().group(decide(), refuse, refuse_large).call_next(holes),
+        500,
+        ["Refused", "Refused", "Failure"],
+    ),
     ("nobody knows", Pipeline(tasks, untyped).call_next(either), 5, "Paid"),
 ]
 
@@ -155,6 +284,13 @@ CASES: list[tuple[str, Pipeline[Any, Any], Any, Any]] = [
 )
 async def test_an_argument_is_what_was_made(pipeline: Pipeline[Any, Any], given: Any, wanted: Any) -> None:
     assert await (await pipeline.kiq(given)).result(timeout=10) == wanted
+
+
+async def test_zipped_lists_are_what_was_made() -> None:
+    pipeline = DataflowPipeline(tasks).map(decide(), "amounts", "decided").map(refuse, "amounts", "refusals")
+    pipeline.map(both, ["decided", "refusals"], "seen")
+    found = await pipeline.kiq_dataflow(amounts=[5, 500])
+    assert found["seen"] == ["Paid Refused", "Refused Refused"]
 
 
 async def test_outputs_go_to_parameters_as_they_were_made() -> None:

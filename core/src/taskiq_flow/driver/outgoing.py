@@ -131,7 +131,8 @@ class MessageWriter:
             doubtful = self._doubtful[task] = task_function_of(found).doubtful
         if not doubtful:
             return extras
-        makers = makers_of(run.machine.cells.in_flight[instruction.cell], doubtful)
+        cell = run.machine.cells.in_flight[instruction.cell]
+        makers = makers_of(cell, doubtful, instruction.params)
         return {**extras, "makers": makers} if makers else extras
 
     def _extras(self, run: ActiveRun, instruction: do.Dispatch) -> Mapping[str, Any]:

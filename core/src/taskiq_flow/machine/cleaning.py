@@ -14,7 +14,16 @@ from taskiq_flow.machine.plan import Each, First, Following, OnlyIf, Place, Slot
 from taskiq_flow.machine.scope import Cell, Scope
 from taskiq_flow.machine.transitions import CellState, RunStatus, Trigger
 from taskiq_flow.machine.wire import encode_failure
-from taskiq_flow.payloads import FAILURES, NULL, Failure, FailureKind, ListedValue, Payload, Value, bare
+from taskiq_flow.payloads import (
+    FAILURES,
+    NULL,
+    Chosen,
+    Failure,
+    FailureKind,
+    ListedValue,
+    Payload,
+    Value,
+)
 
 __all__ = ["CleanUp"]
 
@@ -91,16 +100,16 @@ class CleanUp(ABC):
             return None if failure is None else Payload(FAILURES, encode_failure(failure).encode())
         if isinstance(place, First):
             found = (self._value_or_failure(scope, each) for each in place.places)
-            return next((value for value in found if value is not None), None)
+            there = (Chosen(index, value) for index, value in enumerate(found) if value is not None)
+            return next(there, None)
         if isinstance(place, OnlyIf):
             given = self._value_or_failure(scope, place.given)
             return None if given is None else self._value_or_failure(scope, place.place)
         if isinstance(place, Each):
             parts = [self._value_or_failure(scope, each) for each in place.places]
-            there = tuple(bare(part) for part in parts if part is not None)
-            return ListedValue(there) if len(there) == len(parts) else None
-        value = resolve(place, scope.inputs, scope.outputs)
-        return None if value is None else bare(value)
+            members = tuple(part for part in parts if part is not None)
+            return ListedValue(members) if len(members) == len(parts) else None
+        return resolve(place, scope.inputs, scope.outputs)
 
     def _failure_behind(self, scope: Scope, position: int) -> Failure | None:
         """Return the failure of a node, or the one for which it was cancelled; ``None`` if it was skipped."""

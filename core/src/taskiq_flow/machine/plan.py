@@ -37,6 +37,7 @@ __all__ = [
     "Place",
     "Plan",
     "Slot",
+    "keep_places",
     "place_items",
     "plan_of",
     "resolve",
@@ -305,3 +306,22 @@ def place_items(plan: Plan, place: Place, value: Value, items: tuple[Value, ...]
     index = value.index
     inner = place.places[index] if isinstance(place, First) else place
     return tuple([Chosen(index, item) for item in place_items(plan, inner, value.value, items)])
+
+
+def keep_places(value: Value, items: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Return the items of a list as they were read, each with the places that it came from by the list itself.
+
+    :param value: The list.
+    :param items: Its items, of which large ones have become blobs.
+    """
+    while type(value) is Chosen:
+        value = value.value
+    if type(value) is not ListedValue or len(value) != len(items):
+        return items
+    return tuple([_keep_place(part, item) for part, item in zip(value.parts, items, strict=True)])
+
+
+def _keep_place(part: Value, item: Value) -> Value:
+    if type(part) is Chosen:
+        return Chosen(part.index, _keep_place(part.value, item))
+    return part if type(part) is ListedValue and type(item) is ListedValue else item

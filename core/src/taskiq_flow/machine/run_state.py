@@ -19,7 +19,7 @@ from taskiq_flow.graph.model import Graph, MapNode, TaskNode
 from taskiq_flow.machine import instructions as do
 from taskiq_flow.machine.cells import Cells
 from taskiq_flow.machine.cleaning import CleanUp
-from taskiq_flow.machine.plan import LONGEST_ROW, Slot, place_items, plan_of, resolve
+from taskiq_flow.machine.plan import LONGEST_ROW, Slot, keep_places, place_items, plan_of, resolve
 from taskiq_flow.machine.scope import Cell, Items, RunTimer, Scope
 from taskiq_flow.machine.transitions import TRANSITIONS, CellState, RunStatus, Trigger
 from taskiq_flow.payloads import (
@@ -313,7 +313,7 @@ class RunState(CleanUp):
         places = cell.scope.plan.items[cell.position]
         if also or type(places[0]) is not Slot or len(items) <= LONGEST_ROW:
             items, *others = (
-                place_items(cell.scope.plan, place, value, values)
+                place_items(cell.scope.plan, place, value, keep_places(value, values))
                 for place, value, values in zip(places, self._lists_of(cell), (items, *also), strict=True)
             )
             also = tuple(others)

@@ -18,7 +18,6 @@ from taskiq_flow.errors import PayloadError, PluginError
 from taskiq_flow.graph.types import describe
 from taskiq_flow.payloads import FAILURES, ClaimCheck, ListedValue, Payload, Value, bare, has_claim_checks
 from taskiq_flow.serializer import ByteCodec, Serializer
-from taskiq_flow.serializers.json import JsonSerializer
 from taskiq_flow.values.elements import collect_as, elements_of, pair_of
 from taskiq_flow.values.failures import text_of
 from taskiq_flow.values.fitting import check_result
@@ -44,9 +43,6 @@ UNFETCHED_BLOB: Final = _UnfetchedBlob()
 """Stands for a blob in the result of :meth:`Codec.read`."""
 
 _NO_CODECS: Mapping[str, type[ByteCodec]] = {}
-
-# What has been decoded fits whatever wrote it.
-_FITTER = JsonSerializer()
 
 
 class Codec:
@@ -182,20 +178,6 @@ class Codec:
             name, data = joined or self._join(value)
         made = self._made.get(name) or self.serializer(name)
         return _call(name, "decode", made.loads, data, type_)
-
-    def decode_made(self, value: Value, made_by: Any, type_: Any) -> Any:
-        """Decode a value by the annotation of whoever made it, and fit it to that of whoever gets it.
-
-        :param made_by: The annotation of the maker; ``Any`` where it is unknown.
-        :param type_: The annotation of the one who gets it.
-        :raises PayloadError: as :meth:`decode`.
-        """
-        if made_by is not Any:
-            try:
-                return _FITTER.fit(self.decode(value, made_by), type_)
-            except PayloadError:
-                pass  # only another reading of it fits
-        return self.decode(value, type_)
 
     def reader(self, id_: str, type_: Any) -> Callable[[bytes], Any] | None:
         """Return a function that decodes payloads of an id by an annotation; it may raise anything.

@@ -28,6 +28,7 @@ from taskiq_flow.graph.model import (
 from taskiq_flow.graph.types import comparable_or_any, dict_of, list_of, members, union_of
 from taskiq_flow.machine.plan import LONGEST_ROW
 from taskiq_flow.payloads import FAILURES, NULL, Chosen, Failure, ListedValue, Payload, Value, bare
+from taskiq_flow.serializers.json import JsonSerializer
 from taskiq_flow.values.codec import Codec
 from taskiq_flow.values.elements import elements_of, pair_of
 
@@ -40,6 +41,7 @@ __all__ = [
     "GivenValue",
     "Reading",
     "read_inputs",
+    "read_made",
     "reading_of",
 ]
 
@@ -148,9 +150,14 @@ class ByPlace(Reading):
 
 @frozen(eq=False)
 class EachMember(Reading):
-    """Reads a list with an element from each of several places."""
+    """Reads a list, or a dictionary, with an element from each of several places.
+
+    :param readings: How each element is read.
+    :param keys: The annotation of the keys, if it is a dictionary.
+    """
 
     readings: tuple[Reading, ...]
+    keys: Any = Any
 
     @property
     def annotation(self) -> Any:
@@ -159,10 +166,13 @@ class EachMember(Reading):
 
     def read(self, value: Value, codec: Codec) -> Any:
         """Decode each element by its place."""
-        parts = _parts(value, codec)
-        if len(parts) != len(self.readings):
+        listed = _take_apart(value, codec)
+        if len(listed) != len(self.readings):
             return codec.decode(value, self.annotation)
-        return [reading.read(part, codec) for reading, part in zip(self.readings, parts, strict=True)]
+        pairs = zip(self.readings, listed.parts, strict=True)
+        return _put_together(
+            listed.keys, self.keys, [reading.read(part, codec) for reading, part in pairs], codec
+        )
 
     def of_element(self) -> Reading:
         """Read an element, which says its place."""
@@ -193,15 +203,17 @@ class EachItem(Reading):
         if isinstance(value, ListedValue) and value.keys is not None:
             if isinstance(self.reading, ByAnnotation):
                 return codec.decode(value, dict_of(self.reading.annotation, self.keys))
-            keys = [codec.decode(key, self.keys) for key in value.keys]
-            return dict(zip(keys, [self.reading.read(part, codec) for part in value.parts], strict=True))
+            elements = [self.reading.read(part, codec) for part in value.parts]
+            return _put_together(value.keys, self.keys, elements, codec)
         if isinstance(self.reading, ByAnnotation):
             return codec.decode(value, self.annotation)
         if isinstance(self.reading, GivenValue):
             found = GivenValue(self.annotation).read_as_given(value, codec)
             if found is not None:
                 return found
-        return [self.reading.read(part, codec) for part in _parts(value, codec)]
+        listed = _take_apart(value, codec)
+        elements = [self.reading.read(part, codec) for part in listed.parts]
+        return _put_together(listed.keys, self.keys, elements, codec)
 
     def of_element(self) -> Reading:
         """Read an element."""
@@ -236,6 +248,9 @@ class FilledPlace(Reading):
         return self.reading.of_element()
 
 
+# What has been decoded fits whatever wrote it.
+_FITTER = JsonSerializer()
+
 _JSON_KINDS = frozenset({type(None), bool, int, float, str, list, dict})
 
 
@@ -250,8 +265,30 @@ def read_inputs(graph: Graph, kinds: Mapping[str, type]) -> dict[str, Reading]:
     }
 
 
-def _parts(value: Value, codec: Codec) -> tuple[Value, ...]:
-    return codec.take_apart(value).parts if not isinstance(value, ListedValue) else value.parts
+def read_made(value: Value, made: Reading | None, type_: Any, codec: Codec) -> Any:
+    """Decode a value as its maker made it, and fit it to the annotation of whoever gets it.
+
+    :param made: How what the maker has made is read; ``None`` where the maker is unknown.
+    :param type_: The annotation of the one who gets it.
+    :raises PayloadError: it cannot be decoded, or does not fit.
+    """
+    if made is not None:
+        try:
+            return _FITTER.fit(made.read(value, codec), type_)
+        except PayloadError:
+            pass  # only another reading of it fits
+    return codec.decode(value, type_)
+
+
+def _take_apart(value: Value, codec: Codec) -> ListedValue:
+    # Its elements keep the places that they came from, where they say so.
+    return value if isinstance(value, ListedValue) else codec.take_apart(value)
+
+
+def _put_together(keys: tuple[Value, ...] | None, type_: Any, elements: list[Any], codec: Codec) -> Any:
+    if keys is None:
+        return elements
+    return dict(zip([codec.decode(key, type_) for key in keys], elements, strict=True))
 
 
 def _elements_of_row(annotation: Any) -> list[Any]:
@@ -274,7 +311,8 @@ def reading_of(graph: Graph, source: Source, given: Mapping[str, Reading]) -> Re
     if isinstance(source, Output):
         return _of_output(graph, source, given)
     if isinstance(source, Input):
-        return given[source.name]
+        # An optional input of a map's body may be given by nobody; then null stands there.
+        return given.get(source.name) or ByAnnotation()
     if isinstance(source, Conditional):
         return reading_of(graph, source.source, given)
     if isinstance(source, Literal):

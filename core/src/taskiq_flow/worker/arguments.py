@@ -13,12 +13,13 @@ from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import Payload, Value, size_of_value
 from taskiq_flow.values.claim_checks import ClaimChecks
 from taskiq_flow.values.codec import Codec
+from taskiq_flow.values.readings import Reading, read_made
 from taskiq_flow.values.sizes import describe_size
 
 __all__ = ["decode_arguments", "encode_outputs", "fetch_argument", "is_given"]
 
 
-_NOBODY: Mapping[str, Any] = {}
+_NOBODY: Mapping[str, Reading] = {}
 
 
 async def fetch_argument(
@@ -51,20 +52,20 @@ def decode_arguments(
     task: str,
     arguments: Mapping[str, Value],
     codec: Codec,
-    made_by: Mapping[str, Any] = _NOBODY,
+    made_by: Mapping[str, Reading] = _NOBODY,
 ) -> dict[str, Any]:
     """Decode arguments by the annotations of a function's parameters.
 
     :param accepts: The annotations.
     :param task: The task's name, for errors.
-    :param made_by: The annotations of those who made some of the arguments, by parameter.
+    :param made_by: How those arguments are read whose makers are known, by parameter.
     :raises PayloadError: some do not fit; all of them are named.
     """
     decoded: dict[str, Any] = {}
     problems: list[str] = []
     for name, payload in arguments.items():
         try:
-            decoded[name] = codec.decode_made(payload, made_by.get(name, Any), accepts.get(name, Any))
+            decoded[name] = read_made(payload, made_by.get(name), accepts.get(name, Any), codec)
         except PayloadError as error:
             problems.append(f"parameter {name!r} of task {task!r}: {error}")
     if problems:

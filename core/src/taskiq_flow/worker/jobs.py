@@ -17,6 +17,7 @@ from taskiq_flow.payloads import Failure, FailureKind, Payload, Value
 from taskiq_flow.tasks.signatures import read_signature
 from taskiq_flow.values.codec import CodecRecipe, make_codec
 from taskiq_flow.values.failures import failure_of, find_retry_after
+from taskiq_flow.values.readings import Reading
 from taskiq_flow.worker.arguments import decode_arguments, encode_outputs
 from taskiq_flow.worker.carried_context import CarriedVariable, enter_variables
 from taskiq_flow.worker.current import enter_cell
@@ -40,7 +41,7 @@ class Job:
     :param serializer: The id of the serializer of the outputs.
     :param codec: The recipe by which the process makes its codec.
     :param context: The context variables of the attempt.
-    :param made_by: The annotations of those who made some of the arguments, by parameter.
+    :param made_by: How those arguments are read whose makers are known, by parameter.
     """
 
     reference: Reference
@@ -53,7 +54,7 @@ class Job:
     serializer: str
     codec: CodecRecipe
     context: tuple[CarriedVariable, ...] = ()
-    made_by: Mapping[str, Any] = field(factory=dict)
+    made_by: Mapping[str, Reading] = field(factory=dict)
 
 
 @frozen(kw_only=True)

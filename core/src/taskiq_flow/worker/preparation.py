@@ -13,12 +13,13 @@ from taskiq_flow.messages.envelope import Envelope
 from taskiq_flow.payloads import FailureKind, Payload, Value
 from taskiq_flow.tasks.signatures import PROGRESS_PARAMETER
 from taskiq_flow.values.failures import failure_of
+from taskiq_flow.values.readings import Reading
 from taskiq_flow.worker.arguments import decode_arguments, fetch_argument
 from taskiq_flow.worker.attempts import Attempt
 from taskiq_flow.worker.carried_context import Homes, carry_context
 from taskiq_flow.worker.functions import TaskFunction
 from taskiq_flow.worker.jobs import Job
-from taskiq_flow.worker.makers import annotation_made_by
+from taskiq_flow.worker.makers import reading_made_by
 from taskiq_flow.worker.processes import ProcessSeat
 from taskiq_flow.worker.progress import Progress, reporter
 
@@ -127,10 +128,11 @@ class Preparation:
             arguments.update(self.progress(task_function, envelope.message_id, envelope))
         attempt.arguments = arguments
 
-    def _find_makers(self, envelope: Envelope) -> dict[str, Any]:
-        """Return the annotations of those who made some of the arguments."""
+    def _find_makers(self, envelope: Envelope) -> dict[str, Reading]:
+        """Return how those arguments are read whose makers are known."""
         makers = envelope.extras.get("makers", {})
-        return {name: annotation_made_by(maker, self._broker) for name, maker in makers.items()}
+        found = {name: reading_made_by(maker, self._broker) for name, maker in makers.items()}
+        return {name: reading for name, reading in found.items() if reading is not None}
 
     def progress(
         self, task_function: TaskFunction, message_id: str, envelope: Envelope | None
@@ -146,10 +148,10 @@ class Preparation:
         return {PROGRESS_PARAMETER: Progress(report, awaited=task_function.is_async)}
 
 
-def _travels(annotation: Any) -> bool:
-    """Whether an annotation can be sent to another process."""
+def _travels(reading: Reading) -> bool:
+    """Whether a reading can be sent to another process, with its annotations."""
     try:
-        pickle.dumps(annotation)
+        pickle.dumps(reading)
     except Exception:  # noqa: BLE001 - a class of the user's may raise anything
         return False
     return True
