@@ -29,7 +29,7 @@ from taskiq_flow.values.failures import cell_failed, revive
 from taskiq_flow.values.readings import ByAnnotation, Reading, read_inputs, reading_of
 from taskiq_flow.values.skipped import items_left_out
 from taskiq_flow.waiting import RunDescription, WaitingCell
-from taskiq_flow.wiring.restoring import restore_annotations
+from taskiq_flow.wiring.restoring import restore_annotations, restore_for_outputs
 from taskiq_flow.worker.lending import lend_place, refuse_own_run
 
 __all__ = ["RunHandle"]
@@ -247,6 +247,10 @@ class RunHandle(Generic[T]):
     def _annotated(self) -> Graph:
         return restore_annotations(self.graph, self._runtime.broker)
 
+    @cached_property
+    def _readable(self) -> Graph:
+        return restore_for_outputs(self.graph, self._runtime.broker)
+
     async def _wait(self, timeout: float | None) -> RunOutcome:
         await self._drive()
         try:
@@ -301,7 +305,7 @@ class RunHandle(Generic[T]):
     def _reading_of(self, name: str) -> Reading:
         if self._returns is not None:
             return ByAnnotation(self._returns.get(name, Any))
-        graph = self._annotated
+        graph = self._readable
         return reading_of(graph, graph.outputs[name], read_inputs(graph, self._kinds))
 
     def _error_of(self, outcome: RunOutcome) -> BaseException | None:

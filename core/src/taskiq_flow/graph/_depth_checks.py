@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from taskiq_flow.graph.model import FirstOf, Graph, ListOf, MapNode, Source
+from taskiq_flow.graph.model import FirstOf, Graph, Input, ListOf, Literal, MapNode, Output, Source
 from taskiq_flow.graph.order import sources
 
 __all__ = ["MOST_NESTED_MAPS", "MOST_NESTED_SOURCES", "depth_problems"]
@@ -14,6 +14,8 @@ MOST_NESTED_MAPS = 50
 
 MOST_NESTED_SOURCES = 50
 """How many lists and choices a source may be inside of."""
+
+_FLAT = frozenset({Input, Output, Literal})
 
 
 def depth_problems(graph: Graph) -> Iterator[str]:
@@ -37,7 +39,8 @@ def depth_problems(graph: Graph) -> Iterator[str]:
 
 def _source_problems(graph: Graph) -> Iterator[str]:
     for node in graph.nodes.values():
-        if _is_too_deep(sources(node)):
+        # Most nodes have nothing nested at all.
+        if not _FLAT.issuperset(map(type, sources(node))) and _is_too_deep(sources(node)):
             yield _describe(f"node {node.name!r}")
     if _is_too_deep(graph.outputs.values()):
         yield _describe("the pipeline's outputs")

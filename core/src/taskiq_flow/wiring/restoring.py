@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import evolve
 from taskiq import AsyncBroker
 
-from taskiq_flow.graph.model import Graph, MapNode, Node
+from taskiq_flow.graph.model import Graph, Input, MapNode, Node, Output, Source
+from taskiq_flow.graph.order import leaves, sources
 from taskiq_flow.tasks.annotations import signature_of
 from taskiq_flow.wiring.values import input_annotations
 
-__all__ = ["restore_annotations"]
+__all__ = ["restore_annotations", "restore_for_outputs"]
 
 
 def restore_annotations(graph: Graph, broker: AsyncBroker) -> Graph:
@@ -30,6 +33,34 @@ def restore_annotations(graph: Graph, broker: AsyncBroker) -> Graph:
         for name, spec in graph.inputs.items()
     }
     return evolve(graph, nodes=nodes, inputs=inputs)
+
+
+def restore_for_outputs(graph: Graph, broker: AsyncBroker) -> Graph:
+    """Do so for the nodes alone that say how the graph's outputs are read, which are few in a large graph."""
+    names = _find_readers(graph, graph.outputs.values())
+    if names is None:
+        return restore_annotations(graph, broker)
+    nodes = {name: _restore(graph.nodes[name], broker) for name in names}
+    if all(nodes[name] is graph.nodes[name] for name in names):
+        return graph
+    return evolve(graph, nodes={**graph.nodes, **nodes})
+
+
+def _find_readers(graph: Graph, given: Iterable[Source]) -> set[str] | None:
+    """Return the nodes that say how some sources are read; ``None`` where all that consume an input say so."""
+    found: set[str] = set()
+    todo = list(given)
+    while todo:
+        for leaf in leaves(todo.pop()):
+            if isinstance(leaf, Input):
+                if graph.inputs[leaf.name].annotation is None:
+                    return None
+            elif isinstance(leaf, Output) and leaf.node not in found:
+                found.add(leaf.node)
+                node = graph.nodes[leaf.node]
+                if isinstance(node, MapNode):
+                    todo += sources(node)
+    return found
 
 
 def _restore(node: Node, broker: AsyncBroker) -> Node:
