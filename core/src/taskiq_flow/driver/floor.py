@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from taskiq_flow.driver.active import ActiveRun
 
@@ -27,22 +27,15 @@ class Floor:
         """The runs that have cells there, by id."""
         return self._runs
 
-    def running(self, runs: Iterable[ActiveRun]) -> int:
-        """Return how many cells of some runs take room."""
-        count = 0
-        for run in runs:
-            cells = run.machine.cells
-            count += len(cells.in_flight) + len(cells.held_slots) - len(cells.lent)
-        return count
-
     def note(self, run: ActiveRun) -> None:
-        """Read the state of a run."""
-        room = self.running((run,))
+        """Read the state of a run; called after every event."""
+        cells = run.machine.cells
+        taken = len(cells.in_flight) + len(cells.held_slots)
+        room = taken - len(cells.lent)
         if room != run.room:
             self.cells += room - run.room
             run.room = room
-        cells = run.machine.cells
-        if cells.in_flight or cells.held_slots:
+        if taken:
             self._runs[run.id] = run
         else:
             self._runs.pop(run.id, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from taskiq_flow.driver.active import ActiveRun
-from taskiq_flow.driver.run_log import is_logged, log_events
+from taskiq_flow.driver.run_log import LOGGED, log_events
 from taskiq_flow.driver.telling import observes_cells, tell_cells
 from taskiq_flow.errors import LeaseLost, RunNotFound
 from taskiq_flow.machine.events import Event
@@ -58,7 +58,7 @@ class Journal:
 
     def add(self, run: str, event: Event) -> None:
         """Have an event written with the next write."""
-        if is_logged(event):
+        if type(event) in LOGGED:
             self._logged = True
         events = self._events.get(run)
         if events is None:

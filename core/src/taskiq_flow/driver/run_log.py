@@ -15,18 +15,15 @@ from taskiq_flow.payloads import Failure
 from taskiq_flow.store import RunOutcome, RunRecord
 from taskiq_flow.terminal import printable
 
-__all__ = ["is_logged", "log_end", "log_events"]
+__all__ = ["LOGGED", "log_end", "log_events"]
 
 runs = open_log("taskiq_flow.runs")
 cells = open_log("taskiq_flow.cells")
 
-_LOGGED = frozenset({AttemptFailed, RunStarted})
+LOGGED = frozenset({AttemptFailed, RunStarted})
+"""The classes of the events that have a line."""
+
 _LONGEST = 300
-
-
-def is_logged(event: Event) -> bool:
-    """Whether there is a line for an event."""
-    return type(event) in _LOGGED
 
 
 def log_events(run: ActiveRun, events: Iterable[Event]) -> None:

@@ -148,7 +148,6 @@ class RunState(CleanUp):
                 return None
         params: dict[str, Value] = {}
         value: Value | None
-        keeps = type(plan.nodes[position]) is MapNode
         for param in plan.params[position]:
             place = param.place
             if type(place) is str:
@@ -161,8 +160,10 @@ class RunState(CleanUp):
             else:
                 value = resolve(place, inputs, outputs)
             if value is not None:
-                # What goes through a map may be read as part of its result; a task's parameter is read on its own.
-                params[param.name] = value if keeps or type(value) is not Chosen else bare(value)
+                if type(value) is Chosen and type(plan.nodes[position]) is not MapNode:
+                    # What goes through a map may be read as part of its result; a task's parameter is read on its own.
+                    value = bare(value)
+                params[param.name] = value
             elif param.tolerant and (value := self._value_or_failure(scope, place)) is not None:
                 params[param.name] = value
             elif not param.optional:
