@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic_core import from_json
 
 from taskiq_flow.serializers._lowering import lower
 from taskiq_flow.serializers._records import field_names
+from taskiq_flow.serializers._trusting import are_trusted
 
 __all__ = ["needs_care", "offender", "with_care"]
 
@@ -87,7 +88,7 @@ def needs_care(value: Any) -> bool:
         if isinstance(current, dict):
             if not _TEXT.issuperset(map(type, current)):
                 return True
-            inside: Iterable[Any] = current.values()
+            inside: Collection[Any] = current.values()
         elif isinstance(current, (list, tuple)):
             inside = current
         elif isinstance(current, _SETS):
@@ -101,9 +102,16 @@ def needs_care(value: Any) -> bool:
                 continue
             inside = [getattr(current, name) for name in names]
         # Most containers hold only plain values; this check needs no Python loop.
-        if not _LEAVES.issuperset(map(type, inside)):
+        if not _LEAVES.issuperset(map(type, inside)) and not _are_careless(inside):
             open_.extend(inside)
     return False
+
+
+def _are_careless(values: Collection[Any]) -> bool:
+    """Whether values are objects of one class, of which none has a set or such a key."""
+    kinds = set(map(type, values))
+    kind = kinds.pop()
+    return not kinds and are_trusted(kind, values)
 
 
 def with_care(value: Any, encode: Callable[[Any], bytes]) -> Any:

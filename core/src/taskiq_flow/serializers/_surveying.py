@@ -11,7 +11,7 @@ from typing import Any
 
 from taskiq_flow.serializers._lowering import SECRET_ADVICE, SECRETS
 from taskiq_flow.serializers._records import is_row, is_spelled, open_fields
-from taskiq_flow.serializers._trusting import is_trusted
+from taskiq_flow.serializers._trusting import are_trusted
 
 __all__ = ["LEAVES", "Survey", "is_plain"]
 
@@ -84,10 +84,8 @@ class Survey:
             return value
         if depth > _DEEPEST:
             self.deep = True
-        if kind is list:
-            return [self.settle(each, depth + 1) for each in value]
-        if kind is tuple:
-            return tuple([self.settle(each, depth + 1) for each in value])
+        if kind is list or kind is tuple:
+            return value if self._is_settled(value, depth) else kind(self._settle_each(value, depth))
         if kind is dict:
             return self._dictionary(value, depth)
         if kind is set or kind is frozenset:
@@ -103,12 +101,29 @@ class Survey:
             return self.settle(_take_apart(value), depth)
         if role is _Role.SECRET:
             raise TypeError(SECRET_ADVICE)
-        if role is _Role.FIELDS and is_trusted(value, depth):
+        if role is _Role.FIELDS and are_trusted(kind, (value,), depth):
             return value
         self.objects.setdefault(kind, {})[id(value)] = value
         for name in open_fields(kind):
             self.settle(getattr(value, name, None), depth + 1)
         return value
+
+    def _settle_each(self, value: Any, depth: int) -> list[Any]:
+        return [self.settle(each, depth + 1) for each in value]
+
+    def _is_settled(self, value: Any, depth: int) -> bool:
+        """Whether a list has only plain values, or only objects of one class, which are trusted."""
+        kinds = set(map(type, value))
+        if LEAVES.issuperset(kinds):
+            return True
+        kind: Any = kinds.pop()
+        return (
+            not kinds
+            and depth < _DEEPEST
+            and _role(kind) is _Role.FIELDS
+            and not any(map(self._carries, value))
+            and are_trusted(kind, value, depth + 1)
+        )
 
     def _dictionary(self, value: Any, depth: int) -> dict[Any, Any]:
         return {self._key(key, depth): self.settle(each, depth + 1) for key, each in value.items()}

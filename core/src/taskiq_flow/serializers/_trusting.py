@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime, timezone
 from enum import Enum
+from itertools import chain
 from math import isfinite
+from operator import attrgetter
 from typing import Any, Union, get_args, get_origin
 from uuid import UUID
 
@@ -20,10 +22,12 @@ from typing_extensions import get_type_hints
 from taskiq_flow.serializers._plainer import is_odd
 from taskiq_flow.serializers._records import field_names
 
-__all__ = ["is_trusted"]
+__all__ = ["are_trusted", "is_exact"]
 
-#: Says whether a value, at a depth, is of a field's type exactly.
-_Check = Callable[[Any, int], bool]
+#: Says of values, at a depth, that are of the right classes, whether what is in them is right as well.
+_Further = Callable[[Collection[Any], int], bool]
+#: The classes that values of a field may have, exactly, and what else there is to look at.
+_Check = tuple[frozenset[Any], Union[_Further, None]]
 
 _NONE = type(None)
 _TEXT = frozenset({str})
@@ -50,39 +54,67 @@ _HOOKS = (
 _EXACT = frozenset({str, int, bool, _NONE, UUID, date})
 # What is nested more deeply is proved, because a reader might give up.
 _DEEPEST = 30
+_FEW_LEVELS = 3
 # Settings of a model that change nothing of how its fields are written and read.
 _HARMLESS = frozenset({"title", "frozen", "arbitrary_types_allowed", "from_attributes", "extra"})
 
 
-def is_trusted(value: Any, depth: int = 0) -> bool:
-    """Whether an object comes back by its own class, which can be told without reading it back.
+def are_trusted(kind: Any, values: Collection[Any], depth: int = 0) -> bool:
+    """Whether objects come back by their own class, which can be told without reading them back.
 
-    :param value: A record or a model; of other objects none is trusted.
-    :param depth: How deeply it is nested.
+    Thousands of them are looked at field by field, and not one by one.
+
+    :param kind: The class of all of them: a record or a model; of other objects none is trusted.
+    :param depth: How deeply they are nested.
     """
-    kind: Any = type(value)
-    checks = _checks(kind)
-    if checks is None or depth > _DEEPEST:
+    if not values:
+        return True
+    fields = _fields(kind)
+    if fields is None or depth > _DEEPEST:
         return False
-    for name, check in checks:
-        try:
-            part = getattr(value, name)
-        except AttributeError:
-            return False
-        if not check(part, depth + 1):
-            return False
+    if depth > _FEW_LEVELS:
+        # An object that stands in itself many times would double the level each time.
+        values = {id(each): each for each in values}.values()
+    try:
+        if len(values) == 1:
+            # The usual case, and quicker without a column for each field.
+            (value,) = values
+            for read, kinds, further in fields:
+                part = read(value)
+                if type(part) not in kinds or (further is not None and not further((part,), depth + 1)):
+                    return False
+            return True
+        for read, kinds, further in fields:
+            column = [*map(read, values)]
+            if not kinds.issuperset(map(type, column)):
+                return False
+            if further is not None and not further(column, depth + 1):
+                return False
+    except AttributeError:
+        return False
     return True
 
 
+def is_exact(value: Any, annotation: Any) -> bool:
+    """Whether a value is what an annotation says, and comes back by it, which can be told without reading it."""
+    try:
+        check = _look_up(annotation)
+    except TypeError:  # not hashable, such as ``Annotated`` with a list in it
+        return False
+    if check is None or type(value) not in check[0]:
+        return False
+    return check[1] is None or check[1]((value,), 0)
+
+
 @functools.lru_cache(maxsize=2048)
-def _checks(kind: Any) -> tuple[tuple[str, _Check], ...] | None:
-    """Return the checks of a class's fields; ``None`` for a class that may not read what it writes."""
+def _fields(kind: Any) -> tuple[tuple[Callable[[Any], Any], frozenset[Any], _Further | None], ...] | None:
+    """Return what reads each field of an object, and its check; ``None`` for a class that may not read itself."""
     hints = _hints_of_model(kind) if issubclass(kind, BaseModel) else _hints_of_record(kind)
     if hints is None:
         return None
-    found = [(name, _check_of(hint)) for name, hint in hints.items()]
-    checks = tuple((name, check) for name, check in found if check is not None)
-    return checks if len(checks) == len(found) else None
+    found = [(attrgetter(name), _check_of(hint)) for name, hint in hints.items()]
+    fields = tuple((read, *check) for read, check in found if check is not None)
+    return fields if len(fields) == len(found) else None
 
 
 def _hints_of_model(kind: Any) -> dict[str, Any] | None:
@@ -147,48 +179,51 @@ def _check_of(hint: Any) -> _Check | None:
     """Return the check of a field's annotation; ``None`` for one whose values have to be proved."""
     hint = _NONE if hint is None else hint
     if hint in _EXACT:
-        return lambda value, depth: type(value) is hint
+        return frozenset({hint}), None
     if hint is float:
-        return lambda value, depth: type(value) is float and isfinite(value)
+        return frozenset({float}), lambda values, depth: all(map(isfinite, values))
     if hint is datetime:
-        return lambda value, depth: type(value) is datetime and value.tzinfo in _ZONES
+        return frozenset({datetime}), lambda values, depth: all(each.tzinfo in _ZONES for each in values)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType) and len(arguments) == 2 and _NONE in arguments:
         inner = _check_of(arguments[0] if arguments[1] is _NONE else arguments[1])
-        return None if inner is None else lambda value, depth: value is None or inner(value, depth)
+        return inner and _check_optional(*inner)
     if origin is list:
-        return _check_list(arguments[0])
+        inner = _check_of(arguments[0])
+        return inner and (frozenset({list}), functools.partial(_pass_elements, *inner))
     if origin is dict and arguments[0] is str:
-        return _check_dictionary(arguments[1])
+        inner = _check_of(arguments[1])
+        return inner and (frozenset({dict}), functools.partial(_pass_entries, *inner))
     if isinstance(hint, type) and origin is None:
         if issubclass(hint, Enum):
-            return None if is_odd(hint) else lambda value, depth: type(value) is hint
+            return None if is_odd(hint) else (frozenset({hint}), None)
         if issubclass(hint, BaseModel) or field_names(hint) is not None:
             # Looked up when it is used, because a class may contain itself.
-            return lambda value, depth: type(value) is hint and is_trusted(value, depth)
+            return frozenset({hint}), functools.partial(are_trusted, hint)
     return None
 
 
-def _check_list(hint: Any) -> _Check | None:
-    inner = _check_of(hint)
-    if inner is None:
-        return None
-    if hint in _EXACT:
-        kinds = {hint}
-        return lambda value, depth: type(value) is list and kinds.issuperset(map(type, value))
-    return lambda value, depth: type(value) is list and all(inner(each, depth + 1) for each in value)
+_look_up = functools.lru_cache(maxsize=2048)(_check_of)
 
 
-def _check_dictionary(hint: Any) -> _Check | None:
-    inner = _check_of(hint)
-    if inner is None:
-        return None
+def _check_optional(kinds: frozenset[Any], further: _Further | None) -> _Check:
+    def pass_others(values: Collection[Any], depth: int) -> bool:
+        return further is None or further([each for each in values if each is not None], depth)
 
-    def check(value: Any, depth: int) -> bool:
-        return (
-            type(value) is dict
-            and _TEXT.issuperset(map(type, value))
-            and all(inner(each, depth + 1) for each in value.values())
-        )
+    return kinds | {_NONE}, further and pass_others
 
-    return check
+
+def _pass_elements(
+    kinds: frozenset[Any], further: _Further | None, values: Collection[Any], depth: int
+) -> bool:
+    if not kinds.issuperset(map(type, chain.from_iterable(values))):
+        return False
+    return further is None or further([*chain.from_iterable(values)], depth + 1)
+
+
+def _pass_entries(
+    kinds: frozenset[Any], further: _Further | None, values: Collection[Any], depth: int
+) -> bool:
+    if not _TEXT.issuperset(map(type, chain.from_iterable(values))):
+        return False
+    return _pass_elements(kinds, further, [each.values() for each in values], depth)

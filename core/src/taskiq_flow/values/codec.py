@@ -20,7 +20,7 @@ from taskiq_flow.payloads import FAILURES, ClaimCheck, ListedValue, Payload, Val
 from taskiq_flow.serializer import ByteCodec, Serializer
 from taskiq_flow.values.elements import collect_as, elements_of, pair_of
 from taskiq_flow.values.failures import text_of
-from taskiq_flow.values.fitting import check_result
+from taskiq_flow.values.fitting import check_result, needs_no_look
 from taskiq_flow.values.places import FailureSerializer
 from taskiq_flow.values.sizes import describe_size
 
@@ -157,7 +157,7 @@ class Codec:
                 f"{describe_size(self.max_value_bytes)} that a value may have; "
                 "return a reference to where it is kept, or raise max_value_bytes"
             )
-        if type_ is not Any:
+        if type_ is not Any and not needs_no_look(made, value, type_):
             check_result(value, type_, lambda: _call(name, "decode", made.loads, data, type_))
         return self._seal(name, data, self._chain) if self._chain else Payload(name, data)
 

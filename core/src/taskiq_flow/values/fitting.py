@@ -9,14 +9,26 @@ from typing import Any, get_args, get_origin
 
 from taskiq_flow.errors import PayloadError
 from taskiq_flow.graph.types import comparable_or_any, describe, is_union
+from taskiq_flow.serializer import Serializer
+from taskiq_flow.serializers._trusting import is_exact
+from taskiq_flow.serializers._typed import TypedSerializer
 
-__all__ = ["check_result"]
+__all__ = ["check_result", "needs_no_look"]
 
-# What is written and read as itself needs no look; most results are such.
 _EXACT = frozenset({int, float, str, bool, type(None)})
+# Values of these fit them as annotations, without a look; most results are such.
+_READ_AS_THEMSELVES = _EXACT | {list, dict}
 _WHOLE = "the value does not fit "
 _DEPTH = 8
 _ADVICE = "return what the annotation says, or let the annotation say what the task returns"
+
+
+def needs_no_look(serializer: Serializer, value: Any, annotation: Any) -> bool:
+    """Whether a value that a serializer has written is certainly read as what it is by the annotation of its task."""
+    if type(value) is annotation and annotation in _READ_AS_THEMSELVES:
+        return True
+    # What is of the annotation's classes all the way down comes back: that is the law of these serializers.
+    return isinstance(serializer, TypedSerializer) and is_exact(value, annotation)
 
 
 def check_result(value: Any, annotation: Any, read: Callable[[], Any]) -> None:
@@ -30,7 +42,7 @@ def check_result(value: Any, annotation: Any, read: Callable[[], Any]) -> None:
     :raises PayloadError: it is not.
     """
     kind = type(value)
-    if (kind is annotation and kind in _EXACT) or _says_nothing(annotation):
+    if _says_nothing(annotation):
         return
     try:
         found = read()
