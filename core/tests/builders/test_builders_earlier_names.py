@@ -10,6 +10,7 @@ import pytest
 from taskiq import InMemoryBroker
 
 import taskiq_flow
+from again import Again
 from taskiq_flow import (
     AbortPipeline,
     DataflowPipeline,
@@ -101,10 +102,10 @@ async def test_inputs_by_position_are_told_by_name() -> None:
 
 
 async def test_an_aborted_pipeline_is_not_tried_again() -> None:
-    own = InMemoryBroker().with_middlewares(PipelineMiddleware())
+    own = InMemoryBroker().with_middlewares(PipelineMiddleware(retry=Again()))
     calls = []
 
-    @own.task(max_retries=3)
+    @own.task
     def stop(number: int) -> int:
         calls.append(number)
         raise AbortPipeline(reason=f"{number} is enough")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from taskiq import InMemoryBroker
 
+from again import Again
 from taskiq_flow import (
     DataflowPipeline,
     Failure,
@@ -70,7 +71,7 @@ class Tasks:
         async def stumble() -> None:
             raise ValueError("oops")
 
-        @broker.task(max_retries=2, retry_on_error=True)
+        @broker.task(retry_policy=Again())
         async def insist() -> None:
             self.tries += 1
             if self.tries < 3:
