@@ -240,6 +240,12 @@ PROBLEMS: list[tuple[str, Callable[[Tasks], Any], str]] = [
         "node 'tell' follows 'reserv', which is not in the graph; add that node (did you mean 'reserve'?)",
     ),
     (
+        "behind everything",
+        lambda t: Pipeline(t.broker, t.reserve).on_failure(t.tell).always(t.close, of="tell").graph,
+        "node 'close' follows 'tell', which waits for everything else to end, and so for 'close'; "
+        "let it follow a step, or the whole pipeline",
+    ),
+    (
         "no data",
         lambda t: Pipeline(t.broker, t.reserve).on_failure(t.release).on_failure(t.accept).graph,
         "task 'accept' follows others and requires 'seat', which nothing gives; name the parameter as data of the "

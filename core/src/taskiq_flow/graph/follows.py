@@ -91,6 +91,11 @@ def follow_problems(graph: Graph) -> Iterator[str]:
         for each in follows.nodes:
             if each not in graph.nodes:
                 yield f"node {name!r} follows {each!r}, which is not in the graph; add that node{like.hint(each)}"
+            elif each in followers and not followers[each].nodes:
+                yield (
+                    f"node {name!r} follows {each!r}, which waits for everything else to end, and so for {name!r}; "
+                    "let it follow a step, or the whole pipeline"
+                )
         if not find_watched(graph, name):
             yield f"node {name!r} follows everything else in its graph, where nothing else is; add a task"
         if node.when is not None or node.after:
