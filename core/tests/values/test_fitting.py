@@ -101,6 +101,8 @@ FITS: list[tuple[Any, Any]] = [
     (Shape, Circle(1)),
     (Walks, Circle(1)),
     (type(None), None),
+    (list[float], [1, 2.5]),
+    (dict[str, Any], {"a": [1, "2"]}),
 ]
 
 MISFITS: list[tuple[Any, Any, str]] = [
@@ -124,6 +126,25 @@ MISFITS: list[tuple[Any, Any, str]] = [
         [1, "x"],
         "the task returned a list, which does not fit its annotation list[int]: at [1]: input should be",
     ),
+    (
+        int,
+        "5",
+        "the task returned a str, which its annotation int would read as an int that is not equal to it; ",
+    ),
+    (bool, "yes", "the task returned a str, which its annotation bool would read as a bool that"),
+    (bytes, "abcd", "the task returned a str, which its annotation bytes would read as a bytes that"),
+    (str, b"abcd", "the task returned a bytes, which its annotation str would read as a str that"),
+    (
+        list[int],
+        [1, "2"],
+        "the task returned a str, which its annotation list[int] would read as an int that",
+    ),
+    (
+        dict[str, int],
+        {1: 1},
+        "the task returned an int, which its annotation dict[str, int] would read as a str",
+    ),
+    (float, 2**60 + 1, "the task returned an int, which its annotation float would read as a float that"),
     (type(None), 5, "the task returned an int, which does not fit its annotation None: "),
     (
         Paid,

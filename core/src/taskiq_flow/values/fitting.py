@@ -34,7 +34,8 @@ def needs_no_look(serializer: Serializer, value: Any, annotation: Any) -> bool:
 def check_result(value: Any, annotation: Any, read: Callable[[], Any]) -> None:
     """Check that a value is read as what it is by the annotation of its task.
 
-    Whatever pydantic's lax mode converts fits, such as a dictionary for a model or a tuple for a list.
+    What pydantic's lax mode converts fits, such as a dictionary for a model or a tuple for a list, unless it makes
+    another text, number or bytes of one, such as a number of a text.
 
     :param value: The value that the task returned.
     :param annotation: The annotation of the result.
@@ -58,6 +59,13 @@ def check_result(value: Any, annotation: Any, read: Callable[[], Any]) -> None:
         ) from error
     if type(found) is kind and kind not in _CONTAINERS:
         return
+    if _is_plain(annotation) and not _are_equal(value, found):
+        for given, read_as in _pairs(value, found):
+            if _is_changed(given, read_as):
+                raise PayloadError(
+                    f"the task returned {_name(given)}, which its annotation {describe(annotation)} would read as "
+                    f"{_name(read_as)} that is not equal to it; {_ADVICE}"
+                )
     members = _members_of(annotation)
     if members:
         for given, read_as in _pairs(value, found):
@@ -70,6 +78,36 @@ def check_result(value: Any, annotation: Any, read: Callable[[], Any]) -> None:
 
 _LISTS = frozenset({list, tuple})
 _CONTAINERS = _LISTS | {dict, set, frozenset}
+
+
+_SCALARS = frozenset({int, float, str, bool, bytes})
+
+
+def _is_plain(annotation: Any) -> bool:
+    """Whether an annotation says of each part of a value which number, text, bytes or container it is."""
+    try:
+        return _look_up_plain(annotation)
+    except TypeError:  # not hashable, such as ``Annotated`` with a list in it
+        return _find_plain(annotation)
+
+
+def _find_plain(annotation: Any, depth: int = 0) -> bool:
+    annotation = comparable_or_any(annotation)
+    if annotation is None or any(annotation is each for each in (*_SCALARS, type(None))):
+        return True
+    parts = [part for part in get_args(annotation) if part is not ...]
+    if not parts or depth > _DEPTH or not (is_union(annotation) or get_origin(annotation) in _CONTAINERS):
+        return False
+    return all(_find_plain(part, depth + 1) for part in parts)
+
+
+_look_up_plain = functools.lru_cache(maxsize=1024)(_find_plain)
+
+
+def _is_changed(given: Any, read_as: Any) -> bool:
+    """Whether a number, a text or bytes was read as another."""
+    kinds = {type(given), type(read_as)}
+    return len(kinds) == 2 and kinds <= _SCALARS and given != read_as
 
 
 def _says_nothing(annotation: Any) -> bool:
