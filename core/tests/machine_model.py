@@ -137,8 +137,7 @@ class _Walk:
         for name in self.graph.nodes:
             self.state(name)
         for name, source in self.graph.outputs.items():
-            good = all(self.states[node] in ("succeeded", "skipped") for node in _nodes(source))
-            self.answers[name] = self.value(source) if good else ABSENT
+            self.answers[name] = ABSENT if self.is_dead(source) else self.value(source)
 
     def state(self, name: str) -> str:
         if name not in self.states:
@@ -309,6 +308,21 @@ class _Walk:
                 return ABSENT if ABSENT in values else values
             return next((value for value in values if value is not ABSENT), ABSENT)
         return self.value(source)
+
+    def is_dead(self, source: Source) -> bool:
+        """Whether what would be taken has failed, or was cancelled."""
+        if isinstance(source, Output):
+            return self.states[source.node] in ("failed", "cancelled")
+        if isinstance(source, Conditional):
+            absent = self.value(source.given) is ABSENT
+            return self.is_dead(source.given if absent else source.source)
+        if isinstance(source, ListOf):
+            return any(map(self.is_dead, source.sources))
+        if isinstance(source, FirstOf):
+            for each in source.sources:
+                if self.is_dead(each) or self.value(each) is not ABSENT:
+                    return self.is_dead(each)
+        return False
 
     def note_failure(self, path: str) -> None:
         tolerant = self.tolerant or self.handles(path[len(self.prefix) :])

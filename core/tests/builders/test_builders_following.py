@@ -279,3 +279,23 @@ def test_what_is_impossible_is_said(tasks: Tasks, make: Callable[[Tasks], Any], 
     with pytest.raises(GraphError) as caught:
         make(tasks)
     assert text in caught.value.problems
+
+
+async def test_the_value_of_a_side_is_there_although_what_it_took_had_failed() -> None:
+    broker = InMemoryBroker()
+
+    @broker.task
+    async def fail() -> int:
+        raise ValueError("oops")
+
+    @broker.task
+    async def has_failed(found: int | Failure) -> bool:
+        return isinstance(found, Failure)
+
+    @broker.task
+    async def repair(found: int | Failure) -> str:
+        return "repaired"
+
+    handle = await Pipeline(broker, fail).branch(has_failed, repair).kiq()
+    assert await handle.result(timeout=20) == "repaired"
+    assert list((await handle.outputs()).values()) == ["repaired"]

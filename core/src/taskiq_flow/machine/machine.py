@@ -74,15 +74,14 @@ class RunMachine(RunState):
     def outputs(self) -> dict[str, Value]:
         """Return the outputs that the run has produced so far, by name.
 
-        An output with several possible producers is there when all of them have succeeded or were skipped.
+        An output with several possible producers is that of the first one that was not skipped, if that succeeded.
         """
         root = self.cells.root
         if root is None:
             return {}
         found: dict[str, Value] = {}
         for name, place in root.plan.outputs.items():
-            producers = root.plan.producers[name]
-            if all(root.states[each] in (CellState.SUCCEEDED, CellState.SKIPPED) for each in producers):
+            if root.state_of_place(place) is CellState.SUCCEEDED:
                 value = resolve(place, root.inputs, root.outputs)
                 if value is not None:
                     found[name] = value

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from taskiq_flow.graph.extents import count_items
 from taskiq_flow.graph.model import ErrorMode, MapNode, Node
-from taskiq_flow.machine.plan import Plan, resolve
+from taskiq_flow.machine.plan import Each, First, OnlyIf, Place, Plan, Slot, resolve
 from taskiq_flow.machine.transitions import CellState
 from taskiq_flow.machine.wire import encode_failure
 from taskiq_flow.payloads import FAILURES, NULL, Failure, ListedValue, Payload, Value, bare
@@ -150,6 +150,25 @@ class Scope:
             outputs={},
             left=size,
         )
+
+    def state_of_place(self, place: Place) -> CellState:
+        """Return whether a value is there: ``SUCCEEDED``; not by intention: ``SKIPPED``; or not (yet): any other state.
+
+        Of several places, the first one that was not skipped counts, as for the value itself.
+        """
+        if isinstance(place, Slot):
+            return CellState(self.states[place.node])
+        if isinstance(place, OnlyIf):
+            given = self.state_of_place(place.given)
+            return self.state_of_place(place.place) if given is CellState.SUCCEEDED else given
+        if isinstance(place, First):
+            states = map(self.state_of_place, place.places)
+            return next((state for state in states if state is not CellState.SKIPPED), CellState.SKIPPED)
+        if isinstance(place, Each):
+            states = map(self.state_of_place, place.places)
+            return next((state for state in states if state is not CellState.SUCCEEDED), CellState.SUCCEEDED)
+        there = not isinstance(place, str) or place in self.inputs
+        return CellState.SUCCEEDED if there else CellState.SKIPPED
 
 
 @define(eq=False)
