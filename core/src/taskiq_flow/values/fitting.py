@@ -26,7 +26,8 @@ _ADVICE = "return what the annotation says, or let the annotation say what the t
 def needs_no_look(serializer: Serializer, value: Any, annotation: Any) -> bool:
     """Whether a value that a serializer has written is certainly read as what it is by the annotation of its task."""
     if type(value) is annotation and annotation in _READ_AS_THEMSELVES:
-        return True
+        # Any serializer reads such a scalar; of what a list of anything has in it, only these are known to read it all.
+        return annotation in _EXACT or isinstance(serializer, TypedSerializer)
     # What is of the annotation's classes all the way down comes back: that is the law of these serializers.
     return isinstance(serializer, TypedSerializer) and is_exact(value, annotation)
 
