@@ -309,7 +309,7 @@ class Flow:
             pool=self.pool,
             graph=graph,
             origins=await self._admission.check(graph, inputs),
-            inputs=self._admission.encode_inputs(inputs, serializer),
+            inputs=self._admission.encode_inputs(graph, inputs, serializer),
             created_at=self.clock.now(),
             labels={} if labels is None else dict(labels),
             name=name,

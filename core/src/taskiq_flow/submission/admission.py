@@ -21,6 +21,7 @@ from taskiq_flow.scheduler import WorkerView
 from taskiq_flow.store import WorkerInfo
 from taskiq_flow.submission.live_workers import LiveWorkers, origins_of
 from taskiq_flow.tasks.options import policy_of
+from taskiq_flow.values.fitting import check_given
 from taskiq_flow.worker.decorated import FlowTask, wrap_task
 
 __all__ = ["Admission"]
@@ -98,20 +99,30 @@ class Admission:
         self._check_capacity(survey, live)
         return {name: str(origin) for name, origin in origins.items()}
 
-    def encode_inputs(self, inputs: Mapping[str, Any], serializer: str | None = None) -> dict[str, Value]:
+    def encode_inputs(
+        self, graph: Graph, inputs: Mapping[str, Any], serializer: str | None = None
+    ) -> dict[str, Value]:
         """Encode a run's inputs.
 
+        :param graph: The run's graph.
         :param serializer: The name of the serializer; by default the flow's.
         :raises PluginError: it cannot be used.
-        :raises PayloadError: one cannot be encoded; the error names it.
+        :raises PayloadError: one cannot be encoded, or would be taken for one of another class; the error names it.
         """
         if serializer is not None:
             self._runtime.codec.require(serializer)
-        return {name: self._encode(name, value, serializer) for name, value in inputs.items()}
+        return {
+            name: self._encode(name, value, graph.inputs[name].annotation, serializer)
+            for name, value in inputs.items()
+        }
 
-    def _encode(self, name: str, value: Any, serializer: str | None) -> Value:
+    def _encode(self, name: str, value: Any, annotation: Any, serializer: str | None) -> Value:
+        codec = self._runtime.codec
         try:
-            return self._runtime.codec.encode(value, serializer)
+            encoded = codec.encode(value, serializer)
+            if annotation is not None:
+                check_given(value, annotation, lambda: codec.decode(encoded, annotation))
+            return encoded
         except PayloadError as error:
             raise PayloadError(f"input {name!r}: {error}") from error
 

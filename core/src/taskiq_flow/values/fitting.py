@@ -13,7 +13,7 @@ from taskiq_flow.serializer import Serializer
 from taskiq_flow.serializers._trusting import is_exact
 from taskiq_flow.serializers._typed import TypedSerializer
 
-__all__ = ["check_result", "needs_no_look"]
+__all__ = ["check_given", "check_result", "needs_no_look"]
 
 _EXACT = frozenset({int, float, str, bool, type(None)})
 # Values of these fit them as annotations, without a look; most results are such.
@@ -75,6 +75,32 @@ def check_result(value: Any, annotation: Any, read: Callable[[], Any]) -> None:
                     f"the task returned {_name(given)}, which its annotation {describe(annotation)} would read as "
                     f"{_name(read_as)}; {_ADVICE}, or give classes that look alike a field that tells them apart"
                 )
+
+
+def check_given(value: Any, annotation: Any, read: Callable[[], Any]) -> None:
+    """Check that no part of a value that a run is given is taken for one of another class than it is.
+
+    Whatever else the annotation makes of a value is its business: a run may be given texts and dictionaries for what is
+    read from them.
+
+    :param value: The value.
+    :param annotation: The annotation of the parameters that take it.
+    :param read: Callback that decodes the encoded value by the annotation.
+    :raises PayloadError: a part of it is.
+    """
+    members = frozenset() if _says_nothing(annotation) else _members_of(annotation)
+    if not members:
+        return
+    try:
+        found = read()
+    except PayloadError:
+        return  # whoever takes it says so, with its own name
+    for given, read_as in _pairs(value, found):
+        if _is_lost(given, read_as, members):
+            raise PayloadError(
+                f"{_name(given)} is given, which the annotation {describe(annotation)} would read as "
+                f"{_name(read_as)}; give classes that look alike a field that tells them apart"
+            )
 
 
 _LISTS = frozenset({list, tuple})
