@@ -119,8 +119,7 @@ def test_one_event_loop_after_another_is_no_lost_worker(
 
     for _ in range(3):
         assert asyncio.run(main()) == 2
-    assert "of pool 'default' was lost" not in caplog.text
-    assert "the event loop that it ran in has ended" in caplog.text
+    assert "was lost" not in caplog.text
     # Nor does each of them leave something behind.
     store = Flow.of(broker).store
     assert isinstance(store, MemoryStore)
