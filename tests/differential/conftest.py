@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import sys
@@ -19,9 +20,8 @@ def seed() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_complaints() -> None:
+def _no_complaints(caplog: pytest.LogCaptureFixture) -> None:
     """Let nobody complain of tasks that fail on purpose: formatting their tracebacks takes longer than all the rest."""
-    import logging
-
     for name in ("taskiq", "taskiq_flow"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        # The fixture restores what it has changed.
+        caplog.set_level(logging.CRITICAL, logger=name)

@@ -257,6 +257,9 @@ class _Stage:
                 todo.extend(self._machine.apply(event))
 
     def _enqueue(self, instruction: do.Enqueue) -> None:
+        cell = self._machine.cells.active.get(instruction.cell)
+        if cell is None or cell.state is not CellState.READY:
+            return  # lists that do not fit together have ended the run meanwhile
         self._scheduling.enqueue(self._run, instruction, self._now)
         self._causes[instruction.cell] = self._cause
         if self._ideal:

@@ -90,7 +90,7 @@ def test_names_are_made_of_the_one_that_is_given(
         ("Taskiq.Flow_Core", "a distribution 'taskiq-flow-core' is installed already ("),
         ("taskiq-flow", "a package 'taskiq_flow' can be imported already"),
         ("fifo", "a scheduler 'fifo' is offered by taskiq-flow-core"),
-        ("defaults", "the plugin of taskiq-flow-core 0."),
+        ("defaults", "the plugin of taskiq-flow-core 2."),
     ],
 )
 def test_a_name_that_cannot_be_used_is_refused(

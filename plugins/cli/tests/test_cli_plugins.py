@@ -59,7 +59,7 @@ def test_without_arguments_there_is_help(taskiq_flow: Any) -> None:
 
 def test_the_versions(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert capfd.readouterr().out.startswith("taskiq-flow-cli 0.")
+    assert capfd.readouterr().out.startswith("taskiq-flow-cli 2.")
 
 
 def test_an_unknown_command_is_a_misuse(capfd: pytest.CaptureFixture[str]) -> None:

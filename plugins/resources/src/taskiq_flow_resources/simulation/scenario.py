@@ -77,8 +77,9 @@ class Scenario(Script):
         listed = _list(items)
         if listed is None:
             listed = _one_of(self.past.items.get(cell), place)
-        # Several lists are told apart by the names of their sources alone.
-        names = (_source_name(source),) if node.also else (path, node.name, _source_name(source))
+        # Several lists are told apart by the names of their sources; one that has none goes by that of the map.
+        own = (path, node.name) if not node.also or (listed is None and not _source_name(source)) else ()
+        names = (*own, _source_name(source))
         for name in names:
             if name in self.counts:
                 count = self.counts[name]
@@ -170,7 +171,8 @@ def _bad_counts(graph: Graph, counts: Mapping[str, int]) -> Iterator[str]:
                 follows = isinstance(source, ListOf) or (
                     isinstance(source, Output) and isinstance(around.nodes[source.node], MapNode)
                 )
-                own = () if node.also else (f"{scope}{node.name}", node.name)
+                has_name = node.also and _source_name(source)
+                own = () if has_name else (f"{scope}{node.name}", node.name)
                 names = {*own, _source_name(source)} - {""}
                 maps.update((name, maps.get(name, True) and follows) for name in names)
     for name, count in counts.items():
