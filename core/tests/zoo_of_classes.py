@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+import inspect
 import typing
 from collections.abc import Sequence
 from datetime import date, datetime, timezone
@@ -306,10 +307,16 @@ class ByName(BaseModel):
     owner: str = Field("nobody", alias="ownerName")
 
 
+# From pydantic 2.12 on.
+_LEFT_OUT: dict[str, Any] = (
+    {"exclude_if": lambda credit: credit == 0} if "exclude_if" in inspect.signature(Field).parameters else {}
+)
+
+
 class Left(BaseModel):
     name: str
     token: str = Field("", exclude=True)
-    credit: int = Field(10, exclude_if=lambda credit: credit == 0)
+    credit: int = Field(10, **_LEFT_OUT)
 
 
 class Secret(BaseModel):
