@@ -303,7 +303,11 @@ class Flow:
         """
         await self.host.enter()
         if run_id is not None and (known := await self._find_run(run_id)) is not None:
-            return self._handle_of_known(known, graph, returns)
+            handle = self._handle_of_known(known, graph, returns)
+            if known.outcome is None:
+                # Whoever created it may have died before its driver was told.
+                await self._announce(known)
+            return handle
         record = RunRecord(
             id=uuid.uuid4().hex if run_id is None else run_id,
             pool=self.pool,
@@ -401,8 +405,10 @@ class Flow:
 
     async def _announce(self, record: RunRecord) -> bool:
         """Create a run and notify its driver; ``False`` when there is a run with that id already."""
-        self.hosts.remember(record.id)
         created = await self.store.runs.create(record)
+        if created:
+            # The context of a run is that of whoever started it, and not of whoever came second with its id.
+            self.hosts.remember(record.id)
         notice = Notice(run=record.id, event=RunStarted(at=record.created_at))
         await self.store.inbox.put(record.pool, [notice])
         await self.drive()

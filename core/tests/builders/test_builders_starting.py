@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import threading
 from typing import Any
 
 import pytest
+from attrs import evolve
 from pydantic import BaseModel
 from taskiq import InMemoryBroker, TaskiqEvents
 
@@ -239,3 +241,53 @@ async def test_an_input_replaces_the_default_of_that_name_however_deep_it_stands
         part = last if inner == "task" else DataflowPipeline.from_tasks(broker, [last])
         pipeline = DataflowPipeline.from_tasks(broker, [first, part])
     assert (await pipeline.kiq_dataflow(rate=7))["last"] == ([7] if inner == "map" else 7)
+
+
+async def test_a_run_that_nobody_told_its_driver_of_is_driven_when_its_id_comes_again() -> None:
+    shop = Shop()
+    other = await shop.pipeline.kiq(3)
+    await other.result(timeout=20)
+    record = await shop.flow.store.runs.get(other.id)
+    shop.calls.clear()
+    go = asyncio.Event()
+
+    @shop.broker.task
+    async def hold() -> None:
+        await go.wait()
+
+    # A driver that is at work already looks for no runs of its own accord.
+    held = await Pipeline(shop.broker, hold).kiq()
+    while (await held.describe()).counts != {"running": 1}:
+        await asyncio.sleep(0)
+    # What a client leaves that dies between the two.
+    await shop.flow.store.runs.create(evolve(record, id="order-1", outcome=None))
+    kicker = shop.pipeline.kicker().with_task_id("order-1")
+    handle = await kicker.kiq(3)
+    assert await handle.result(timeout=20) == Order(number=6)
+    assert shop.calls == [3]
+    go.set()
+    await held.result(timeout=20)
+
+
+async def test_cells_run_in_the_context_of_whoever_started_the_run_first() -> None:
+    broker = InMemoryBroker()
+    Flow(broker)
+    user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
+    go = asyncio.Event()
+
+    @broker.task
+    async def wait(number: int) -> int:
+        await go.wait()
+        return number
+
+    @broker.task
+    async def who(number: int) -> str:
+        return user.get()
+
+    kicker = Pipeline(broker, wait).call_next(who).kicker().with_task_id("shared")
+    user.set("first")
+    handle = await kicker.kiq(1)
+    user.set("second")
+    await kicker.kiq(1)
+    go.set()
+    assert await handle.result(timeout=20) == "first"
