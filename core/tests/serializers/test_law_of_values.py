@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+import pydantic
 import pytest
 from hypothesis import given
 from pydantic import BaseModel
@@ -24,6 +25,9 @@ class Simple(BaseModel):
     name: str
     at: datetime | None = None
     inner: Simple | None = None
+
+
+PYDANTIC = tuple(int(part) for part in pydantic.VERSION.split(".")[:2])
 
 
 @pytest.mark.parametrize("number", range(len(ZOO)))
@@ -58,7 +62,7 @@ def test_json_brings_each_generated_value_back_or_refuses_it(pair: tuple[Any, An
 def test_most_odd_values_come_back() -> None:
     refused = [value for value, _ in ZOO if write(value) is None]
     # Old versions of pydantic carry less than new ones.
-    assert len(refused) < len(ZOO) / 3
+    assert len(refused) < len(ZOO) / (4 if PYDANTIC >= (2, 14) else 3)
 
 
 def test_an_iterator_is_read_once_whatever_stands_beside_it() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, NamedTuple, Protocol, TypedDict, Union
 
+import pydantic
 import pytest
 from attrs import define
 from pydantic import BaseModel, Field
@@ -105,6 +106,14 @@ FITS: list[tuple[Any, Any]] = [
     (dict[str, Any], {"a": [1, "2"]}),
 ]
 
+PYDANTIC = tuple(int(part) for part in pydantic.VERSION.split(".")[:2])
+# Before pydantic 2.12 such a number is refused, and not rounded.
+NOT_EQUAL = (
+    "the task returned an int, which its annotation float would read as a float that"
+    if PYDANTIC >= (2, 12)
+    else "the task returned an int, which does not fit its annotation float"
+)
+
 MISFITS: list[tuple[Any, Any, str]] = [
     (
         int,
@@ -144,7 +153,7 @@ MISFITS: list[tuple[Any, Any, str]] = [
         {1: 1},
         "the task returned an int, which its annotation dict[str, int] would read as a str",
     ),
-    (float, 2**60 + 1, "the task returned an int, which "),
+    (float, 2**60 + 1, NOT_EQUAL),
     (type(None), 5, "the task returned an int, which does not fit its annotation None: "),
     (
         Paid,
