@@ -237,8 +237,8 @@ class RunHandle(Generic[T]):
             return {}
         graph, name = graph_of_cell(self._annotated, event.cell)
         found = {}
+        given = read_inputs(graph, self._kinds if graph is self._annotated else {})
         for output, value in zip(graph.nodes[name].outputs, event.outputs, strict=True):
-            given = read_inputs(graph, self._kinds if graph is self._annotated else {})
             reading = reading_of(graph, Output(name, output), given)
             found[output] = reading.read(await redeem(self.id, value), codec)
         return found

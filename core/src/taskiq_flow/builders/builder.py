@@ -146,7 +146,7 @@ class Builder(EarlierNames, InputsOfRuns):
         self._retry = plain_options(
             {**{name: value for name, value in named.items() if value is not None}, **options}
         )
-        return self._copy()
+        return self._forget_graph()
 
     def with_serializer(self, name: str | None) -> Self:
         """Set the serializer of the inputs, and of the outputs of all nodes whose task sets none.
@@ -157,7 +157,7 @@ class Builder(EarlierNames, InputsOfRuns):
         if name is not None and (not isinstance(name, str) or not name):
             raise GraphError(f"the serializer is {name!r}; give the name of one, such as 'json', or None")
         self._serializer = name
-        return self._copy()
+        return self._forget_graph()
 
     def with_timeout(self, seconds: float | None) -> Self:
         """Limit the time that a run may take.
@@ -168,7 +168,7 @@ class Builder(EarlierNames, InputsOfRuns):
         if seconds is not None and (not _is_number(seconds) or seconds <= 0):
             raise GraphError(f"the time limit is {seconds!r}; give a number of seconds above 0, or None")
         self._timeout = seconds
-        return self._copy()
+        return self._forget_graph()
 
     def with_pool(self, pool: WorkerPool) -> Self:
         """Set the worker pool: an in-memory broker without a flow gets one with this pool.
@@ -199,7 +199,7 @@ class Builder(EarlierNames, InputsOfRuns):
         if mode not in ("stop", "continue"):
             raise GraphError(f"the error mode is {mode!r}; give 'stop' or 'continue'")
         self._on_error = mode
-        return self._copy()
+        return self._forget_graph()
 
     def on_failure(
         self, task: Any, of: str | Iterable[str] | None = None, *, name: str | None = None, **extra: Any
@@ -247,7 +247,7 @@ class Builder(EarlierNames, InputsOfRuns):
         if problem is not None:
             raise GraphError(problem)
         self._follow_ups = (*self._follow_ups, step)
-        return self._copy()
+        return self._forget_graph()
 
     def body(self) -> Graph:
         """Return the graph as the body of a map: its nodes carry the error mode that was chosen for them."""
@@ -289,7 +289,8 @@ class Builder(EarlierNames, InputsOfRuns):
             name=options.name,
         )
 
-    def _copy(self) -> Self:
+    def _forget_graph(self) -> Self:
+        """Compile anew when the graph is needed next; every method that changes the builder ends with this."""
         self._compiled = None
         self._given = {}
         return self

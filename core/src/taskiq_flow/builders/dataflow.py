@@ -387,7 +387,7 @@ class DataflowPipeline(DataflowParts):
         self._registry.add(place)
         if self._wants_what_is_added and self._outputs is not None:
             self._outputs += place.outputs
-        return self._copy()
+        return self._forget_graph()
 
     def _check_broker(self, task: Any, over: str = "") -> None:
         problem = None

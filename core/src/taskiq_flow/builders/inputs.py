@@ -128,7 +128,7 @@ class InputsOfRuns(ABC):
         if problems:
             raise GraphError(problems)
         self._bound = {**self._bound, **bound}
-        return self._copy()
+        return self._forget_graph()
 
     def _read_inputs(self, inputs: Mapping[str, Any]) -> tuple[Graph, Mapping[str, Any]]:
         """Return the graph of a run, and those of its inputs that it needs.
@@ -154,7 +154,7 @@ class InputsOfRuns(ABC):
     def _rename_all(self, names: Mapping[str, str]) -> Self:
         self._rename(names)
         self._follow_ups = tuple(each.rename(names) for each in self._follow_ups)
-        return self._copy()
+        return self._forget_graph()
 
     def _renameable(self) -> list[str]:
         return [name for name in self._list_names() if name not in self._bound]
@@ -166,7 +166,7 @@ class InputsOfRuns(ABC):
         """
 
     @abstractmethod
-    def _copy(self) -> Self: ...
+    def _forget_graph(self) -> Self: ...
 
     @abstractmethod
     def _rename(self, names: Mapping[str, str]) -> None: ...

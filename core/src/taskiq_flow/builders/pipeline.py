@@ -448,4 +448,4 @@ class Pipeline(ChainReductions[_P, _R]):
     def _add(self, step: Step) -> Any:
         # The pipeline's type follows the step, and only the public methods know it.
         self._steps.append(step)
-        return self._copy()
+        return self._forget_graph()
